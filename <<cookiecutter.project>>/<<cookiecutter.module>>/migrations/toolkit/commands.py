@@ -1,0 +1,115 @@
+"""The `db` commands: all of Flask-Migrate's, and those that are added to them."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import flask_migrate
+import flask_migrate.cli
+from flask import current_app
+from flask.cli import with_appcontext
+from flask_migrate import Migrate
+
+from . import errors, fresh, history, requirements
+from .history import FOLDER
+from .revise import sqlite_safe
+
+
+class Db(click.Group):
+    """A group in which every error becomes one sentence, and exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            requirements.check()
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            if os.environ.get("FLASK_DEBUG") == "1":
+                raise
+            raise click.ClickException(errors.sentence(error, _url())) from error
+
+
+def group(starter_rows: Callable[[], None]) -> Db:
+    """Return the group.
+
+    :param starter_rows: what `db rebuild` calls to put rows into a fresh database
+    """
+    theirs = flask_migrate.cli.db
+    _let_errors_through()
+    sqlite_safe.register()
+
+    @with_appcontext
+    def callback(**options: Any) -> Any:
+        extension(current_app)
+        return theirs.callback(**options)
+
+    db = Db("db", params=theirs.params, callback=callback, help=theirs.help)
+    for name, command in theirs.commands.items():
+        db.add_command(command, name)
+    db.add_command(downgrade)
+    db.add_command(_rebuild(starter_rows))
+    db.add_command(sqlite_safe.sqlite_safe_command)
+    return db
+
+
+def extension(app: Any) -> Migrate:
+    """Return the application's Flask-Migrate, made when it is first asked for.
+
+    Not at start-up: a server has no use for Alembic.
+    """
+    if "migrate" not in app.extensions:
+        commands = dict(app.cli.commands)
+        migrate = _Migrate(app, app.extensions["sqlalchemy"], directory=str(FOLDER))
+        app.cli.commands.update(commands)  # Flask-Migrate has put its own `db` there
+        return migrate
+    return app.extensions["migrate"].migrate
+
+
+class _Migrate(Migrate):
+    """Flask-Migrate, for a project whose path holds a percent sign."""
+
+    def get_config(self, *args: Any, **options: Any) -> Any:
+        config = super().get_config(*args, **options)
+        location = config.file_config.get("alembic", "script_location", raw=True)
+        config.set_main_option("script_location", location.replace("%%", "%").replace("%", "%%"))
+        return config
+
+
+def _let_errors_through() -> None:
+    # Flask-Migrate logs a CommandError and exits; the sentence is ours to find
+    for name, function in vars(flask_migrate.cli).copy().items():
+        if name.startswith("_") and hasattr(function, "__wrapped__"):
+            setattr(flask_migrate.cli, name, function.__wrapped__)
+
+
+def _url() -> Any:
+    return current_app.extensions["sqlalchemy"].engine.url if current_app else "sqlite://"
+
+
+def _live() -> str:
+    with current_app.extensions["migrate"].db.engine.connect() as connection:
+        return ",".join(sorted(history.applied(connection)))
+
+
+theirs = flask_migrate.cli.db.commands["downgrade"]
+
+
+@click.command("downgrade", params=theirs.params, help=theirs.help)
+@with_appcontext
+def downgrade(sql: bool, revision: str, **options: Any) -> Any:
+    if sql and ":" not in revision:
+        revision = f"{_live() or 'base'}:{revision}"  # Flask-Migrate would begin at the head
+    return theirs.callback(sql=sql, revision=revision, **options)
+
+
+def _rebuild(starter_rows: Callable[[], None]) -> click.Command:
+    @click.command("rebuild")
+    @with_appcontext
+    def rebuild() -> None:
+        """Delete the development database and build it again, with the starter rows."""
+        fresh.rebuild(extension(current_app).get_config(str(Path(FOLDER))), starter_rows)
+
+    return rebuild

@@ -1,0 +1,61 @@
+"""The history: the files of migrations/versions, and what a database says was applied of it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Connection
+
+from . import messages
+
+if TYPE_CHECKING:
+    from alembic.script import Script
+
+FOLDER = Path(__file__).resolve().parent.parent
+
+
+def heads(folder: Path = FOLDER) -> set[str]:
+    """Return the head revisions of the files in ``folder``/versions."""
+    return set(ScriptDirectory(str(folder)).get_heads())
+
+
+def applied(connection: Connection) -> set[str]:
+    """Return the revisions at which the database is: none for one without a version table."""
+    return set(MigrationContext.configure(connection).get_current_heads())
+
+
+def require_one_head(script: ScriptDirectory) -> None:
+    """Stop when the history has several heads.
+
+    :raises CommandError: naming the revisions and their files
+    """
+    found = script.get_heads()
+    if len(found) > 1:
+        names = [f"{head} ({Path(script.get_revision(head).path).name})" for head in sorted(found)]
+        heads = ", ".join(names[:-1]) + f" and {names[-1]}"
+        raise CommandError(messages.TWO_HEADS.format(count=len(found), heads=heads))
+
+
+def require_known(revisions: set[str], script: ScriptDirectory, database: str) -> None:
+    """Stop when the database is at a revision that no file has.
+
+    :raises CommandError: naming the revision
+    """
+    for revision in sorted(revisions):
+        try:
+            known = script.get_revision(revision)
+        except CommandError:
+            known = None
+        if known is None:
+            raise CommandError(
+                messages.UNKNOWN_REVISION.format(
+                    database=database, revision=revision, versions=script.versions
+                )
+            )
+
+
+def title(revision: "Script") -> str:
+    """Return the first line of what a migration says of itself."""
+    return (revision.doc or "").split("\n")[0]

@@ -1,0 +1,105 @@
+"""Every sentence that a person reads, each with what to type next."""
+
+import click
+
+# the history
+TWO_HEADS = "The history has {count} heads, {heads}: type db merge heads -m 'merge', and look at it."
+UNKNOWN_REVISION = (
+    "{database} is at revision {revision}, which no file in {versions} has: "
+    "fetch the branch that has the file, or restore a backup from before it."
+)
+NO_SUCH_REVISION = "There is no revision {revision}: type db history to see those there are."
+BROKEN_MIGRATION = "{file}, line {line}: {error}; mend the file and try again."
+FAILED_MIGRATION = "{file}, line {line}: {error}; {state}"
+AS_IT_WAS = "the database is as it was: mend the file and try again."
+REVISIONS_STAND = "what this revision did is undone, the ones before it stand: mend it, try again."
+STATEMENTS_STAND = "on MySQL the statements before it stand: type db current, mend the file, try again."
+
+# the database
+NO_DATABASE = "There is no database {database}: type db upgrade to make it."
+NO_FOLDER = "The folder of {database} does not exist: type mkdir -p {folder}."
+NOT_WRITABLE = "{database} cannot be written: look at its owner and permissions (ls -l), then try again."
+NOT_OPENED = "{database} cannot be opened: look at its path, owner and permissions (ls -l)."
+LOCKED = "{database} is locked by another process: stop what writes to it (or wait), then try again."
+NOT_A_DATABASE = "{database} is not a SQLite database: look at SQLALCHEMY_DATABASE_URI, or move it away."
+FULL = "The disk of {database} is full: make room, then try again; the database is as it was."
+NO_SERVER = "No database server answers at {database}: start it, or mend the URL ({reason})."
+NO_SERVER_DATABASE = "The server has no database {name}: create it there ({command}), then try again."
+REFUSED = "The server refuses the account of {database}: look at user and password ({reason})."
+TABLES_WITHOUT_HISTORY = (
+    "{database} has tables ({tables}) but no record of a migration; db.create_all() may have made them: "
+    "type make db to build a fresh development database, or db stamp REVISION when they are the tables "
+    "of that revision."
+)
+LEFTOVER = (
+    "{database} holds {leftover}, left by an interrupted migration of another tool; {table} is there "
+    "with {rows} rows, {leftover} has {left}: when {table} is whole, type "
+    "sqlite3 {path} 'DROP TABLE \"{leftover}\"', then try again."
+)
+LEFTOVER_IS_ALL = (
+    "{database} holds {leftover} ({left} rows), left by an interrupted migration of another tool, and "
+    "no table {table}: your rows are in it; type "
+    "sqlite3 {path} 'ALTER TABLE \"{leftover}\" RENAME TO \"{table}\"', then try again."
+)
+AHEAD = (
+    "{database} is ahead of the history, since make db put the models' changes into it: "
+    "type make newmigration, then make db again."
+)
+BROKEN_KEYS = (
+    "The migration would leave rows that point to nothing: {rows}; the database is as it was: "
+    "mend the migration (or those rows) and try again."
+)
+KEYS_STAY_ON = "SQLite keeps foreign keys on inside a transaction: close the open one and try again."
+
+# scratch databases
+NO_SCRATCH = (
+    "The account of {database} may not create a scratch database ({grant} mends it), so the models "
+    "are compared with {database} itself."
+)
+DRIFT = (
+    "{database} was changed behind the history's back: {differences}; put that back (or allow a "
+    "scratch database: {grant}), then try again."
+)
+NOT_AT_HEAD = "{database} is not at the head of the history: type db upgrade, then try again."
+DRIFT_UNKNOWN = "Whether {database} was changed by hand cannot be told: {reason}."
+
+# writing a migration
+NO_CHANGES = "The models and the history agree: there is nothing to migrate."
+OPERATION = "  {operation}"
+DIFFERENCES = (
+    "The models have what the history has not: {operations}; "
+    "type make newmigration (db migrate) to write it."
+)
+
+# applying
+STEP = "  {direction} {revision}  {message}"
+NOTHING_TO_DO = "{database} is at {revision}: nothing to do."
+CREATING = "creating {database}"
+WAITING = "{database} is busy: waiting for the other process"
+SQL_FROM_ELSEWHERE = (
+    "{database} is at {live}, and the SQL was asked from {start}: leave the start out, "
+    "so that it begins where the database is."
+)
+
+# make db
+REBUILD_REFUSED = (
+    "{settings} does not say DB_REBUILD_ALLOWED = True, so {database} is not deleted: "
+    "type make db (which uses dev.conf)."
+)
+REBUILD_NOT_LOCAL = "{database} is on another host, so it is not deleted: use a local database."
+REBUILT = "{database} is fresh: at {revision}, with the starter rows."
+MODELS_AHEAD = (
+    "The models are ahead of the history ({operations}): {database} has that too, "
+    "and a migration is due: type make newmigration."
+)
+
+# versions
+OUTSIDE = "{name} {version} is installed, and this application needs {wanted}: type {command}."
+OLD_SQLITE = "SQLite {version} is too old, 3.35 is the first that works: use a newer Python."
+
+UNEXPECTED = "{error} (FLASK_DEBUG=1 in front of the command shows where)"
+
+
+def say(text: str, **facts) -> None:
+    """Print a line for the person at the terminal: on stderr, so that stdout stays for results."""
+    click.echo(text.format(**facts), err=True)

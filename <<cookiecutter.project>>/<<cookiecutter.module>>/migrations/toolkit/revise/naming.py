@@ -1,0 +1,115 @@
+"""What a migration does, in words: the message and the file's name when none is given."""
+
+from collections.abc import Iterator
+from itertools import groupby
+
+from alembic.operations import ops
+
+LONGEST = 60
+
+
+def phrases(container: ops.OpContainer) -> list[str]:
+    """Say what each operation does: "create comment", "add slug to post", "drop post.summary".
+
+    The indexes and constraints that come with a new table or column are not said again.
+    """
+    said = list(_operations(container))
+    new = {target for verb, target, _ in said if verb == "create"}
+    added = {f"{table}.{column}" for verb, table, column in said if verb == "add"}
+    kept = [
+        item
+        for item in said
+        if item[0] in ("create", "add") or not _comes_along(item, new, added)
+    ]
+    return [_phrase(list(group)) for _, group in groupby(kept, _together)]
+
+
+def shorten(said: list[str]) -> str:
+    """Join the phrases to one line, cut where a reader still understands it."""
+    line = "; ".join(said)
+    if len(line) <= LONGEST:
+        return line
+    kept = [said[0][:LONGEST]]
+    for phrase in said[1:]:
+        if len("; ".join([*kept, phrase])) > LONGEST - len("; and 99 more"):
+            break
+        kept.append(phrase)
+    rest = len(said) - len(kept)
+    return "; ".join([*kept, f"and {rest} more"]) if rest else kept[0]
+
+
+def _operations(container: ops.OpContainer) -> Iterator[tuple[str, str, str]]:
+    for op in container.ops:
+        match op:
+            case ops.OpContainer():
+                yield from _operations(op)
+            case ops.CreateTableOp():
+                yield "create", op.table_name, ""
+            case ops.DropTableOp():
+                yield "drop", op.table_name, ""
+            case ops.RenameTableOp():
+                yield "rename", op.table_name, op.new_table_name
+            case ops.AddColumnOp():
+                yield "add", op.table_name, op.column.name
+            case ops.DropColumnOp():
+                yield "drop column", op.table_name, op.column_name
+            case ops.AlterColumnOp() if op.modify_name:
+                yield "rename column", f"{op.table_name}.{op.column_name}", op.modify_name
+            case ops.AlterColumnOp():
+                yield "change", op.table_name, op.column_name
+            case ops.CreateIndexOp():
+                columns = ", ".join(getattr(c, "name", None) or str(c) for c in op.columns)
+                yield ("make unique" if op.unique else "index"), op.table_name, columns
+            case ops.CreateUniqueConstraintOp():
+                yield "make unique", op.table_name, ", ".join(op.columns)
+            case ops.CreateForeignKeyOp():
+                yield "link", op.source_table, ", ".join(op.local_cols)
+            case ops.CreateCheckConstraintOp() | ops.CreatePrimaryKeyOp():
+                yield "constrain", op.table_name, str(op.constraint_name or "")
+            case ops.DropIndexOp():
+                yield "drop index", op.table_name or "", str(op.index_name)
+            case ops.DropConstraintOp():
+                yield "drop constraint", op.table_name, str(op.constraint_name)
+            case _:
+                yield "change", getattr(op, "table_name", "") or type(op).__name__, ""
+
+
+def _comes_along(item: tuple[str, str, str], new: set[str], added: set[str]) -> bool:
+    verb, table, columns = item
+    if table in new:
+        return True
+    return verb in ("index", "make unique", "link") and all(
+        f"{table}.{column}" in added for column in columns.split(", ")
+    )
+
+
+def _together(item: tuple[str, str, str]) -> tuple[str, str]:
+    verb, target, _ = item
+    return verb, "" if verb in ("create", "drop") else target
+
+
+def _phrase(group: list[tuple[str, str, str]]) -> str:
+    verb, target, _ = group[0]
+    names = [item[1] if verb in ("create", "drop") else item[2] for item in group]
+    dotted = ", ".join(f"{target}.{name}" if name else target for name in names)
+    match verb:
+        case "create" | "drop":
+            return f"{verb} {_listed(names)}"
+        case "rename" | "rename column":
+            return f"rename {target} to {_listed(names)}"
+        case "add":
+            return f"add {_listed(names)} to {target}"
+        case "drop column":
+            return f"drop {dotted}"
+        case "drop index" | "drop constraint":
+            return f"{verb} {_listed(names)}"
+        case "link":
+            return f"add a foreign key to {dotted}"
+        case "constrain":
+            return f"add a constraint to {target}"
+        case _:
+            return f"{verb} {dotted}"
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]

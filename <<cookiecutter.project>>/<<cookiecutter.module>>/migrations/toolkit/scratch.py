@@ -1,0 +1,74 @@
+"""A scratch database: empty, or built from the migration history alone."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, create_engine, make_url
+from sqlalchemy.engine import URL
+from sqlalchemy.pool import NullPool
+
+from . import atomic, servers
+from .rehearsal import rehearsal
+from .seam import Seam, replay
+
+
+@contextmanager
+def database(url: Any, options: dict[str, Any] | None = None) -> Iterator[URL]:
+    """Give an empty database of the same kind as ``url``'s, gone afterwards.
+
+    :param options: more arguments for ``create_engine``
+    :raises servers.NotAllowed: when the account may not create one
+    """
+    if servers.kind(url) == "sqlite":
+        with tempfile.TemporaryDirectory(prefix="scratch-") as folder:
+            yield make_url(url).set(database=str(Path(folder) / "scratch.db"), query={})
+    else:
+        with servers.temporary(url, options) as scratch:
+            yield scratch
+
+
+@contextmanager
+def at_head(seam: Seam) -> Iterator[Connection]:
+    """Give a connection to a database that holds what the history makes, and nothing else.
+
+    :raises servers.NotAllowed: when the account may not create one
+    """
+    with empty(seam) as connection:
+        build(seam, connection)
+        yield connection
+
+
+@contextmanager
+def empty(seam: Seam) -> Iterator[Connection]:
+    """Give a connection to an empty scratch database, in memory on SQLite."""
+    if seam.engine.dialect.name == "sqlite":
+        with atomic.connect(atomic.engine(make_url("sqlite://"))) as connection:
+            yield connection
+        return
+    options = seam.settings.get("SQLALCHEMY_ENGINE_OPTIONS") or {}
+    with servers.temporary(seam.engine.url, options) as url:
+        connect_args = {"connect_args": options["connect_args"]} if "connect_args" in options else {}
+        with create_engine(url, poolclass=NullPool, **connect_args).connect() as connection:
+            yield connection
+
+
+def build(seam: Seam, connection: Connection, revision: str = "heads") -> None:
+    """Run the history on an empty database, as a rehearsal."""
+
+    def upgrade(applied: Any, context: Any) -> Any:
+        return seam.script._upgrade_revs(revision, applied)
+
+    sqlite = connection.dialect.name == "sqlite"
+    with rehearsal():
+        replay(
+            seam,
+            upgrade,
+            connection,
+            transactional_ddl=True if sqlite else None,
+            transaction_per_migration=not sqlite,
+        )
+    if connection.in_transaction():
+        connection.commit()
