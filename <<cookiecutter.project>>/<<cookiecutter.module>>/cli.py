@@ -1,0 +1,48 @@
+"""The commands: `db`, the application's own, and bin/manage.py's."""
+
+import click
+from flask.cli import FlaskGroup, ScriptInfo
+
+
+class Database(click.Command):
+    """`db`, loaded when it is called: a server never imports Alembic."""
+
+    def make_context(self, info_name, args, parent=None, **extra):
+        return group().make_context(info_name, args, parent, **extra)
+
+
+def group():
+    """Return the toolkit's `db` commands."""
+    from .migrations.toolkit import commands
+
+    return commands.group(starter_rows)
+
+
+def starter_rows():
+    """Put the starter rows into a fresh development database."""
+    from . import seed
+    from .extensions import db
+
+    seed.seed(db.session)
+    db.session.commit()
+
+
+def init_app(app):
+    """Give the application its commands."""
+    app.cli.add_command(Database("db", help="Change the database: upgrade, migrate, downgrade ..."))
+
+
+def db():
+    """Run `db ...`."""
+    group().main(prog_name="db", obj=ScriptInfo(create_app=_create_app))
+
+
+def _create_app():
+    from . import create_app
+
+    return create_app()
+
+
+@click.group(cls=FlaskGroup, create_app=_create_app)
+def main():
+    """<<cookiecutter.project>>: run, shell, routes, db and your own commands."""

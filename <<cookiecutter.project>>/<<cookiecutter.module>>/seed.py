@@ -1,0 +1,30 @@
+<% if cookiecutter.starter == "blog" %>
+"""The starter rows that `make db` puts into a fresh development database."""
+
+from datetime import UTC, datetime
+
+from .models.post import Post
+from .models.user import User
+
+
+def seed(session):
+    """Add an author and two posts."""
+    ada = User(name="Ada", email="ada@example.com")
+    ada.posts = [
+        Post(
+            title="Hello",
+            slug="hello",
+            body="This row came from seed.py.",
+            summary="The first post.",
+            published_at=datetime(2026, 1, 1, tzinfo=UTC).replace(tzinfo=None),
+        ),
+        Post(title="A draft", slug="a-draft", body="It is not published yet."),
+    ]
+    session.add(ada)
+<% else %>
+"""The starter rows that `make db` puts into a fresh development database."""
+
+
+def seed(session):
+    """Add rows with session.add(...)."""
+<% endif %>

@@ -1,0 +1,93 @@
+"""Database URLs as people write them, given the right driver; never printed with a password."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+DRIVERS = {
+    "postgres": "postgresql+psycopg",
+    "postgresql": "postgresql+psycopg",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mariadb+pymysql",
+}
+# the module of a driver, and what installs it
+PACKAGES = {
+    "psycopg": "psycopg[binary]",
+    "psycopg2": "psycopg2-binary",
+    "pymysql": "PyMySQL[rsa]",
+    "mysqldb": "mysqlclient",
+    "mysqlconnector": "mysql-connector-python",
+    "asyncpg": "asyncpg",
+}
+MODULES = {"mysqldb": "MySQLdb", "mysqlconnector": "mysql.connector"}
+
+
+class UrlError(ValueError):
+    """The URL cannot be used: one sentence, without its password."""
+
+
+def normalise(value, root):
+    """Return the URL with its driver, and a SQLite path made absolute.
+
+<% if cookiecutter.database == "postgresql" %>
+    :param value: a string or a SQLAlchemy URL; ``embedded:var/postgres`` is a PostgreSQL of our own
+<% else %>
+    :param value: a string or a SQLAlchemy URL
+<% endif %>
+    :param root: the folder to which a relative path belongs
+    :raises UrlError: when it is no URL, or its driver is not installed
+    """
+<% if cookiecutter.database == "postgresql" %>
+    if isinstance(value, str) and value.startswith("embedded:"):
+        from .embedded import postgresql
+
+        return postgresql(value.removeprefix("embedded:"), root)
+<% endif %>
+    try:
+        url = make_url(value)
+        url = url.set(drivername=DRIVERS.get(url.drivername, url.drivername))
+        url.get_dialect()
+    except (ArgumentError, ValueError) as error:
+        scheme = re.match(r"[\w+]*:?/?/?", str(value)).group()
+        raise UrlError(
+            f"The database URL {scheme}... cannot be read: write "
+            "postgresql://user:password@host/name, mysql://user:password@host/name or "
+            "sqlite:///var/app.db, with odd characters of the password percent-encoded."
+        ) from error
+    except Exception as error:
+        raise UrlError(
+            f"There is no driver for {url.drivername}:// in this environment: "
+            "write sqlite://, postgresql:// or mysql://."
+        ) from error
+    if url.get_backend_name() == "sqlite":
+        return _absolute(url, root)
+    require(url.get_driver_name())
+    return url
+
+
+def _absolute(url: URL, root: Path) -> URL:
+    name = url.database
+    if not name or name == ":memory:" or name.startswith("file:"):
+        return url
+    return url.set(database=str(Path(root) / Path(name).expanduser()))
+
+
+def require(driver):
+    module = MODULES.get(driver, driver)
+    try:
+        found = importlib.util.find_spec(module)
+    except ModuleNotFoundError:
+        found = None
+    if found is None:
+        package = PACKAGES.get(driver, driver)
+        raise UrlError(f"The driver {driver} is not installed: type pip install '{package}'.")
+
+
+def shown(url):
+    """Return the URL as text that may be printed: no password, in the query neither."""
+    url = make_url(url)
+    secrets = [key for key in url.query if "pass" in key.lower() or "secret" in key.lower()]
+    return url.update_query_dict(dict.fromkeys(secrets, "***")).render_as_string()

@@ -1,0 +1,23 @@
+"""The history: one head, every step runs up and down, and it makes what the models say."""
+
+import pytest
+from pytest_alembic.config import Config
+from pytest_alembic.tests import (  # noqa: F401
+    test_model_definitions_match_ddl,
+    test_single_head_revision,
+    test_up_down_consistency,
+    test_upgrade,
+)
+
+from <<cookiecutter.module>>.extensions import db
+from <<cookiecutter.module>>.migrations.toolkit import commands
+
+
+@pytest.fixture
+def alembic_config(empty_app):
+    return Config(alembic_config=commands.extension(empty_app).get_config())
+
+
+@pytest.fixture
+def alembic_engine(empty_app):
+    return db.engine
