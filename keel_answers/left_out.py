@@ -1,0 +1,50 @@
+"""Which files an answer leaves out of the project.
+
+They are never written, rather than deleted afterwards: a project that is generated again over
+itself may have a file of its own under the same name, and that one is not the template's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fnmatch import fnmatch
+
+# (question, answer) -> paths as they are called in the template; a / at the end is a whole folder
+LEFT_OUT = {
+    ("license", "none"): ("LICENSE",),
+    ("starter", "bare"): (
+        "<<cookiecutter.module>>/blog.py",
+        "<<cookiecutter.module>>/models/post.py",
+        "<<cookiecutter.module>>/models/user.py",
+        "<<cookiecutter.module>>/templates/blog/",
+        "<<cookiecutter.module>>/migrations/versions/*.py",
+        "tests/test_blog.py",
+    ),
+}
+
+
+def when_wanted(path: str) -> str:
+    """Wrap a file's name so that it renders to nothing where an answer leaves the file out.
+
+    cookiecutter skips a file whose name renders to nothing (`generate_file` in its generate.py).
+
+    :param path: the path in the template, from the project's folder on
+    """
+    for (question, answer), patterns in LEFT_OUT.items():
+        if any(_matches(path, pattern) for pattern in patterns):
+            return f"<% if cookiecutter.{question} != '{answer}' %>{path}<% endif %>"
+    return path
+
+
+def empty_folders(answers: Mapping[str, str]) -> list[str]:
+    """The folders that these answers leave without a file, as they are called in the project."""
+    return [
+        pattern.replace("<<cookiecutter.module>>", answers["module"]).rstrip("/")
+        for (question, answer), patterns in LEFT_OUT.items()
+        for pattern in patterns
+        if answers[question] == answer and pattern.endswith("/")
+    ]
+
+
+def _matches(path: str, pattern: str) -> bool:
+    return path.startswith(pattern) if pattern.endswith("/") else fnmatch(path, pattern)
