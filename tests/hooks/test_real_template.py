@@ -1,0 +1,66 @@
+"""The whole template, for what holds however its files change."""
+
+import json
+from fnmatch import fnmatch
+
+import pytest
+from miniature import PROJECT, ROOT
+
+from keel_answers.extension import BEGIN, DERIVE, REFUSE
+from keel_answers.left_out import LEFT_OUT, when_wanted
+from keel_answers.origin import LINKS, lost_links
+
+QUESTIONS = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
+
+
+def test_the_links_point_at_the_two_files_above():
+    assert lost_links(ROOT) == []
+    for link, target in LINKS.items():
+        place = ROOT / PROJECT / link
+        assert place.is_symlink() and str(place.readlink()) == target
+
+
+def test_each_template_in_the_questions_is_known_to_the_extension():
+    texts = {text for text in QUESTIONS.values() if isinstance(text, str)}
+    assert {text for text in texts if "<<" in text} == {BEGIN, DERIVE, REFUSE}
+    assert next(iter(QUESTIONS)) == "__answers", "answers before it would be rendered"
+    asked = [key for key in QUESTIONS if not key.startswith("_")]
+    assert list(QUESTIONS).index("__checked") > list(QUESTIONS).index(asked[-1])
+
+
+def test_what_is_copied_as_it_is_cannot_be_left_out():
+    (pattern,) = QUESTIONS["_copy_without_render"]
+    for path in (ROOT / PROJECT).rglob("*"):
+        name = str(path.relative_to(ROOT / PROJECT))
+        assert not fnmatch(name, pattern) or when_wanted(name) == name
+
+
+@pytest.mark.parametrize("pattern", [p for group in LEFT_OUT.values() for p in group])
+def test_each_file_that_an_answer_leaves_out_is_there(pattern):
+    assert list((ROOT / PROJECT).glob(pattern.rstrip("/"))), pattern
+
+
+def test_no_input_gives_a_project_without_a_mark_of_the_template(bakery):
+    bakery.generate(ROOT)
+    project = bakery.output / "my-app"
+    toolkit = project / "my_app/migrations/toolkit"
+    for path in project.rglob("*"):
+        assert not any(mark in str(path.relative_to(project)) for mark in ("<<", "<%", "<#"))
+        if path.is_file() and toolkit not in path.parents:
+            text = path.read_text(encoding="utf-8")
+            assert not any(mark in text for mark in ("<<", "<%", "<#")), path
+
+
+def test_the_toolkit_is_the_templates_byte_for_byte(bakery):
+    bakery.generate(ROOT)
+    ours = ROOT / PROJECT / "<<cookiecutter.module>>/migrations/toolkit"
+    theirs = bakery.output / "my-app/my_app/migrations/toolkit"
+
+    def files(folder):
+        return {
+            str(path.relative_to(folder)): path.read_bytes()
+            for path in folder.rglob("*")
+            if path.is_file() and "__pycache__" not in path.parts
+        }
+
+    assert files(theirs) == files(ours)
