@@ -87,7 +87,9 @@ def broken_keys(connection: Connection) -> Counter:
     A table whose keys cannot be checked (its parent has no such key) counts as one, with the reason.
     """
     found: Counter = Counter()
-    tables = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'").scalars()
+    tables = connection.exec_driver_sql(
+        "SELECT name FROM sqlite_master WHERE type = 'table'"
+    ).scalars()
     raw = connection.connection.driver_connection
     for table in tables.all():
         quoted = table.replace('"', '""')
@@ -108,5 +110,7 @@ def require_whole_keys(connection: Connection, before: Counter) -> None:
     """
     new = broken_keys(connection) - before
     if new:
-        rows = ", ".join(f"{count} of {child} to {parent}" for (child, parent), count in new.items())
+        rows = ", ".join(
+            f"{count} of {child} to {parent}" for (child, parent), count in new.items()
+        )
         raise CommandError(messages.BROKEN_KEYS.format(rows=rows))

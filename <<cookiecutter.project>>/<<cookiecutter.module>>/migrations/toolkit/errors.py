@@ -56,7 +56,10 @@ def sentence(error: BaseException, url: Any) -> str:
     backend = make_url(url).get_backend_name()
     state = {"sqlite": messages.AS_IT_WAS, "postgresql": messages.REVISIONS_STAND}
     return messages.FAILED_MIGRATION.format(
-        file=file, line=line, error=_said(error), state=state.get(backend, messages.STATEMENTS_STAND)
+        file=file,
+        line=line,
+        error=_said(error),
+        state=state.get(backend, messages.STATEMENTS_STAND),
     )
 
 

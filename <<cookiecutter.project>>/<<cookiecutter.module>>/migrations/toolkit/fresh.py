@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import alembic.command
+from alembic import command
 from alembic.autogenerate import produce_migrations
 from alembic.migration import MigrationContext
 from alembic.operations import Operations, ops
@@ -42,9 +42,7 @@ def rebuild(config: Any, starter_rows: Callable[[], None]) -> None:
     starter_rows()
     at = " and ".join(sorted(history.heads(Path(config.get_main_option("script_location")))))
     if said:
-        messages.say(
-            messages.MODELS_AHEAD, operations="; ".join(said), database=shown(engine.url)
-        )
+        messages.say(messages.MODELS_AHEAD, operations="; ".join(said), database=shown(engine.url))
     messages.say(messages.REBUILT, database=shown(engine.url), revision=at or "the base")
 
 
@@ -124,7 +122,7 @@ def _copy_over(raw: sqlite3.Connection, path: Path) -> None:
 def _build(config: Any, connection: Connection) -> list[str]:
     """Run the history, then what the models add; return what that was."""
     config.attributes["connection"] = connection
-    alembic.command.upgrade(config, "heads")
+    command.upgrade(config, "heads")
     connection.commit()
     context = MigrationContext.configure(connection, opts=_options(connection))
     keep_one_transaction(context)

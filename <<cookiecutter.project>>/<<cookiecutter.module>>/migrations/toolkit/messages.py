@@ -3,7 +3,9 @@
 import click
 
 # the history
-TWO_HEADS = "The history has {count} heads, {heads}: type db merge heads -m 'merge', and look at it."
+TWO_HEADS = (
+    "The history has {count} heads, {heads}: type db merge heads -m 'merge', and look at it."
+)
 UNKNOWN_REVISION = (
     "{database} is at revision {revision}, which no file in {versions} has: "
     "fetch the branch that has the file, or restore a backup from before it."
@@ -13,18 +15,28 @@ BROKEN_MIGRATION = "{file}, line {line}: {error}; mend the file and try again."
 FAILED_MIGRATION = "{file}, line {line}: {error}; {state}"
 AS_IT_WAS = "the database is as it was: mend the file and try again."
 REVISIONS_STAND = "what this revision did is undone, the ones before it stand: mend it, try again."
-STATEMENTS_STAND = "on MySQL the statements before it stand: type db current, mend the file, try again."
+STATEMENTS_STAND = (
+    "on MySQL the statements before it stand: type db current, mend the file, try again."
+)
 
 # the database
 NO_DATABASE = "There is no database {database}: type db upgrade to make it."
 NO_FOLDER = "The folder of {database} does not exist: type mkdir -p {folder}."
-NOT_WRITABLE = "{database} cannot be written: look at its owner and permissions (ls -l), then try again."
+NOT_WRITABLE = (
+    "{database} cannot be written: look at its owner and permissions (ls -l), then try again."
+)
 NOT_OPENED = "{database} cannot be opened: look at its path, owner and permissions (ls -l)."
-LOCKED = "{database} is locked by another process: stop what writes to it (or wait), then try again."
-NOT_A_DATABASE = "{database} is not a SQLite database: look at SQLALCHEMY_DATABASE_URI, or move it away."
+LOCKED = (
+    "{database} is locked by another process: stop what writes to it (or wait), then try again."
+)
+NOT_A_DATABASE = (
+    "{database} is not a SQLite database: look at SQLALCHEMY_DATABASE_URI, or move it away."
+)
 FULL = "The disk of {database} is full: make room, then try again; the database is as it was."
 NO_SERVER = "No database server answers at {database}: start it, or mend the URL ({reason})."
-NO_SERVER_DATABASE = "The server has no database {name}: create it there ({command}), then try again."
+NO_SERVER_DATABASE = (
+    "The server has no database {name}: create it there ({command}), then try again."
+)
 REFUSED = "The server refuses the account of {database}: look at user and password ({reason})."
 TABLES_WITHOUT_HISTORY = (
     "{database} has tables ({tables}) but no record of a migration; db.create_all() may have made them: "
@@ -39,7 +51,7 @@ LEFTOVER = (
 LEFTOVER_IS_ALL = (
     "{database} holds {leftover} ({left} rows), left by an interrupted migration of another tool, and "
     "no table {table}: your rows are in it; type "
-    "sqlite3 {path} 'ALTER TABLE \"{leftover}\" RENAME TO \"{table}\"', then try again."
+    'sqlite3 {path} \'ALTER TABLE "{leftover}" RENAME TO "{table}"\', then try again.'
 )
 AHEAD = (
     "{database} is ahead of the history, since make db put the models' changes into it: "
@@ -49,7 +61,9 @@ BROKEN_KEYS = (
     "The migration would leave rows that point to nothing: {rows}; the database is as it was: "
     "mend the migration (or those rows) and try again."
 )
-KEYS_STAY_ON = "SQLite keeps foreign keys on inside a transaction: close the open one and try again."
+KEYS_STAY_ON = (
+    "SQLite keeps foreign keys on inside a transaction: close the open one and try again."
+)
 
 # scratch databases
 NO_SCRATCH = (

@@ -30,7 +30,10 @@ def check() -> None:
             wanted = f">={_text(first)},<{_text(beyond)}"
             raise CommandError(
                 messages.OUTSIDE.format(
-                    name=name, version=version, wanted=wanted, command=f"pip install '{name}{wanted}'"
+                    name=name,
+                    version=version,
+                    wanted=wanted,
+                    command=f"pip install '{name}{wanted}'",
                 )
             )
 

@@ -50,7 +50,9 @@ def empty(seam: Seam) -> Iterator[Connection]:
         return
     options = seam.settings.get("SQLALCHEMY_ENGINE_OPTIONS") or {}
     with servers.temporary(seam.engine.url, options) as url:
-        connect_args = {"connect_args": options["connect_args"]} if "connect_args" in options else {}
+        connect_args = (
+            {"connect_args": options["connect_args"]} if "connect_args" in options else {}
+        )
         with create_engine(url, poolclass=NullPool, **connect_args).connect() as connection:
             yield connection
 

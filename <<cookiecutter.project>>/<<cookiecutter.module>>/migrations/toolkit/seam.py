@@ -66,7 +66,7 @@ class Seam:
 
     @property
     def moving(self) -> str | None:
-        """"upgrade" or "downgrade" when the command moves the database through the history."""
+        """ "upgrade" or "downgrade" when the command moves the database through the history."""
         name = getattr(self.work, "__name__", "")
         return name if name in ("upgrade", "downgrade") else None
 
@@ -94,7 +94,8 @@ def shown(url: Any) -> str:
     url = make_url(url)
     if url.get_backend_name() == "sqlite":
         return url.database or ":memory:"
-    return url.set(password=None, query={}).render_as_string()
+    plain = url._replace(drivername=url.get_backend_name(), password=None, query={})
+    return plain.render_as_string()
 
 
 def keep_one_transaction(migration_context: Any) -> None:

@@ -76,7 +76,9 @@ def recreate(url: Any, options: dict[str, Any] | None = None) -> None:
             create(connection, url.database)
         except DBAPIError as error:
             if _code(error) in DENIED:
-                raise NotAllowed(GRANTS[kind(url)].format(user=url.username, database=url.database)) from error
+                raise NotAllowed(
+                    GRANTS[kind(url)].format(user=url.username, database=url.database)
+                ) from error
             raise
 
 

@@ -17,9 +17,7 @@ def phrases(container: ops.OpContainer) -> list[str]:
     new = {target for verb, target, _ in said if verb == "create"}
     added = {f"{table}.{column}" for verb, table, column in said if verb == "add"}
     kept = [
-        item
-        for item in said
-        if item[0] in ("create", "add") or not _comes_along(item, new, added)
+        item for item in said if item[0] in ("create", "add") or not _comes_along(item, new, added)
     ]
     return [_phrase(list(group)) for _, group in groupby(kept, _together)]
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 from alembic.util import CommandError
 from sqlalchemy import create_engine
@@ -44,17 +45,15 @@ def _rehearse(seam: Seam) -> str:
         preflight.check(seam, connection, applied)
         connection.rollback()
         lines.clear()
-        replay(
-            seam,
-            seam.work,
-            connection,
-            transactional_ddl=True,
-            on_version_apply=[
-                lambda step, **_: lines.append(
-                    f"-- {step.up_revision.revision} {history.title(step.up_revision)}"
-                )
-            ],
-        )
+        begun = [0]
+
+        def head(step: Any, **_: Any) -> None:
+            # called after a step: its title goes before what it did
+            revision = step.up_revision
+            lines.insert(begun[-1], f"-- {revision.revision} {history.title(revision)}")
+            begun.append(len(lines))
+
+        replay(seam, seam.work, connection, transactional_ddl=True, on_version_apply=head)
     # a table rebuild drops the table: with foreign keys on, its children would go with it
     body = "".join(f"{line}\n" if line.startswith("--") else f"{line};\n" for line in lines)
     return f"PRAGMA foreign_keys=OFF;\nBEGIN IMMEDIATE;\n{body}COMMIT;\n" if lines else ""

@@ -1,0 +1,89 @@
+"""What the template's tests share: generated projects and real databases."""
+
+import databases
+import projects
+import pytest
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory):
+    """A home folder for cookiecutter, which keeps answers there."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="session")
+def generated(tmp_path_factory, home):
+    """Generate a project once for each set of answers."""
+    made = {}
+
+    def generate(**answers):
+        key = tuple(sorted(answers.items()))
+        if key not in made:
+            made[key] = projects.generate(tmp_path_factory.mktemp("generated"), home, **answers)
+        return made[key]
+
+    return generate
+
+
+@pytest.fixture
+def new_project(generated, tmp_path):
+    """A factory of fresh copies: ``new_project(starter="bare")``."""
+
+    def new(**answers):
+        folder = tmp_path / f"p{len(list(tmp_path.iterdir()))}"
+        folder.mkdir()
+        return projects.copy(generated(**answers), folder)
+
+    return new
+
+
+@pytest.fixture
+def blog(new_project):
+    """A fresh project with the blog, on SQLite."""
+    return new_project()
+
+
+@pytest.fixture
+def bare(new_project):
+    """A fresh project without models, on SQLite."""
+    return new_project(starter="bare")
+
+
+@pytest.fixture(scope="session")
+def postgresql_server():
+    """The URL of a real PostgreSQL, for its superuser."""
+    with databases.postgresql() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def mariadb_server():
+    """The URL of a real MariaDB, for its root."""
+    with databases.mariadb() as url:
+        yield url
+
+
+@pytest.fixture(params=["postgresql", "mariadb"])
+def server(request):
+    """Each of the servers in turn."""
+    return request.getfixturevalue(f"{request.param}_server")
+
+
+@pytest.fixture
+def server_url(server):
+    """The URL of a new database on each of the servers."""
+    with databases.fresh(server) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
+def any_database(request, new_project):
+    """A fresh bare project on each of the three databases in turn."""
+    if request.param == "sqlite":
+        yield new_project(starter="bare")
+        return
+    kind = {"postgresql": "postgresql", "mariadb": "mysql"}[request.param]
+    with databases.fresh(request.getfixturevalue(f"{request.param}_server")) as url:
+        project = new_project(starter="bare", database=kind)
+        project.env["DEV_DATABASE_URL"] = url
+        yield project

