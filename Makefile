@@ -1,0 +1,68 @@
+# Flask-Keel, the template itself. Type `make` to see what there is.
+
+SHELL := /bin/sh
+PYTHON ?= python3
+TOOLS := .venv/.cookiecutter
+TESTS := .venv/.tests
+.DEFAULT_GOAL := help
+.SUFFIXES:
+
+project ?= my-app
+to ?= .
+QUIET := $(MAKE) --no-print-directory
+CHANGE := subtitle: Mapped[str | None] = mapped_column(String(200))
+
+app: $(TOOLS) ## generate my-app, install it, build its database, make and apply one migration
+	@[ ! -e "$(to)/$(project)" ] || { echo "Error: $(to)/$(project) is there already:" \
+	  "type make app project=another-name." >&2; exit 1; }
+	@.venv/bin/python -m cookiecutter --no-input -o "$(to)" . "project=$(project)" >/dev/null
+	@cd "$(to)/$(project)" && echo "$$(pwd) is generated; make install, make db:" && $(QUIET) install && $(QUIET) db
+	@cd "$(to)/$(project)" && model=$$(echo */models/post.py) && \
+	  awk '{ print } /^    summary: / { print "    $(CHANGE)" }' $$model > $$model.new && mv $$model.new $$model && \
+	  printf '\n%s\n' "one change, in $$model:" "+   $(CHANGE)"
+	@cd "$(to)/$(project)" && for target in newmigration migrate; do \
+	  echo && echo "$$ make $$target" && $(QUIET) $$target || exit 1; done
+	@cd "$(to)/$(project)" && printf '\n%s\n' "Your application is ready. Next:" "" "  cd '$$(pwd)'" \
+	  "  make server         # http://localhost:5000" "  make test" "  make                # everything else"
+
+test: $(TESTS) ## run the tests; a database server that is not installed is skipped with its reason
+	@.venv/bin/python -m pytest -n auto --dist loadgroup $(args)
+
+test-all: $(TESTS) ## run the tests and the long drills
+	@LONG_DRILLS=1 .venv/bin/python -m pytest -n auto --dist loadgroup $(args)
+
+lint: $(TESTS) ## check the style of the code
+	@.venv/bin/ruff check --config pyproject.toml $(LINTED) && \
+	  .venv/bin/ruff format --check --config pyproject.toml $(LINTED)
+
+format: $(TESTS) ## mend the style of the code
+	@.venv/bin/ruff check --fix --config pyproject.toml $(LINTED) && \
+	  .venv/bin/ruff format --config pyproject.toml $(LINTED)
+
+clean: ## remove what can be made again
+	@rm -rf .venv .pytest_cache .ruff_cache .hypothesis build dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help: ## this list
+	@awk -F ' ## ' '/^[a-z][a-z-]*:.* ## / { split($$1, name, ":"); printf "  make %-10s %s\n", name[1], $$2 }' Makefile
+
+.PHONY: app test test-all lint format clean help
+
+# the generated project is checked as it is generated: its files are templates
+LINTED := keel_answers hooks tests benchmarks \
+  '<<cookiecutter.project>>/<<cookiecutter.module>>/migrations/toolkit'
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Error: Python 3.11 or" \
+	  "newer is needed: type make $(MAKECMDGOALS) PYTHON=/path/to/python3.11." >&2; exit 1; }
+	@$(PYTHON) -m venv .venv
+
+$(TOOLS): .venv/bin/python
+	@echo "installing cookiecutter" >&2
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check 'cookiecutter>=2.6,<3'
+	@touch $@
+
+$(TESTS): .venv/bin/python pyproject.toml
+	@echo "installing what the tests need" >&2
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check '.[dev]'
+	@touch $@
