@@ -19,10 +19,10 @@ app: $(TOOLS) ## generate my-app, install it, build its database, make and apply
 	@cd "$(to)/$(project)" && echo "$$(pwd) is generated; make install, make db:" && $(QUIET) install && $(QUIET) db
 	@cd "$(to)/$(project)" && model=$$(echo */models/post.py) && \
 	  awk '{ print } /^    summary: / { print "    $(CHANGE)" }' $$model > $$model.new && mv $$model.new $$model && \
-	  printf '\n%s\n' "one change, in $$model:" "+   $(CHANGE)"
+	  printf '%s\n' "" "one change, in $$model:" "+   $(CHANGE)"
 	@cd "$(to)/$(project)" && for target in newmigration migrate; do \
 	  echo && echo "$$ make $$target" && $(QUIET) $$target || exit 1; done
-	@cd "$(to)/$(project)" && printf '\n%s\n' "Your application is ready. Next:" "" "  cd '$$(pwd)'" \
+	@cd "$(to)/$(project)" && printf '%s\n' "" "Your application is ready. Next:" "" "  cd '$$(pwd)'" \
 	  "  make server         # http://localhost:5000" "  make test" "  make                # everything else"
 
 test: $(TESTS) ## run the tests; a database server that is not installed is skipped with its reason
