@@ -43,7 +43,7 @@ UPDATE t
   pass   # nothing'''
 
 
-AFTER = '''\
+AFTER = """\
 \twith op.batch_alter_table("t") as batch_op:
 \t\tbatch_op.drop_column( "a" )   # gone
 # at the margin
@@ -51,7 +51,7 @@ AFTER = '''\
 \t\t\t# this one too
 \t\t\t"b",
 \t\t)
-'''
+"""
 
 
 def test_comments_tabs_and_odd_formatting_stay():
