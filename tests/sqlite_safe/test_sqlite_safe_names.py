@@ -2,8 +2,10 @@
 
 import pytest
 import sqlalchemy as sa
+from alembic.autogenerate import render
 from migrating import Database, assert_same_on_postgresql, body, migration, safe
 from toolkit.revise.batches import names
+from toolkit.revise.batches.transform import UNNAMED
 from toolkit.revise.sqlite_safe import make_safe
 
 TABLES = """CREATE TABLE user (id INTEGER PRIMARY KEY, a TEXT, b TEXT);
@@ -236,6 +238,21 @@ def test_a_constraint_whose_table_is_a_variable_is_not_named():
     assert "batch_op.create_unique_constraint(None, ['x'])" in result.source
     assert "give it a name" in result.notes[0]
     assert_same_on_postgresql(source, result.source)
+
+
+def test_the_warning_that_autogenerate_writes_goes_with_its_reason():
+    warning = "\n".join(UNNAMED)
+    source = migration(
+        "op.create_unique_constraint(None, 't', ['a'])",
+        f"# mine\n{warning}\nop.drop_constraint(None, 't', type_='unique')",
+    )
+    after = body(safe(source), "downgrade")
+    assert after.startswith("# mine\nwith op.batch_alter_table('t')")
+    assert "WARNING" not in after
+
+
+def test_the_warning_is_the_one_that_autogenerate_writes():
+    assert list(UNNAMED) == render._UNNAMED_CONSTRAINT_WARNING
 
 
 def test_the_name_is_written_in_the_quotes_of_its_call():

@@ -196,6 +196,7 @@ def test_an_enum_with_its_check_is_added_with_its_check(tmp_path):
         "sa.Column('n', sa.Integer(), server_default=sa.text('0'), nullable=False)",
         "sa.Column('n', sa.Text(), server_default=sa.text(\"'a (b)'\"), nullable=False)",
         "sa.Column('n', sa.Boolean(), server_default=sa.false(), nullable=False)",
+        "sa.Column('n', sa.Text(), server_default=f'{1}', nullable=False)",
         "sa.Column('n', sa.Integer(), sa.CheckConstraint('n > 0', name='ck_n'))",
         "sa.Column('n', sa.Integer(), index=True, unique=True)",
         "sa.Column('n', sa.Text(), sa.Computed(\"name || 'x'\"))",

@@ -61,7 +61,10 @@ def post_write(path: str, options: Mapping) -> None:
 @click.argument("paths", metavar="FILES...", nargs=-1, required=True, type=PATH)
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 when a file would change.")
 @click.option("--diff", is_flag=True, help="Write nothing; show what would change.")
-def sqlite_safe_command(paths: tuple[Path, ...], check: bool, diff: bool) -> None:
+@click.pass_context
+def sqlite_safe_command(
+    context: click.Context, paths: tuple[Path, ...], check: bool, diff: bool
+) -> None:
     """Edit migration FILES so that they are safe on SQLite."""
     failed = False
     convention = naming_convention()
@@ -81,11 +84,12 @@ def sqlite_safe_command(paths: tuple[Path, ...], check: bool, diff: bool) -> Non
         if diff:
             click.echo(_diff(path, result), nl=False)
         if check and result.changed:
-            click.echo(f"{path} is not safe on SQLite yet; run sqlite-safe {path}", err=diff)
+            words = f"{path} is not safe on SQLite yet; run {context.command_path} {path}"
+            click.echo(words, err=diff)
         elif not check and not diff:
             click.echo(f"{path}: {'made safe for SQLite' if result.changed else 'safe already'}")
     if failed:
-        raise SystemExit(1)
+        context.exit(1)
 
 
 def _not_understood(path: object, error: NotUnderstood) -> str:

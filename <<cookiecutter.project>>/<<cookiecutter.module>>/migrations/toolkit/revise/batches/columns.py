@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import libcst as cst
 
-from .reading import arguments, calls_within, is_true, last_name, text
+from .reading import UNKNOWN, arguments, calls_within, is_true, last_name, text, value
 
 # https://www.sqlite.org/lang_altertable.html: the default of an added column must be constant
 _CONSTANT = re.compile(r"\s*\(?\s*([+-]?\d[\w.]*|'(?:[^']|'')*'|null|true|false)\s*\)?\s*", re.I)
@@ -60,7 +60,7 @@ def _rebuilt(given: list[cst.Call], default: cst.BaseExpression | None) -> bool:
 
 
 def _constant(default: cst.BaseExpression) -> bool:
-    if text(default) is not None or (isinstance(default, cst.Name) and default.value == "None"):
+    if isinstance(default, cst.FormattedString) or value(default) is not UNKNOWN:
         return True
     if not isinstance(default, cst.Call):
         return False

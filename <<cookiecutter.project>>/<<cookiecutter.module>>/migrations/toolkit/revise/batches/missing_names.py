@@ -1,15 +1,15 @@
 """Finds a name for every constraint that needs one and has none."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import libcst as cst
 
-from . import names
 from .calls import Operation
+from .chosen_names import ChosenNames
 from .declared import Declaration, declarations
 from .operations import KINDS
-from .reading import code, is_none, text
+from .reading import is_none, text
 from .survey import Survey
 
 
@@ -46,10 +46,8 @@ def missing_names(survey: Survey, convention: Mapping, source: str) -> MissingNa
 class _Search:
     def __init__(self, survey: Survey, convention: Mapping, source: str) -> None:
         self.survey = survey
-        self.convention = {**names.CONVENTION, **convention}
-        self.source = set(source)
         self.found = MissingNames(declarations(survey))
-        self.checks: dict[tuple, str] = {}
+        self.chosen = ChosenNames(convention, source)
 
     def created(self) -> None:
         for declaration in self.found.declared:
@@ -59,8 +57,10 @@ class _Search:
             if declaration.kind == "ix" and declaration.standing:
                 continue
             if declaration.call is None and operation.method == "add_column":
-                if name := self._name(declaration):
-                    self.found.flags[operation.origin] = self._expression(operation, name, True)
+                if name := self.chosen.name(declaration):
+                    self.found.flags[operation.origin] = self.chosen.expression(
+                        operation, name, True
+                    )
                 elif batched and operation.column.unique:
                     words = "makes unique what cannot be named from here"
                     self._note(operation, f"{words}; write create_unique_constraint with a name")
@@ -72,7 +72,7 @@ class _Search:
         for drop in drops:
             if drop.constraint:
                 for declaration in self._about(drop):
-                    if declaration.unnamed and self._name(declaration) == drop.constraint:
+                    if declaration.unnamed and self.chosen.name(declaration) == drop.constraint:
                         self._write(declaration)
         unnamed = [drop for drop in drops if is_none(drop.node("constraint_name"))]
         for fellows in _fellows(unnamed):
@@ -81,7 +81,7 @@ class _Search:
     def rest(self) -> None:
         """The names of what stays as it is: what a drop is about may be found by them."""
         for declaration in self.found.declared:
-            self.found.names[declaration] = declaration.name or self._name(declaration)
+            self.found.names[declaration] = declaration.name or self.chosen.name(declaration)
 
     def _match(self, fellows: list[Operation], drops: list[Operation]) -> None:
         first = fellows[0]
@@ -90,10 +90,10 @@ class _Search:
             declaration
             for declaration in self._about(first)
             if declaration.operation.function != first.function
-            and (declaration.name or self._name(declaration)) not in gone
+            and (declaration.name or self.chosen.name(declaration)) not in gone
             and not self._goes_with_its_column(declaration, first)
         ]
-        if len(mirrors) != len(fellows) or not all(m.name or self._name(m) for m in mirrors):
+        if len(mirrors) != len(fellows) or not all(m.name or self.chosen.name(m) for m in mirrors):
             for drop in fellows:
                 words = "drops a constraint without a name, and this file does not say which one"
                 self._note(drop, f"{words}; write the name that it has in the database")
@@ -113,12 +113,12 @@ class _Search:
 
     def _write_drop(self, drop: Operation, mirror: Declaration) -> None:
         final = mirror.name is None or not isinstance(mirror.name_node, cst.SimpleString)
-        name = mirror.name or self._name(mirror)
-        self.found.written[drop.call] = self._expression(drop, name, final)
+        name = mirror.name or self.chosen.name(mirror)
+        self.found.written[drop.call] = self.chosen.expression(drop, name, final)
         if mirror.unnamed:
             self._write(mirror)
             older = mirror.operation.function == "downgrade" or not mirror.standing
-            pattern = self.convention.get(mirror.kind)
+            pattern = self.chosen.convention.get(mirror.kind)
             if older and isinstance(pattern, str) and mirror.kind != "ck":
                 self.found.assumed[drop.call] = {mirror.kind: pattern}
 
@@ -136,50 +136,12 @@ class _Search:
         operation = declaration.operation
         if declaration.call is None or (declaration.standing and not operation.understood):
             return
-        name = self._name(declaration)
+        name = self.chosen.name(declaration)
         if name:
-            self.found.written[declaration.call] = self._expression(operation, name, True)
+            self.found.written[declaration.call] = self.chosen.expression(operation, name, True)
         else:
             words = "makes a constraint without a name, and its columns are not written out"
             self._note(operation, f"{words}; give it a name")
-
-    def _name(self, declaration: Declaration) -> str | None:
-        if declaration not in self.found.names:
-            self.found.names[declaration] = next(self._names(declaration), None)
-        return self.found.names[declaration]
-
-    def _names(self, declaration: Declaration) -> Iterator[str]:
-        kind, operation = declaration.kind, declaration.operation
-        table, columns = operation.table, declaration.columns or ()
-        if not table or (kind == "fk" and not declaration.referred):
-            return
-        if kind != "ck" and not columns:
-            return
-        owns = names.check_names(declaration.check, columns) if declaration.check else [None]
-        for own in owns:
-            try:
-                name = names.name(
-                    kind,
-                    self.convention,
-                    table,
-                    columns,
-                    schema=operation.schema,
-                    referred=declaration.referred,
-                    own=own,
-                )
-            except names.Unnameable:
-                return
-            plain = declaration.check
-            if kind != "ck" or self.checks.setdefault((table, name), plain) == plain:
-                yield name
-
-    def _expression(self, operation: Operation, name: str, final: bool) -> str:
-        readable = all(ord(letter) < 128 or letter in self.source for letter in name)
-        literal = repr(name) if readable else ascii(name)
-        table = operation.table_node
-        if table is not None and code(table).lstrip().startswith('"') and '"' not in name:
-            literal = f'"{literal[1:-1]}"' if "'" not in name else literal
-        return f"{code(operation.call.func.value)}.f({literal})" if final else literal
 
     def _note(self, operation: Operation, words: str) -> None:
         self.found.notes.append((operation.line, f"op.{operation.method} {words}"))
