@@ -12,7 +12,7 @@ from flask import current_app
 from flask.cli import with_appcontext
 from flask_migrate import Migrate
 
-from . import errors, fresh, history, requirements
+from . import errors, fresh, history, requirements, sqlite_file
 from .history import FOLDER
 from .revise import sqlite_safe
 
@@ -93,7 +93,10 @@ def _url() -> Any:
 
 
 def _live() -> str:
-    with current_app.extensions["migrate"].db.engine.connect() as connection:
+    engine = current_app.extensions["migrate"].db.engine
+    if engine.dialect.name == "sqlite" and not sqlite_file.in_memory(engine.url):
+        engine = sqlite_file.reader(engine.url)
+    with engine.connect() as connection:
         return ",".join(sorted(history.applied(connection)))
 
 
