@@ -87,6 +87,30 @@ def test_an_index_that_a_rebuild_cannot_make_parts_two_batches(up_and_down):
     assert "op.create_index('ix_there', 'a', ['y'], if_not_exists=True)" in text
 
 
+def test_what_a_batch_makes_is_taken_away_by_another_one(up_and_down):
+    up_and_down(
+        migration(
+            """
+            op.drop_column('a', 'x')
+            op.create_index('ix1', 'a', ['y'])
+            op.add_column('a', sa.Column('q', sa.Integer(), sa.ForeignKey('b.id'), index=True))
+            op.drop_column('a', 'y')
+            op.drop_index('ix1', 'a')
+            op.drop_index('ix_a_q', 'a')
+            op.drop_column('a', 'q')
+            """,
+            """
+            op.add_column('a', sa.Column('y', sa.Text()))
+            op.add_column('a', sa.Column('x', sa.Text()))
+            """,
+        ),
+        before=TABLES,
+        after="""CREATE TABLE a (id INTEGER PRIMARY KEY, z TEXT);
+            CREATE TABLE b (id INTEGER PRIMARY KEY, x TEXT, y TEXT, a_id INTEGER);""",
+        moved=True,
+    )
+
+
 def test_a_data_statement_is_never_passed():
     assert upgraded(
         """
