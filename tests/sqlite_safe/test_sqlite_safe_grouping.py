@@ -227,6 +227,21 @@ def test_an_argument_that_may_ask_the_database_is_computed_after_what_came_befor
     )
 
 
+def test_a_type_or_a_construct_that_was_imported_asks_nothing_but_a_function_may():
+    source = migration(
+        """
+        op.drop_column('a', 'x')
+        op.alter_column('a', 'y', type_=Money(sa.Integer()), existing_type=sa.Text())
+        op.drop_constraint(find_name('a'), 'a', type_='unique')
+        op.drop_constraint(sa.inspect(where).get_pk_constraint('a')['name'], 'a')
+        """
+    ).replace(
+        "import sqlalchemy as sa", "import sqlalchemy as sa\nfrom ours import Money, find_name"
+    )
+    batches = body(safe(source)).split("with op.batch_alter_table('a') as batch_op:\n")[1:]
+    assert [batch.count("batch_op.") for batch in batches] == [2, 1, 1]
+
+
 def test_branches_loops_and_helpers_have_batches_of_their_own(up_and_down):
     source = migration(
         """
