@@ -5,7 +5,6 @@ def test_health_is_ok_on_a_migrated_database(client):
     response = client.get("/health")
     assert response.status_code == 200
     assert response.json == {"database": "ok", "schema": "at head"}
-
 <% if cookiecutter.starter == "blog" %>
 
 
