@@ -46,17 +46,28 @@ def test_the_revisions_before_it_stand_and_the_sentence_says_what_of_it_does(pro
     assert clients.rows(server_url, "SELECT first.id, second.id FROM first, second") == [(1, 1)]
 
 
-def test_sql_is_printed_whole_or_not_at_all(project):
-    project.migration(
+def test_sql_is_printed_whole_or_not_at_all_and_nothing_runs(project, server_url):
+    reading = project.migration(
         "aaaa00000002",
         "aaaa00000001",
         "count = op.get_bind().execute(sa.text('SELECT count(*) FROM first')).scalar()\nprint(count)",
     )
     answer = project.db("upgrade", "--sql")
-    answer.assert_one_sentence(
-        "aaaa00000002_by_hand.py, line 11: it wants scalar", "no SQL is printed"
-    )
+    answer.assert_one_sentence(f"{reading.name}, line 11: it wants scalar", "no SQL is printed")
     assert answer.out == ""
+
+    # past op: this would run at once
+    reading.write_text(
+        reading.read_text()
+        .replace("op.get_bind()", "db.session")
+        .replace("from alembic", "from my_app.extensions import db\nfrom alembic")
+        .replace("SELECT count(*) FROM first", "CREATE TABLE astray (id INTEGER)")
+    )
+    for command in (["upgrade", "--sql"], ["check"], ["rebuild"]):
+        answer = project.db(*command)
+        answer.assert_one_sentence(f"{reading.name}, line 12: it opens a connection of its own")
+        assert answer.out == ""
+    assert tables(server_url) == set()
 
 
 CONCURRENTLY = """op.create_table(

@@ -64,8 +64,6 @@ def test_each_trouble_with_a_server_is_one_sentence_without_the_password(
             answer = project.db("upgrade", DEV_DATABASE_URL=text)
             answer.assert_one_sentence(words)
             assert SECRET not in answer.said
-        for command in (["migrate"], ["upgrade", "--sql"]):
-            text = wrong.render_as_string(hide_password=False)
-            answer = project.db(*command, DEV_DATABASE_URL=text)
-            answer.assert_one_sentence("The server refuses the account of")
-            assert SECRET not in answer.said
+        answer = project.db("migrate", DEV_DATABASE_URL=text)  # where the scratch would be
+        answer.assert_one_sentence("The server refuses the account of")
+        assert SECRET not in answer.said
