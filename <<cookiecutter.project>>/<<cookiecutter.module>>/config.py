@@ -57,10 +57,12 @@ def find(settings):
         path = Path(os.path.expanduser(settings)).absolute()  # pathlib's raises for ~nobody/
     else:
         path = CONF / settings
-    if not path.is_file():
+    if not os.access(path, os.F_OK) or not path.is_file():
         names = ", ".join(sorted(file.name for file in CONF.glob("*.conf")))
         there = f"there is {names} in {CONF}" if names else "give a path: SETTINGS=/etc/prod.conf"
         raise ConfigError(f"No settings file {path} (SETTINGS={settings}): {there}.")
+    if not os.access(path, os.R_OK):
+        raise ConfigError(f"{path} cannot be read: look at its owner and permissions (ls -l {path}).")
     return path.resolve()
 
 
