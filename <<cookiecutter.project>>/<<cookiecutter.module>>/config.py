@@ -46,11 +46,11 @@ def find(settings):
 
     Unset, a command uses dev.conf and says so; a server refuses, so that nobody serves by accident.
     """
-    if settings is None:
+    unset = settings is None
+    if unset:
         if click.get_current_context(silent=True) is None:
             raise ConfigError("SETTINGS is not set: type SETTINGS=prod.conf before the command.")
         settings = "dev.conf"
-        click.echo(f"SETTINGS is not set: using {CONF / settings}", err=True)
     if not settings.strip():
         raise ConfigError("SETTINGS is empty: type SETTINGS=dev.conf, or a path with a slash.")
     if os.sep in settings:
@@ -62,7 +62,9 @@ def find(settings):
         there = f"there is {names} in {CONF}" if names else "give a path: SETTINGS=/etc/prod.conf"
         raise ConfigError(f"No settings file {path} (SETTINGS={settings}): {there}.")
     if not os.access(path, os.R_OK):
-        raise ConfigError(f"{path} cannot be read: look at its owner and permissions (ls -l {path}).")
+        raise ConfigError(f"{path} cannot be read: look at its permissions (ls -l {path}).")
+    if unset:
+        click.echo(f"SETTINGS is not set: using {path}", err=True)
     return path.resolve()
 
 

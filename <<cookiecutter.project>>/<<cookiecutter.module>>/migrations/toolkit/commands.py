@@ -13,7 +13,7 @@ from flask import current_app
 from flask.cli import with_appcontext
 from flask_migrate import Migrate
 
-from . import errors, fresh, history, history_errors, messages, requirements, sqlite_file
+from . import errors, fresh, history, history_errors, messages, sqlite_file
 from .history import FOLDER
 from .revise import sqlite_safe
 
@@ -23,7 +23,6 @@ class Db(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            requirements.check()
             with history_errors.told():
                 return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
