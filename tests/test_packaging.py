@@ -165,6 +165,6 @@ def test_a_version_outside_of_the_range_is_one_sentence(blog, tmp_path, name, ve
     (information / "METADATA").write_text(
         f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
     )
-    answer = blog.db("upgrade", PYTHONPATH=str(information.parent))
+    answer = blog.run(*blog.manage, "db", "upgrade", PYTHONPATH=str(information.parent))
     answer.assert_one_sentence(f"{name} {version} is installed", f"pip install '{name}{wanted}'")
     assert not blog.database.exists()
