@@ -7,7 +7,7 @@ that an edit concerns no character of the text changes: comments, spaces, quotes
 from dataclasses import dataclass, field
 from typing import Self
 
-from . import edits
+from . import edits, names
 from .definition import Column, Constraint
 from .expressions import identifiers
 from .layout import Change, apply
@@ -65,6 +65,18 @@ class CreateTable:
     def primary_key(self) -> Constraint | None:
         return next((c for c in self.all_constraints() if c.kind == "primary key"), None)
 
+    @property
+    def rowid_alias(self) -> Column | None:
+        """The INTEGER PRIMARY KEY, which is the rowid itself; None when there is none.
+
+        Source: https://sqlite.org/lang_createtable.html#rowids_and_the_integer_primary_key
+        """
+        key = self.primary_key
+        if key is None or self.without_rowid or key.descending or len(key.columns) != 1:
+            return None
+        column = self.column(key.columns[0])
+        return column if same(unquote(column.type_text), "integer") else None
+
     def all_constraints(self) -> tuple[Constraint, ...]:
         """Those of the columns, then those of the table, in the order of the text."""
         return tuple(c for column in self.columns for c in column.constraints) + self.constraints
@@ -81,10 +93,10 @@ class CreateTable:
 
     def uses(self, constraint: Constraint) -> tuple[str, ...]:
         """The columns of this table that a constraint concerns, its expression included."""
-        names = set(constraint.columns)
+        used = set(constraint.columns)
         if constraint.kind in ("check", "generated"):
-            names |= identifiers(constraint.expression)
-        return tuple(c.name for c in self.columns if any(same(c.name, name) for name in names))
+            used |= identifiers(constraint.expression)
+        return tuple(c.name for c in self.columns if any(same(c.name, name) for name in used))
 
     # -- the table as a whole ------------------------------------------------------------------
 
@@ -96,7 +108,7 @@ class CreateTable:
         start, end = self.name_span
         changes = [Change(start, end, in_style(new_name, self.sql[start:end]))]
         if qualifiers:
-            changes += edits.requalify(self, new_name)
+            changes += names.requalify(self, new_name)
         return self._changed(*changes)
 
     def replace_table_reference(self, old: str, new: str) -> Self:
@@ -149,10 +161,10 @@ class CreateTable:
 
         :raises Unreadable: for a text that does not define exactly one column
         """
-        names = [column.name for column in self.columns]
-        place = len(names)
+        known = [column.name for column in self.columns]
+        place = len(known)
         if before or after:
-            place = names.index(self.column(before or after).name) + bool(after)
+            place = known.index(self.column(before or after).name) + bool(after)
         text = edits.whole(definition)
         if place:
             changes = edits.insert_after(self.sql, self.columns[place - 1].span, text)
@@ -160,7 +172,7 @@ class CreateTable:
             changes = edits.insert_before(self.sql, self.columns[0].span, text)
         table = self._changed(*changes)
         found = [column.name for column in table.columns]
-        if found[:place] + found[place + 1 :] != names:
+        if found[:place] + found[place + 1 :] != known:
             raise Unreadable(f"this does not define one column: {definition!r}")
         return table
 
@@ -173,7 +185,7 @@ class CreateTable:
 
     def rename_column(self, old: str, new: str) -> Self:
         """The column's name wherever the table's text uses it."""
-        return self._changed(*edits.rename_column(self, old, new))
+        return self._changed(*names.rename_column(self, old, new))
 
     def reorder(self, column_names: list[str] | tuple[str, ...]) -> Self:
         """The columns in another order, each with its comments; all of them must be named."""

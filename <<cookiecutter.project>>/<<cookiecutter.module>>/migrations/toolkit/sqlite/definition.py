@@ -28,6 +28,8 @@ class Constraint:
     collation: str | None = None
     stored: bool = False
     autoincrement: bool = False
+    # of an inline primary key alone: an INTEGER PRIMARY KEY DESC is no name for the rowid
+    descending: bool = False
     referred_table: str | None = None
     referred_columns: tuple[str, ...] = ()
     on_delete: str | None = None

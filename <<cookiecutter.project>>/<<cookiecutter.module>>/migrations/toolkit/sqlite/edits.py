@@ -1,11 +1,10 @@
 """The changes to a CREATE TABLE text that each edit of a table consists of."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from .definition import Column, Constraint
-from .expressions import column_tokens, rename_identifier
 from .layout import Change, break_before, gap_before, note_after
-from .tokens import Span, Token, Unreadable, in_style, lex, same, tokenize
+from .tokens import Span, Token, Unreadable, lex, same, tokenize
 
 _SPACE = " \t\n\v\f\r"
 
@@ -161,45 +160,7 @@ def _place(sql: str, column: Column) -> tuple[Span, Span]:
     return (start, end), (end, note)
 
 
-# -- names -------------------------------------------------------------------------------------
-
-
-def rename_column(table, old: str, new: str) -> list[Change]:
-    """The column where it is defined, in keys, in expressions and in the table's references to
-    itself."""
-    sql = table.sql
-
-    def written(span: Span) -> Change:
-        return Change(*span, in_style(new, sql[slice(*span)]))
-
-    changes = [written(table.column(old).name_span)]
-    for c in table.all_constraints():
-        own = zip(c.columns, c.column_names, strict=False) if c.column_names else ()
-        changes += [written(span) for name, span in own if same(name, old)]
-        if same(c.referred_table, table.name):
-            referred = zip(c.referred_columns, c.referred_column_names, strict=True)
-            changes += [written(span) for name, span in referred if same(name, old)]
-    for c in expressions(table):
-        text = sql[slice(*c.value)]
-        renamed = rename_identifier(text, old, new, table.name)
-        if renamed != text:
-            changes.append(Change(*c.value, renamed))
-    return changes
-
-
-def requalify(table, new: str) -> Iterator[Change]:
-    """``t.a`` in the table's own expressions, when the table is no longer called t."""
-    for c in expressions(table):
-        start = c.value[0]
-        for _, qualifier in column_tokens(table.sql[slice(*c.value)]):
-            if qualifier and same(qualifier.name, table.name):
-                text = in_style(new, qualifier.text)
-                yield Change(start + qualifier.start, start + qualifier.end, text)
-
-
-def expressions(table) -> list[Constraint]:
-    """The constraints whose text can name columns."""
-    return [c for c in table.all_constraints() if c.kind in ("check", "generated")]
+# -- options -----------------------------------------------------------------------------------
 
 
 def set_option(table, name: str, wanted: bool) -> list[Change]:

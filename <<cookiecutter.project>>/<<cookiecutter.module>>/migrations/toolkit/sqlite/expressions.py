@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from .tokens import RESERVED, Token, fold, in_style, same, tokenize
+from .tokens import RESERVED, Token, fold, in_style, same, tokenize, words
 
 # after an operand these words leave the operand complete; every other word is an operator
-_POSTFIX = frozenset("ISNULL NOTNULL END ASC DESC NULLS FIRST LAST".split())
-_LITERALS = frozenset("NULL CURRENT_DATE CURRENT_TIME CURRENT_TIMESTAMP".split())
+_POSTFIX = words("ISNULL NOTNULL END ASC DESC NULLS FIRST LAST")
+_LITERALS = words("NULL CURRENT_DATE CURRENT_TIME CURRENT_TIMESTAMP")
 
 
 def identifiers(expression: str) -> set[str]:
