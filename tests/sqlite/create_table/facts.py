@@ -89,7 +89,7 @@ def facts_of_text(table: CreateTable) -> Facts:
         (
             column.name,
             _shown_type(column.type_text),
-            column.not_null or (table.without_rowid and column.name in primary_key),
+            column.not_null or never_null(table, column.name in primary_key, column.name),
             column.last("default").expression if column.default_text else None,
             column.generated,
         )
@@ -111,6 +111,14 @@ def facts_of_text(table: CreateTable) -> Facts:
     if key and table.rowid_alias is None:
         unique.add(primary_key)
     return Facts(columns, primary_key, foreign_keys, unique, table.strict, table.without_rowid)
+
+
+def never_null(table: CreateTable, in_key: bool, name: str, **options: bool) -> bool:
+    """Whether a column of the primary key cannot be NULL although it does not say so."""
+    strict = options.get("strict", table.strict)
+    without_rowid = options.get("without_rowid", table.without_rowid)
+    alias = not without_rowid and table.set_option(without_rowid=False).rowid_alias
+    return in_key and (without_rowid or (strict and not (alias and alias.name == name)))
 
 
 _ASCII = {c: c + 32 for c in range(ord("A"), ord("Z") + 1)}

@@ -1,5 +1,5 @@
 # the statements are what they are: some lines are long, some end in a space
-# ruff: noqa: E501, W291
+# ruff: noqa: W291
 """Statements that SQLite takes and that a reader of SQL gets wrong, each under a name of its own.
 
 All of them can be run one after another in a database that has the tables p and q of ``PARENTS``.

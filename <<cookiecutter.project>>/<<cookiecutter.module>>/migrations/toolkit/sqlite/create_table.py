@@ -4,15 +4,15 @@ Every edit gives a new :class:`CreateTable`, read again from the new text. Outsi
 that an edit concerns no character of the text changes: comments, spaces, quotes and capitals stay.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Self
 
 from . import edits, names
-from .definition import Column, Constraint
+from .definition import Column, Constraint, Definition, NoSuchPart
 from .expressions import identifiers
 from .layout import Change, apply
 from .reader import read
-from .tokens import Span, Unreadable, in_style, quote, same, unquote
+from .tokens import Unreadable, in_style, quote, same, unquote
 
 __all__ = [
     "Column",
@@ -26,24 +26,9 @@ __all__ = [
 ]
 
 
-class NoSuchPart(LookupError):
-    """An edit of a column or a constraint that the table does not have; one sentence."""
-
-
 @dataclass(frozen=True)
-class CreateTable:
-    """The table that a CREATE TABLE text declares. Names are unquoted; ``sql`` is the text."""
-
-    sql: str
-    name: str
-    columns: tuple[Column, ...]
-    constraints: tuple[Constraint, ...]
-    schema: str | None = None
-    temporary: bool = False
-    if_not_exists: bool = False
-    options: dict[str, Span] = field(default_factory=dict, hash=False)
-    name_span: Span = (0, 0)
-    close: int = 0
+class CreateTable(Definition):
+    """The table that a CREATE TABLE text declares, and the changes that can be made to it."""
 
     @classmethod
     def parse(cls, sql: str) -> Self:
@@ -52,51 +37,6 @@ class CreateTable:
         :raises Unreadable: for a virtual table, for CREATE TABLE ... AS SELECT, for other text
         """
         return cls(**read(sql))
-
-    @property
-    def strict(self) -> bool:
-        return "STRICT" in self.options
-
-    @property
-    def without_rowid(self) -> bool:
-        return "WITHOUT ROWID" in self.options
-
-    @property
-    def primary_key(self) -> Constraint | None:
-        return next((c for c in self.all_constraints() if c.kind == "primary key"), None)
-
-    @property
-    def rowid_alias(self) -> Column | None:
-        """The INTEGER PRIMARY KEY, which is the rowid itself; None when there is none.
-
-        Source: https://sqlite.org/lang_createtable.html#rowids_and_the_integer_primary_key
-        """
-        key = self.primary_key
-        if key is None or self.without_rowid or key.descending or len(key.columns) != 1:
-            return None
-        column = self.column(key.columns[0])
-        return column if same(unquote(column.type_text), "integer") else None
-
-    def all_constraints(self) -> tuple[Constraint, ...]:
-        """Those of the columns, then those of the table, in the order of the text."""
-        return tuple(c for column in self.columns for c in column.constraints) + self.constraints
-
-    def has_column(self, name: str) -> bool:
-        return any(same(column.name, name) for column in self.columns)
-
-    def column(self, name: str) -> Column:
-        """:raises NoSuchPart: when there is none of this name"""
-        for column in self.columns:
-            if same(column.name, name):
-                return column
-        raise NoSuchPart(f"table {quote(self.name)} has no column {quote(name)}")
-
-    def uses(self, constraint: Constraint) -> tuple[str, ...]:
-        """The columns of this table that a constraint concerns, its expression included."""
-        used = set(constraint.columns)
-        if constraint.kind in ("check", "generated"):
-            used |= identifiers(constraint.expression)
-        return tuple(c.name for c in self.columns if any(same(c.name, name) for name in used))
 
     # -- the table as a whole ------------------------------------------------------------------
 
@@ -128,8 +68,14 @@ class CreateTable:
     # -- columns -------------------------------------------------------------------------------
 
     def set_type(self, column: str, type_text: str) -> Self:
-        """The type as it is to be written; "" for none."""
-        return self._changed(*edits.set_type(self.sql, self.column(column), type_text))
+        """The type as it is to be written; "" for none.
+
+        :raises Unreadable: for a text that is more than a type
+        """
+        table = self._changed(*edits.set_type(self.sql, self.column(column), type_text))
+        if table.column(column).type_text != type_text.strip(" \t\n\v\f\r"):
+            raise Unreadable(f"this is not the type of a column: {type_text!r}")
+        return table
 
     def set_default(self, column: str, expression: str | None) -> Self:
         """The default as SQL, put in parentheses where SQLite wants them; None for none."""
@@ -205,8 +151,8 @@ class CreateTable:
         before, _ = edits.neighbours(self.sql, (self.close, self.close))
         item = (last[0], max(last[1], before.end))
         table = self._changed(*edits.insert_after(self.sql, item, edits.whole(text)))
-        if len(table.constraints) <= len(self.constraints):
-            raise Unreadable(f"this is not a constraint of a table: {text!r}")
+        if len(table.constraints) != len(self.constraints) + 1:
+            raise Unreadable(f"this is not one constraint of a table: {text!r}")
         return table
 
     def drop_constraint(self, constraint: Constraint) -> Self:

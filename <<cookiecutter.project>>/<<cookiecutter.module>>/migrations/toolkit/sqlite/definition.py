@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from .tokens import Span
+from .expressions import identifiers
+from .tokens import Span, quote, same, unquote
 
 
 @dataclass(frozen=True)
@@ -99,3 +100,68 @@ class Column:
         """None, "virtual" or "stored"."""
         generated = self.last("generated")
         return generated and ("stored" if generated.stored else "virtual")
+
+
+class NoSuchPart(LookupError):
+    """An edit of a column or a constraint that the table does not have; one sentence."""
+
+
+@dataclass(frozen=True)
+class Definition:
+    """The table that a text declares. Names are unquoted; ``sql`` is the text."""
+
+    sql: str
+    name: str
+    columns: tuple[Column, ...]
+    constraints: tuple[Constraint, ...]
+    schema: str | None = None
+    temporary: bool = False
+    if_not_exists: bool = False
+    options: dict[str, Span] = field(default_factory=dict, hash=False)
+    name_span: Span = (0, 0)
+    close: int = 0
+
+    @property
+    def strict(self) -> bool:
+        return "STRICT" in self.options
+
+    @property
+    def without_rowid(self) -> bool:
+        return "WITHOUT ROWID" in self.options
+
+    @property
+    def primary_key(self) -> Constraint | None:
+        return next((c for c in self.all_constraints() if c.kind == "primary key"), None)
+
+    @property
+    def rowid_alias(self) -> Column | None:
+        """The INTEGER PRIMARY KEY, which is the rowid itself; None when there is none.
+
+        Source: https://sqlite.org/lang_createtable.html#rowids_and_the_integer_primary_key
+        """
+        key = self.primary_key
+        if key is None or self.without_rowid or key.descending or len(key.columns) != 1:
+            return None
+        column = self.column(key.columns[0])
+        return column if same(unquote(column.type_text), "integer") else None
+
+    def all_constraints(self) -> tuple[Constraint, ...]:
+        """Those of the columns, then those of the table, in the order of the text."""
+        return tuple(c for column in self.columns for c in column.constraints) + self.constraints
+
+    def has_column(self, name: str) -> bool:
+        return any(same(column.name, name) for column in self.columns)
+
+    def column(self, name: str) -> Column:
+        """:raises NoSuchPart: when there is none of this name"""
+        for column in self.columns:
+            if same(column.name, name):
+                return column
+        raise NoSuchPart(f"table {quote(self.name)} has no column {quote(name)}")
+
+    def uses(self, constraint: Constraint) -> tuple[str, ...]:
+        """The columns of this table that a constraint concerns, its expression included."""
+        used = set(constraint.columns)
+        if constraint.kind in ("check", "generated"):
+            used |= identifiers(constraint.expression)
+        return tuple(c.name for c in self.columns if any(same(c.name, name) for name in used))

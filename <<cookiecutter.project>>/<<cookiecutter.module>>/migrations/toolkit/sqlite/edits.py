@@ -77,12 +77,12 @@ def set_not_null(column: Column, on_conflict: str | None) -> list[Change]:
 
 
 def set_type(sql: str, column: Column, type_text: str) -> list[Change]:
-    if column.type_span is None:
-        return [Change(column.head_end, column.head_end, f" {whole(type_text)}")]
-    start, end = column.type_span
+    start = column.type_span[0] if column.type_span else column.name_span[1]
+    # a "GENERATED ALWAYS" that SQLite leaves out of the type ends at head_end and goes too
     if not type_text.strip(_SPACE):
-        return [Change(gap_before(sql, start), end)]
-    return [Change(start, end, whole(type_text))]
+        return [Change(gap_before(sql, start), column.head_end)]
+    text = whole(type_text)
+    return [Change(start, column.head_end, text if column.type_span else f" {text}")]
 
 
 # -- items of the list between the parentheses -------------------------------------------------

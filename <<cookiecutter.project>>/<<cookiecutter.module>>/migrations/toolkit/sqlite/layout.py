@@ -1,6 +1,7 @@
 """Changes a text at a few places and proves that nothing else of it changed its meaning."""
 
 import re
+from itertools import pairwise
 from typing import NamedTuple
 
 from .tokens import Span, Unreadable, lex, tokenize
@@ -26,27 +27,22 @@ def apply(sql: str, *changes: Change) -> str:
         at = change.end
     pieces.append(sql[at:])
     pieces = [piece for piece in pieces if piece]
-    text = ""
-    for piece in pieces:
-        text += _glue(text, piece) + piece
+    text = pieces[0]
+    for left, right in pairwise(pieces):
+        text += _glue(left, right) + right
     expected = [token.text for piece in pieces for token in tokenize(piece)]
     if [token.text for token in tokenize(text)] != expected:
         raise Unreadable(f"this change does not fit into the table's text: {changes[0].text!r}")
     return text
 
 
-_WORDLIKE = re.compile(r"[\w$\"'`\[\].\x80-\U0010ffff]")
-
-
 def _glue(left: str, right: str) -> str:
-    if not left:
-        return ""
-    last = lex(left)[-1]
-    if last.text.startswith("--") and last.kind == "comment":
+    last, first = lex(left)[-1], lex(right)[0]
+    if last.kind == "comment" and last.text.startswith("--"):
         return "" if right[0] == "\n" else "\n"
-    if _WORDLIKE.match(left[-1]) and _WORDLIKE.match(right[0]):
-        return " "
-    return " " if left[-1] + right[0] in ("--", "/*") else ""
+    apart = [token.text for token in lex(last.text + first.text)] == [last.text, first.text]
+    number = last.kind == "number" and first.kind in ("word", "number", "blob")
+    return "" if apart and not number else " "
 
 
 def gap_before(sql: str, at: int) -> int:
