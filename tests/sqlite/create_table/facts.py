@@ -47,7 +47,13 @@ def facts(connection: sqlite3.Connection, table: str) -> Facts:
     info = rows("table_xinfo")
     generated = {0: None, 2: "virtual", 3: "stored"}
     columns = [
-        (name, kind.upper(), bool(notnull), default, generated[hidden])
+        (
+            name,
+            _COMMENT.sub("", kind).upper() if hidden else kind.upper(),
+            bool(notnull),
+            default,
+            generated[hidden],
+        )
         for _, name, kind, notnull, default, _, hidden in info
     ]
     primary_key = tuple(row[1] for row in sorted(info, key=lambda row: row[5]) if row[5])
@@ -121,6 +127,8 @@ def never_null(table: CreateTable, in_key: bool, name: str, **options: bool) -> 
     return in_key and (without_rowid or (strict and not (alias and alias.name == name)))
 
 
+# SQLite counts a comment between the type and GENERATED ALWAYS among the type
+_COMMENT = re.compile(r"(\s*(--[^\n]*|/\*.*?\*/))+\s*$", re.DOTALL)
 _ASCII = {c: c + 32 for c in range(ord("A"), ord("Z") + 1)}
 
 
