@@ -12,7 +12,7 @@ from .definition import Column, Constraint, Definition, NoSuchPart
 from .expressions import identifiers
 from .layout import Change, apply
 from .reader import read
-from .tokens import Unreadable, in_style, quote, same, unquote
+from .tokens import Unreadable, fold, in_style, quote, same, tokenize, unquote
 
 __all__ = [
     "Column",
@@ -135,10 +135,10 @@ class CreateTable(Definition):
 
     def reorder(self, column_names: list[str] | tuple[str, ...]) -> Self:
         """The columns in another order, each with its comments; all of them must be named."""
-        known = [self.column(name).name for name in column_names]
-        if sorted(known) != sorted(column.name for column in self.columns):
+        known = [fold(name) for name in column_names]
+        if sorted(known) != sorted(fold(column.name) for column in self.columns):
             raise NoSuchPart(f"an order of table {quote(self.name)} names each column once")
-        return self._changed(*edits.reorder(self.sql, self.columns, known))
+        return self._changed(*edits.reorder(self.sql, self.columns, column_names))
 
     # -- constraints ---------------------------------------------------------------------------
 
@@ -148,7 +148,7 @@ class CreateTable(Definition):
         :raises Unreadable: for a text that is not a constraint of a table
         """
         last = (self.constraints or self.columns)[-1].span
-        before, _ = edits.neighbours(self.sql, (self.close, self.close))
+        before, _ = edits.neighbours(tokenize(self.sql), (self.close, self.close))
         item = (last[0], max(last[1], before.end))
         table = self._changed(*edits.insert_after(self.sql, item, edits.whole(text)))
         if len(table.constraints) != len(self.constraints) + 1:
