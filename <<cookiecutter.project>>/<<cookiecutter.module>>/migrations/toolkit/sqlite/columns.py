@@ -44,6 +44,8 @@ def add_column(draft: Draft, op: AddColumn) -> None:
     draft.add(step)
     column = draft.table.column(op.column)
     draft.new_columns[fold(op.column)] = _value_of_new(column)
+    for c in column.of_kind("check"):
+        draft.conditions.append(check_condition(draft, c))
     if not draft.is_empty and column.not_null and not column.generated and not column.default_text:
         raise CommandError(
             f"Column {draft.name}.{op.column} cannot be added as NOT NULL, since the rows of "
@@ -388,6 +390,14 @@ def set_collation(draft: Draft, op: SetCollation) -> None:
     for c in draft.table.all_constraints():
         if c.kind in ("unique", "primary key") and _uses(draft.table, c, name):
             draft.uniques.append(unique_check(draft.table, c))
+
+
+def check_condition(draft: Draft, c: Constraint) -> Condition:
+    named = f"{describe(c)} ({c.expression})" if c.name else describe(c)
+    sentence = escaped(f"{draft.name}: {named} cannot be added: ") + (
+        "{rows} would break it ({examples}); change them first with op.execute."
+    )
+    return Condition(f"NOT ({c.expression}\n)", sentence)
 
 
 def unique_check(table: CreateTable, c: Constraint) -> Unique:

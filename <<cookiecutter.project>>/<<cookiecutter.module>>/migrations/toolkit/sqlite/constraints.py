@@ -6,10 +6,11 @@ from alembic.util import CommandError
 
 from . import facts
 from .checks import Condition, Unique, escaped, not_null
-from .columns import unique_check
+from .columns import check_condition, unique_check
 from .create_table import Constraint, CreateTable
 from .draft import Draft, Step
 from .facts import affinity
+from .layout import Change, apply
 from .matching import describe, find_constraint, same_expression
 from .operations import (
     AddConstraint,
@@ -101,10 +102,7 @@ def _add_step(draft: Draft, new: Constraint, text: str, way: str, statement: str
 
 def _add_check(draft: Draft, new: Constraint, text: str) -> None:
     _add_step(draft, new, text, "text", f"ALTER TABLE {draft.sql_name} ADD {text}")
-    sentence = escaped(f"{draft.name}: {describe(new)} ({new.expression}) cannot be added: ") + (
-        "{rows} would break it ({examples}); change them first with op.execute."
-    )
-    draft.conditions.append(Condition(f"NOT ({new.expression}\n)", sentence))
+    draft.conditions.append(check_condition(draft, new))
 
 
 def _add_unique(draft: Draft, new: Constraint, text: str) -> None:
@@ -334,8 +332,10 @@ def _autoincrement(table: CreateTable) -> CreateTable:
     if key.inline:
         return table.replace_constraint(key, f"{key.text} AUTOINCREMENT")
     name = f"CONSTRAINT {quote(key.name)} " if key.name else ""
-    text = f"{table.column(key.columns[0]).type_text} {name}PRIMARY KEY AUTOINCREMENT"
-    return table.drop_constraint(key).set_type(key.columns[0], text)
+    table = table.drop_constraint(key)
+    place = table.column(key.columns[0]).head_end
+    inline = Change(place, place, f" {name}PRIMARY KEY AUTOINCREMENT")
+    return CreateTable.parse(apply(table.sql, inline))
 
 
 def reorder(draft: Draft, op: Reorder) -> None:

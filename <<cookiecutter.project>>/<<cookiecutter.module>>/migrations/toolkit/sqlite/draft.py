@@ -167,7 +167,7 @@ class Draft:
     def source(self) -> Source:
         """What the checks read from: the table, or a SELECT with its new names and columns."""
         key = facts.primary_key(self.db, self.name)
-        row = facts.rowid_alias(self.before)
+        row = facts.rowid_name(self.before)
         inner = self.sql_name
         now = {fold(new): old for old, new in self._origins()}
         if self.renames or self.new_columns:

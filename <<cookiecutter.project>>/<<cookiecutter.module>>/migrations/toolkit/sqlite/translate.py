@@ -63,11 +63,13 @@ def generated_text(dialect, computed: sa.Computed) -> str:
 
 
 def add_column(dialect, column: sa.Column, **where) -> AddColumn:
-    """A column with its type, default, NOT NULL and generation; its keys come on their own."""
+    """A column as CREATE TABLE has it; its keys come on their own."""
     if column.table is None:
         sa.Table("t", sa.MetaData(), column)
     try:
-        text = _compiler(dialect).get_column_specification(column)
+        compiler = _compiler(dialect)
+        own = [compiler.process(constraint) for constraint in column.constraints]
+        text = " ".join([compiler.get_column_specification(column), *own])
     except CompileError as error:
         raise CommandError(f"Column {column.name!r} cannot be added: {error}.") from None
     return AddColumn(column.name, text, **where)
