@@ -166,7 +166,7 @@ def added_columns(table: CreateTable, now: Facts) -> Iterator[Asked]:
                 f"add column {arguments}",
                 lambda t, a=arguments: t.add_column(definition, **a),
                 replace(now, columns=columns),
-                around(table.sql, span) if place else (span[0], span[0]),
+                around(table.sql, span) if place else (table.name_span[1], span[0]),
                 keeps="all",
             )
 

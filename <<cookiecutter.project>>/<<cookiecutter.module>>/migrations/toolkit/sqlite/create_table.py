@@ -115,7 +115,7 @@ class CreateTable(Definition):
         if place:
             changes = edits.insert_after(self.sql, self.columns[place - 1].span, text)
         else:
-            changes = edits.insert_before(self.sql, self.columns[0].span, text)
+            changes = edits.insert_before(self.sql, self.columns[0], text)
         table = self._changed(*changes)
         found = [column.name for column in table.columns]
         if found[:place] + found[place + 1 :] != known:

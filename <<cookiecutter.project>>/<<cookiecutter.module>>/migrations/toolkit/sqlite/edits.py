@@ -100,7 +100,9 @@ def insert_after(sql: str, item: Span, text: str) -> list[Change]:
     return [Change(note, note, gap + text), Change(note, note, ",")]
 
 
-def insert_before(sql: str, item: Span, text: str) -> list[Change]:
+def insert_before(sql: str, column: Column, text: str) -> list[Change]:
+    """A new item in front of a column and of the comments that lead it."""
+    item, _ = _place(sql, tokenize(sql), column)
     return [Change(item[0], item[0], text), Change(item[0], item[0], "," + break_before(sql, item))]
 
 
