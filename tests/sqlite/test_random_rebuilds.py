@@ -18,6 +18,8 @@ patient = settings(
 
 def database(written: Table, data) -> sqlite3.Connection:
     raw = sqlite3.connect(":memory:", isolation_level=None)
+    # a generated column can glue bytes to text
+    raw.text_factory = lambda value: value.decode(errors="surrogateescape")
     raw.executescript(PARENTS)
     raw.execute(written.sql)
     fill(raw, written, data.draw(rows_for(written)))

@@ -1,5 +1,7 @@
 """Operations on columns, resolved: which way each can go and what has to be true of the rows."""
 
+import sqlite3
+
 import sqlalchemy as sa
 from alembic.util import CommandError
 
@@ -58,7 +60,18 @@ def _value_of_new(column: Column) -> str:
     """What an added column holds in the rows that are there, as SQL."""
     if column.generated:
         return f"({column.last('generated').expression})"
-    return f"({literal_default(column)})" if column.default_text else "NULL"
+    if not column.default_text:
+        return "NULL"
+    # as the column stores it: DEFAULT '5' is the number 5 in an INTEGER column
+    mirror = Mirror(())
+    try:
+        mirror.run(f"CREATE TABLE t (v {column.type_text} DEFAULT {column.default_text})")
+        mirror.run("INSERT INTO t DEFAULT VALUES")
+        return mirror.value("SELECT quote(v) FROM t")
+    except sqlite3.Error:
+        return f"({literal_default(column)})"
+    finally:
+        mirror.close()
 
 
 def literal_default(column: Column) -> str:
@@ -397,7 +410,8 @@ def check_condition(draft: Draft, c: Constraint) -> Condition:
     sentence = escaped(f"{draft.name}: {named} cannot be added: ") + (
         "{rows} would break it ({examples}); change them first with op.execute."
     )
-    return Condition(f"NOT ({c.expression}\n)", sentence)
+    shown = tuple(name for name in c.columns if not draft.table.column(name).primary_key)
+    return Condition(f"NOT ({c.expression}\n)", sentence, shown)
 
 
 def unique_check(table: CreateTable, c: Constraint) -> Unique:

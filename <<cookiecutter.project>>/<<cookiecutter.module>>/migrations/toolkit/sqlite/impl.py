@@ -75,8 +75,6 @@ class EngineImpl(SQLiteImpl):
             with guard():
                 for group in groups:
                     chosen = plan.plan(db, table, group, settings)
-                    if not chosen.method:
-                        continue
                     for line in chosen.lines():
                         log.info(line)
                     plan.carry_out(chosen)

@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from . import columns, constraints, facts, mirror, schema_text
 from . import operations as ops
 from .checks import check
+from .create_table import NoSuchPart, Unreadable
 from .database import Database
 from .draft import Draft, Settings, Step
 from .rebuild import rebuild
@@ -113,9 +114,12 @@ def plan(db: Database, table: str, operations: Sequence[ops.Operation], settings
     """
     draft = Draft.of(db, table, settings)
     draft.rename([op for op in operations if isinstance(op, ops.RenameColumn)])
-    for op in operations:
-        if not isinstance(op, ops.RenameColumn):
-            _RESOLVERS[type(op)](draft, op)
+    try:
+        for op in operations:
+            if not isinstance(op, ops.RenameColumn):
+                _RESOLVERS[type(op)](draft, op)
+    except (Unreadable, NoSuchPart) as error:
+        raise CommandError(f"Table {draft.name!r} cannot be changed so: {error}.") from None
     _refuse_unusable(draft)
     return _choose(draft)
 
@@ -235,6 +239,8 @@ def carry_out(chosen: Plan) -> None:
     draft, db = chosen.draft, chosen.draft.db
     if (draft.conditions or draft.uniques) and not draft.is_empty:
         check(db, draft.source())
+    if not chosen.method:
+        return
     referenced = chosen.rebuilds and bool(draft.references_to)
     what = f"Rebuilding table {draft.name!r}"
     # a printed script is one transaction already
