@@ -77,6 +77,8 @@ def add_column(dialect, column: sa.Column, **where) -> AddColumn:
 
 def constraint_name(dialect, constraint) -> str | None:
     """The name that the constraint has after the naming convention; None without one."""
+    if constraint.name is None:
+        return None
     return dialect.identifier_preparer.format_constraint(constraint, _alembic_quote=False)
 
 
