@@ -147,6 +147,12 @@ def test_a_generated_column_becomes_a_plain_one_without_a_trace():
     assert text == "CREATE TABLE t (a INT, b INT NOT NULL)"
 
 
+def test_a_comment_does_not_become_a_part_of_the_type():
+    sql = "CREATE TABLE t (a INT, b INT NOT NULL /* twice */ GENERATED ALWAYS AS (a)) STRICT"
+    text = edited(lambda t: t.set_not_null("b", False), sql)
+    assert text == "CREATE TABLE t (a INT, b INT /* twice */ AS (a)) STRICT"
+
+
 def test_a_dropped_check_checks_no_more_and_its_neighbour_does():
     sql = "CREATE TABLE t (a INT, CHECK (a > 0) CHECK (a < 9), CHECK (a <> 5))"
     for place, (allowed, refused) in enumerate([(-1, 10), (10, -1), (5, -1)]):

@@ -161,9 +161,7 @@ class CreateTable(Definition):
 
     def replace_constraint(self, constraint: Constraint, text: str) -> Self:
         """The whole constraint, its CONSTRAINT name included, becomes ``text``."""
-        own = self._own(constraint)
-        gone = edits.remove_constraint(self.sql, own)[1:] if own.inline else ()
-        return self._changed(Change(*own.span, edits.whole(text)), *gone)
+        return self._changed(*edits.replace_constraint(self.sql, self._own(constraint), text))
 
     def _own(self, constraint: Constraint) -> Constraint:
         """The same constraint in this text, when it was read from the text before an edit."""
@@ -178,7 +176,8 @@ class CreateTable(Definition):
     def _without(self, constraints: tuple[Constraint, ...]) -> Self:
         table = self
         for constraint in reversed(constraints):
-            table = table._changed(*edits.remove_constraint(table.sql, constraint))
+            column = table.column(constraint.column) if constraint.inline else None
+            table = table._changed(*edits.remove_constraint(table.sql, constraint, column))
         return table
 
     def _changed(self, *changes: Change) -> Self:

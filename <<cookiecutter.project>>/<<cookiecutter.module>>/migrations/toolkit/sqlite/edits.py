@@ -133,11 +133,30 @@ def _after_space(sql: str, at: int) -> int:
     return at
 
 
-def remove_constraint(sql: str, constraint: Constraint) -> list[Change]:
-    if not constraint.inline:
+def remove_constraint(sql: str, constraint: Constraint, column: Column | None) -> list[Change]:
+    if column is None:
         return remove_item(sql, constraint.span)
     spans = [constraint.span, *constraint.apart]
-    return [Change(gap_before(sql, start), end) for start, end in spans]
+    changes = [Change(gap_before(sql, start), end) for start, end in spans]
+    return changes + _freed_generated(sql, constraint, column)
+
+
+def replace_constraint(sql: str, constraint: Constraint, text: str) -> list[Change]:
+    apart = [Change(gap_before(sql, start), end) for start, end in constraint.apart]
+    return [Change(*constraint.span, whole(text)), *apart]
+
+
+def _freed_generated(sql: str, gone: Constraint, column: Column) -> list[Change]:
+    """GENERATED ALWAYS must go when a comment comes to stand between it and the type: SQLite takes
+    all three for the type then. AS alone means the same."""
+    if column.constraints[0] != gone or len(column.constraints) == 1:
+        return []
+    heir = column.constraints[1]
+    words = tokenize(sql[slice(*heir.span)])
+    between = sql[column.head_end : gone.span[0]] + sql[gone.span[1] : heir.span[0]]
+    if words[0].keyword != "GENERATED" or all(token.kind == "space" for token in lex(between)):
+        return []
+    return [Change(heir.span[0], heir.span[0] + words[2].start)]
 
 
 def reorder(sql: str, columns: Sequence[Column], names: Sequence[str]) -> list[Change]:
