@@ -134,7 +134,8 @@ def test_table_kwargs_give_autoincrement(bench):
 
 def test_table_kwargs_give_strict_and_without_rowid(bench):
     bench.make(
-        "CREATE TABLE post (id TEXT NOT NULL PRIMARY KEY, n INTEGER); INSERT INTO post VALUES ('a', 1);"
+        "CREATE TABLE post (id TEXT NOT NULL PRIMARY KEY, n INTEGER);"
+        "INSERT INTO post VALUES ('a', 1);"
     )
     options = {"sqlite_strict": True, "sqlite_with_rowid": False}
     bench.migrate(batch(lambda op: None, recreate="always", table_kwargs=options))

@@ -73,10 +73,8 @@ def test_duplicates_under_a_new_collation(bench):
 
 def test_rows_that_break_a_new_check(post):
     sentence = refused(post, lambda op: op.create_check_constraint("ck", "post", "n > 0"))
-    assert (
-        "CHECK ck (n > 0) cannot be added: 3 rows would break it (-2 in id 2, -3 in id 3, -5 in id 5)"
-        in sentence
-    )
+    assert "post: CHECK ck (n > 0) cannot be added: 3 rows would break it" in sentence
+    assert "(-2 in id 2, -3 in id 3, -5 in id 5)" in sentence
 
 
 def test_a_check_may_name_its_table(post):

@@ -1,4 +1,4 @@
-"""A rebuild carries over whatever belongs to the table, whether SQLAlchemy can reflect it or not."""
+"""A rebuild carries over whatever belongs to the table, whether SQLAlchemy reflects it or not."""
 
 import pytest
 import sqlalchemy as sa
@@ -37,7 +37,8 @@ CREATE TRIGGER customer_gone BEFORE DELETE ON customer BEGIN
 END;
 INSERT INTO customer VALUES (1, 'Ada'), (2, 'Bob');
 INSERT INTO "Order Line" (id, "select", price, "it's", customer_id, parent_id) VALUES
-    (1, 'a', 5, 1, 1, NULL), (2, 'b', 50, 2, 2, 1), (3, 'c', 7, NULL, NULL, 2), (9, 'z', 1, 1, 1, 1);
+    (1, 'a', 5, 1, 1, NULL), (2, 'b', 50, 2, 2, 1), (3, 'c', 7, NULL, NULL, 2),
+    (9, 'z', 1, 1, 1, 1);
 DELETE FROM "Order Line" WHERE id = 9;
 INSERT INTO note VALUES (1, 1), (2, 1), (3, 2);
 DELETE FROM log;

@@ -30,7 +30,7 @@ def test_alter_column_changes_all_that_it_names_at_once(shop, plans):
             new_column_name="headline",
         )
     )
-    assert "headline VARCHAR(80) NOT NULL DEFAULT ('x' || 'y')" in shop.sql("post").replace('"', "")
+    assert "headline VARCHAR(80) DEFAULT ('x' || 'y') NOT NULL" in shop.sql("post").replace('"', "")
     assert len(plans()) <= 2
 
 

@@ -50,6 +50,7 @@ class Step:
     update: str | None = None
     prepare: str | None = None
     scans: bool = False
+    column: str | None = None
 
 
 @dataclass
@@ -121,6 +122,16 @@ class Draft:
                 return self.table.column(new).name
         known = ", ".join(column.name for column in self.table.columns)
         raise CommandError(f"Table {self.name!r} has no column {name!r} (it has: {known}).")
+
+    def origin(self, name: str) -> str:
+        """The name in the database of a column that is not new."""
+        return next(old for old, now in self._origins() if fold(now) == fold(name))
+
+    def referred_by(self, reference: facts.Reference) -> tuple[str, ...]:
+        """The columns of this table that a foreign key refers to, by their names now."""
+        now = {fold(old): new for old, new in self._origins()}
+        names = [now.get(fold(name), name) for name in reference.referred_columns]
+        return tuple(self.table.column(n).name for n in names if self.table.has_column(n))
 
     def rename(self, operations: list[RenameColumn]) -> None:
         """Make the renames in memory, by SQLite itself, which rewrites whatever names them.

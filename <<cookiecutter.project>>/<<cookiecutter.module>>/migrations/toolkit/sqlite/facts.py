@@ -1,6 +1,7 @@
 """What a database says of a table: its text, its indexes, its triggers, who refers to it."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from alembic.util import CommandError
 
@@ -69,9 +70,15 @@ def read_table(db: Database, name: str) -> CreateTable:
     if kind == "view":
         raise CommandError(f"{name!r} is a view: drop it and create it again to change it.")
     try:
-        return CreateTable.parse(sql)
+        return parsed(sql)
     except Unreadable as error:
         raise CommandError(f"Table {name!r} cannot be changed: {error}.") from None
+
+
+@lru_cache(maxsize=64)
+def parsed(sql: str) -> CreateTable:
+    """A text read once, however often it is asked for."""
+    return CreateTable.parse(sql)
 
 
 def indexes(db: Database, table: str) -> list[IndexFacts]:

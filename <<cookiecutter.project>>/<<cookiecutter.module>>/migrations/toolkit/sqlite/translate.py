@@ -232,14 +232,14 @@ def alter_column(
         found.append(SetType(column, text, type_, existing_type))
         if collation or collation_of(dialect, existing_type):
             found.append(SetCollation(column, collation))
+    if nullable is not None:
+        found.append(SetNotNull(column, not nullable))  # a default goes in front of it
     if isinstance(server_default, sa.Computed):
         found.append(SetGenerated(column, generated_text(dialect, server_default)))
     elif server_default is None and isinstance(others.get("existing_server_default"), sa.Computed):
         found.append(SetGenerated(column, None))
     elif server_default is not False and not isinstance(server_default, sa.Identity):
         found.append(SetDefault(column, default_text(dialect, server_default)))
-    if nullable is not None:
-        found.append(SetNotNull(column, not nullable))
     if name is not None and name != column:
         found.append(RenameColumn(column, name))
     return found
