@@ -77,9 +77,14 @@ class Bench:
         return self.rows("SELECT sql FROM sqlite_master WHERE name = ?", name)[0][0]
 
     def dump(self) -> list[str]:
-        with closing(sqlite3.connect(self.path)) as raw:
-            rows = raw.execute("SELECT type, name, tbl_name, sql FROM sqlite_master").fetchall()
-            return [*raw.iterdump(), *map(repr, rows)]
+        """The schema and every row of every table, one to a line."""
+        schema = self.rows("SELECT type, name, tbl_name, sql FROM sqlite_master")
+        found = list(map(repr, schema))
+        for kind, table, *_ in schema:
+            if kind == "table":
+                rows = self.rows(f"""SELECT * FROM "{table.replace('"', '""')}" """)
+                found += [f"{table}: {row!r}" for row in rows]
+        return found
 
     def columns(self, table: str) -> list[str]:
         return [row[1] for row in self.rows(f'PRAGMA table_xinfo("{table}")')]

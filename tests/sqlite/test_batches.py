@@ -1,5 +1,7 @@
 """Whatever batch_alter_table takes, in one go over the table."""
 
+import sqlite3
+
 import pytest
 import sqlalchemy as sa
 from alembic.util import CommandError
@@ -132,6 +134,7 @@ def test_table_kwargs_give_autoincrement(bench):
     assert bench.rows("SELECT max(id) FROM post") == [(4,)]
 
 
+@pytest.mark.skipif(sqlite3.sqlite_version_info < (3, 37), reason="STRICT came with 3.37")
 def test_table_kwargs_give_strict_and_without_rowid(bench):
     bench.make(
         "CREATE TABLE post (id TEXT NOT NULL PRIMARY KEY, n INTEGER);"

@@ -205,6 +205,10 @@ def stored(bench) -> list:
     ],
 )
 def test_values_that_would_not_survive_a_change_of_type(bench, declared, value, type_):
+    if isinstance(value, float) and bench.rows(
+        "SELECT CAST(CAST(? AS TEXT) AS REAL) = ?", value, value
+    ) == [(1,)]:
+        pytest.skip("this SQLite writes real numbers with all their digits")
     holding(bench, declared, value, None)
     sentence = refused(bench, to(type_))
     assert "t.v cannot become" in sentence

@@ -138,7 +138,6 @@ def compare(written: Table, data, kinds: list[str]) -> None:
     rebuilt = copy(edited)
     sql = edited.execute("SELECT sql FROM sqlite_master WHERE name = ?", (written.name,))
     asked = data.draw(operations(sql.fetchone()[0], kinds), label="asked")
-    integrity = edited.execute("PRAGMA integrity_check").fetchall()
     chosen = []
 
     def carry_out(it):
@@ -156,9 +155,8 @@ def compare(written: Table, data, kinds: list[str]) -> None:
     assert meaning(edited, written.name) == meaning(rebuilt, written.name)
     assert what_pragmas_say(edited, written.name) == what_pragmas_say(rebuilt, written.name)
     assert rows(edited, written.name) == rows(rebuilt, written.name)
-    now = edited.execute("PRAGMA integrity_check").fetchall()
-    assert now == rebuilt.execute("PRAGMA integrity_check").fetchall()
-    assert now == integrity or now == [("ok",)] or "NULL value in" in str(now)
+    check = "PRAGMA integrity_check"
+    assert edited.execute(check).fetchall() == rebuilt.execute(check).fetchall()
     new = data.draw(rows_for(written, max_size=4), label="new rows")
     assert reactions(edited, written, new) == reactions(rebuilt, written, new)
     for column in written.columns:

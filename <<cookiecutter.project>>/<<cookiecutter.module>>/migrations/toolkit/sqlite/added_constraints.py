@@ -73,7 +73,9 @@ def _same_key(one: Constraint, other: Constraint) -> bool:
     return one.kind in ("unique", "primary key", "foreign key") and facts_of(one) == facts_of(other)
 
 
-def _add_step(draft: Draft, new: Constraint, text: str, way: str, statement: str | None = None):
+def _add_step(
+    draft: Draft, new: Constraint, text: str, way: str, statement: str | None = None
+) -> None:
     draft.add(
         Step(
             f"add {describe(new)}",
@@ -81,6 +83,7 @@ def _add_step(draft: Draft, new: Constraint, text: str, way: str, statement: str
             way,
             new.kind,
             statement,
+            since=(3, 54),  # SQLite 3.53 takes NULL in a CHECK for a violation
             scans=way == "text",
         )
     )

@@ -37,9 +37,9 @@ class Step:
     """One change of the table's text, and the cheapest way to make it.
 
     ``way`` is "add" or "drop" (SQLite's own ALTER TABLE ADD or DROP COLUMN), "text" (an edit of
-    the schema text, by ``statement`` where SQLite has one since 3.53) or "rebuild". ``update``
-    are the statements that change rows in place after an edit of the text, ``prepare`` those
-    before it.
+    the schema text, by ``statement`` where SQLite has had one ``since`` a version) or "rebuild".
+    ``prepare`` and ``update`` are the statements that change rows in place, before and after an
+    edit of the text; ``column`` is the one whose default changes.
     """
 
     says: str
@@ -47,6 +47,7 @@ class Step:
     way: str
     kind: str = ""
     statement: str | None = None
+    since: tuple[int, int] = (3, 53)
     update: str | None = None
     prepare: str | None = None
     scans: bool = False

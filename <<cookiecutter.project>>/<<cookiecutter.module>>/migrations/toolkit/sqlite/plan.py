@@ -219,15 +219,15 @@ def _choose(draft: Draft, probe: bool = True) -> Plan:
 
 
 def _has_statement(draft: Draft, step: Step) -> bool:
-    """Whether SQLite (3.53 and later) has a statement for it.
+    """Whether this library has a statement for an edit of the text, and a faithful one.
 
-    DROP NOT NULL takes a comment behind the column along, so a text with comments is edited.
+    DROP NOT NULL of SQLite 3.53 takes a comment behind the column along, so that a text with
+    comments is edited here.
     """
     if step.way != "text" or step.statement is None or draft.settings.portable:
         return False
     commented = "--" in draft.table.sql or "/*" in draft.table.sql
-    edits = step.kind in draft.settings.text_edits
-    return draft.db.version >= (3, 53) and not (commented and edits)
+    return draft.db.version >= step.since and not commented
 
 
 def cheaper_live(chosen: Plan) -> list[str]:
@@ -240,4 +240,4 @@ def cheaper_live(chosen: Plan) -> list[str]:
 
 # the kinds of change that may be made in the schema text, each held against the rebuild by a
 # property test before it was switched on
-TEXT_EDITS: frozenset[str] = frozenset()
+TEXT_EDITS: frozenset[str] = frozenset({"not null"})
