@@ -5,6 +5,8 @@ a text that does not describe the rows on disk makes the database unreadable. So
 tried in a temporary twin first, and the twin has to have the very layout of the table.
 """
 
+import sqlite3
+
 from alembic.util import CommandError
 from sqlalchemy.exc import DatabaseError
 
@@ -16,9 +18,14 @@ from .tokens import quote, tokenize
 
 
 def is_possible(db: Database) -> bool:
-    """Whether the library lets the schema table be written: a defensive one reads back 0."""
+    """Whether the library lets the schema table be written; in defensive mode it does not, see
+    https://sqlite.org/c3ref/c_dbconfig_defensive.html."""
     with db.switched("writable_schema", "ON"):
-        return bool(db.value("PRAGMA writable_schema"))
+        try:
+            db.rows(f"EXPLAIN UPDATE {db.catalogue} SET sql = sql")
+        except sqlite3.Error:
+            return False
+        return True
 
 
 def write(db: Database, table: CreateTable) -> None:
