@@ -77,7 +77,7 @@ class Plan:
             rows = facts.row_count(draft.db, draft.name)
             found.append(f"{says} (rebuild, {rows} row{'' if rows == 1 else 's'})")
         else:
-            if self.text:
+            if said(self.text):
                 found.append(f"{said(self.text)} (schema text{_cost(draft, self.text)})")
             if self.native:
                 found.append(f"{said(self.native)} (native)")
