@@ -12,6 +12,8 @@ from fnmatch import fnmatch
 # (question, answer) -> paths as they are called in the template; a / at the end is a whole folder
 LEFT_OUT = {
     ("license", "none"): ("LICENSE",),
+    ("database", "sqlite"): ("<<cookiecutter.module>>/embedded.py",),
+    ("database", "mysql"): ("<<cookiecutter.module>>/embedded.py",),
     ("starter", "bare"): (
         "<<cookiecutter.module>>/blog.py",
         "<<cookiecutter.module>>/models/post.py",
@@ -30,10 +32,12 @@ def when_wanted(path: str) -> str:
 
     :param path: the path in the template, from the project's folder on
     """
-    for (question, answer), patterns in LEFT_OUT.items():
-        if any(_matches(path, pattern) for pattern in patterns):
-            return f"<% if cookiecutter.{question} != '{answer}' %>{path}<% endif %>"
-    return path
+    unless = [
+        f"cookiecutter.{question} != '{answer}'"
+        for (question, answer), patterns in LEFT_OUT.items()
+        if any(_matches(path, pattern) for pattern in patterns)
+    ]
+    return f"<% if {' and '.join(unless)} %>{path}<% endif %>" if unless else path
 
 
 def empty_folders(answers: Mapping[str, str]) -> list[str]:

@@ -12,7 +12,7 @@ from flask import current_app
 from flask.cli import with_appcontext
 from flask_migrate import Migrate
 
-from . import errors, fresh, history, requirements
+from . import errors, fresh, history, requirements, sqlite_file
 from .history import FOLDER
 from .revise import sqlite_safe
 
@@ -62,20 +62,23 @@ def extension(app: Any) -> Migrate:
     """
     if "migrate" not in app.extensions:
         commands = dict(app.cli.commands)
-        migrate = _Migrate(app, app.extensions["sqlalchemy"], directory=str(FOLDER))
+        flask_migrate.Config = _Config
+        migrate = Migrate(app, app.extensions["sqlalchemy"], directory=str(FOLDER))
         app.cli.commands.update(commands)  # Flask-Migrate has put its own `db` there
         return migrate
     return app.extensions["migrate"].migrate
 
 
-class _Migrate(Migrate):
-    """Flask-Migrate, for a project whose path holds a percent sign."""
+class _Config(flask_migrate.Config):
+    """Alembic's configuration, for a project whose path holds a percent sign."""
 
-    def get_config(self, *args: Any, **options: Any) -> Any:
-        config = super().get_config(*args, **options)
-        location = config.file_config.get("alembic", "script_location", raw=True)
-        config.set_main_option("script_location", location.replace("%%", "%").replace("%", "%%"))
-        return config
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        defaults = self.file_config.defaults()
+        defaults.update({"here": defaults["here"].replace("%", "%%")})
+
+    def set_main_option(self, name: str, value: str) -> None:
+        super().set_main_option(name, value.replace("%", "%%"))
 
 
 def _let_errors_through() -> None:
@@ -90,7 +93,10 @@ def _url() -> Any:
 
 
 def _live() -> str:
-    with current_app.extensions["migrate"].db.engine.connect() as connection:
+    engine = current_app.extensions["migrate"].db.engine
+    if engine.dialect.name == "sqlite" and not sqlite_file.in_memory(engine.url):
+        engine = sqlite_file.reader(engine.url)
+    with engine.connect() as connection:
         return ",".join(sorted(history.applied(connection)))
 
 

@@ -1,5 +1,6 @@
 """The history: the files of migrations/versions, and what a database says was applied of it."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,9 +34,14 @@ def require_one_head(script: ScriptDirectory) -> None:
     """
     found = script.get_heads()
     if len(found) > 1:
-        names = [f"{head} ({Path(script.get_revision(head).path).name})" for head in sorted(found)]
-        heads = ", ".join(names[:-1]) + f" and {names[-1]}"
-        raise CommandError(messages.TWO_HEADS.format(count=len(found), heads=heads))
+        raise CommandError(two_heads(script, found))
+
+
+def two_heads(script: ScriptDirectory, found: Iterable[str]) -> str:
+    """Say which heads there are, and in which files."""
+    names = [f"{head} ({Path(script.get_revision(head).path).name})" for head in sorted(found)]
+    heads = ", ".join(names[:-1]) + f" and {names[-1]}"
+    return messages.TWO_HEADS.format(count=len(names), heads=heads)
 
 
 def require_known(revisions: set[str], script: ScriptDirectory, database: str) -> None:

@@ -14,16 +14,29 @@ NO_SUCH_REVISION = "There is no revision {revision}: type db history to see thos
 BROKEN_MIGRATION = "{file}, line {line}: {error}; mend the file and try again."
 FAILED_MIGRATION = "{file}, line {line}: {error}; {state}"
 AS_IT_WAS = "the database is as it was: mend the file and try again."
-REVISIONS_STAND = "what this revision did is undone, the ones before it stand: mend it, try again."
-STATEMENTS_STAND = (
-    "on MySQL the statements before it stand: type db current, mend the file, try again."
+REVISIONS_STAND = (
+    "what this revision did is undone, and those before it stand, {database} being at {revision}: "
+    "mend the file and try again."
 )
+STATEMENTS_STAND = (
+    "of this revision {statements} cannot be undone and stands, and so do the revisions before it, "
+    "{database} being at {revision}: undo that by hand or make it harmless to repeat "
+    "(if_exists=True, if_not_exists=True), mend the file and try again."
+)
+NO_SQL = "no SQL is printed, and nothing ran: mend the file and try again."
 
 # the database
 NO_DATABASE = "There is no database {database}: type db upgrade to make it."
 NO_FOLDER = "The folder of {database} does not exist: type mkdir -p {folder}."
 NOT_WRITABLE = (
     "{database} cannot be written: look at its owner and permissions (ls -l), then try again."
+)
+NOT_MADE = (
+    "{database} cannot be made ({reason}): look at the owner and permissions of its folder "
+    "(ls -ld {folder}), then try again."
+)
+FILE = (
+    "{file} cannot be used ({reason}): look at its owner and permissions (ls -l), then try again."
 )
 NOT_OPENED = "{database} cannot be opened: look at its path, owner and permissions (ls -l)."
 LOCKED = (
@@ -33,6 +46,10 @@ NOT_A_DATABASE = (
     "{database} is not a SQLite database: look at SQLALCHEMY_DATABASE_URI, or move it away."
 )
 FULL = "The disk of {database} is full: make room, then try again; the database is as it was."
+DISK = (
+    "The disk of {database} does not take what is written or give what is read (quota, limit or "
+    "damage): mend that, then try again; the database is as it was."
+)
 NO_SERVER = "No database server answers at {database}: start it, or mend the URL ({reason})."
 NO_SERVER_DATABASE = (
     "The server has no database {name}: create it there ({command}), then try again."
@@ -62,18 +79,29 @@ BROKEN_KEYS = (
     "mend the migration (or those rows) and try again."
 )
 KEYS_STAY_ON = (
-    "SQLite keeps foreign keys on inside a transaction: close the open one and try again."
+    "SQLite keeps foreign keys on inside a transaction, and the rows of other tables would go with "
+    "a rebuilt one: commit what the given connection has open, then try again."
+)
+SECOND_CONNECTION = (
+    "it opens a connection of its own (db.session, db.engine), which does not see what the migrations "
+    "do: use op.get_bind(), or Session(op.get_bind())"
+)
+ENDS_TRANSACTION = (
+    "it would end the one transaction of the migrations (commit, rollback, BEGIN, executescript), "
+    "and what fails afterwards could not be undone: use op.execute() for each statement"
 )
 
 # scratch databases
-NO_SCRATCH = (
-    "The account of {database} may not create a scratch database ({grant} mends it), so the models "
-    "are compared with {database} itself."
+NO_SCRATCH = "{reason}, so the models are compared with {database} itself."
+NO_RIGHT = "The account may not create a scratch database (an administrator allows it by {grant};)"
+NOT_ISOLATED = (
+    "On MySQL a schema is a database of its own ({schemas}), for which no scratch can stand"
 )
 DRIFT = (
-    "{database} was changed behind the history's back: {differences}; put that back (or allow a "
-    "scratch database: {grant}), then try again."
+    "{database} was changed behind the history's back: {differences}; "
+    "put that back{instead}, then try again."
 )
+DRIFT_INSTEAD = " (or let an administrator type {grant};)"
 NOT_AT_HEAD = "{database} is not at the head of the history: type db upgrade, then try again."
 DRIFT_UNKNOWN = "Whether {database} was changed by hand cannot be told: {reason}."
 
@@ -94,13 +122,19 @@ SQL_FROM_ELSEWHERE = (
     "{database} is at {live}, and the SQL was asked from {start}: leave the start out, "
     "so that it begins where the database is."
 )
+ONLY_ONLINE = "it wants {name} of the database, which --sql does not ask (db upgrade does)"
+DRIVER_PARAMETERS = "--sql writes no parameters of exec_driver_sql: use execute(text(...), ...)"
+NO_VALUE = "the parameter {name} has no value"
 
 # make db
 REBUILD_REFUSED = (
     "{settings} does not say DB_REBUILD_ALLOWED = True, so {database} is not deleted: "
     "type make db (which uses dev.conf)."
 )
-REBUILD_NOT_LOCAL = "{database} is on another host, so it is not deleted: use a local database."
+REBUILD_NOT_LOCAL = (
+    "{database} is on another machine ({lead}), so it is not deleted: use a database on localhost."
+)
+NO_REHEARSAL = "{reason}, so {database} is built again without a rehearsal."
 REBUILT = "{database} is fresh: at {revision}, with the starter rows."
 MODELS_AHEAD = (
     "The models are ahead of the history ({operations}): {database} has that too, "

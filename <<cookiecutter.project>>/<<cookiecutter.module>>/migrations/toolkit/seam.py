@@ -8,6 +8,8 @@ import alembic.context
 from alembic.runtime.environment import EnvironmentContext
 from sqlalchemy import Connection, make_url
 
+from . import constraint_order, guard
+
 AHEAD_TABLE = "alembic_ahead"
 
 
@@ -27,6 +29,7 @@ class Seam:
         self.engine = migrate.db.engine
         self.options = dict(migrate.configure_args)
         self.settings = app.config
+        constraint_order.install()
 
     @property
     def _opts(self) -> dict[str, Any]:
@@ -117,7 +120,7 @@ def replay(seam: Seam, work: Callable[..., Any], connection: Connection, **optio
         with EnvironmentContext(seam.config, seam.script, fn=work) as inner:
             inner.configure(connection=connection, target_metadata=seam.metadata, **options)
             keep_one_transaction(inner.get_context())
-            with inner.begin_transaction():
+            with inner.begin_transaction(), guard.guarded(connection, seam.engine):
                 inner.run_migrations()
     finally:
         outer._install_proxy()
