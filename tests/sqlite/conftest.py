@@ -14,8 +14,11 @@ from toolkit.sqlite.driver import GuardedConnection
 
 
 @contextmanager
-def session(path, **options):
-    """One connection, one transaction: yields the operations of a migration."""
+def session(path, attach: dict | None = None, **options):
+    """One connection, one transaction: yields the operations of a migration.
+
+    :param attach: files to attach, by the names of their schemas
+    """
     engine = sa.create_engine(
         f"sqlite:///{path}",
         poolclass=sa.NullPool,
@@ -25,6 +28,8 @@ def session(path, **options):
         raw = connection.connection.driver_connection
         raw.isolation_level = None
         raw.execute("PRAGMA foreign_keys=OFF")
+        for name, file in (attach or {}).items():
+            raw.execute(f"ATTACH ? AS {name}", [str(file)])
         sa.event.listen(connection, "begin", lambda c: raw.execute("BEGIN IMMEDIATE"))
         orphans = raw.execute("PRAGMA foreign_key_check").fetchall()
         context = MigrationContext.configure(
@@ -49,6 +54,7 @@ class Bench:
 
     def make(self, script: str, *more: str) -> None:
         with closing(sqlite3.connect(self.path)) as raw:
+            raw.execute("PRAGMA synchronous=OFF")
             raw.executescript("\n".join([script, *more]))
 
     def migrate(self, change, **options) -> None:
@@ -72,7 +78,8 @@ class Bench:
 
     def dump(self) -> list[str]:
         with closing(sqlite3.connect(self.path)) as raw:
-            return [*raw.iterdump(), *map(repr, raw.execute("SELECT * FROM sqlite_master"))]
+            rows = raw.execute("SELECT type, name, tbl_name, sql FROM sqlite_master").fetchall()
+            return [*raw.iterdump(), *map(repr, rows)]
 
     def columns(self, table: str) -> list[str]:
         return [row[1] for row in self.rows(f'PRAGMA table_xinfo("{table}")')]

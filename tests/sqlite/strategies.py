@@ -184,10 +184,13 @@ def tables(draw, name: str | None = None, max_columns: int = 6) -> Table:
             kind = "INTEGER"
         if column not in real:
             kind = "ANY" if strict else kind
-        words += [kind] if kind else []
         if column in real:
             result.insertable.append((column, kind if strict or key_here == "integer" else ""))
-        words += _column(writer, name, columns, real, column, key_here, strict, without_rowid)
+        rest = _column(writer, name, columns, real, column, key_here, strict, without_rowid)
+        if rest and rest[0].upper() == "GENERATED ALWAYS":
+            # a comment in between would become a part of the type, says SQLite
+            kind = f"{kind} {rest.pop(0)}".strip()
+        words += [kind, *rest] if kind else rest
     words += _constraints(writer, name, columns, real, key == "table")
     words.append(")")
     options = ["STRICT"] * strict + ["WITHOUT ROWID"] * without_rowid
@@ -202,7 +205,6 @@ def _column(writer, table, columns, real, column, key, strict, without_rowid) ->
     if column not in real:
         stored = writer.pick(["", "STORED", "VIRTUAL"])
         text = writer.expression(writer.pick(EXPRESSIONS), table, real)
-        # a comment before or within these words becomes a part of the type, says SQLite
         always = [] if strict or writer.chance(2) else [writer.case("GENERATED ALWAYS")]
         parts.append([*always, *writer.words("AS"), "(", text, ")", *writer.words(stored)])
     elif key:

@@ -166,7 +166,7 @@ def added_columns(table: CreateTable, now: Facts) -> Iterator[Asked]:
                 f"add column {arguments}",
                 lambda t, a=arguments: t.add_column(definition, **a),
                 replace(now, columns=columns),
-                around(table.sql, span) if place else (span[0], span[0]),
+                around(table.sql, span) if place else (table.name_span[1], span[0]),
                 keeps="all",
             )
 
@@ -191,7 +191,8 @@ def constraint_changes(table, constraint: Constraint, now: Facts) -> Iterator[As
 def without(table: CreateTable, gone: Constraint, now: Facts) -> Facts | None:
     """The facts without a constraint; None where SQLite would not take such a table."""
     rest = [c for c in table.all_constraints() if c is not gone]
-    kept = {tuple(map(fold, c.columns)) for c in rest if c.kind in ("unique", "primary key")}
+    indexed = ("unique",) if table.rowid_alias else ("unique", "primary key")
+    kept = {tuple(map(fold, c.columns)) for c in rest if c.kind in indexed}
     keys = {key for key in now.keys if tuple(map(fold, key)) in kept}
     if gone.kind == "unique":
         return replace(now, keys=keys)
@@ -289,17 +290,24 @@ def option_changes(table: CreateTable, now: Facts) -> Iterator[Asked]:
                 within,
             )
     alias = table.set_option(without_rowid=False).rowid_alias
-    automatic = any(c.autoincrement for c in table.all_constraints())
+    constraints = table.all_constraints()
+    automatic = any(c.autoincrement for c in constraints)
     if now.primary_key and not automatic:
         for wanted in (True, False):
-            keys = now.keys if wanted or not alias else now.keys - {now.primary_key}
-            keys = keys | {now.primary_key} if wanted else keys
+            keys = now.keys | {now.primary_key}
+            if not wanted and alias and not any(unique(c, alias) for c in constraints):
+                keys = keys - {now.primary_key}
             yield Asked(
                 f"without rowid {wanted}",
                 lambda t, w=wanted: t.set_option(without_rowid=w),
                 replace(with_options(without_rowid=wanted), keys=keys),
                 within,
             )
+
+
+def unique(constraint: Constraint, column: Column) -> bool:
+    names = [fold(name) for name in constraint.columns]
+    return constraint.kind == "unique" and names == [fold(column.name)]
 
 
 def around(sql: str, item: tuple[int, int]) -> tuple[int, int]:

@@ -49,7 +49,7 @@ def facts(connection: sqlite3.Connection, table: str) -> Facts:
     columns = [
         (
             name,
-            _COMMENT.sub("", kind).upper() if hidden else kind.upper(),
+            kind.upper(),
             bool(notnull),
             default,
             generated[hidden],
@@ -127,8 +127,6 @@ def never_null(table: CreateTable, in_key: bool, name: str, **options: bool) -> 
     return in_key and (without_rowid or (strict and not (alias and alias.name == name)))
 
 
-# SQLite counts a comment between the type and GENERATED ALWAYS among the type
-_COMMENT = re.compile(r"(\s*(--[^\n]*|/\*.*?\*/))+\s*$", re.DOTALL)
 _ASCII = {c: c + 32 for c in range(ord("A"), ord("Z") + 1)}
 
 

@@ -54,6 +54,18 @@ def test_a_new_last_item_does_not_fall_into_a_comment():
     )
 
 
+def test_a_new_first_column_stands_before_the_comment_that_leads_the_old_one():
+    sql = "CREATE TABLE t ( -- what it is\n  -- the key\n  a INT\n)"
+    text = edited(lambda t: t.add_column("c INT", before="a"), sql)
+    assert text == sql.replace("  -- the key", "  c INT,\n  -- the key")
+
+
+def test_a_comment_in_front_of_a_comma_stays_with_its_column():
+    sql = "CREATE TABLE t (\n  a INT -- first\n, b INT -- second\n)"
+    text = edited(lambda t: t.add_column("c INT", after="a"), sql)
+    assert text == sql.replace("-- first\n", "-- first\n, c INT\n")
+
+
 def test_a_dropped_column_takes_its_own_comment_along_and_no_other():
     text = edited(lambda t: t.drop_column("body"))
     assert "markdown" not in text and "may be long" not in text
@@ -127,6 +139,18 @@ def test_a_deferrable_clause_goes_with_its_foreign_key():
         lambda t: t.replace_constraint(t.columns[0].last("foreign key"), "REFERENCES q (x)"), sql
     )
     assert text == "CREATE TABLE t (a REFERENCES p REFERENCES q (x) NOT NULL)"
+
+
+def test_a_generated_column_becomes_a_plain_one_without_a_trace():
+    sql = "CREATE TABLE t (a INT, b INT GENERATED ALWAYS AS (a) STORED NOT NULL)"
+    text = edited(lambda t: t.drop_constraint(t.column("b").last("generated")), sql)
+    assert text == "CREATE TABLE t (a INT, b INT NOT NULL)"
+
+
+def test_a_comment_does_not_become_a_part_of_the_type():
+    sql = "CREATE TABLE t (a INT, b INT NOT NULL /* twice */ GENERATED ALWAYS AS (a)) STRICT"
+    text = edited(lambda t: t.set_not_null("b", False), sql)
+    assert text == "CREATE TABLE t (a INT, b INT /* twice */ AS (a)) STRICT"
 
 
 def test_a_dropped_check_checks_no_more_and_its_neighbour_does():

@@ -86,6 +86,7 @@ EXPRESSIONS = {
     "a DESC": {"a"},
     "lower(a) COLLATE nocase ASC": {"a"},
     "größe > 1e5 AND naïve": {"größe", "naïve"},
+    "'t'.'a' <> 't'": {"a"},
     "NOT a": {"a"},
     "count(DISTINCT a)": {"a"},
     "true AND a": {"true", "a"},

@@ -1,7 +1,7 @@
 import os
 import sqlite3
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from toolkit.sqlite.create_table import CreateTable, Unreadable, quote
 from toolkit.sqlite.tokens import fold, tokenize
@@ -67,9 +67,13 @@ def test_a_column_is_renamed_as_sqlite_renames_it(written: Table, data):
     old = data.draw(st.sampled_from(written.columns))
     connection = database(written.sql)
     ours = CreateTable.parse(stored_text(connection)).rename_column(old, NEW)
-    connection.execute(
-        f"ALTER TABLE {quote(written.name)} RENAME COLUMN {quote(old)} TO {quote(NEW)}"
-    )
+    try:
+        connection.execute(
+            f"ALTER TABLE {quote(written.name)} RENAME COLUMN {quote(old)} TO {quote(NEW)}"
+        )
+    except sqlite3.OperationalError:
+        # SQLite stumbles over a key of a table WITHOUT ROWID that has the same columns twice
+        assume(False)
     assert meaning(ours.sql) == meaning(stored_text(connection))
 
 

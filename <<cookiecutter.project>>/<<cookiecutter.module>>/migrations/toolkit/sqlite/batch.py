@@ -80,7 +80,7 @@ _TRANSLATORS = {
 
 def _table_args(impl, arguments, table: CreateTable) -> list[ops.Operation]:
     """Constraints and columns for the new table; what it has already is not made twice."""
-    parts = [part._copy() for part in arguments]
+    parts = list(arguments)
     if not parts:
         return []
     made = translate.bound(table, parts)
@@ -126,8 +126,11 @@ def _stated(impl, stated: sa.Table, table: CreateTable) -> list[ops.Operation]:
         if column.server_default is not None and column.computed is None:
             default = translate.default_text(dialect, column.server_default)
             found.append(ops.SetDefault(column.name, default))
-    for constraint in stated.constraints:
-        if len(constraint.columns) and translate.wants_constraint(impl, constraint):
+    of_columns = [c for column in stated.columns for c in column.constraints]
+    for constraint in [*of_columns, *stated.constraints]:
+        if (constraint in of_columns or len(constraint.columns)) and translate.wants_constraint(
+            impl, constraint
+        ):
             found.append(ops.NameConstraint(translate.add_constraint(dialect, constraint).text))
     found += _table_kwargs({f"sqlite_{k}": v for k, v in stated.dialect_options["sqlite"].items()})
     present = {fold(c.name) for c in table.columns}

@@ -137,6 +137,8 @@ def _references(cursor: Cursor) -> dict:
             facts["match"] = cursor.name().name
             continue
         cursor.next()
+        if cursor.here.keyword not in ("DELETE", "UPDATE", "INSERT"):
+            cursor.fail("DELETE or UPDATE")
         event, first = cursor.next().keyword.lower(), cursor.at
         cursor.at += 2 if cursor.here.keyword in ("SET", "NO") else 1
         if event != "insert":

@@ -12,7 +12,7 @@ from .definition import Column, Constraint, Definition, NoSuchPart
 from .expressions import identifiers
 from .layout import Change, apply
 from .reader import read
-from .tokens import Unreadable, in_style, quote, same, unquote
+from .tokens import Unreadable, fold, in_style, quote, same, tokenize, unquote
 
 __all__ = [
     "Column",
@@ -115,7 +115,7 @@ class CreateTable(Definition):
         if place:
             changes = edits.insert_after(self.sql, self.columns[place - 1].span, text)
         else:
-            changes = edits.insert_before(self.sql, self.columns[0].span, text)
+            changes = edits.insert_before(self.sql, self.columns[0], text)
         table = self._changed(*changes)
         found = [column.name for column in table.columns]
         if found[:place] + found[place + 1 :] != known:
@@ -135,10 +135,10 @@ class CreateTable(Definition):
 
     def reorder(self, column_names: list[str] | tuple[str, ...]) -> Self:
         """The columns in another order, each with its comments; all of them must be named."""
-        known = [self.column(name).name for name in column_names]
-        if sorted(known) != sorted(column.name for column in self.columns):
+        known = [fold(name) for name in column_names]
+        if sorted(known) != sorted(fold(column.name) for column in self.columns):
             raise NoSuchPart(f"an order of table {quote(self.name)} names each column once")
-        return self._changed(*edits.reorder(self.sql, self.columns, known))
+        return self._changed(*edits.reorder(self.sql, self.columns, column_names))
 
     # -- constraints ---------------------------------------------------------------------------
 
@@ -148,7 +148,7 @@ class CreateTable(Definition):
         :raises Unreadable: for a text that is not a constraint of a table
         """
         last = (self.constraints or self.columns)[-1].span
-        before, _ = edits.neighbours(self.sql, (self.close, self.close))
+        before, _ = edits.neighbours(tokenize(self.sql), (self.close, self.close))
         item = (last[0], max(last[1], before.end))
         table = self._changed(*edits.insert_after(self.sql, item, edits.whole(text)))
         if len(table.constraints) != len(self.constraints) + 1:
@@ -161,9 +161,7 @@ class CreateTable(Definition):
 
     def replace_constraint(self, constraint: Constraint, text: str) -> Self:
         """The whole constraint, its CONSTRAINT name included, becomes ``text``."""
-        own = self._own(constraint)
-        gone = edits.remove_constraint(self.sql, own)[1:] if own.inline else ()
-        return self._changed(Change(*own.span, edits.whole(text)), *gone)
+        return self._changed(*edits.replace_constraint(self.sql, self._own(constraint), text))
 
     def _own(self, constraint: Constraint) -> Constraint:
         """The same constraint in this text, when it was read from the text before an edit."""
@@ -178,7 +176,8 @@ class CreateTable(Definition):
     def _without(self, constraints: tuple[Constraint, ...]) -> Self:
         table = self
         for constraint in reversed(constraints):
-            table = table._changed(*edits.remove_constraint(table.sql, constraint))
+            column = table.column(constraint.column) if constraint.inline else None
+            table = table._changed(*edits.remove_constraint(table.sql, constraint, column))
         return table
 
     def _changed(self, *changes: Change) -> Self:

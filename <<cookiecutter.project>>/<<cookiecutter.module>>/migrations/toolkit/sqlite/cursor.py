@@ -28,8 +28,7 @@ class Cursor:
     def sees(self, *words: str) -> bool:
         tokens = self.tokens[self.at : self.at + len(words)]
         return len(tokens) == len(words) and all(
-            token.keyword == word or (token.kind == "punct" and token.text == word)
-            for token, word in zip(tokens, words, strict=True)
+            word in (token.keyword, token.text) for token, word in zip(tokens, words, strict=True)
         )
 
     def takes(self, *words: str) -> bool:

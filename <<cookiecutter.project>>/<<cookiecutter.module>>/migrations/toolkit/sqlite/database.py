@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 
 from alembic.util import CommandError
 
@@ -16,12 +17,14 @@ class Database:
         self.connection = connection
         self.schema = schema
 
-    @property
+    @cached_property
     def raw(self):
-        """The driver's own connection."""
+        """The driver's own connection, in the transaction that SQLAlchemy would begin."""
+        if not self.connection.in_transaction():
+            self.connection.exec_driver_sql("SELECT 1")
         return self.connection.connection.driver_connection
 
-    @property
+    @cached_property
     def version(self) -> tuple[int, ...]:
         """The version of the SQLite library, as (3, 40, 1)."""
         return tuple(map(int, self.value("SELECT sqlite_version()").split(".")))
@@ -46,12 +49,16 @@ class Database:
         """Run one statement; the result is the driver's."""
         return self.connection.exec_driver_sql(sql, parameters)
 
+    def read(self, sql: str, parameters: tuple = ()):
+        """A cursor of the driver: a plan takes many small looks, and SQLAlchemy's way is long."""
+        return self.raw.execute(sql, parameters)
+
     def rows(self, sql: str, *parameters) -> list[tuple]:
-        return [tuple(row) for row in self.run(sql, *parameters).fetchall()]
+        return self.read(sql, parameters).fetchall()
 
     def value(self, sql: str, *parameters):
         """The first column of the first row, None without rows."""
-        row = self.run(sql, *parameters).fetchone()
+        row = self.read(sql, parameters).fetchone()
         return row[0] if row else None
 
     def run_long(self, label: str, rows: int, sql: str, *parameters):
@@ -104,11 +111,11 @@ class Database:
         if not referenced or not self.value("PRAGMA foreign_keys"):
             yield
             return
-        if self.raw.in_transaction:
-            raise CommandError(
-                f"{what} while foreign keys are enforced would delete or change the rows that "
-                "refer to it: run PRAGMA foreign_keys=OFF on the connection before its "
-                "transaction begins."
-            )
         with self.switched("foreign_keys", "OFF"):
+            if self.value("PRAGMA foreign_keys"):
+                raise CommandError(
+                    f"{what} while foreign keys are enforced would delete or change the rows that "
+                    "refer to it: run PRAGMA foreign_keys=OFF on the connection before its "
+                    "transaction begins."
+                )
             yield

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from .expressions import identifiers
-from .tokens import Span, quote, same, unquote
+from .tokens import Span, fold, quote, same, unquote
 
 
 @dataclass(frozen=True)
@@ -164,4 +164,5 @@ class Definition:
         used = set(constraint.columns)
         if constraint.kind in ("check", "generated"):
             used |= identifiers(constraint.expression)
-        return tuple(c.name for c in self.columns if any(same(c.name, name) for name in used))
+        used = {fold(name) for name in used}
+        return tuple(c.name for c in self.columns if fold(c.name) in used)

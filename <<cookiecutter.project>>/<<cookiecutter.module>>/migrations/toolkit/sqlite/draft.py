@@ -50,6 +50,7 @@ class Step:
     update: str | None = None
     prepare: str | None = None
     scans: bool = False
+    column: str | None = None
 
 
 @dataclass
@@ -122,6 +123,16 @@ class Draft:
         known = ", ".join(column.name for column in self.table.columns)
         raise CommandError(f"Table {self.name!r} has no column {name!r} (it has: {known}).")
 
+    def origin(self, name: str) -> str:
+        """The name in the database of a column that is not new."""
+        return next(old for old, now in self._origins() if fold(now) == fold(name))
+
+    def referred_by(self, reference: facts.Reference) -> tuple[str, ...]:
+        """The columns of this table that a foreign key refers to, by their names now."""
+        now = {fold(old): new for old, new in self._origins()}
+        names = [now.get(fold(name), name) for name in reference.referred_columns]
+        return tuple(self.table.column(n).name for n in names if self.table.has_column(n))
+
     def rename(self, operations: list[RenameColumn]) -> None:
         """Make the renames in memory, by SQLite itself, which rewrites whatever names them.
 
@@ -167,7 +178,7 @@ class Draft:
     def source(self) -> Source:
         """What the checks read from: the table, or a SELECT with its new names and columns."""
         key = facts.primary_key(self.db, self.name)
-        row = facts.rowid_alias(self.before)
+        row = facts.rowid_name(self.before)
         inner = self.sql_name
         now = {fold(new): old for old, new in self._origins()}
         if self.renames or self.new_columns:

@@ -66,10 +66,14 @@ class GuardedConnection(sqlite3.Connection):
     def cursor(self, factory=GuardedCursor):
         return super().cursor(factory)
 
+    def execute(self, sql, *parameters):
+        return self.cursor().execute(sql, *parameters)
+
+    def executemany(self, sql, *parameters):
+        return self.cursor().executemany(sql, *parameters)
+
     def executescript(self, sql):
-        if self.is_guarded:
-            _refuse("executescript", "give its statements to op.execute one by one")
-        return super().executescript(sql)
+        return self.cursor().executescript(sql)
 
     def commit(self):
         if self.is_guarded:

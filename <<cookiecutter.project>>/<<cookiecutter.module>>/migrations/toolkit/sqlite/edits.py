@@ -1,10 +1,11 @@
 """The changes to a CREATE TABLE text that each edit of a table consists of."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 from .definition import Column, Constraint
 from .layout import Change, break_before, gap_before, note_after
-from .tokens import Span, Token, Unreadable, lex, same, tokenize
+from .tokens import Span, Token, Unreadable, fold, lex, same, tokenize
 
 _SPACE = " \t\n\v\f\r"
 
@@ -44,12 +45,11 @@ def _is_parenthesised(tokens: list[Token]) -> bool:
     return False
 
 
-def neighbours(sql: str, item: Span) -> tuple[Token, Token]:
+def neighbours(tokens: list[Token], item: Span) -> tuple[Token, Token]:
     """The tokens around an item."""
-    tokens = tokenize(sql)
-    before = [token for token in tokens if token.end <= item[0]][-1]
-    after = next(token for token in tokens if token.start >= item[1])
-    return before, after
+    before = bisect_right(tokens, item[0], key=lambda token: token.end)
+    after = bisect_left(tokens, item[1], key=lambda token: token.start)
+    return tokens[before - 1], tokens[after]
 
 
 # -- what a column says of itself --------------------------------------------------------------
@@ -90,7 +90,7 @@ def set_type(sql: str, column: Column, type_text: str) -> list[Change]:
 
 def insert_after(sql: str, item: Span, text: str) -> list[Change]:
     """A new item behind another one and behind the comment that ends the other one's line."""
-    _, after = neighbours(sql, item)
+    _, after = neighbours(tokenize(sql), item)
     gap, note = break_before(sql, item), note_after(sql, item[1])
     if after.text != ",":
         return [Change(item[1], item[1], ","), Change(note, note, gap + text)]
@@ -100,13 +100,15 @@ def insert_after(sql: str, item: Span, text: str) -> list[Change]:
     return [Change(note, note, gap + text), Change(note, note, ",")]
 
 
-def insert_before(sql: str, item: Span, text: str) -> list[Change]:
+def insert_before(sql: str, column: Column, text: str) -> list[Change]:
+    """A new item in front of a column and of the comments that lead it."""
+    item, _ = _place(sql, tokenize(sql), column)
     return [Change(item[0], item[0], text), Change(item[0], item[0], "," + break_before(sql, item))]
 
 
 def remove_item(sql: str, item: Span) -> list[Change]:
     """An item goes with one comma and with the comment that ends its line."""
-    before, after = neighbours(sql, item)
+    before, after = neighbours(tokenize(sql), item)
     start, end = item[0], note_after(sql, item[1])
     if after.text == "," and before.text in (",", "("):
         changes = [Change(after.start, after.end)]
@@ -131,17 +133,38 @@ def _after_space(sql: str, at: int) -> int:
     return at
 
 
-def remove_constraint(sql: str, constraint: Constraint) -> list[Change]:
-    if not constraint.inline:
+def remove_constraint(sql: str, constraint: Constraint, column: Column | None) -> list[Change]:
+    if column is None:
         return remove_item(sql, constraint.span)
     spans = [constraint.span, *constraint.apart]
-    return [Change(gap_before(sql, start), end) for start, end in spans]
+    changes = [Change(gap_before(sql, start), end) for start, end in spans]
+    return changes + _freed_generated(sql, constraint, column)
+
+
+def replace_constraint(sql: str, constraint: Constraint, text: str) -> list[Change]:
+    apart = [Change(gap_before(sql, start), end) for start, end in constraint.apart]
+    return [Change(*constraint.span, whole(text)), *apart]
+
+
+def _freed_generated(sql: str, gone: Constraint, column: Column) -> list[Change]:
+    """GENERATED ALWAYS must go when a comment comes to stand between it and the type: SQLite takes
+    all three for the type then. AS alone means the same."""
+    if column.constraints[0] != gone or len(column.constraints) == 1:
+        return []
+    heir = column.constraints[1]
+    words = tokenize(sql[slice(*heir.span)])
+    between = sql[column.head_end : gone.span[0]] + sql[gone.span[1] : heir.span[0]]
+    if words[0].keyword != "GENERATED" or all(token.kind == "space" for token in lex(between)):
+        return []
+    return [Change(heir.span[0], heir.span[0] + words[2].start)]
 
 
 def reorder(sql: str, columns: Sequence[Column], names: Sequence[str]) -> list[Change]:
     """Each column moves with the comments in front of it and the one that ends its line."""
-    places = [_place(sql, column) for column in columns]
-    order = [next(i for i, c in enumerate(columns) if same(c.name, name)) for name in names]
+    tokens = tokenize(sql)
+    places = [_place(sql, tokens, column) for column in columns]
+    known = {fold(column.name): place for place, column in enumerate(columns)}
+    order = [known[fold(name)] for name in names]
     changes = []
     for (item, note), source in zip(places, order, strict=True):
         moved, moved_note = places[source]
@@ -150,8 +173,8 @@ def reorder(sql: str, columns: Sequence[Column], names: Sequence[str]) -> list[C
     return changes
 
 
-def _place(sql: str, column: Column) -> tuple[Span, Span]:
-    before, after = neighbours(sql, column.span)
+def _place(sql: str, tokens: list[Token], column: Column) -> tuple[Span, Span]:
+    before, after = neighbours(tokens, column.span)
     start = _after_space(sql, note_after(sql, before.end))
     end = column.span[1]
     note = note_after(sql, end)

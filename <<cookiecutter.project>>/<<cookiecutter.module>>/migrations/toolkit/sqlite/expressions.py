@@ -54,22 +54,18 @@ def column_tokens(expression: str) -> Iterator[tuple[Token, Token | None]]:
         at += 1
         if token.kind == "punct":
             operand = token.text != ")"
-        elif token.kind in ("number", "string", "blob"):
+        elif operand and token.is_name and after.text == "." and tokens[at + 1].is_name:
+            while tokens[at].text == "." and tokens[at + 1].is_name:
+                at += 2
+            yield tokens[at - 1], tokens[at - 3]
+            operand = False
+        elif token.kind in ("number", "string", "blob") or (operand and token.keyword in _LITERALS):
             operand = False
         elif operand:
-            if token.keyword in _LITERALS:
-                operand = False
-            elif token.keyword in RESERVED or after.text == "(":
+            if token.keyword in RESERVED or after.text == "(":
                 continue
-            elif after.text == "." and tokens[at + 1].kind in ("word", "quoted"):
-                at += 2
-                while tokens[at].text == ".":
-                    at += 2
-                yield tokens[at - 1], tokens[at - 3]
-                operand = False
-            else:
-                yield token, None
-                operand = False
+            yield token, None
+            operand = False
         elif token.keyword == "COLLATE":
             at += 1
         elif token.keyword == "AS":

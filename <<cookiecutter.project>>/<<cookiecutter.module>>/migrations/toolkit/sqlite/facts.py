@@ -1,6 +1,7 @@
 """What a database says of a table: its text, its indexes, its triggers, who refers to it."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from alembic.util import CommandError
 
@@ -69,9 +70,15 @@ def read_table(db: Database, name: str) -> CreateTable:
     if kind == "view":
         raise CommandError(f"{name!r} is a view: drop it and create it again to change it.")
     try:
-        return CreateTable.parse(sql)
+        return parsed(sql)
     except Unreadable as error:
         raise CommandError(f"Table {name!r} cannot be changed: {error}.") from None
+
+
+@lru_cache(maxsize=64)
+def parsed(sql: str) -> CreateTable:
+    """A text read once, however often it is asked for."""
+    return CreateTable.parse(sql)
 
 
 def indexes(db: Database, table: str) -> list[IndexFacts]:
@@ -167,14 +174,14 @@ def row_count(db: Database, table: str) -> int:
 
 def rough_row_count(db: Database, table: CreateTable) -> int:
     """A number of rows for a progress bar: free of charge, where the table has rowids."""
-    alias = rowid_alias(table)
+    alias = rowid_name(table)
     if alias is None:
         return row_count(db, table.name)
     ends = db.rows(f"SELECT min({alias}), max({alias}) FROM {db.name(table.name)}")[0]
     return ends[1] - ends[0] + 1 if ends[0] is not None else 0
 
 
-def rowid_alias(table: CreateTable) -> str | None:
+def rowid_name(table: CreateTable) -> str | None:
     """A name for the rowid that no column of the table takes away."""
     if table.without_rowid:
         return None
@@ -183,17 +190,8 @@ def rowid_alias(table: CreateTable) -> str | None:
 
 
 def integer_primary_key(table: CreateTable) -> str | None:
-    """The column that is another name for the rowid.
-
-    Source: https://sqlite.org/lang_createtable.html#rowid, with its exception for an inline
-    INTEGER PRIMARY KEY DESC.
-    """
-    key = table.primary_key
-    if key is None or table.without_rowid or len(key.columns) != 1:
-        return None
-    column = table.column(key.columns[0])
-    descending = key.inline and "DESC" in [token.keyword for token in tokenize(key.text)]
-    return column.name if fold(column.type_text) == "integer" and not descending else None
+    """The name of the column that is the rowid itself."""
+    return table.rowid_alias.name if table.rowid_alias else None
 
 
 def affinity(type_text: str) -> str:

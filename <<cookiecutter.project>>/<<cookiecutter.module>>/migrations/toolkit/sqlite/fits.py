@@ -109,7 +109,7 @@ def _reader(dialect, base) -> Callable | None:
         return _only(lambda value: value in (0, 1) and not isinstance(value, str))
     if isinstance(base, sa.Integer):
         return _only(lambda value: isinstance(value, int))
-    if isinstance(base, sa.Numeric):
+    if isinstance(base, sa.Numeric | sa.Float):
         return _only(lambda value: isinstance(value, int | float))
     if isinstance(base, sa.LargeBinary):
         return _only(lambda value: isinstance(value, bytes))

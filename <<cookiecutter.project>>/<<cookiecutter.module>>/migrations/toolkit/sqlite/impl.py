@@ -4,6 +4,7 @@ Every call becomes operations on a table, which :mod:`.plan` carries out. Batche
 whole, so that a table is gone over once however many operations there are.
 """
 
+import logging
 from contextlib import nullcontext
 from functools import wraps
 
@@ -15,12 +16,13 @@ from alembic.util.sqla_compat import _ensure_scope_for_ddl
 from . import facts, mirror, plan, translate
 from . import operations as ops
 from .batch import operations_of
+from .carry_out import carry_out
 from .database import Database
 from .draft import Settings
 from .keys import KeyWatch
 from .tokens import quote, same
 
-log = plan.log
+log = logging.getLogger("alembic.sqlite")
 
 
 class EngineImpl(SQLiteImpl):
@@ -75,11 +77,9 @@ class EngineImpl(SQLiteImpl):
             with guard():
                 for group in groups:
                     chosen = plan.plan(db, table, group, settings)
-                    if not chosen.method:
-                        continue
                     for line in chosen.lines():
                         log.info(line)
-                    plan.carry_out(chosen)
+                    carry_out(chosen)
                     watch.add(chosen.draft.keys_to_check)
 
     def change_in_batch(self, batch: BatchOperationsImpl) -> None:

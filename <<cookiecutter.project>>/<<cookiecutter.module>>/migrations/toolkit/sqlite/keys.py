@@ -34,7 +34,7 @@ class KeyWatch:
         self.ignored = ignored
         self.to_check: set[str] | None = set()
         self.depth = 0
-        self.changes = None
+        self.changes = self._total()
         event.listen(connection, "before_cursor_execute", self._before)
         event.listen(connection, "after_cursor_execute", self._after)
 
@@ -65,7 +65,7 @@ class KeyWatch:
     def _notice(self) -> None:
         """Rows changed that no statement seen here changed: somebody uses the driver itself."""
         total = self._total()
-        if self.depth == 0 and self.changes is not None and total != self.changes:
+        if self.depth == 0 and total != self.changes:
             self.to_check = None
         self.changes = total
 

@@ -72,7 +72,7 @@ def describe(c: Constraint) -> str:
 
 
 def same_expression(one: str | None, other: str | None) -> bool:
-    """Whether two expressions are the same but for spaces, quotes, capitals and outer parentheses."""
+    """Whether two expressions differ only in spaces, quotes, capitals, outer parentheses."""
     return one is not None and other is not None and _plain(one) == _plain(other)
 
 
@@ -105,3 +105,18 @@ def restricts_to_values(c: Constraint, column: str) -> set[str] | None:
         return None
     values, commas = plain[3:-1:2], plain[4:-1:2]
     return set(values) if values and all(comma == "," for comma in commas) else None
+
+
+def involves(table: CreateTable, c: Constraint, column: str) -> bool:
+    """Whether a constraint needs a column: among its own, in its expression, or referred to."""
+    if c.kind in ("not null", "null", "default", "collate"):
+        return False
+    own_target = same(c.referred_table, table.name) and any(
+        same(column, referred) for referred in c.referred_columns
+    )
+    return own_target or any(same(column, used) for used in table.uses(c))
+
+
+def is_named_apart(c: Constraint) -> bool:
+    """Whether it is a constraint of its own, unlike NOT NULL, a default or a collation."""
+    return c.kind in _KINDS

@@ -38,6 +38,9 @@ class Mirror(Database):
     def raw(self):
         return self.connection
 
+    def read(self, sql: str, parameters: tuple = ()):
+        return self.run(sql, *parameters)
+
     def run(self, sql: str, *parameters):
         """Run a statement; functions that only the application knows are stood in for."""
         unknown = set()

@@ -4,42 +4,45 @@ All operations on a table are planned together, checked against the rows before 
 written, and carried out in one savepoint.
 """
 
-import logging
 from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
 from alembic.util import CommandError
-from sqlalchemy.exc import IntegrityError
 
-from . import columns, constraints, facts, mirror, schema_text
+from . import facts, mirror, schema_text
 from . import operations as ops
-from .checks import check
+from .added_columns import add_column
+from .added_constraints import add_constraint, name_constraint
+from .changed_columns import set_collation, set_default, set_generated, set_not_null
+from .changed_indexes import create_index, drop_index
+from .changed_options import reorder, set_options
+from .changed_types import set_type
+from .create_table import NoSuchPart, Unreadable
 from .database import Database
 from .draft import Draft, Settings, Step
-from .rebuild import rebuild
-from .tokens import fold, quote, same
-
-log = logging.getLogger("alembic.sqlite")
+from .dropped_columns import drop_column
+from .dropped_constraints import drop_constraint
+from .foreign_keys import is_key
+from .tokens import fold, same
 
 # one rebuild costs about as much as two passes that rewrite rows in place
 MOST_PASSES_IN_PLACE = 2
 
 _RESOLVERS = {
-    ops.AddColumn: columns.add_column,
-    ops.DropColumn: columns.drop_column,
-    ops.SetType: columns.set_type,
-    ops.SetCollation: columns.set_collation,
-    ops.SetNotNull: columns.set_not_null,
-    ops.SetDefault: columns.set_default,
-    ops.SetGenerated: columns.set_generated,
-    ops.AddConstraint: constraints.add_constraint,
-    ops.NameConstraint: constraints.name_constraint,
-    ops.DropConstraint: constraints.drop_constraint,
-    ops.CreateIndex: constraints.create_index,
-    ops.DropIndex: constraints.drop_index,
-    ops.SetOptions: constraints.set_options,
-    ops.Reorder: constraints.reorder,
+    ops.AddColumn: add_column,
+    ops.DropColumn: drop_column,
+    ops.SetType: set_type,
+    ops.SetCollation: set_collation,
+    ops.SetNotNull: set_not_null,
+    ops.SetDefault: set_default,
+    ops.SetGenerated: set_generated,
+    ops.AddConstraint: add_constraint,
+    ops.NameConstraint: name_constraint,
+    ops.DropConstraint: drop_constraint,
+    ops.CreateIndex: create_index,
+    ops.DropIndex: drop_index,
+    ops.SetOptions: set_options,
+    ops.Reorder: reorder,
 }
 
 
@@ -70,14 +73,14 @@ class Plan:
         for old, new in draft.renames:
             found.append(f"rename column {old} to {new} (native)")
         if self.rebuilds:
-            says = _said(draft.steps) or "copy it as it is"
+            says = said(draft.steps) or "copy it as it is"
             rows = facts.row_count(draft.db, draft.name)
             found.append(f"{says} (rebuild, {rows} row{'' if rows == 1 else 's'})")
         else:
             if self.text:
-                found.append(f"{_said(self.text)} (schema text{_cost(draft, self.text)})")
+                found.append(f"{said(self.text)} (schema text{_cost(draft, self.text)})")
             if self.native:
-                found.append(f"{_said(self.native)} (native)")
+                found.append(f"{said(self.native)} (native)")
         with_columns = " ".join(step.says for step in draft.steps)
         for name in draft.dropped_indexes:
             if f"index {name}" not in with_columns:
@@ -90,7 +93,7 @@ class Plan:
         return "\n".join(self.lines())
 
 
-def _said(steps: Iterable[Step]) -> str:
+def said(steps: Iterable[Step]) -> str:
     return ", ".join(step.says for step in steps if step.says)
 
 
@@ -113,9 +116,12 @@ def plan(db: Database, table: str, operations: Sequence[ops.Operation], settings
     """
     draft = Draft.of(db, table, settings)
     draft.rename([op for op in operations if isinstance(op, ops.RenameColumn)])
-    for op in operations:
-        if not isinstance(op, ops.RenameColumn):
-            _RESOLVERS[type(op)](draft, op)
+    try:
+        for op in operations:
+            if not isinstance(op, ops.RenameColumn):
+                _RESOLVERS[type(op)](draft, op)
+    except (Unreadable, NoSuchPart) as error:
+        raise CommandError(f"Table {draft.name!r} cannot be changed so: {error}.") from None
     _refuse_unusable(draft)
     return _choose(draft)
 
@@ -176,10 +182,10 @@ def _keys(found) -> set[frozenset[str]]:
 
 def _refuse_lost_key(draft: Draft) -> None:
     for reference in draft.references_to:
-        names = [draft.column(n) for n in reference.referred_columns if columns._has(draft, n)]
+        names = draft.referred_by(reference)
         if len(names) != len(reference.referred_columns) or same(reference.table, draft.name):
             continue
-        if not constraints.is_key(draft.table, draft.indexes, tuple(names)):
+        if not is_key(draft.table, draft.indexes, names):
             raise CommandError(
                 f"The key ({', '.join(names)}) of table {draft.name!r} cannot be dropped, since "
                 f"the foreign key ({', '.join(reference.columns)}) of table {reference.table!r} "
@@ -203,7 +209,7 @@ def _choose(draft: Draft, probe: bool = True) -> Plan:
         rebuilds = True
     if rebuilds and settings.recreate == "never":
         raise CommandError(
-            f"Table {draft.name!r} would have to be rebuilt ({_said(steps)}), which "
+            f"Table {draft.name!r} would have to be rebuilt ({said(steps)}), which "
             'recreate="never" forbids: leave it out.'
         )
     if rebuilds:
@@ -224,87 +230,12 @@ def _has_statement(draft: Draft, step: Step) -> bool:
     return draft.db.version >= (3, 53) and not (commented and edits)
 
 
-# -- carrying out --------------------------------------------------------------------------------
-
-
-def carry_out(chosen: Plan) -> None:
-    """Check the rows, then make the changes, all of them or none.
-
-    :raises CommandError: for rows that do not fit, before anything is written
-    """
-    draft, db = chosen.draft, chosen.draft.db
-    if (draft.conditions or draft.uniques) and not draft.is_empty:
-        check(db, draft.source())
-    referenced = chosen.rebuilds and bool(draft.references_to)
-    what = f"Rebuilding table {draft.name!r}"
-    # a printed script is one transaction already
-    guard = nullcontext() if draft.settings.portable else db.all_or_nothing()
-    with db.keys_unenforced(referenced, what), guard:
-        try:
-            _run(chosen)
-        except IntegrityError as error:
-            raise CommandError(
-                f"Table {draft.name!r} cannot be changed so ({_said(draft.steps)}): SQLite says "
-                f"{str(error.orig)!r} of its rows; change them first with op.execute."
-            ) from error
-
-
-def _run(chosen: Plan) -> None:
-    draft, db = chosen.draft, chosen.draft.db
-    if draft.settings.portable:
-        _comment(chosen)
-    for old, new in draft.renames:
-        db.run(f"ALTER TABLE {draft.sql_name} RENAME COLUMN {quote(old)} TO {quote(new)}")
-    if chosen.rebuilds:
-        target = facts.read_table(db, draft.name)
-        for step in draft.steps:
-            target = step.apply(target)
-        exact = draft.settings.schema_edits and schema_text.is_possible(db)
-        rebuild(db, target, frozenset(map(fold, draft.dropped_indexes)), exact)
-    else:
-        for name in draft.dropped_indexes:
-            db.run(f"DROP INDEX {db.name(name)}")
-        _run_in_place(chosen)
-    rows = facts.rough_row_count(db, draft.before) if draft.new_indexes else 0
-    for index in draft.new_indexes:
-        db.run_long(f"{draft.name}: building index {index.name}", rows, index.sql)
-
-
-def _run_in_place(chosen: Plan) -> None:
-    draft, db = chosen.draft, chosen.draft.db
-    rows = facts.rough_row_count(db, draft.before)
-    label = f"{draft.name}: changing rows"
-    for step in (s for s in chosen.native if s.way != "drop"):
-        db.run(step.statement)
-    if chosen.text:
-        for step in chosen.text:
-            if step.prepare:
-                db.run_long(label, rows, step.prepare)
-        target = facts.read_table(db, draft.name)
-        for step in chosen.text:
-            target = step.apply(target)
-        schema_text.write(db, target)
-        for step in chosen.text:
-            if step.update:
-                db.run_long(label, rows, step.update)
-    for step in (s for s in chosen.native if s.way == "drop"):
-        db.run_long(label, rows, step.statement)
-
-
-def _comment(chosen: Plan) -> None:
-    """A line for the reader of a script, with the cheaper way that a live upgrade would take."""
-    for line in chosen.lines():
-        db = chosen.draft.db
-        db.run("-- " + line.replace("\n", " "))
-    cheaper = _choose(_unrestricted(chosen.draft), probe=False)
-    if chosen.rebuilds and not cheaper.rebuilds:
-        for line in cheaper.lines():
-            db.run("-- a live upgrade does it cheaper: " + line.replace("\n", " "))
-
-
-def _unrestricted(draft: Draft) -> Draft:
+def cheaper_live(chosen: Plan) -> list[str]:
+    """The lines of the plan without the limits of a portable script, where that is cheaper."""
+    draft = chosen.draft
     settings = replace(draft.settings, portable=False, schema_edits=True, text_edits=TEXT_EDITS)
-    return replace(draft, settings=settings)
+    live = _choose(replace(draft, settings=settings), probe=False)
+    return live.lines() if chosen.rebuilds and not live.rebuilds else []
 
 
 # the kinds of change that may be made in the schema text, each held against the rebuild by a

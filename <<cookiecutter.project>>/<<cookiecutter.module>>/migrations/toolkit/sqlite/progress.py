@@ -9,7 +9,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 WORTH_WATCHING = 20_000  # rows; fewer are over before a bar could be read
 QUIET_SECONDS = 1.0
@@ -33,24 +33,22 @@ def watched(db, label: str, rows: int, sql: str, parameters: tuple = ()) -> Iter
         return
     report = Report(label, rows)
     steps_per_row = _steps_per_row(db, sql, parameters)
-    calls, interrupt = 0, None
+    calls = 0
 
     def called() -> int:
-        nonlocal calls, interrupt
+        nonlocal calls
         calls += 1
-        try:
+        with suppress(OSError):
             report.at(calls * _STEPS_BETWEEN_CALLS // steps_per_row)
-        except KeyboardInterrupt as error:
-            interrupt = error
-            return 1
         return 0
 
     set_handler(called, _STEPS_BETWEEN_CALLS)
     try:
         yield
     except Exception as error:
-        if interrupt is not None and _is_interruption(error):
-            raise interrupt from None
+        # Ctrl-C is raised in the callback, which the driver turns into an error of its own
+        if _is_interruption(error):
+            raise KeyboardInterrupt from None
         raise
     else:
         report.at(rows, finished=True)

@@ -10,7 +10,7 @@ from .clauses import column_constraint, table_constraint
 from .cursor import Cursor
 from .definition import Column, Constraint
 from .expressions import identifiers
-from .tokens import Span, Unreadable, fold, same, words
+from .tokens import Span, Unreadable, fold, words
 
 _COLUMN_CONSTRAINTS = words(
     "CONSTRAINT DEFAULT NULL NOT PRIMARY UNIQUE CHECK REFERENCES DEFERRABLE COLLATE AS"
@@ -136,6 +136,6 @@ def _with_key(column: Column, constraints: list[Constraint]) -> Column:
 def _with_columns_used(constraint: Constraint, columns: list[Column]) -> Constraint:
     if constraint.kind != "check":
         return constraint
-    used = identifiers(constraint.expression)
-    names = tuple(c.name for c in columns if any(same(c.name, name) for name in used))
+    used = {fold(name) for name in identifiers(constraint.expression)}
+    names = tuple(c.name for c in columns if fold(c.name) in used)
     return replace(constraint, columns=names)

@@ -6,10 +6,11 @@ tried in a temporary twin first, and the twin has to have the very layout of the
 """
 
 from alembic.util import CommandError
+from sqlalchemy.exc import DatabaseError
 
 from .create_table import CreateTable
 from .database import Database
-from .facts import layout
+from .facts import layout, parsed
 from .layout import Change, apply
 from .tokens import quote, tokenize
 
@@ -45,23 +46,29 @@ def write(db: Database, table: CreateTable) -> None:
 
 
 def _compare_layouts(db: Database, table: CreateTable) -> None:
-    words = "CREATE TABLE"
-    if not table.sql.startswith(words):
+    if not table.sql.startswith("CREATE TABLE"):
         raise CommandError(f"The text of table {table.name!r} does not begin with CREATE TABLE.")
-    stored = CreateTable.parse(
+    stored = parsed(
         db.value(f"SELECT sql FROM {db.catalogue} WHERE type = 'table' AND name = ?", table.name)
     )
     before = layout(db, db.schema or "main", table.name), _counts(stored)
-    db.run(f"CREATE TEMP TABLE{_without_counter(table.sql)[len(words) :]}")
-    try:
-        twin = layout(db, "temp", table.name), _counts(table)
-    finally:
-        db.run(f"DROP TABLE temp.{quote(table.name)}")
-    if before != twin:
+    if before != (_layout_of_twin(db, table), _counts(table)):
         raise CommandError(
             f"The new text of table {table.name!r} does not describe the rows that it has: "
             "set SQLITE_SCHEMA_EDITS = False and run it again."
         )
+
+
+def _layout_of_twin(db: Database, table: CreateTable) -> tuple | None:
+    """The layout that SQLite gives to the text; None when it does not take it."""
+    try:
+        db.run(f"CREATE TEMP TABLE{_without_counter(table.sql)[len('CREATE TABLE') :]}")
+    except DatabaseError:
+        return None
+    try:
+        return layout(db, "temp", table.name)
+    finally:
+        db.run(f"DROP TABLE temp.{quote(table.name)}")
 
 
 def _counts(table: CreateTable) -> bool:

@@ -19,22 +19,18 @@ class Token(NamedTuple):
     """A token and its place: ``sql[start:end] == text``.
 
     ``kind`` is one of word, quoted (an identifier in ".." or `..` or [..]), string, number, blob,
-    punct, end.
+    punct, end. ``keyword`` is a bare word in capitals, and empty for everything else.
     """
 
     kind: str
     text: str
     start: int
     end: int
+    keyword: str = ""
 
     @property
     def span(self) -> Span:
         return self.start, self.end
-
-    @property
-    def keyword(self) -> str:
-        """The word in capitals; empty for everything but a bare word."""
-        return upper(self.text) if self.kind == "word" else ""
 
     @property
     def is_name(self) -> bool:
@@ -73,7 +69,9 @@ def lex(sql: str, start: int = 0, end: int | None = None) -> list[Token]:
         match = _TOKEN.match(sql, at, end)
         if match is None:
             raise Unreadable(f"the quote {sql[at]} is never closed: {sql[at : at + 40]!r}")
-        found.append(Token(match.lastgroup, match.group(), at, match.end()))
+        kind, text = match.lastgroup, match.group()
+        keyword = upper(text) if kind == "word" else ""
+        found.append(Token(kind, text, at, match.end(), keyword))
         at = match.end()
     return found
 

@@ -63,11 +63,13 @@ def generated_text(dialect, computed: sa.Computed) -> str:
 
 
 def add_column(dialect, column: sa.Column, **where) -> AddColumn:
-    """A column with its type, default, NOT NULL and generation; its keys come on their own."""
+    """A column as CREATE TABLE has it; its keys come on their own."""
     if column.table is None:
         sa.Table("t", sa.MetaData(), column)
     try:
-        text = _compiler(dialect).get_column_specification(column)
+        compiler = _compiler(dialect)
+        own = [compiler.process(constraint) for constraint in column.constraints]
+        text = " ".join([compiler.get_column_specification(column), *own])
     except CompileError as error:
         raise CommandError(f"Column {column.name!r} cannot be added: {error}.") from None
     return AddColumn(column.name, text, **where)
@@ -75,6 +77,8 @@ def add_column(dialect, column: sa.Column, **where) -> AddColumn:
 
 def constraint_name(dialect, constraint) -> str | None:
     """The name that the constraint has after the naming convention; None without one."""
+    if constraint.name is None:
+        return None
     return dialect.identifier_preparer.format_constraint(constraint, _alembic_quote=False)
 
 
@@ -228,14 +232,14 @@ def alter_column(
         found.append(SetType(column, text, type_, existing_type))
         if collation or collation_of(dialect, existing_type):
             found.append(SetCollation(column, collation))
+    if nullable is not None:
+        found.append(SetNotNull(column, not nullable))  # a default goes in front of it
     if isinstance(server_default, sa.Computed):
         found.append(SetGenerated(column, generated_text(dialect, server_default)))
     elif server_default is None and isinstance(others.get("existing_server_default"), sa.Computed):
         found.append(SetGenerated(column, None))
     elif server_default is not False and not isinstance(server_default, sa.Identity):
         found.append(SetDefault(column, default_text(dialect, server_default)))
-    if nullable is not None:
-        found.append(SetNotNull(column, not nullable))
     if name is not None and name != column:
         found.append(RenameColumn(column, name))
     return found
