@@ -396,7 +396,7 @@ with op.batch_alter_table('item') as batch:
            """,
         "pass",
         "upgrade",
-        "rows of post are gone",
+        "would end the one transaction",
     ),
     broken(
         "rows that point to nothing",

@@ -5,7 +5,7 @@ import textwrap
 from pathlib import Path
 
 import sqlalchemy as sa
-import toolkit.sqlite.impl  # noqa: F401  (the toolkit's own way with SQLite, as env.py has it)
+import toolkit.sqlite.impl  # noqa: F401  (the engine that env.py has)
 from alembic.autogenerate import produce_migrations, render_python_code
 from alembic.config import Config
 from alembic.migration import MigrationContext

@@ -7,6 +7,7 @@ from .verdict import Verdict
 __all__ = ["Verdict", "prove", "prove_hook", "register"]
 
 SEED = 1
+NOT_PROVED = "  not proved: {reason}"
 
 
 def prove(subject: Any, revision: str, *, seed: int = SEED) -> Verdict:
@@ -46,7 +47,7 @@ def prove_hook(path: str, options: dict[str, str]) -> None:
     try:
         verdict = prove(subject, subject.revision_of(path))
     except servers.NotAllowed as denied:
-        messages.say("  not proved: {grant} would allow a scratch database", grant=denied.grant)
+        messages.say(NOT_PROVED, reason=denied.reason)
         return
     if not verdict.ok:
         raise CommandError(f"{verdict.sentence}.")

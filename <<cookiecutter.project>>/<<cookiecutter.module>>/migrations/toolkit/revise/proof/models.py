@@ -31,13 +31,14 @@ def differences(
     from alembic.autogenerate import produce_migrations
     from alembic.migration import MigrationContext
 
-    from .. import naming
+    from .. import naming, schemas
 
     own = {table.key for table in subject.metadata.tables.values()}
     looked_at = changed | (own ^ set(schema.tables))
     if not looked_at:
         return []
     options = {key: subject.options[key] for key in KEPT if key in subject.options}
+    options |= schemas.comparison(subject.metadata, options)
     options["include_object"] = _only(looked_at, own, options.get("include_object"))
     options["include_name"] = _named(looked_at, options.get("include_name"))
     context = MigrationContext.configure(connection, opts=options)

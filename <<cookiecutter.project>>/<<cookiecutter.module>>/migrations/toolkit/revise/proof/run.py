@@ -10,6 +10,7 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationStep
 from sqlalchemy import Connection
 
+from ... import guard
 from ...rehearsal import rehearsal
 from ...seam import keep_one_transaction
 from .journal import Journal, Recorder
@@ -64,7 +65,8 @@ def _run(subject: Subject, connection: Connection, steps: Any, journal: Journal)
             if connection.info.get("attempt"):  # it is to be rolled back as one
                 context.autocommit_block = nullcontext
             recorder = Recorder(context, journal)
-            with environment.begin_transaction():
+            live = subject.engine or connection.engine
+            with environment.begin_transaction(), guard.guarded(connection, live):
                 recorder._install_proxy()
                 try:
                     context.run_migrations()

@@ -2,11 +2,10 @@
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import Connection
 
-from ... import atomic
+from ... import foreign_keys
 from .. import facts
 from ..facts import Schema
 from ..facts.difference import Differences
@@ -84,9 +83,9 @@ class Scene:
         if self.dialect != "sqlite":
             work(self.subject, connection, self.script, journal)
             return
-        broken = atomic.broken_keys(connection)
+        broken = foreign_keys.broken(connection)
         work(self.subject, connection, self.script, journal)
-        found: Any = atomic.broken_keys(connection) - broken
+        found = foreign_keys.broken(connection).rows - broken.rows
         if found:
             phrases = [
                 f"{count} rows of {child} point to no row of {parent}"

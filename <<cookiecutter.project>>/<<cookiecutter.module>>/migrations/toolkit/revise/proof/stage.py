@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, create_engine, make_url
-from sqlalchemy.pool import NullPool
 
-from ... import atomic, servers
+from ... import atomic, servers, temporary
+from .. import schemas
 from .subject import Subject
 
 
@@ -22,12 +22,13 @@ def stage(subject: Subject) -> Iterator["Stage"]:
         with atomic.connect(atomic.engine(make_url("sqlite://"))) as connection:
             yield SQLite(connection)
         return
+    schemas.require_isolation(subject.url, subject.metadata)
     options = subject.engine_options
-    arguments = {"connect_args": options["connect_args"]} if "connect_args" in options else {}
-    with servers.temporary(subject.url, options) as url:
-        engine = create_engine(url, poolclass=NullPool, **arguments)
-        with engine.connect() as connection:
-            yield PostgreSQL(connection) if kind == "postgresql" else MySQL(connection)
+    with (
+        temporary.database(subject.url, options) as url,
+        create_engine(url, **servers.connection_options(options)).connect() as connection,
+    ):
+        yield PostgreSQL(connection) if kind == "postgresql" else MySQL(connection)
 
 
 class Stage:

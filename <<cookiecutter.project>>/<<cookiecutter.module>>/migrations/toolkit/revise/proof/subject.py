@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, MetaData
+from sqlalchemy import Connection, Engine, MetaData
 
+from ... import constraint_order
 from ...seam import AHEAD_TABLE
 
 # what the application gives Flask-Migrate for its real database, and what is no business of a rehearsal
@@ -23,6 +24,7 @@ class Subject:
     :param url: of the application's database: its kind, and the server on which a scratch is made
     :param engine_options: more arguments for ``create_engine``
     :param options: for Alembic's ``configure``: compare_type, version_table, include_object ...
+    :param engine: the application's, which no migration may reach from here
     :param build: fills an empty database with the schema at some revisions (a cache); the history is
         run where there is none
     """
@@ -32,9 +34,11 @@ class Subject:
     url: Any
     engine_options: dict[str, Any] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
+    engine: Engine | None = None
     build: Callable[[Connection, tuple[str, ...]], None] | None = None
 
     def __post_init__(self) -> None:
+        constraint_order.install()
         self.script = ScriptDirectory.from_config(self.config)
         self.options = {
             key: value for key, value in self.options.items() if key not in NOT_FOR_A_REHEARSAL
@@ -70,4 +74,5 @@ class Subject:
             url=migrate.db.engine.url,
             engine_options=app.config.get("SQLALCHEMY_ENGINE_OPTIONS") or {},
             options={**migrate.configure_args, "sqlite_schema_edits": edits},
+            engine=migrate.db.engine,
         )

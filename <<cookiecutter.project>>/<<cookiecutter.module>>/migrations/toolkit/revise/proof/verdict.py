@@ -6,6 +6,8 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
+from ... import guard, messages
+
 PROVED = "proved on {rows}: {steps} (seed {seed})"
 PROVED_EMPTY = "proved on empty tables: {steps}"
 FAILED = (
@@ -103,6 +105,8 @@ def said(error: BaseException, path: Any) -> str:
     """
     inner = error.orig if isinstance(error, DBAPIError) and error.orig else error
     words = " ".join(str(inner).split()) or type(inner).__name__
+    if words == guard.DENIED:
+        words = messages.ENDS_TRANSACTION
     if isinstance(inner, KeyError | AttributeError | TypeError | NameError | NotImplementedError):
         words = f"{type(inner).__name__}: {words}"
     frames = traceback.extract_tb(error.__traceback__)
