@@ -15,7 +15,7 @@ from flask_migrate import Migrate
 
 from . import errors, fresh, history, history_errors, messages, sqlite_file
 from .history import FOLDER
-from .revise import sqlite_safe
+from .revise import proof, sqlite_safe
 
 
 class Db(click.Group):
@@ -41,6 +41,7 @@ def group(starter_rows: Callable[[], None]) -> Db:
     theirs = flask_migrate.cli.db
     _let_errors_through()
     sqlite_safe.register()
+    proof.register()
 
     @with_appcontext
     def callback(**options: Any) -> Any:
