@@ -50,6 +50,11 @@ class Seam:
         return self._opts["revision_context"].command_args["head"]
 
     @property
+    def revision_context(self) -> Any:
+        """What Alembic knows of the revision that is to be written or compared."""
+        return self._opts["revision_context"]
+
+    @property
     def reading(self) -> bool:
         """Whether the command only looks: current, history --indicate-current."""
         return bool(self._opts.get("dont_mutate"))

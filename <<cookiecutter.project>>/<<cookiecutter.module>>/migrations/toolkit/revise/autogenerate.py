@@ -4,7 +4,7 @@ from contextlib import ExitStack
 
 from .. import drift, history, messages, scratch, servers
 from ..seam import Seam
-from . import directives
+from . import answers, casts, custom_types, directives, fills, renames, skeleton
 
 
 def compare(seam: Seam) -> None:
@@ -17,20 +17,31 @@ def compare(seam: Seam) -> None:
     """
     if seam.head_asked == "head":
         history.require_one_head(seam.script)
+    message = seam.revision_context.command_args["message"]
+    given = answers.read(seam.context.get_x_argument(), message)
+    if given.empty and seam.writing:
+        skeleton.write(seam)
+        return
+    grant = None
     with ExitStack() as stack:
         try:
             connection = stack.enter_context(scratch.at_head(seam))
         except servers.NotAllowed as denied:
             messages.say(messages.NO_SCRATCH, database=seam.database, grant=denied.grant)
             connection = stack.enter_context(seam.engine.connect())
-            drift.require_none(seam, connection, denied.grant)
+            grant = denied.grant
+            drift.require_none(seam, connection, grant)
             connection.rollback()
         own = seam.options.pop("process_revision_directives", None)
         seam.configure(
             connection,
             transaction_per_migration=False,
-            process_revision_directives=directives.chain(own) if seam.writing else own,
-            render_item=directives.render_item(seam.options.pop("render_item", None)),
+            process_revision_directives=directives.chain(
+                renames.step(given, grant), own, fills.step(given), casts.cast
+            )
+            if seam.writing
+            else own,
+            render_item=custom_types.render_item(seam.options.pop("render_item", None)),
         )
         with seam.context.begin_transaction():
             seam.context.run_migrations()

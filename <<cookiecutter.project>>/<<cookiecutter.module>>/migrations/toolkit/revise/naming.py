@@ -8,6 +8,11 @@ from alembic.operations import ops
 LONGEST = 60
 
 
+def leave_unsaid(op: ops.MigrateOperation) -> None:
+    """Keep an operation out of the words: it comes along with one that is said."""
+    op.unsaid = True
+
+
 def phrases(container: ops.OpContainer) -> list[str]:
     """Say what each operation does: "create comment", "add slug to post", "drop post.summary".
 
@@ -38,6 +43,8 @@ def shorten(said: list[str]) -> str:
 
 def _operations(container: ops.OpContainer) -> Iterator[tuple[str, str, str]]:
     for op in container.ops:
+        if getattr(op, "unsaid", False):
+            continue
         match op:
             case ops.OpContainer():
                 yield from _operations(op)
