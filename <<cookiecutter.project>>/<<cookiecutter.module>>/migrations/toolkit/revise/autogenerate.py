@@ -4,7 +4,7 @@ from contextlib import ExitStack
 
 from .. import drift, history, messages, scratch, servers
 from ..seam import Seam
-from . import answers, casts, custom_types, directives, fills, renames, skeleton
+from . import answers, casts, custom_types, directives, enums, fills, renames, skeleton
 
 
 def compare(seam: Seam) -> None:
@@ -22,6 +22,7 @@ def compare(seam: Seam) -> None:
     if given.empty and seam.writing:
         skeleton.write(seam)
         return
+    enums.load(seam.engine.dialect.name)
     grant = None
     with ExitStack() as stack:
         try:
@@ -37,7 +38,7 @@ def compare(seam: Seam) -> None:
             connection,
             transaction_per_migration=False,
             process_revision_directives=directives.chain(
-                renames.step(given, grant), own, fills.step(given), casts.cast
+                renames.step(given, grant), own, fills.step(given), casts.cast, enums.mend
             )
             if seam.writing
             else own,

@@ -1,18 +1,21 @@
 """Changes of a type that PostgreSQL does not make by itself: their USING."""
 
+import re
 from typing import Any
 
 from alembic.operations import ops
-from sqlalchemy import Column, DefaultClause
+from sqlalchemy import Column, DefaultClause, text
 from sqlalchemy import types as sa
 from sqlalchemy.dialects import postgresql
 
+from . import naming
 from .candidates import families
 from .literals import unwrapped
 
 POSTGRESQL = postgresql.dialect()
 # https://www.postgresql.org/docs/current/sql-createcast.html: these are assignment casts
 BY_ITSELF = {("integer", "numeric"), ("numeric", "integer")}
+OLD_CAST = re.compile(r"('(?:[^']|'')*')::[\w \"]+(?:\(\d+\))?")
 SPECIAL = {
     ("text", "binary"): "convert_to({column}, 'UTF8')",
     ("binary", "text"): "convert_from({column}, 'UTF8')",
@@ -74,6 +77,7 @@ def _with_using(op: Any) -> list[Any]:
     before, after = op.existing_server_default, op.modify_server_default
     if not isinstance(before, DefaultClause):
         return [op]
+    before = _without_cast(before)
     # PostgreSQL converts no default along with its column: it goes first and comes back last
     facts = {"schema": op.schema, "existing_nullable": op.existing_nullable}
     drop = ops.AlterColumnOp(
@@ -85,7 +89,7 @@ def _with_using(op: Any) -> list[Any]:
         modify_server_default=None,
         **facts,
     )
-    drop.unsaid = True
+    naming.leave_unsaid(drop)
     op.existing_server_default = None
     op.modify_server_default = before if after is False else after
     if op.modify_server_default is None:
@@ -102,9 +106,15 @@ def _with_using(op: Any) -> list[Any]:
             op.existing_nullable if op.modify_nullable is None else op.modify_nullable
         ),
     )
-    back.unsaid = True
+    naming.leave_unsaid(back)
     op.modify_server_default = False
     return [drop, op, back]
+
+
+def _without_cast(default: DefaultClause) -> DefaultClause:
+    """PostgreSQL says ``'7'::character varying``, which no other type takes."""
+    found = OLD_CAST.fullmatch(str(getattr(default.arg, "text", "")))
+    return DefaultClause(text(found[1])) if found else default
 
 
 def _native_enum(type_: Any) -> bool:

@@ -33,7 +33,7 @@ class FillColumn(ops.MigrateOperation):
         self.column = column
         self.fill = fill
         self.only_nulls = only_nulls
-        self.unsaid = True
+        self.said = ()
 
 
 @renderers.dispatch_for(FillColumn)

@@ -12,7 +12,7 @@ from alembic.util import CommandError
 from sqlalchemy import Column, DefaultClause
 
 from .. import messages
-from . import literals, questions
+from . import literals, naming, questions
 from .answers import Answers, Fill
 from .candidates import families
 from .filling import FillColumn, no_nulls
@@ -157,7 +157,7 @@ def _not_null(op: ops.AddColumnOp) -> ops.AlterColumnOp:
         existing_server_default=default if isinstance(default, DefaultClause) else False,
         modify_nullable=False,
     )
-    change.unsaid = True
+    naming.leave_unsaid(change)
     return change
 
 

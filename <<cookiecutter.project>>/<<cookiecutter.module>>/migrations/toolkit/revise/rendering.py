@@ -17,7 +17,7 @@ class Remark(ops.MigrateOperation):
     def __init__(self, text: str, alone: bool = False) -> None:
         self.text = text
         self.alone = alone
-        self.unsaid = True
+        self.said = ()
 
 
 class ToolkitCall(ops.MigrateOperation):
@@ -28,7 +28,7 @@ class ToolkitCall(ops.MigrateOperation):
 
     def __init__(self, call: str) -> None:
         self.call = call
-        self.unsaid = True
+        self.said = ()
 
 
 def toolkit_import() -> str:
