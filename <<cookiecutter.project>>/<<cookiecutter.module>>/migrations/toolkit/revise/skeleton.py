@@ -65,7 +65,7 @@ def _said(name: str, words: Iterable[str]) -> bool:
 @renderers.dispatch_for(Backfill)
 def _render(context: AutogenContext, op: Backfill) -> list[str]:
     if op.table is None or op.column is None:
-        return ["# write here what changes the rows, with sa.table(...), never with the models"]
+        return ["# change the rows here, with sa.table(...), never with the models", "pass"]
     context.imports.add(toolkit_import())
     plain = op.table.name.isidentifier() and not keyword.iskeyword(op.table.name)
     name = op.table.name if plain else "table"
