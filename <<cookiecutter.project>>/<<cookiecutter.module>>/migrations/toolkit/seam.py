@@ -1,5 +1,6 @@
 """What one run of env.py has to go on: the command, the models, the database."""
 
+import warnings
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
@@ -27,6 +28,8 @@ class Seam:
         self.engine = migrate.db.engine
         self.options = dict(migrate.configure_args)
         self.settings = app.config
+        # a file that runs on MySQL too says it on every database
+        warnings.filterwarnings("ignore", message="autoincrement and existing_autoincrement")
 
     @property
     def _opts(self) -> dict[str, Any]:

@@ -25,15 +25,17 @@ def rename(
     :param tables: the tables that were renamed, by their new names
     :param columns: (table, column) that were renamed, by their new names
     """
-    metadata = context.opts["target_metadata"]
-    for table in metadata.sorted_tables:
+    both = (script.upgrade_ops, script.downgrade_ops)
+    replaced = _in_order(both)
+    for table in context.opts["target_metadata"].sorted_tables:
         for key in table.foreign_key_constraints:
-            if _concerned(table, key, tables, columns):
-                _rename_key(context, script, table, key)
-    for container in (script.upgrade_ops, script.downgrade_ops):
-        for op in container.ops:
-            if isinstance(op, ops.ModifyTableOps):
-                op.ops[:] = _in_order(op.ops)
+            around = _target(key) in replaced
+            if around or _concerned(table, key, tables, columns):
+                _rename_key(context, both, table, key, around)
+
+
+def _target(key: ForeignKeyConstraint) -> tuple[str, tuple[str, ...]]:
+    return key.referred_table.fullname, tuple(element.column.name for element in key.elements)
 
 
 def _concerned(
@@ -48,22 +50,20 @@ def _concerned(
 
 def _rename_key(
     context: MigrationContext,
-    script: ops.MigrationScript,
+    both: tuple[ops.OpContainer, ops.OpContainer],
     table: Table,
     key: ForeignKeyConstraint,
+    around: bool,
 ) -> None:
+    """Drop a key and create it by its new name.
+
+    :param around: the unique constraint that it refers to is replaced in between
+    """
     name = _get_constraint_final_name(key, context.dialect)
     old = _reflected_name(context, table, key)
-    if not name or not old or name == old:
+    if not name or not old or (name == old and not around):
         return
-    for container, going, coming in (
-        (script.upgrade_ops, old, name),
-        (script.downgrade_ops, name, old),
-    ):
-        changes = _changes(container, table)
-        dropped = {o.constraint_name for o in changes if isinstance(o, ops.DropConstraintOp)}
-        if going in dropped:  # it changes in other ways as well
-            continue
+    for container, going, coming in zip(both, (old, name), (name, old), strict=True):
         drop = ops.DropConstraintOp(
             conv(going), table.name, type_="foreignkey", schema=table.schema
         )
@@ -71,7 +71,14 @@ def _rename_key(
         create.constraint_name = conv(coming)
         naming.leave_unsaid(drop)
         naming.leave_unsaid(create)
-        changes += [drop, create]
+        if around:
+            container.ops.insert(0, _table(table, drop))
+            container.ops.append(_table(table, create))
+            continue
+        changes = _changes(container, table)
+        dropped = {op.constraint_name for op in changes if isinstance(op, ops.DropConstraintOp)}
+        if going not in dropped:  # else it changes in other ways as well
+            changes += [drop, create]
 
 
 def _reflected_name(
@@ -99,27 +106,39 @@ def _changes(container: ops.OpContainer, table: Table) -> list[Any]:
             table.schema,
         ):
             return op.ops
-    new = ops.ModifyTableOps(table.name, [], schema=table.schema)
+    new = _table(table)
     container.ops.append(new)
     return new.ops
 
 
-def _in_order(changes: list[Any]) -> list[Any]:
-    """Create an index before the one that it replaces is dropped.
+def _table(table: Table, *changes: Any) -> ops.ModifyTableOps:
+    return ops.ModifyTableOps(table.name, list(changes), schema=table.schema)
+
+
+def _in_order(both: tuple[ops.OpContainer, ...]) -> set[tuple[str, tuple[str, ...]]]:
+    """Create an index before the one that it replaces is dropped; return the unique ones.
 
     MySQL does not drop an index that a foreign key needs while there is no other:
     https://dev.mysql.com/doc/refman/8.0/en/create-table-foreign-keys.html
+
+    :returns: (table, columns) for each unique index or constraint that is replaced
     """
-    ordered = list(changes)
-    for drop in changes:
-        for create in changes:
-            if _replaces(create, drop):
+    replaced = set()
+    for table in [op for ops_ in both for op in ops_.ops if isinstance(op, ops.ModifyTableOps)]:
+        for drop in list(table.ops):
+            for create in list(table.ops):
+                if not _replaces(create, drop):
+                    continue
                 naming.leave_unsaid(drop)
                 naming.leave_unsaid(create)
-                if ordered.index(create) > ordered.index(drop):
-                    ordered.remove(create)
-                    ordered.insert(ordered.index(drop), create)
-    return ordered
+                if table.ops.index(create) > table.ops.index(drop):
+                    table.ops.remove(create)
+                    table.ops.insert(table.ops.index(drop), create)
+                if isinstance(create, ops.CreateUniqueConstraintOp) or create.unique:
+                    names = tuple(getattr(column, "name", column) for column in create.columns)
+                    schema = f"{table.schema}." if table.schema else ""
+                    replaced.add((schema + table.table_name, names))
+    return replaced
 
 
 def _replaces(create: Any, drop: Any) -> bool:
