@@ -1,6 +1,7 @@
 """What the template's tests share: generated projects and real databases."""
 
 import databases
+import installed
 import projects
 import pytest
 
@@ -47,6 +48,21 @@ def blog(new_project):
 def bare(new_project):
     """A fresh project without models, on SQLite."""
     return new_project(starter="bare")
+
+
+@pytest.fixture(scope="session")
+def shared_installation(generated, tmp_path_factory):
+    """A project that uv has installed, in a folder with an odd name."""
+    folder = tmp_path_factory.mktemp("installed") / "it's 50% of $HOME"
+    folder.mkdir()
+    return installed.install(generated(), folder, installed.with_uv())
+
+
+@pytest.fixture
+def application(shared_installation):
+    """An installed project as it was generated: installed once, cleaned for each test."""
+    shared_installation.reset()
+    return shared_installation
 
 
 @pytest.fixture(scope="session")

@@ -1,15 +1,21 @@
 """From SETTINGS to app.config: one Python file, found, read and checked."""
 
+import fcntl
 import os
 import secrets
 from pathlib import Path
 
 import click
 
+<% if cookiecutter.database == "postgresql" %>
+from . import embedded, urls
+<% else %>
 from . import urls
+<% endif %>
 
 ROOT = Path(__file__).resolve().parent.parent
 CONF = ROOT / "etc" / "conf"
+KEY = Path("var", "secret_key")
 
 
 class ConfigError(click.ClickException):
@@ -47,11 +53,16 @@ def find(settings):
         click.echo(f"SETTINGS is not set: using {CONF / settings}", err=True)
     if not settings.strip():
         raise ConfigError("SETTINGS is empty: type SETTINGS=dev.conf, or a path with a slash.")
-    path = Path(settings).expanduser() if os.sep in settings else CONF / settings
-    if not path.is_file():
+    if os.sep in settings:
+        path = Path(os.path.expanduser(settings)).absolute()  # pathlib's raises for ~nobody/
+    else:
+        path = CONF / settings
+    if not os.access(path, os.F_OK) or not path.is_file():
         names = ", ".join(sorted(file.name for file in CONF.glob("*.conf")))
         there = f"there is {names} in {CONF}" if names else "give a path: SETTINGS=/etc/prod.conf"
         raise ConfigError(f"No settings file {path} (SETTINGS={settings}): {there}.")
+    if not os.access(path, os.R_OK):
+        raise ConfigError(f"{path} cannot be read: look at its owner and permissions (ls -l {path}).")
     return path.resolve()
 
 
@@ -79,19 +90,37 @@ def database_url(app, path, root):
             "(sqlite:///var/app.db, postgresql://user@host/name or mysql://user@host/name)."
         )
     try:
+<% if cookiecutter.database == "postgresql" %>
+        if isinstance(value, str) and value.startswith("embedded:"):
+            return embedded.postgresql(value.removeprefix("embedded:"), root)
+<% endif %>
         return urls.normalise(value, root)
     except urls.UrlError as error:
         raise ConfigError(str(error)) from error
 
 
 def development_key(root):
-    """Return the secret key of this checkout, made at first use and readable by its owner alone."""
-    file = root / "var" / "secret_key"
-    if not file.exists():
+    """Return the secret key of this checkout, made at first use and readable by its owner alone.
+
+    :raises ConfigError: when it can be neither read nor made
+    """
+    file = root / KEY
+    try:
+        if file.is_file() and (key := file.read_text()):
+            return key
         file.parent.mkdir(parents=True, exist_ok=True)
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
-            out.write(secrets.token_hex(32))
-    return file.read_text()
+        with open(os.open(file, os.O_RDWR | os.O_CREAT, 0o600), "r+") as held:
+            # two processes may start at once, and both need the same key
+            fcntl.flock(held, fcntl.LOCK_EX)
+            key = held.read() or secrets.token_hex(32)
+            held.seek(0)
+            held.write(key)
+        return key
+    except OSError as error:
+        raise ConfigError(
+            f"The development key {file} cannot be read or made ({error.strerror}): "
+            f"look at the owner and permissions of {file.parent} (ls -ld)."
+        ) from error
 
 
 def serving():
@@ -105,13 +134,12 @@ def refuse_to_serve(app, path, root):
     if app.config.get("TESTING"):
         return
     key = app.config.get("SECRET_KEY") or ""
-    file = root / "var" / "secret_key"
     mend = "type export SECRET_KEY=$(python3 -c 'import secrets; print(secrets.token_hex(32))')."
     if not key:
         raise ConfigError(f"{path} has no SECRET_KEY: {mend}")
     if len(key) < 32:
         raise ConfigError(f"The SECRET_KEY of {path} is shorter than 32 characters: {mend}")
-    if file.exists() and key == file.read_text():
+    if key in (file.read_text() for file in (root / KEY, ROOT / KEY) if file.is_file()):
         raise ConfigError(f"The SECRET_KEY of {path} is the one of development: {mend}")
     if app.debug:
         raise ConfigError(f"{path} is not for debug mode: type unset FLASK_DEBUG, and no --debug.")

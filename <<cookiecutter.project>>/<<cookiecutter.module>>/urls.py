@@ -2,10 +2,12 @@
 
 import importlib.util
 import re
+import shlex
+import sys
 from pathlib import Path
 
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 DRIVERS = {
     "postgres": "postgresql+psycopg",
@@ -32,35 +34,27 @@ class UrlError(ValueError):
 def normalise(value, root):
     """Return the URL with its driver, and a SQLite path made absolute.
 
-<% if cookiecutter.database == "postgresql" %>
-    :param value: a string or a SQLAlchemy URL; ``embedded:var/postgres`` is a PostgreSQL of our own
-<% else %>
     :param value: a string or a SQLAlchemy URL
-<% endif %>
     :param root: the folder to which a relative path belongs
     :raises UrlError: when it is no URL, or its driver is not installed
     """
-<% if cookiecutter.database == "postgresql" %>
-    if isinstance(value, str) and value.startswith("embedded:"):
-        from .embedded import postgresql
-
-        return postgresql(value.removeprefix("embedded:"), root)
-<% endif %>
     try:
         url = make_url(value)
         url = url.set(drivername=DRIVERS.get(url.drivername, url.drivername))
+        if "@" in (url.host or ""):
+            raise ValueError("a part of the password stands where the host should")
         url.get_dialect()
+    except NoSuchModuleError as error:
+        raise UrlError(
+            f"There is no driver for {url.drivername}:// in this environment: "
+            "write sqlite://, postgresql:// or mysql://."
+        ) from error
     except (ArgumentError, ValueError) as error:
-        scheme = re.match(r"[\w+]*:?/?/?", str(value)).group()
+        scheme = re.match(r"([\w+]+://)?", str(value)).group()
         raise UrlError(
             f"The database URL {scheme}... cannot be read: write "
             "postgresql://user:password@host/name, mysql://user:password@host/name or "
             "sqlite:///var/app.db, with odd characters of the password percent-encoded."
-        ) from error
-    except Exception as error:
-        raise UrlError(
-            f"There is no driver for {url.drivername}:// in this environment: "
-            "write sqlite://, postgresql:// or mysql://."
         ) from error
     if url.get_backend_name() == "sqlite":
         return _absolute(url, root)
@@ -83,11 +77,12 @@ def require(driver):
         found = None
     if found is None:
         package = PACKAGES.get(driver, driver)
-        raise UrlError(f"The driver {driver} is not installed: type pip install '{package}'.")
+        raise UrlError(f"The driver {driver} is not installed: type {_install()} '{package}'.")
 
 
-def shown(url):
-    """Return the URL as text that may be printed: no password, in the query neither."""
-    url = make_url(url)
-    secrets = [key for key in url.query if "pass" in key.lower() or "secret" in key.lower()]
-    return url.update_query_dict(dict.fromkeys(secrets, "***")).render_as_string()
+def _install():
+    # an environment that uv made has no pip
+    python = shlex.quote(sys.executable)
+    if importlib.util.find_spec("pip"):
+        return f"{python} -m pip install"
+    return f"uv pip install --python {python}"

@@ -5,7 +5,7 @@ table; inside a transaction the PRAGMA that turns them off does nothing; without
 half of a failed rebuild stays. https://www.sqlite.org/lang_altertable.html#otheralter
 """
 
-from collections import Counter
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
@@ -16,53 +16,90 @@ from sqlalchemy.pool import NullPool, StaticPool
 
 from . import messages
 
+PATIENCE = 60.0  # seconds
+# how the application pools its connections and begins its transactions is not ours
+THEIRS = {"poolclass", "isolation_level", "max_overflow", "timeout", "autocommit"}
 
-def engine(url: Any, patience: float = 60, **options: Any) -> Engine:
+
+def engine(url: Any, options: dict[str, Any] | None = None) -> Engine:
     """Return an engine for migrations: none of the application's listeners, no pool.
 
     :param url: the database's URL
-    :param patience: how long to wait for another writer, in seconds
+    :param options: the application's arguments for ``create_engine``
     """
     memory = not url.database or url.database == ":memory:"
-    arguments = {"timeout": patience, **options.pop("connect_args", {})}
-    return create_engine(url, poolclass=StaticPool if memory else NullPool, connect_args=arguments)
+    kept = _without_theirs(options or {})
+    kept["connect_args"] = _without_theirs(kept.get("connect_args", {}))
+    return create_engine(url, poolclass=StaticPool if memory else NullPool, **kept)
+
+
+def _without_theirs(options: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: value
+        for key, value in options.items()
+        if key not in THEIRS and not key.startswith("pool_")
+    }
 
 
 @contextmanager
-def connect(source: Engine) -> Iterator[Connection]:
+def connect(source: Engine, patience: float = PATIENCE) -> Iterator[Connection]:
     """Connect so that foreign keys are off and a transaction begins with BEGIN IMMEDIATE.
 
     :param source: an engine without listeners of its own, as :func:`engine` and :func:`borrowed` make
+    :param patience: how long to wait for another writer, in seconds
     :raises CommandError: when foreign keys cannot be turned off
     """
-    with source.connect() as connection, keys_off(connection):
+    with source.connect() as connection:
         raw = connection.connection.driver_connection
         level, raw.isolation_level = raw.isolation_level, None
-        event.listen(connection, "begin", _begin_immediate)
+        keys = foreign_keys_off(raw)
+
+        @event.listens_for(connection, "begin")
+        def begin(_: Connection) -> None:
+            begin_immediate(raw, patience)
+
         try:
             yield connection
         finally:
             connection.rollback()
+            raw.execute(f"PRAGMA foreign_keys={int(keys)}")
             raw.isolation_level = level
 
 
-@contextmanager
-def keys_off(connection: Connection) -> Iterator[None]:
-    """Turn foreign keys off on the raw connection, before BEGIN, and on again afterwards.
+def foreign_keys_off(raw: sqlite3.Connection) -> bool:
+    """Turn foreign keys off and return whether they were on.
 
     :raises CommandError: when they stay on, as they do inside a transaction
         (https://www.sqlite.org/pragma.html#pragma_foreign_keys)
     """
-    raw = connection.connection.driver_connection
     before = _foreign_keys(raw)
     raw.execute("PRAGMA foreign_keys=OFF")
     if _foreign_keys(raw):
         raise CommandError(messages.KEYS_STAY_ON)
+    return before
+
+
+def begin_immediate(raw: sqlite3.Connection, patience: float = PATIENCE) -> None:
+    """Take the write lock; wait for another writer, and say so.
+
+    :raises sqlite3.OperationalError: when the other one still holds it after ``patience`` seconds
+    """
+    raw.execute("PRAGMA busy_timeout=0")
     try:
-        yield
+        raw.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        if "locked" not in str(error) or not patience:
+            raise
+        messages.say(messages.WAITING, database=main_file(raw))
+        raw.execute(f"PRAGMA busy_timeout={int(patience * 1000)}")
+        raw.execute("BEGIN IMMEDIATE")
     finally:
-        if not raw.in_transaction:
-            raw.execute(f"PRAGMA foreign_keys={int(before)}")
+        raw.execute(f"PRAGMA busy_timeout={int(patience * 1000)}")
+
+
+def main_file(raw: sqlite3.Connection) -> str:
+    """Return the path of the database, "" for one in memory."""
+    return raw.execute("PRAGMA database_list").fetchone()[2]
 
 
 @contextmanager
@@ -73,44 +110,5 @@ def borrowed(source: Engine) -> Iterator[Engine]:
         yield create_engine("sqlite://", creator=lambda: raw, poolclass=StaticPool)
 
 
-def _foreign_keys(raw: Any) -> bool:
+def _foreign_keys(raw: sqlite3.Connection) -> bool:
     return bool(raw.execute("PRAGMA foreign_keys").fetchone()[0])
-
-
-def _begin_immediate(connection: Connection) -> None:
-    connection.connection.driver_connection.execute("BEGIN IMMEDIATE")
-
-
-def broken_keys(connection: Connection) -> Counter:
-    """Count the rows that point to nothing, for each child and parent table.
-
-    A table whose keys cannot be checked (its parent has no such key) counts as one, with the reason.
-    """
-    found: Counter = Counter()
-    tables = connection.exec_driver_sql(
-        "SELECT name FROM sqlite_master WHERE type = 'table'"
-    ).scalars()
-    raw = connection.connection.driver_connection
-    for table in tables.all():
-        quoted = table.replace('"', '""')
-        try:
-            rows = raw.execute(f'PRAGMA foreign_key_check("{quoted}")').fetchall()
-        except Exception as error:
-            found[(table, str(error))] += 1
-        else:
-            found.update((child, parent) for child, _, parent, _ in rows)
-    return found
-
-
-def require_whole_keys(connection: Connection, before: Counter) -> None:
-    """Stop when rows point to nothing that did not before.
-
-    :param before: what :func:`broken_keys` said before the migrations
-    :raises CommandError: naming the tables and how many rows
-    """
-    new = broken_keys(connection) - before
-    if new:
-        rows = ", ".join(
-            f"{count} of {child} to {parent}" for (child, parent), count in new.items()
-        )
-        raise CommandError(messages.BROKEN_KEYS.format(rows=rows))

@@ -8,11 +8,12 @@ from typing import Any
 import click
 import flask_migrate
 import flask_migrate.cli
+from alembic.util import CommandError
 from flask import current_app
 from flask.cli import with_appcontext
 from flask_migrate import Migrate
 
-from . import errors, fresh, history, requirements
+from . import errors, fresh, history, history_errors, messages, requirements, sqlite_file
 from .history import FOLDER
 from .revise import sqlite_safe
 
@@ -23,7 +24,8 @@ class Db(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             requirements.check()
-            return super().invoke(ctx)
+            with history_errors.told():
+                return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:
@@ -50,6 +52,7 @@ def group(starter_rows: Callable[[], None]) -> Db:
     for name, command in theirs.commands.items():
         db.add_command(command, name)
     db.add_command(downgrade)
+    db.add_command(merge)
     db.add_command(_rebuild(starter_rows))
     db.add_command(sqlite_safe.sqlite_safe_command)
     return db
@@ -93,7 +96,10 @@ def _url() -> Any:
 
 
 def _live() -> str:
-    with current_app.extensions["migrate"].db.engine.connect() as connection:
+    engine = current_app.extensions["migrate"].db.engine
+    if engine.dialect.name == "sqlite" and not sqlite_file.in_memory(engine.url):
+        engine = sqlite_file.reader(engine.url)
+    with engine.connect() as connection:
         return ",".join(sorted(history.applied(connection)))
 
 
@@ -106,6 +112,17 @@ def downgrade(sql: bool, revision: str, **options: Any) -> Any:
     if sql and ":" not in revision:
         revision = f"{_live() or 'base'}:{revision}"  # Flask-Migrate would begin at the head
     return theirs.callback(sql=sql, revision=revision, **options)
+
+
+merges = flask_migrate.cli.db.commands["merge"]
+
+
+@click.command("merge", params=merges.params, help=merges.help)
+@with_appcontext
+def merge(revisions: tuple[str, ...], **options: Any) -> Any:
+    if not revisions:  # Alembic would write a migration that stands on nothing
+        raise CommandError(messages.MERGE_WHAT)
+    return merges.callback(revisions=revisions, **options)
 
 
 def _rebuild(starter_rows: Callable[[], None]) -> click.Command:

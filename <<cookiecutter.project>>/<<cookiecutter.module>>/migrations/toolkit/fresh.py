@@ -1,6 +1,5 @@
 """`make db`: a fresh development database: the history, what the models add, the starter rows."""
 
-import ipaddress
 import sqlite3
 import time
 from collections.abc import Callable
@@ -13,14 +12,23 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations, ops
 from alembic.util import CommandError
 from flask import current_app
-from sqlalchemy import Column, Connection, MetaData, String, Table, create_engine, make_url
+from sqlalchemy import Column, Connection, MetaData, String, Table, create_engine
 from sqlalchemy.pool import StaticPool
 
-from . import atomic, history, messages, servers, sqlite_file
-from .revise import naming
+from . import aftermath, atomic, history, locality, messages, servers, sqlite_file, temporary
+from .rehearsal import rehearsal
+from .revise import naming, schemas
 from .seam import AHEAD_TABLE, keep_one_transaction, shown
 
 PATIENCE = 5  # seconds
+# the application's options that say what is compared
+COMPARISON = (
+    "compare_type",
+    "compare_server_default",
+    "include_name",
+    "include_object",
+    "include_schemas",
+)
 
 
 def rebuild(config: Any, starter_rows: Callable[[], None]) -> None:
@@ -35,10 +43,7 @@ def rebuild(config: Any, starter_rows: Callable[[], None]) -> None:
     if engine.dialect.name == "sqlite":
         said = _replace_file(config, engine)
     else:
-        engine.dispose()
-        servers.recreate(engine.url, current_app.config.get("SQLALCHEMY_ENGINE_OPTIONS") or {})
-        with engine.connect() as connection:
-            said = _build(config, connection)
+        said = _replace_on_server(config, engine)
     starter_rows()
     at = " and ".join(sorted(history.heads(Path(config.get_main_option("script_location")))))
     if said:
@@ -54,28 +59,9 @@ def require_allowed(url: Any) -> None:
     if current_app.config.get("DB_REBUILD_ALLOWED") is not True:
         settings = current_app.config.get("SETTINGS", "The configuration")
         raise CommandError(messages.REBUILD_REFUSED.format(settings=settings, database=shown(url)))
-    if not _local(url):
-        raise CommandError(messages.REBUILD_NOT_LOCAL.format(database=shown(url)))
-
-
-def _local(url: Any) -> bool:
-    url = make_url(url)
-    hosts = [url.host, *_listed(url.query.get("host")), *_listed(url.query.get("hostaddr"))]
-    return all(_is_local(host) for host in hosts if host)
-
-
-def _listed(value: Any) -> list[str]:
-    values = [value] if isinstance(value, str) else list(value or ())
-    return [part for text in values for part in text.split(",")]
-
-
-def _is_local(host: str) -> bool:
-    if host == "localhost" or host.startswith("/"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    lead = locality.elsewhere(url, _engine_options())
+    if lead:
+        raise CommandError(messages.REBUILD_NOT_LOCAL.format(database=shown(url), lead=lead))
 
 
 def _replace_file(config: Any, engine: Any) -> list[str]:
@@ -104,6 +90,34 @@ def _replace_file(config: Any, engine: Any) -> list[str]:
     return said
 
 
+def _replace_on_server(config: Any, engine: Any) -> list[str]:
+    """Build in a scratch database first, so that a history that fails does not cost the old one."""
+    engine.dispose()
+    metadata = current_app.extensions["migrate"].db.metadata
+    try:
+        schemas.require_isolation(engine.url, metadata)
+        with (
+            temporary.database(engine.url, _engine_options()) as url,
+            create_engine(url, **servers.connection_options(_engine_options())).connect() as trial,
+            rehearsal(),
+        ):
+            _build(config, trial)
+    except servers.NotAllowed as denied:
+        if servers.kind(engine.url) == "postgresql":  # there it may not create any other either
+            raise CommandError(f"{denied.reason}.") from denied
+        messages.say(messages.NO_REHEARSAL, database=shown(engine.url), reason=denied.reason)
+    except Exception as error:
+        aftermath.note(error, messages.AS_IT_WAS)
+        raise
+    servers.recreate(engine.url, _engine_options())
+    with engine.connect() as connection:
+        return _build(config, connection)
+
+
+def _engine_options() -> dict[str, Any]:
+    return current_app.config.get("SQLALCHEMY_ENGINE_OPTIONS") or {}
+
+
 def _copy_over(raw: sqlite3.Connection, path: Path) -> None:
     deadline = time.monotonic() + PATIENCE
 
@@ -128,8 +142,10 @@ def _build(config: Any, connection: Connection) -> list[str]:
     keep_one_transaction(context)
     migrate = current_app.extensions["migrate"]
     with context.begin_transaction():
+        context.opts["target_metadata"] = migrate.db.metadata
         script = produce_migrations(context, migrate.db.metadata)
         said = naming.phrases(script.upgrade_ops)
+        schemas.create_first(context, None, [script])
         if said:
             _apply(Operations(context), script.upgrade_ops)
             mark = Table(AHEAD_TABLE, MetaData(), Column("of", String(32), primary_key=True))
@@ -140,7 +156,8 @@ def _build(config: Any, connection: Connection) -> list[str]:
 
 def _options(connection: Connection) -> dict[str, Any]:
     given = dict(current_app.extensions["migrate"].configure_args)
-    keep = {key: given[key] for key in ("compare_type", "compare_server_default") if key in given}
+    keep = {key: given[key] for key in COMPARISON if key in given}
+    keep |= schemas.comparison(current_app.extensions["migrate"].db.metadata, given)
     if connection.dialect.name == "sqlite":
         keep["transactional_ddl"] = True
     return keep

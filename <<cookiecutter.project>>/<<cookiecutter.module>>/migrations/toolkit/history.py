@@ -1,10 +1,12 @@
 """The history: the files of migrations/versions, and what a database says was applied of it."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.script.revision import ResolutionError
 from alembic.util import CommandError
 from sqlalchemy import Connection
 
@@ -33,9 +35,14 @@ def require_one_head(script: ScriptDirectory) -> None:
     """
     found = script.get_heads()
     if len(found) > 1:
-        names = [f"{head} ({Path(script.get_revision(head).path).name})" for head in sorted(found)]
-        heads = ", ".join(names[:-1]) + f" and {names[-1]}"
-        raise CommandError(messages.TWO_HEADS.format(count=len(found), heads=heads))
+        raise CommandError(two_heads(script, found))
+
+
+def two_heads(script: ScriptDirectory, found: Iterable[str]) -> str:
+    """Say which heads there are, and in which files."""
+    names = [f"{head} ({Path(script.get_revision(head).path).name})" for head in sorted(found)]
+    heads = ", ".join(names[:-1]) + f" and {names[-1]}"
+    return messages.TWO_HEADS.format(count=len(names), heads=heads)
 
 
 def require_known(revisions: set[str], script: ScriptDirectory, database: str) -> None:
@@ -46,7 +53,9 @@ def require_known(revisions: set[str], script: ScriptDirectory, database: str) -
     for revision in sorted(revisions):
         try:
             known = script.get_revision(revision)
-        except CommandError:
+        except CommandError as error:
+            if not isinstance(error.__cause__, ResolutionError):
+                raise  # the files themselves cannot be read
             known = None
         if known is None:
             raise CommandError(

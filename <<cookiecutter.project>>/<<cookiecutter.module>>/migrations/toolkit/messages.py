@@ -11,19 +11,47 @@ UNKNOWN_REVISION = (
     "fetch the branch that has the file, or restore a backup from before it."
 )
 NO_SUCH_REVISION = "There is no revision {revision}: type db history to see those there are."
+TWICE = "Revision {revision} stands in {files}: delete the copy, or give it a revision of its own."
+MISSING = (
+    "{files} stands on revision {revision}, which no file has: fetch the file that has it, or mend "
+    "down_revision."
+)
+CYCLE = "The history goes round in a circle ({files}): mend down_revision in one of them."
+TOO_FAR = (
+    "There are not as many revisions that way as {step} says: type db current and db history to see "
+    "where the database is."
+)
+MERGE_WHAT = "Which revisions are to be merged: type db merge heads -m 'merge'."
+INITIALISED = "this project has its migrations already, type db migrate."
+NO_EDITOR = "type EDITOR=nano in front of the command."
+ONE_REVISION = "type the revision to reach, or --sql for the SQL of a range."
 BROKEN_MIGRATION = "{file}, line {line}: {error}; mend the file and try again."
 FAILED_MIGRATION = "{file}, line {line}: {error}; {state}"
 AS_IT_WAS = "the database is as it was: mend the file and try again."
-REVISIONS_STAND = "what this revision did is undone, the ones before it stand: mend it, try again."
-STATEMENTS_STAND = (
-    "on MySQL the statements before it stand: type db current, mend the file, try again."
+REVISIONS_STAND = (
+    "what this revision did is undone, and those before it stand, {database} being at {revision}: "
+    "mend the file and try again."
 )
+STATEMENTS_STAND = (
+    "of this revision {statements} cannot be undone and stands, and so do the revisions before it, "
+    "{database} being at {revision}: undo that by hand or make it harmless to repeat "
+    "(if_exists=True, if_not_exists=True), mend the file and try again."
+)
+NO_SQL = "no SQL is printed, and nothing ran: mend the file and try again."
 
 # the database
 NO_DATABASE = "There is no database {database}: type db upgrade to make it."
 NO_FOLDER = "The folder of {database} does not exist: type mkdir -p {folder}."
 NOT_WRITABLE = (
     "{database} cannot be written: look at its owner and permissions (ls -l), then try again."
+)
+NOT_MADE = (
+    "{database} cannot be made ({reason}): look at the owner and permissions of its folder "
+    "(ls -ld {folder}), then try again."
+)
+FILE = (
+    "{file}: {reason}: look at the owner and permissions of it and its folder (ls -ld {folder}), "
+    "then try again."
 )
 NOT_OPENED = "{database} cannot be opened: look at its path, owner and permissions (ls -l)."
 LOCKED = (
@@ -32,7 +60,15 @@ LOCKED = (
 NOT_A_DATABASE = (
     "{database} is not a SQLite database: look at SQLALCHEMY_DATABASE_URI, or move it away."
 )
+DAMAGED = (
+    "{database} is damaged: keep a copy of it, and restore a backup (sqlite3 {path} .recover "
+    "shows what can be read)."
+)
 FULL = "The disk of {database} is full: make room, then try again; the database is as it was."
+DISK = (
+    "The disk of {database} does not take what is written or give what is read (quota, limit or "
+    "damage): mend that, then try again; the database is as it was."
+)
 NO_SERVER = "No database server answers at {database}: start it, or mend the URL ({reason})."
 NO_SERVER_DATABASE = (
     "The server has no database {name}: create it there ({command}), then try again."
@@ -43,6 +79,7 @@ TABLES_WITHOUT_HISTORY = (
     "type make db to build a fresh development database, or db stamp REVISION when they are the tables "
     "of that revision."
 )
+LOCK_TIMEOUT = "MIGRATION_LOCK_TIMEOUT is {value!r}: write a number of seconds, such as 60."
 LEFTOVER = (
     "{database} holds {leftover}, left by an interrupted migration of another tool; {table} is there "
     "with {rows} rows, {leftover} has {left}: when {table} is whole, type "
@@ -62,18 +99,29 @@ BROKEN_KEYS = (
     "mend the migration (or those rows) and try again."
 )
 KEYS_STAY_ON = (
-    "SQLite keeps foreign keys on inside a transaction: close the open one and try again."
+    "SQLite keeps foreign keys on inside a transaction, and the rows of other tables would go with "
+    "a rebuilt one: commit what the given connection has open, then try again."
+)
+SECOND_CONNECTION = (
+    "it opens a connection of its own (db.session, db.engine), which does not see what the migrations "
+    "do: use op.get_bind(), or Session(op.get_bind())"
+)
+ENDS_TRANSACTION = (
+    "it would end the one transaction of the migrations (commit, rollback, BEGIN, executescript), "
+    "and what fails afterwards could not be undone: use op.execute() for each statement"
 )
 
 # scratch databases
-NO_SCRATCH = (
-    "The account of {database} may not create a scratch database ({grant} mends it), so the models "
-    "are compared with {database} itself."
+NO_SCRATCH = "{reason}, so the models are compared with {database} itself."
+NO_RIGHT = "The account may not create a scratch database (an administrator allows it by {grant};)"
+NOT_ISOLATED = (
+    "On MySQL a schema is a database of its own ({schemas}), for which no scratch can stand"
 )
 DRIFT = (
-    "{database} was changed behind the history's back: {differences}; put that back (or allow a "
-    "scratch database: {grant}), then try again."
+    "{database} was changed behind the history's back: {differences}; "
+    "put that back{instead}, then try again."
 )
+DRIFT_INSTEAD = " (or let an administrator type {grant};)"
 NOT_AT_HEAD = "{database} is not at the head of the history: type db upgrade, then try again."
 DRIFT_UNKNOWN = "Whether {database} was changed by hand cannot be told: {reason}."
 
@@ -106,8 +154,8 @@ RENAMES_OPEN = (
     "type {command} (or, to drop, {none})."
 )
 RENAME_NEEDS_SCRATCH = (
-    "A rename is tried on a scratch database first, and the account may not create one: "
-    "type {grant} in the server's own client, then try again."
+    "{reason}, and a rename is tried on a scratch database first: no file was written; mend that, or "
+    "write the rename by hand (make newmigration empty=1)."
 )
 RENAMED = "{old} went, and {new} came."
 IS_NOW = "{old} is now {new}: its values are kept"
@@ -147,13 +195,19 @@ SQL_FROM_ELSEWHERE = (
     "{database} is at {live}, and the SQL was asked from {start}: leave the start out, "
     "so that it begins where the database is."
 )
+ONLY_ONLINE = "it wants {name} of the database, which --sql does not ask (db upgrade does)"
+DRIVER_PARAMETERS = "--sql writes no parameters of exec_driver_sql: use execute(text(...), ...)"
+NO_VALUE = "the parameter {name} has no value"
 
 # make db
 REBUILD_REFUSED = (
     "{settings} does not say DB_REBUILD_ALLOWED = True, so {database} is not deleted: "
     "type make db (which uses dev.conf)."
 )
-REBUILD_NOT_LOCAL = "{database} is on another host, so it is not deleted: use a local database."
+REBUILD_NOT_LOCAL = (
+    "{database} is on another machine ({lead}), so it is not deleted: use a database on localhost."
+)
+NO_REHEARSAL = "{reason}, so {database} is built again without a rehearsal."
 REBUILT = "{database} is fresh: at {revision}, with the starter rows."
 MODELS_AHEAD = (
     "The models are ahead of the history ({operations}): {database} has that too, "

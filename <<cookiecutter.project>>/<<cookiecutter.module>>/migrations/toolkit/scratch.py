@@ -8,9 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, create_engine, make_url
 from sqlalchemy.engine import URL
-from sqlalchemy.pool import NullPool
 
-from . import atomic, servers
+from . import atomic, servers, temporary
 from .rehearsal import rehearsal
 from .seam import Seam, replay
 
@@ -26,7 +25,7 @@ def database(url: Any, options: dict[str, Any] | None = None) -> Iterator[URL]:
         with tempfile.TemporaryDirectory(prefix="scratch-") as folder:
             yield make_url(url).set(database=str(Path(folder) / "scratch.db"), query={})
     else:
-        with servers.temporary(url, options) as scratch:
+        with temporary.database(url, options) as scratch:
             yield scratch
 
 
@@ -48,13 +47,12 @@ def empty(seam: Seam) -> Iterator[Connection]:
         with atomic.connect(atomic.engine(make_url("sqlite://"))) as connection:
             yield connection
         return
-    options = seam.settings.get("SQLALCHEMY_ENGINE_OPTIONS") or {}
-    with servers.temporary(seam.engine.url, options) as url:
-        connect_args = (
-            {"connect_args": options["connect_args"]} if "connect_args" in options else {}
-        )
-        with create_engine(url, poolclass=NullPool, **connect_args).connect() as connection:
-            yield connection
+    options = seam.settings.get("SQLALCHEMY_ENGINE_OPTIONS")
+    with (
+        temporary.database(seam.engine.url, options) as url,
+        create_engine(url, **servers.connection_options(options)).connect() as connection,
+    ):
+        yield connection
 
 
 def build(seam: Seam, connection: Connection, revision: str = "heads") -> None:

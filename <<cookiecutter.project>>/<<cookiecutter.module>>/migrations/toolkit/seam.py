@@ -9,6 +9,8 @@ import alembic.context
 from alembic.runtime.environment import EnvironmentContext
 from sqlalchemy import Connection, make_url
 
+from . import constraint_order, guard
+
 AHEAD_TABLE = "alembic_ahead"
 
 
@@ -30,6 +32,7 @@ class Seam:
         self.settings = app.config
         # a file that runs on MySQL too says it on every database
         warnings.filterwarnings("ignore", message="autoincrement and existing_autoincrement")
+        constraint_order.install()
 
     @property
     def _opts(self) -> dict[str, Any]:
@@ -59,8 +62,13 @@ class Seam:
 
     @property
     def reading(self) -> bool:
-        """Whether the command only looks: current, history --indicate-current."""
-        return bool(self._opts.get("dont_mutate"))
+        """Whether the command only looks: current, history --indicate-current, edit."""
+        return not self._opts.get("destination_rev")
+
+    @property
+    def purging(self) -> bool:
+        """Whether the command forgets what the database says of itself: stamp --purge."""
+        return bool(self._opts.get("purge"))
 
     @property
     def work(self) -> Callable[..., Any]:
@@ -125,7 +133,7 @@ def replay(seam: Seam, work: Callable[..., Any], connection: Connection, **optio
         with EnvironmentContext(seam.config, seam.script, fn=work) as inner:
             inner.configure(connection=connection, target_metadata=seam.metadata, **options)
             keep_one_transaction(inner.get_context())
-            with inner.begin_transaction():
+            with inner.begin_transaction(), guard.guarded(connection, seam.engine):
                 inner.run_migrations()
     finally:
         outer._install_proxy()

@@ -1,34 +1,27 @@
-"""Databases that come and go on a PostgreSQL or MySQL server."""
+"""Databases that are made and dropped on a PostgreSQL or MySQL server."""
 
-import os
 import re
-import signal
-import socket
-import time
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, make_url, text
-from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, create_engine, make_url, text
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
+
+from . import messages
 
 # PostgreSQL's insufficient_privilege, MySQL's "access denied for user to database"
 DENIED = {"42501", 1044}
-GRANTS = {
-    "postgresql": "ALTER ROLE {user} CREATEDB",
-    "mysql": "GRANT ALL ON `{database}_scratch_%`.* TO '{user}'@'%'",
-}
-OLD = 24 * 3600
+PROVIDERS = {"i": ("icu", "ICU_LOCALE"), "b": ("builtin", "BUILTIN_LOCALE")}
 
 
 class NotAllowed(Exception):
-    """The account may not create databases; ``grant`` is the SQL that allows it."""
+    """There may be no second database: ``reason`` says why, ``grant`` the SQL that allows it."""
 
-    def __init__(self, grant: str) -> None:
-        super().__init__(grant)
+    def __init__(self, reason: str, grant: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
         self.grant = grant
 
 
@@ -38,133 +31,131 @@ def kind(url: Any) -> str:
     return "mysql" if name == "mariadb" else name
 
 
+def connection_options(options: dict[str, Any] | None) -> dict[str, Any]:
+    """Return what of the application's engine options a connection of the tools' own needs."""
+    arguments = (options or {}).get("connect_args")
+    return {"poolclass": NullPool, **({"connect_args": arguments} if arguments else {})}
+
+
 @contextmanager
-def temporary(url: Any, options: dict[str, Any] | None = None) -> Iterator[URL]:
-    """Create an empty database beside ``url``'s own and drop it afterwards, on Ctrl-C and SIGTERM too.
+def administer(url: Any, options: dict[str, Any] | None = None) -> Iterator[Connection]:
+    """Give a connection to the server that stands outside of ``url``'s database where it can.
 
-    Its name says who made it and when, so that the next one removes what a kill -9 left.
-
-    :param options: more arguments for ``create_engine``
-    :raises NotAllowed: when the account may not create a database
+    :param options: the application's engine options
     """
     url = make_url(url)
-    name = f"{url.database[:24]}_scratch_{_host()}_{os.getpid()}_{int(time.time())}"
-    with _administer(url, options or {}) as connection, _interruptible():
-        _sweep(connection, url.database[:24])
-        try:
-            create(connection, name, like=url.database)
-        except DBAPIError as error:
-            if _code(error) in DENIED:
-                grant = GRANTS[kind(url)].format(user=url.username, database=url.database[:24])
-                raise NotAllowed(grant) from error
-            raise
-        try:
-            yield url.set(database=name)
-        finally:
-            drop(connection, name)
+    # a database cannot be dropped from inside; not every account may enter "postgres"
+    homes = ["postgres", url.database] if kind(url) == "postgresql" else ["information_schema"]
+    with ExitStack() as stack:
+        for home in homes:
+            engine = create_engine(
+                url.set(database=home), isolation_level="AUTOCOMMIT", **connection_options(options)
+            )
+            try:
+                connection = stack.enter_context(engine.connect())
+                break
+            except OperationalError:
+                if home == homes[-1]:
+                    raise
+        yield connection
 
 
 def recreate(url: Any, options: dict[str, Any] | None = None) -> None:
-    """Drop a database and create it again, empty.
+    """Drop a database and create it again, empty, with the locale that it had.
 
     :raises NotAllowed: when the account may not
     """
     url = make_url(url)
-    with _administer(url, options or {}) as connection:
-        try:
-            drop(connection, url.database)
-            create(connection, url.database)
-        except DBAPIError as error:
-            if _code(error) in DENIED:
-                raise NotAllowed(
-                    GRANTS[kind(url)].format(user=url.username, database=url.database)
-                ) from error
-            raise
+    with administer(url, options) as connection, refusal(connection, url.database):
+        traits = locale(connection, url.database)
+        drop(connection, url.database)
+        create(connection, url.database, traits)
 
 
-def create(connection: Connection, name: str, like: str | None = None) -> None:
-    """Create a database, on MySQL with the character set and collation of ``like``."""
-    quoted = connection.dialect.identifier_preparer.quote_identifier(name)
-    if connection.dialect.name == "postgresql":
-        # template1 may hold what somebody put there: https://www.postgresql.org/docs/current/manage-ag-templatedbs.html
-        connection.execute(text(f"CREATE DATABASE {quoted} TEMPLATE template0"))
-        return
-    schema = text(
-        "SELECT default_character_set_name, default_collation_name "
-        "FROM information_schema.schemata WHERE schema_name = :name"
+def locale(connection: Connection, name: str) -> str:
+    """Return a database's encoding and collation as CREATE DATABASE takes them; "" for none."""
+    if connection.dialect.name != "postgresql":
+        schema = text(
+            "SELECT default_character_set_name, default_collation_name "
+            "FROM information_schema.schemata WHERE schema_name = :name"
+        )
+        row = connection.execute(schema, {"name": name}).first()
+        return f"CHARACTER SET {row[0]} COLLATE {row[1]}" if row else "CHARACTER SET utf8mb4"
+    # as JSON, since the columns of the provider differ from version to version
+    query = text(
+        "SELECT to_jsonb(d) || jsonb_build_object('charset', pg_encoding_to_char(encoding)) "
+        "FROM pg_database d WHERE datname = :name"
     )
-    row = connection.execute(schema, {"name": like}).first() if like else None
-    charset = f" CHARACTER SET {row[0]} COLLATE {row[1]}" if row else " CHARACTER SET utf8mb4"
-    connection.execute(text(f"CREATE DATABASE {quoted}{charset}"))
+    row = connection.execute(query, {"name": name}).scalar()
+    if row is None:
+        return ""
+    said = f"ENCODING '{row['charset']}' LC_COLLATE '{row['datcollate']}'"
+    said += f" LC_CTYPE '{row['datctype']}'"
+    if row.get("datlocprovider") in PROVIDERS:
+        provider, word = PROVIDERS[row["datlocprovider"]]
+        where = row.get("datlocale") or row.get("daticulocale")
+        said += f" LOCALE_PROVIDER {provider} {word} '{where}'"
+    return said
 
 
-def drop(connection: Connection, name: str) -> None:
-    """Drop a database if it is there, and on PostgreSQL the connections to it."""
+def create(connection: Connection, name: str, traits: str = "") -> None:
+    """Create an empty database.
+
+    :param traits: encoding and collation, as :func:`locale` gives them
+    """
     quoted = connection.dialect.identifier_preparer.quote_identifier(name)
-    force = " WITH (FORCE)" if connection.dialect.name == "postgresql" else ""
-    connection.execute(text(f"DROP DATABASE IF EXISTS {quoted}{force}"))
+    # template1 may hold what somebody put there: https://www.postgresql.org/docs/current/manage-ag-templatedbs.html
+    template = "TEMPLATE template0 " if connection.dialect.name == "postgresql" else ""
+    connection.exec_driver_sql(f"CREATE DATABASE {quoted} {template}{traits}")
+
+
+def drop(connection: Connection, name: str, force: bool = True) -> None:
+    """Drop a database if it is there.
+
+    :param force: cut the connections to it; without, PostgreSQL refuses while there is one
+    """
+    quoted = connection.dialect.identifier_preparer.quote_identifier(name)
+    postgresql = connection.dialect.name == "postgresql"
+    if force and not postgresql:
+        # DROP would wait for a statement that still runs there, a day long by default
+        for thread in threads(connection, name):
+            with suppress(DBAPIError):  # it has ended, or is somebody else's
+                connection.exec_driver_sql(f"KILL {thread}")
+    forced = " WITH (FORCE)" if force and postgresql else ""
+    connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {quoted}{forced}")
+
+
+def threads(connection: Connection, name: str) -> list[int]:
+    """Return MySQL's numbers of the connections to a database, as far as the account sees them."""
+    query = text("SELECT id FROM information_schema.processlist WHERE db = :name")
+    return list(connection.execute(query, {"name": name}).scalars())
 
 
 @contextmanager
-def _administer(url: URL, options: dict[str, Any]) -> Iterator[Connection]:
-    # a database cannot be dropped from inside: PostgreSQL has "postgres", MySQL needs none
-    options = {**options, "poolclass": NullPool}
-    for key in ("pool_size", "max_overflow", "pool_timeout", "pool_recycle", "pool_pre_ping"):
-        options.pop(key, None)
-    home = url.set(database="postgres" if kind(url) == "postgresql" else "information_schema")
-    engine: Engine = create_engine(home, isolation_level="AUTOCOMMIT", **options)
-    with engine.connect() as connection:
-        yield connection
+def refusal(connection: Connection, database: str) -> Iterator[None]:
+    """Turn the server's refusal to create or drop a database into :class:`NotAllowed`.
 
-
-def _sweep(connection: Connection, stem: str) -> None:
-    if connection.dialect.name == "postgresql":
-        names = connection.execute(text("SELECT datname FROM pg_database")).scalars().all()
-    else:
-        names = connection.execute(text("SHOW DATABASES")).scalars().all()
-    pattern = re.compile(re.escape(stem) + r"_scratch_([0-9a-f]+)_(\d+)_(\d+)$", re.IGNORECASE)
-    for name in names:
-        found = pattern.match(name)
-        if not found:
-            continue
-        host, pid, made = found.groups()
-        gone = not _alive(int(pid)) if host == _host() else time.time() - int(made) > OLD
-        if gone:
-            drop(connection, name)
-
-
-def _host() -> str:
-    return f"{zlib.crc32(socket.gethostname().encode()):08x}"
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _code(error: DBAPIError) -> Any:
-    return getattr(error.orig, "sqlstate", None) or (error.orig.args or [None])[0]
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Turn SIGTERM and SIGHUP into SystemExit, so that ``finally`` is reached."""
-
-    def leave(number: int, frame: Any) -> None:
-        raise SystemExit(128 + number)
-
-    signals = (signal.SIGTERM, signal.SIGHUP)
-    try:
-        before = {number: signal.signal(number, leave) for number in signals}
-    except ValueError:  # not the main thread
-        before = {}
+    :param database: the application's
+    """
     try:
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    except DBAPIError as error:
+        if DENIED & {getattr(error.orig, "sqlstate", None), *error.orig.args[:1]}:
+            grant = _grant(connection, database)
+            raise NotAllowed(messages.NO_RIGHT.format(grant=grant), grant) from error
+        raise
+
+
+def _grant(connection: Connection, database: str) -> str:
+    if connection.dialect.name == "postgresql":
+        user = connection.exec_driver_sql("SELECT quote_ident(current_user)").scalar_one()
+        return f"ALTER ROLE {user} CREATEDB"
+    user, _, host = connection.exec_driver_sql("SELECT CURRENT_USER()").scalar_one().rpartition("@")
+    # an underscore alone would stand for any character
+    pattern = scratch_stem(database).replace("_", r"\_")
+    return f"GRANT ALL ON `{pattern}%`.* TO '{user}'@'{host}'"
+
+
+def scratch_stem(database: str) -> str:
+    """Return what the names of a database's scratch databases begin with: ASCII, at most 33 bytes."""
+    return re.sub(r"\W", "_", database[:24], flags=re.ASCII) + "_scratch_"

@@ -1,12 +1,16 @@
 """A SQLite database as a file: is it there, may it be read, what lies beside it."""
 
+import os
+import shlex
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from alembic.util import CommandError
-from sqlalchemy import make_url
+from sqlalchemy import Engine, create_engine, make_url
+from sqlalchemy.pool import NullPool
 
 from . import messages
 
@@ -32,13 +36,58 @@ def require_folder(path: Path) -> None:
     :raises CommandError: naming the folder
     """
     if not path.parent.is_dir():
-        raise CommandError(messages.NO_FOLDER.format(database=path, folder=path.parent))
+        folder = shlex.quote(str(path.parent))
+        raise CommandError(messages.NO_FOLDER.format(database=path, folder=folder))
 
 
 def open_to_read(url: Any) -> sqlite3.Connection:
-    """Open the file so that nothing can be written. https://www.sqlite.org/uri.html#urimode"""
+    """Open the file so that nothing is written and nothing is left beside it.
+
+    Not with mode=ro: that leaves -wal and -shm files of a database in WAL behind, and cannot read
+    one whose last writer was killed. https://www.sqlite.org/wal.html#read_only_databases
+    """
     path = quote(str(Path(url.database).absolute()))
-    return sqlite3.connect(f"file:{path}?mode=ro", uri=True, check_same_thread=False)
+    raw = sqlite3.connect(f"file:{path}?mode=rw", uri=True, check_same_thread=False)
+    raw.execute("PRAGMA query_only=ON")
+    return raw
+
+
+def reader(url: Any) -> Engine:
+    """Return an engine that makes no file and takes no lock.
+
+    :raises CommandError: when there is no file
+    """
+    require(url)
+    return create_engine("sqlite://", creator=lambda: open_to_read(url), poolclass=NullPool)
+
+
+def make(path: Path) -> bool:
+    """Make an empty file; return whether it was this call that did.
+
+    :raises CommandError: when its folder is not there, or takes no file
+    """
+    require_folder(path)
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666))
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise CommandError(
+            messages.NOT_MADE.format(
+                database=path, folder=shlex.quote(str(path.parent)), reason=error.strerror
+            )
+        ) from error
+    return True
+
+
+def unmake(path: Path) -> None:
+    """Remove a file that :func:`make` made, unless another process has put something into it."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as raw:
+        raw.execute(
+            "BEGIN EXCLUSIVE"
+        )  # who waits for the lock sees afterwards that the file is gone
+        if path.stat().st_size == 0:
+            path.unlink()
 
 
 def remove(path: Path) -> None:

@@ -1,17 +1,20 @@
 """Autogenerate: the models against what the history makes, never against a developer's database."""
 
 from contextlib import ExitStack
+from typing import Any
+
+from sqlalchemy import Connection
 
 from .. import drift, history, messages, scratch, servers
 from ..seam import Seam
-from . import answers, casts, custom_types, directives, enums, fills, renames, skeleton
+from . import answers, casts, custom_types, directives, enums, fills, renames, schemas, skeleton
 
 
 def compare(seam: Seam) -> None:
     """Run the command's comparison on a scratch database.
 
-    Where the account may not create one, a sentence says so, and the database itself is used, after
-    a check that nobody changed it by hand.
+    Where there cannot be one, a sentence says so, and the database itself is used, after a check
+    that nobody changed it by hand.
 
     :raises alembic.util.CommandError: for two heads, or a database that drifted
     """
@@ -23,26 +26,42 @@ def compare(seam: Seam) -> None:
         skeleton.write(seam)
         return
     enums.load(seam.engine.dialect.name)
-    grant = None
+    why = None
     with ExitStack() as stack:
         try:
+            schemas.require_isolation(seam.engine.url, seam.metadata)
             connection = stack.enter_context(scratch.at_head(seam))
         except servers.NotAllowed as denied:
-            messages.say(messages.NO_SCRATCH, database=seam.database, grant=denied.grant)
+            messages.say(messages.NO_SCRATCH, database=seam.database, reason=denied.reason)
             connection = stack.enter_context(seam.engine.connect())
-            grant = denied.grant
-            drift.require_none(seam, connection, grant)
+            why = denied.reason
+            _only_ours(seam, drift.require_none(seam, connection, denied.grant))
             connection.rollback()
-        own = seam.options.pop("process_revision_directives", None)
-        seam.configure(
-            connection,
-            transaction_per_migration=False,
-            process_revision_directives=directives.chain(
-                renames.step(given, grant), own, fills.step(given), casts.cast, enums.mend
-            )
-            if seam.writing
-            else own,
-            render_item=custom_types.render_item(seam.options.pop("render_item", None)),
-        )
+        _configure(seam, connection, given, why)
         with seam.context.begin_transaction():
             seam.context.run_migrations()
+
+
+def _configure(seam: Seam, connection: Connection, given: answers.Answers, why: str | None) -> None:
+    seam.options |= schemas.comparison(seam.metadata, seam.options)
+    own = seam.options.pop("process_revision_directives", None)
+    before = (renames.step(given, why), own, fills.step(given), casts.cast, enums.mend)
+    seam.configure(
+        connection,
+        transaction_per_migration=False,
+        process_revision_directives=directives.chain(*before) if seam.writing else own,
+        render_item=custom_types.render_item(seam.options.pop("render_item", None)),
+    )
+
+
+def _only_ours(seam: Seam, expected: drift.Tables | None) -> None:
+    """Leave alone the tables of others, which a scratch database would not show."""
+    own = seam.options.get("include_object")
+
+    def include_object(item: Any, name: str, kind: str, reflected: bool, compared: Any) -> bool:
+        strange = kind == "table" and reflected and compared is None
+        if strange and expected is not None and (item.schema, name) not in expected:
+            return False
+        return own is None or own(item, name, kind, reflected, compared)
+
+    seam.options["include_object"] = include_object

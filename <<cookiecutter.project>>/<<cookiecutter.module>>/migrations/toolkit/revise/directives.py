@@ -6,7 +6,7 @@ from typing import Any
 from alembic.operations import ops
 
 from .. import messages
-from . import naming
+from . import naming, schemas
 
 
 def chain(*first: Callable[..., None] | None) -> Callable[..., None]:
@@ -17,7 +17,7 @@ def chain(*first: Callable[..., None] | None) -> Callable[..., None]:
     """
 
     def process(context: Any, revision: Any, directives: list[ops.MigrationScript]) -> None:
-        for step in (*first, stop_when_empty, name_it):
+        for step in (*first, stop_when_empty, name_it, schemas.create_first):
             if step is not None:
                 step(context, revision, directives)
 

@@ -20,15 +20,15 @@ def compare_again(
     script: ops.MigrationScript,
     tables: list[tuple[Table, Table]],
     columns: list[tuple[Pair, str, str]],
-    grant: str | None,
+    why: str | None,
 ) -> None:
     """Rename, compare, and give the script the renames and what is still different after them.
 
-    :param grant: None on a scratch database; else everything is undone again
+    :param why: None on a scratch database; else why there is none, and everything is undone again
     :raises CommandError: on a database that is no scratch, where DDL cannot be undone
     """
     done = list(_operations(context, tables, columns))
-    with _undone(context, grant):
+    with _undone(context, why):
         operations = Operations(context)
         for op in done:
             operations.invoke(op)
@@ -58,11 +58,11 @@ def _new(columns: list[tuple[Pair, str, str]]) -> set[tuple[str, str]]:
 
 
 @contextmanager
-def _undone(context: MigrationContext, grant: str | None) -> Iterator[None]:
-    if grant is None:
+def _undone(context: MigrationContext, why: str | None) -> Iterator[None]:
+    if why is None:
         yield
     elif not context.impl.transactional_ddl:
-        raise CommandError(messages.RENAME_NEEDS_SCRATCH.format(grant=grant))
+        raise CommandError(messages.RENAME_NEEDS_SCRATCH.format(reason=why))
     else:
         with context.connection.begin_nested() as savepoint:
             yield

@@ -32,11 +32,11 @@ class Renames:
     possible: list[str] = field(default_factory=list)
 
 
-def step(answers: Answers, grant: str | None) -> Callable[..., None]:
+def step(answers: Answers, why: str | None) -> Callable[..., None]:
     """Return the directive that finds the renames and puts them first.
 
-    :param grant: None on a scratch database; on the application's own, where everything is undone
-        again, the SQL that would allow a scratch database
+    :param why: None on a scratch database; on the application's own, where everything is undone
+        again, why there is no other
     """
 
     def process(context: Any, revision: Any, directives: list[ops.MigrationScript]) -> None:
@@ -46,7 +46,7 @@ def step(answers: Answers, grant: str | None) -> Callable[..., None]:
                 continue
             renames = decide(found, answers, context.dialect)
             if renames.tables or renames.columns:
-                renamed.compare_again(context, script, renames.tables, renames.columns, grant)
+                renamed.compare_again(context, script, renames.tables, renames.columns, why)
 
     return process
 

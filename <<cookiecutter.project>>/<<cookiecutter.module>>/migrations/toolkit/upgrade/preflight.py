@@ -25,7 +25,7 @@ def check(seam: Seam, connection: Connection, applied: set[str]) -> None:
     if connection.dialect.name == "sqlite":
         _require_no_leftovers(seam, connection, tables)
     ours = sorted(tables & {table.name for table in seam.metadata.tables.values()})
-    if seam.moving == "upgrade" and not applied and ours:
+    if not applied and ours:
         raise CommandError(
             messages.TABLES_WITHOUT_HISTORY.format(database=seam.database, tables=", ".join(ours))
         )
@@ -33,7 +33,7 @@ def check(seam: Seam, connection: Connection, applied: set[str]) -> None:
 
 def _require_no_leftovers(seam: Seam, connection: Connection, tables: set[str]) -> None:
     for leftover in sorted(name for name in tables if name.startswith(LEFTOVER)):
-        table = leftover.removeprefix(LEFTOVER)
+        table = _meant(leftover, tables | set(seam.metadata.tables))
         facts = {
             "database": seam.database,
             "path": shlex.quote(seam.database),
@@ -44,6 +44,12 @@ def _require_no_leftovers(seam: Seam, connection: Connection, tables: set[str]) 
         if table not in tables:
             raise CommandError(messages.LEFTOVER_IS_ALL.format(**facts))
         raise CommandError(messages.LEFTOVER.format(rows=_count(connection, table), **facts))
+
+
+def _meant(leftover: str, tables: set[str]) -> str:
+    # Alembic cuts the name of the copy after fifty characters
+    meant = [name for name in sorted(tables) if f"{LEFTOVER}{name}"[:50] == leftover]
+    return meant[0] if meant else leftover.removeprefix(LEFTOVER)
 
 
 def _count(connection: Connection, table: str) -> int:

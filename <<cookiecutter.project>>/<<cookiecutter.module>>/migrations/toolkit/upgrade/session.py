@@ -1,41 +1,54 @@
 """One connection and, where the database can, one transaction in which migrations are applied."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, create_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Connection, Engine
 
-from .. import atomic, history, messages, sqlite_file
+from .. import atomic, foreign_keys, guard, history, lent, messages, sqlite_file
+from ..rehearsal import is_rehearsal
 from ..seam import Seam
-from . import preflight
+from . import preflight, standing
 
 
 def migrate(seam: Seam) -> None:
     """Run the command (upgrade, downgrade, stamp, current) on the application's database.
 
+    A caller of Alembic's functions may give a Connection or an Engine in ``config.attributes``.
+
     :raises CommandError: when the database may not be migrated as it is, before anything is changed
     """
     given = seam.config.attributes.get("connection")
     if isinstance(given, Connection):
-        with atomic.keys_off(given) if given.dialect.name == "sqlite" else nullcontext():
+        protect = given.dialect.name == "sqlite" and not seam.reading
+        with lent.protected(given, _patience(seam)) if protect else nullcontext():
             _run(seam, given)
         return
-    engine = given or seam.engine
-    with ExitStack() as stack:
-        if engine.dialect.name != "sqlite":
-            connection = stack.enter_context(engine.connect())
-        elif sqlite_file.in_memory(engine.url):
-            lent = stack.enter_context(atomic.borrowed(engine))
-            connection = stack.enter_context(atomic.connect(lent))
-        elif seam.reading:
-            connection = stack.enter_context(_reading(engine).connect())
-        else:
-            connection = stack.enter_context(_file(seam, engine))
+    seam.engine = given or seam.engine
+    with _connect(seam, seam.engine) as connection:
         _run(seam, connection)
+
+
+@contextmanager
+def _connect(seam: Seam, engine: Engine) -> Iterator[Connection]:
+    if engine.dialect.name != "sqlite":
+        with engine.connect() as connection:
+            yield connection
+    elif sqlite_file.in_memory(engine.url):
+        with (
+            atomic.borrowed(engine) as borrowed,
+            atomic.connect(borrowed, _patience(seam)) as connection,
+        ):
+            yield connection
+    elif seam.reading and not seam.config.attributes.get("connection"):
+        with sqlite_file.reader(engine.url).connect() as connection:
+            yield connection
+    else:
+        with _file(seam, engine) as connection:
+            yield connection
 
 
 def _run(seam: Seam, connection: Connection) -> None:
@@ -47,17 +60,28 @@ def _run(seam: Seam, connection: Connection) -> None:
         options |= {"transactional_ddl": True, "transaction_per_migration": False}
     else:
         options |= {"transaction_per_migration": True}
+    lent_out = connection.in_transaction()
     seam.configure(connection, **options)
     with seam.context.begin_transaction():
+        if sqlite:
+            sqlite_file.require(connection.engine.url)  # another process may have unmade it
         applied = set(seam.context.get_context().get_current_heads())
         if seam.moving:
             preflight.check(seam, connection, applied)
-            if not sqlite:
-                connection.commit()  # looking began a transaction; each revision has one of its own
-        before = atomic.broken_keys(connection) if sqlite and seam.moving else None
-        seam.context.run_migrations()
+        elif not seam.purging:
+            history.require_known(applied, seam.script, seam.database)
+        if not sqlite and not lent_out:
+            connection.rollback()  # looking began a transaction; each revision has one of its own
+        before = foreign_keys.broken(connection) if sqlite and seam.moving else None
+        # on a server another connection does see what was committed; in a rehearsal it is astray
+        alone = sqlite or is_rehearsal()
+        with (
+            guard.guarded(connection, seam.engine) if alone else nullcontext(),
+            nullcontext() if sqlite else standing.account(seam, connection, applied),
+        ):
+            seam.context.run_migrations()
         if before is not None and steps:
-            atomic.require_whole_keys(connection, before)
+            foreign_keys.require_whole(connection, before)
     if seam.moving and not steps:
         at = " and ".join(sorted(applied)) or "the base"
         messages.say(messages.NOTHING_TO_DO, database=seam.database, revision=at)
@@ -68,7 +92,7 @@ def _reporters(seam: Seam, steps: list[Any]) -> list[Any]:
 
     def report(ctx: Any, step: Any, heads: Any, run_args: Any) -> None:
         steps.append(step)
-        if step.is_migration:
+        if step.is_migration and not is_rehearsal():
             revision = step.up_revision
             messages.say(
                 messages.STEP,
@@ -80,30 +104,29 @@ def _reporters(seam: Seam, steps: list[Any]) -> list[Any]:
     return [*([own] if callable(own) else own), report]
 
 
-def _reading(engine: Engine) -> Engine:
-    """An engine that makes no file and takes no lock."""
-    sqlite_file.require(engine.url)
-    return create_engine(
-        "sqlite://", creator=lambda: sqlite_file.open_to_read(engine.url), poolclass=NullPool
-    )
+def _patience(seam: Seam) -> float:
+    value = seam.settings.get("MIGRATION_LOCK_TIMEOUT", atomic.PATIENCE)
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise CommandError(messages.LOCK_TIMEOUT.format(value=value)) from None
 
 
 @contextmanager
 def _file(seam: Seam, engine: Engine) -> Iterator[Connection]:
     """The application's SQLite file; a file that was made for a run that failed is removed again."""
     path = Path(engine.url.database)
-    new = not path.exists()
-    if new and seam.moving == "downgrade":
-        raise CommandError(messages.NO_DATABASE.format(database=path))
+    if seam.moving == "downgrade":
+        sqlite_file.require(engine.url)
+    new = not path.exists() and sqlite_file.make(path)
     if new:
-        sqlite_file.require_folder(path)
         messages.say(messages.CREATING, database=path)
-    patience = float(seam.settings.get("MIGRATION_LOCK_TIMEOUT", 60))
-    options = seam.settings.get("SQLALCHEMY_ENGINE_OPTIONS") or {}
+    options = seam.settings.get("SQLALCHEMY_ENGINE_OPTIONS")
     try:
-        with atomic.connect(atomic.engine(engine.url, patience, **options)) as connection:
+        with atomic.connect(atomic.engine(engine.url, options), _patience(seam)) as connection:
             yield connection
     except BaseException:
         if new:
-            sqlite_file.remove(path)
+            with suppress(Exception):
+                sqlite_file.unmake(path)
         raise

@@ -6,44 +6,52 @@ statement again for each trigger.
 
 import re
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-# what reads, and what env.py itself wraps around the whole
-SILENT = re.compile(
-    r"\s*(--[^\n]*\n\s*|/\*.*?\*/\s*)*"
-    r"(SELECT|EXPLAIN|VALUES|BEGIN|COMMIT|ROLLBACK|END|SAVEPOINT|RELEASE|PRAGMA)\b",
-    re.IGNORECASE | re.DOTALL,
-)
-# a placeholder, or what only looks like one: strings, quoted names, comments
-TOKENS = re.compile(
-    r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`(?:[^`]|``)*`|\[[^\]]*\]"
-    r"|--[^\n]*|/\*.*?\*/"
-    r"|\?(?P<number>\d+)?|[:@$](?P<name>\w+)",
-    re.DOTALL,
+from .literals import TOKENS, inline
+
+WORDS = re.compile(rf"{TOKENS.pattern}|[().=]|\w+", re.DOTALL)
+READS = {"SELECT", "VALUES", "EXPLAIN"}
+# what env.py itself wraps around the whole; a savepoint may be rolled back, so it is written down
+TRANSACTION = {"BEGIN", "COMMIT", "END", "ROLLBACK"}
+AFTER_WITH = {"SELECT", "VALUES", "INSERT", "REPLACE", "UPDATE", "DELETE"}
+# https://www.sqlite.org/pragma.html: those whose argument says what to look at, and our own
+LOOKS = re.compile(
+    r"(table|index)_x?info|\w+_list|(foreign_key|integrity|quick)_check|busy_timeout",
+    re.IGNORECASE,
 )
 
 
 def recorder(write: Callable[[str], None]) -> type[sqlite3.Connection]:
     """Return a connection class that hands each statement that changes something to ``write``."""
 
+    def note(sql: str, parameters: Any) -> None:
+        if changes(sql):
+            write(inline(sql, parameters).strip().rstrip(";"))
+
     class Cursor(sqlite3.Cursor):
         def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
             result = super().execute(sql, parameters)
-            _note(write, sql, parameters)
+            note(sql, parameters)
             return result
 
         def executemany(self, sql: str, sequence: Iterable[Any], /) -> sqlite3.Cursor:
-            rows = list(sequence)
-            result = super().executemany(sql, rows)
-            for parameters in rows:
-                _note(write, sql, parameters)
-            return result
+            ran: list[Any] = []
 
-        def executescript(self, script: str, /) -> sqlite3.Cursor:
-            result = super().executescript(script)
-            write(script.strip().rstrip(";"))
-            return result
+            def feed() -> Iterator[Any]:
+                for parameters in sequence:
+                    ran.append(parameters)
+                    yield parameters
+
+            try:
+                return super().executemany(sql, feed())
+            except BaseException:
+                del ran[-1:]  # a migration may catch it, and those before stand
+                raise
+            finally:
+                for parameters in ran:
+                    note(sql, parameters)
 
     class Connection(sqlite3.Connection):
         def cursor(self, factory: Any = Cursor) -> sqlite3.Cursor:
@@ -56,61 +64,41 @@ def recorder(write: Callable[[str], None]) -> type[sqlite3.Connection]:
         def executemany(self, sql: str, sequence: Iterable[Any], /) -> sqlite3.Cursor:
             return self.cursor().executemany(sql, sequence)
 
-        def executescript(self, script: str, /) -> sqlite3.Cursor:
-            return self.cursor().executescript(script)
-
     return Connection
 
 
-def _note(write: Callable[[str], None], sql: str, parameters: Any) -> None:
-    if not SILENT.match(sql):
-        write(inline(sql, parameters).strip().rstrip(";"))
+def changes(sql: str) -> bool:
+    """Whether a statement may change the database, or how the connection treats what follows."""
+    words = _words(sql)
+    first = next(words, "")
+    if first == "WITH":
+        first = _after_with(words)
+    if first == "PRAGMA":
+        return _sets(words)
+    if first == "ROLLBACK":
+        return "TO" in words
+    return first not in READS | TRANSACTION | {""}
 
 
-def inline(sql: str, parameters: Any) -> str:
-    """Return the statement with its parameters written into it."""
-    if not parameters:
-        return sql
-    position = 0
-
-    def value(match: re.Match[str]) -> str:
-        nonlocal position
-        token = match.group()
-        if token[0] == "?":
-            index = int(match["number"]) - 1 if match["number"] else position
-            position = index + 1
-            return literal(parameters[index])
-        if match["name"] and isinstance(parameters, Mapping):
-            return literal(parameters[match["name"]])
-        return token
-
-    return TOKENS.sub(value, sql)
+def _words(sql: str) -> Iterator[str]:
+    for match in WORDS.finditer(sql):
+        word = match.group()
+        if word[:2] not in ("--", "/*"):
+            yield word.upper()
 
 
-def literal(value: Any) -> str:
-    """Return a value as SQLite literal that reads back as the very same value.
+def _after_with(words: Iterator[str]) -> str:
+    """Return the verb behind the common table expressions."""
+    depth = 0
+    for word in words:
+        depth += {"(": 1, ")": -1}.get(word, 0)
+        if depth == 0 and word in AFTER_WITH:
+            return word
+    return ""
 
-    https://www.sqlite.org/lang_expr.html#literal_values_constants_
-    """
-    match value:
-        case None:
-            return "NULL"
-        case bool():
-            return str(int(value))
-        case int():
-            return str(value)
-        case float():
-            if value != value:
-                return "NULL"  # SQLite stores NaN as NULL
-            if value in (float("inf"), float("-inf")):
-                return "9e999" if value > 0 else "-9e999"
-            return repr(value)
-        case bytes() | bytearray() | memoryview():
-            return f"x'{bytes(value).hex()}'"
-        case str() if "\0" in value:
-            return f"CAST(x'{value.encode().hex()}' AS TEXT)"
-        case str():
-            return "'" + value.replace("'", "''") + "'"
-        case _:
-            adapted = sqlite3.adapt(value)
-            return literal(adapted)
+
+def _sets(words: Iterator[str]) -> bool:
+    name, *rest = words
+    if rest[:1] == ["."]:  # of an attached database
+        _, name, *rest = rest
+    return bool(rest or name in ("OPTIMIZE", "INCREMENTAL_VACUUM")) and not LOOKS.fullmatch(name)

@@ -1,0 +1,50 @@
+"""`--sql` for a server: Alembic writes it, from the revision at which the database is."""
+
+import sys
+from contextlib import redirect_stdout
+
+from sqlalchemy.exc import DBAPIError
+
+from .. import aftermath, guard, history, messages, servers
+from ..seam import Seam
+from . import offline, preflight, readable
+
+# the client would guess it from the terminal's, and MySQL keeps it with each trigger
+UTF8 = {"postgresql": "SET client_encoding TO 'UTF8';", "mysql": "SET NAMES utf8mb4;"}
+
+
+def write(seam: Seam) -> str:
+    """Return the SQL that the command would run; nothing is run, what migrations print goes to stderr."""
+    pieces: list[str] = []
+    start = _start(seam)
+    stand_in = offline.Offline(readable.dialect(seam.engine.dialect), pieces.append)
+    seam.configure(stand_in, literal_binds=True, starting_rev=start, transaction_per_migration=True)
+    stand_in.settle(seam.context.get_context())
+    try:
+        with (
+            redirect_stdout(sys.stderr),
+            guard.guarded(stand_in, seam.engine),
+            seam.context.begin_transaction(),
+        ):
+            seam.context.run_migrations()
+    except Exception as error:
+        aftermath.note(error, messages.NO_SQL)
+        raise
+    encoding = [UTF8[servers.kind(seam.engine.url)]] if pieces else []
+    return "".join(f"{piece}\n\n" for piece in encoding + pieces)
+
+
+def _start(seam: Seam) -> str | None:
+    """Return the revision to begin at; by asking, the engine learns what kind of server it is."""
+    try:
+        with seam.engine.connect() as connection:
+            if seam.start is not None:
+                return seam.start
+            applied = history.applied(connection)
+            preflight.check(seam, connection, applied)
+            return ",".join(sorted(applied)) or None
+    except DBAPIError:
+        if seam.start is None:
+            raise
+        # somebody without the server said where to begin: the dialect's defaults must do
+        return seam.start

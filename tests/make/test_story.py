@@ -1,0 +1,100 @@
+"""Every target of a fresh project, in the order in which a person meets them, installed by pip."""
+
+import installed
+import projects
+import pytest
+from browser import chromium
+from serving import free_port, get, served
+
+pytestmark = pytest.mark.xdist_group("pip")
+
+COLUMN = "    subtitle: Mapped[str | None] = mapped_column(String(100))\n"
+
+
+@pytest.fixture
+def fresh(generated, tmp_path):
+    """A project that nobody has used yet, on a machine without uv."""
+    folder = tmp_path / "it's 50% of mine"
+    folder.mkdir()
+    copy = projects.copy(generated(), folder)
+    path = installed.without_uv(tmp_path / "bin")
+    project = installed.Installed(copy.path, copy.module, {"PATH": path, "SETTINGS": "prod.conf"})
+    project.remember()
+    return project
+
+
+def test_every_target_of_a_fresh_project(fresh, tmp_path):
+    used = set()
+
+    def make(target, *arguments, **env):
+        used.add(target)
+        return fresh.make(target, *arguments, **env).assert_ok()
+
+    assert fresh.make().assert_ok().out == make("help").out
+    make("install")
+    assert not fresh.database.exists()
+
+    assert "is fresh: at 8b27e4a9c610" in make("db").err
+    used.add("server")
+    _look_at_the_posts(fresh, tmp_path)
+
+    shell = "from my_app.models.post import Post\nprint(Post.query.count(), 'posts')\n"
+    used.add("shell")
+    answer = fresh.run("sh", "-c", 'printf "%s" "$0" | make shell', shell).assert_ok()
+    assert "2 posts" in answer.out
+
+    make("test")
+    make("lint")
+    make("format")
+    assert fresh.changes() == [], "a fresh project is formatted already"
+
+    post = fresh.path / "my_app/models/post.py"
+    post.write_text(post.read_text().replace("    author:", f"{COLUMN}\n    author:"))
+    make("newmigration")
+    (new,) = [name for name in fresh.changes() if "versions" in name]
+    assert new.endswith("_add_subtitle_to_post.py")
+    sql = make("upgrade-sql").out
+    assert "subtitle" in sql and "Error" not in sql
+    assert "upgrade" in make("migrate").err
+    assert "subtitle" in fresh.columns("post")
+    make("downgrade")
+    assert "subtitle" not in fresh.columns("post")
+    make("migrate")
+    assert "nothing to migrate" in make("newmigration").said
+
+    plain = fresh.write(
+        "my_app/migrations/plain.py",
+        "from alembic import op\n\n\ndef upgrade():\n    op.drop_column('post', 'subtitle')\n",
+    )
+    before = plain.read_text()
+    used.add("sqlite-safe")
+    file = "file=my_app/migrations/plain.py"
+    assert fresh.make("sqlite-safe", file, "check=1").code != 0
+    assert "+    with op.batch_alter_table" in fresh.make("sqlite-safe", file, "diff=1").out
+    assert plain.read_text() == before
+    make("sqlite-safe", file)
+    assert "with op.batch_alter_table" in plain.read_text()
+    make("sqlite-safe", file, "check=1")
+    plain.unlink()
+
+    make("test")
+    make("lint")
+    make("clean")
+    assert not (fresh.path / ".venv").exists()
+    assert fresh.database.exists(), "clean leaves var/ alone"
+    assert used == set(fresh.targets()), "a target was added: use it here"
+
+
+def _look_at_the_posts(project, folder):
+    port = free_port()
+    env = project.environment(FLASK_RUN_PORT=str(port))
+    with served(("make", "server"), project.path, env, port) as url:
+        assert get(f"{url}/health")[0] == 200
+        with chromium(folder / "browser") as window:
+            window.get(url)
+            assert window.title == "my-app"
+            assert window.find_element("tag name", "h1").text == "Posts"
+            (article,) = window.find_elements("tag name", "article")
+            assert article.text.splitlines() == ["Hello", "Ada, 2026-01-01", "The first post."]
+            width = window.find_element("tag name", "body").value_of_css_property("max-width")
+            assert width != "none", "the style sheet was not served"

@@ -1,0 +1,79 @@
+"""A server process of a generated project, asked over HTTP as a browser would ask it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from projects import Answer, Project
+
+PATIENCE = 30  # seconds
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def gunicorn(project: Project, *arguments: str) -> tuple[str, ...]:
+    """The command that serves the project as production does."""
+    return sys.executable, "-m", "gunicorn", f"{project.module}.wsgi:app", *arguments
+
+
+def get(url: str) -> tuple[int, str]:
+    """Return the status and the text of a page."""
+    try:
+        with urllib.request.urlopen(url, timeout=PATIENCE) as response:
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+@contextmanager
+def served(command: tuple[str, ...], cwd, env: dict[str, str], port: int) -> Iterator[str]:
+    """Run a server until it answers on ``port``; give its URL; stop it and its children."""
+    process = subprocess.Popen(
+        command,
+        cwd=cwd,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        _wait(process, port)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.communicate(timeout=PATIENCE)
+
+
+def _wait(process: subprocess.Popen, port: int) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        assert process.poll() is None, process.communicate()[0]
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise AssertionError(f"nothing answers on port {port}")
+
+
+def assert_refuses(answer: Answer, *words: str) -> None:
+    """Assert that a server stopped with one sentence that says ``words``, and did not try again."""
+    assert answer.code != 0, answer.said
+    assert "Traceback" not in answer.said, answer.said
+    assert answer.said.count("Booting worker") <= 1, answer.said
+    errors = [line for line in answer.said.splitlines() if line.startswith("Error: ")]
+    assert len(errors) == 1, answer.said
+    for word in words:
+        assert word in errors[0], f"{word!r} is not in {errors[0]!r}"

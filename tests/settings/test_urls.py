@@ -1,0 +1,72 @@
+"""Database URLs as people write them, and their passwords, which are never printed."""
+
+import sys
+
+import pytest
+
+SHOW = """
+import sys
+from pathlib import Path
+from my_app import urls
+print(urls.normalise(sys.argv[1], Path("/project")).render_as_string(hide_password=False))
+"""
+PASSWORD = "hunter2"
+
+
+@pytest.mark.parametrize(
+    ("written", "used"),
+    [
+        ("postgres://localhost/shop", "postgresql+psycopg://localhost/shop"),
+        ("postgresql://u:p@h:5432/shop?sslmode=require", None),
+        ("mysql://root@localhost/shop", "mysql+pymysql://root@localhost/shop"),
+        ("mariadb://root@localhost/shop", "mariadb+pymysql://root@localhost/shop"),
+        ("postgresql+psycopg://localhost/shop", "postgresql+psycopg://localhost/shop"),
+        ("postgres://u:p%40ss@h/shop", "postgresql+psycopg://u:p%40ss@h/shop"),
+        ("sqlite:///var/shop.db", "sqlite:////project/var/shop.db"),
+        ("sqlite:////srv/shop.db", "sqlite:////srv/shop.db"),
+        ("sqlite:///var/shop.db?timeout=3", "sqlite:////project/var/shop.db?timeout=3"),
+        ("sqlite://", "sqlite://"),
+    ],
+)
+def test_a_url_is_given_the_right_driver(project, written, used):
+    answer = project.run(sys.executable, "-c", SHOW, written).assert_ok()
+    expected = used or written.replace("postgresql://", "postgresql+psycopg://")
+    assert answer.out.strip() == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        (f"app:{PASSWORD}@localhost/shop", ["cannot be read", "postgresql://user:password@host"]),
+        (PASSWORD, ["cannot be read"]),
+        (f"postgresql://app:{PASSWORD}@localhost:port/shop", ["postgresql://...", "cannot be"]),
+        (f"postgresql://app:a@{PASSWORD}@localhost/shop", ["percent-encoded"]),
+        (f"mysql://app:a@{PASSWORD}@localhost/shop", ["percent-encoded"]),
+        (f"foo://app:{PASSWORD}@localhost/shop", ["no driver for foo://"]),
+        (f"postgresql+foo://app:{PASSWORD}@localhost/shop", ["no driver for postgresql+foo://"]),
+        (f"postgresql://app:{PASSWORD}@127.0.0.1:1/shop", ["No database server answers", "app@"]),
+        (f"mysql://app:{PASSWORD}@127.0.0.1:1/shop", ["No database server answers", "app@"]),
+        (f"postgresql://127.0.0.1:1/shop?user=a&password={PASSWORD}", ["No database server"]),
+        (f"postgresql://app@127.0.0.1:1/shop?passfile=/{PASSWORD}", ["No database server"]),
+        (f"mysql://127.0.0.1:1/shop?user=a&password={PASSWORD}", ["No database server"]),
+        (f"mysql://127.0.0.1:1/shop?passwd={PASSWORD}&nonsense={PASSWORD}", ["nonsense"]),
+        (f"postgresql://127.0.0.1/shop?nonsense={PASSWORD}", ["nonsense"]),
+    ],
+)
+def test_what_is_wrong_with_a_url_is_said_without_its_password(project, url, words):
+    answer = project.db("current", DEV_DATABASE_URL=url)
+    answer.assert_one_sentence(*words)
+    assert PASSWORD not in answer.said
+
+
+@pytest.mark.parametrize(
+    ("url", "driver", "package"),
+    [
+        ("postgresql+psycopg2://localhost/shop", "psycopg2", "psycopg2-binary"),
+        ("mysql+mysqldb://localhost/shop", "mysqldb", "mysqlclient"),
+        ("mysql+mysqlconnector://localhost/shop", "mysqlconnector", "mysql-connector-python"),
+    ],
+)
+def test_a_missing_driver_is_named_with_the_command_that_installs_it(project, url, driver, package):
+    answer = project.db("current", DEV_DATABASE_URL=url)
+    answer.assert_one_sentence(f"The driver {driver} is not installed", f"pip install '{package}'")

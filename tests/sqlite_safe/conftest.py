@@ -1,0 +1,26 @@
+"""What the tests of the post-generation script share."""
+
+import pytest
+from migrating import Database, assert_same_on_postgresql, safe, schema_of
+
+
+@pytest.fixture
+def up_and_down(tmp_path):
+    """Make a text safe, run it up and down, and hold each schema against the SQL that it means."""
+
+    def check(source, before, after, *, moved=False, compare=True):
+        text = safe(source)
+        if compare:
+            assert_same_on_postgresql(source, text, moved=moved)
+        folder = tmp_path / "migrated"
+        folder.mkdir()
+        database = Database(folder, before)
+        start = database.schema
+        database.upgrade(text)
+        assert database.schema == schema_of(tmp_path / "after", after)
+        database.downgrade(text)
+        assert database.schema == start
+        database.upgrade(text)
+        return text
+
+    return check
