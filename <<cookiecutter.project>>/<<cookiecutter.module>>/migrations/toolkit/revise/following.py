@@ -8,7 +8,7 @@ from alembic.util.sqla_compat import _get_constraint_final_name
 from sqlalchemy import ForeignKeyConstraint, Table, inspect
 from sqlalchemy.sql.naming import conv
 
-from . import naming
+from . import naming, replacing
 
 
 def rename(
@@ -26,7 +26,7 @@ def rename(
     :param columns: (table, column) that were renamed, by their new names
     """
     both = (script.upgrade_ops, script.downgrade_ops)
-    replaced = _in_order(both)
+    replaced = replacing.in_order(both)
     for table in context.opts["target_metadata"].sorted_tables:
         for key in table.foreign_key_constraints:
             around = _target(key) in replaced
@@ -113,42 +113,3 @@ def _changes(container: ops.OpContainer, table: Table) -> list[Any]:
 
 def _table(table: Table, *changes: Any) -> ops.ModifyTableOps:
     return ops.ModifyTableOps(table.name, list(changes), schema=table.schema)
-
-
-def _in_order(both: tuple[ops.OpContainer, ...]) -> set[tuple[str, tuple[str, ...]]]:
-    """Create an index before the one that it replaces is dropped; return the unique ones.
-
-    MySQL does not drop an index that a foreign key needs while there is no other:
-    https://dev.mysql.com/doc/refman/8.0/en/create-table-foreign-keys.html
-
-    :returns: (table, columns) for each unique index or constraint that is replaced
-    """
-    replaced = set()
-    for table in [op for ops_ in both for op in ops_.ops if isinstance(op, ops.ModifyTableOps)]:
-        for drop in list(table.ops):
-            for create in list(table.ops):
-                if not _replaces(create, drop):
-                    continue
-                naming.leave_unsaid(drop)
-                naming.leave_unsaid(create)
-                if table.ops.index(create) > table.ops.index(drop):
-                    table.ops.remove(create)
-                    table.ops.insert(table.ops.index(drop), create)
-                if isinstance(create, ops.CreateUniqueConstraintOp) or create.unique:
-                    names = tuple(getattr(column, "name", column) for column in create.columns)
-                    schema = f"{table.schema}." if table.schema else ""
-                    replaced.add((schema + table.table_name, names))
-    return replaced
-
-
-def _replaces(create: Any, drop: Any) -> bool:
-    if isinstance(create, ops.CreateIndexOp) and isinstance(drop, ops.DropIndexOp):
-        one, other = create.to_index(), drop.to_index()
-        same = [str(e) for e in one.expressions] == [str(e) for e in other.expressions]
-        return same and bool(one.unique) == bool(other.unique)
-    if isinstance(create, ops.CreateUniqueConstraintOp) and isinstance(drop, ops.DropConstraintOp):
-        reverse = drop._reverse
-        return isinstance(reverse, ops.CreateUniqueConstraintOp) and list(reverse.columns) == list(
-            create.columns
-        )
-    return False
