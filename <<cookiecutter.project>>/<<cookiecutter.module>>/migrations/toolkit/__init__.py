@@ -1,8 +1,11 @@
 """Migrations made safe: what env.py and the commands hand their work to.
 
-A migration may ask one thing of it: ``toolkit.is_rehearsal()``.
+What a migration may use of it: ``toolkit.is_rehearsal()``, ``toolkit.backfill(...)`` and
+``toolkit.require_no_nulls(...)``.
 """
 
+from .backfill import backfill
+from .nulls import require_no_nulls
 from .rehearsal import is_rehearsal
 
-__all__ = ["is_rehearsal"]
+__all__ = ["backfill", "is_rehearsal", "require_no_nulls"]

@@ -133,6 +133,59 @@ DIFFERENCES = (
     "type make newmigration (db migrate) to write it."
 )
 
+# renames and fills
+RENAME_UNREAD = (
+    "rename={item} cannot be read: type rename=table.column:new_name, rename=table:new_name "
+    "(with commas for several) or rename=none."
+)
+FILL_UNREAD = (
+    "fill={item} cannot be read: type fill=table.column:text, or fill='table.column:=expression' "
+    "(with commas for several)."
+)
+TWO_ANSWERS = "{key}= names {name} twice: leave one of the two answers out."
+NO_SUCH_RENAME = (
+    "rename={answer} is about nothing that changed: what went is {gone}, what came is {come}; "
+    "mend the answer, or leave it out."
+)
+NOTHING = "nothing"
+MAY_BE = "{old} may have become {new}"
+RENAMES_OPEN = (
+    "{possible}: no file was written, since a rename keeps the rows and a drop loses them; "
+    "type {command} (or, to drop, {none})."
+)
+RENAME_NEEDS_SCRATCH = (
+    "{reason}, and a rename is tried on a scratch database first: no file was written; mend that, or "
+    "write the rename by hand (make newmigration empty=1)."
+)
+RENAMED = "{old} went, and {new} came."
+IS_NOW = "{old} is now {new}: its values are kept"
+IS_DROPPED = "neither: drop {old} with its values"
+WHICH = "Which is it?"
+LEFT = "Stopped at the question: no file was written; type make newmigration to be asked again."
+NOT_A_VALUE = "{text!r} is no value for {name}: give {wanted}, or := and an SQL expression."
+NO_SUCH_FILL = (
+    "fill={name} is about nothing that takes a value: those that do are {known}; "
+    "mend the answer, or leave it out."
+)
+FILLS_OPEN = (
+    "NOT NULL without a default: {columns}; the rows that are there need a value, so no file was "
+    "written: type {command} (after the colon stands the text, or := and an SQL expression)."
+)
+WHICH_VALUE = (
+    "{name} is new and may not be NULL: what do the rows that are there get?\n"
+    "  (text, or = and an SQL expression)"
+)
+IRREVERSIBLE = (
+    "irreversible because the values of {name} are gone, and no neutral one can stand in for them"
+)
+NULLS = "{table}.{column} is to be NOT NULL, and {count} of its rows hold NULL"
+NULLS_STAND = "{found}: nothing was written; give them a value, then try again."
+TYPE_UNREAD = (
+    "{type} cannot be written into a migration: give it a __repr__ that is the Python "
+    "which makes it."
+)
+FILLED = "  {table}: {done} of {total} rows"
+
 # applying
 STEP = "  {direction} {revision}  {message}"
 NOTHING_TO_DO = "{database} is at {revision}: nothing to do."

@@ -1,5 +1,6 @@
 """What one run of env.py has to go on: the command, the models, the database."""
 
+import warnings
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
@@ -29,6 +30,8 @@ class Seam:
         self.engine = migrate.db.engine
         self.options = dict(migrate.configure_args)
         self.settings = app.config
+        # a file that runs on MySQL too says it on every database
+        warnings.filterwarnings("ignore", message="autoincrement and existing_autoincrement")
         constraint_order.install()
 
     @property
@@ -51,6 +54,11 @@ class Seam:
     def head_asked(self) -> str:
         """The head on which a new revision is to stand ("head" unless the command says otherwise)."""
         return self._opts["revision_context"].command_args["head"]
+
+    @property
+    def revision_context(self) -> Any:
+        """What Alembic knows of the revision that is to be written or compared."""
+        return self._opts["revision_context"]
 
     @property
     def reading(self) -> bool:

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from .. import drift, history, messages, scratch, servers
 from ..seam import Seam
-from . import directives, schemas
+from . import answers, casts, custom_types, directives, enums, fills, renames, schemas, skeleton
 
 
 def compare(seam: Seam) -> None:
@@ -20,6 +20,13 @@ def compare(seam: Seam) -> None:
     """
     if seam.head_asked == "head":
         history.require_one_head(seam.script)
+    message = seam.revision_context.command_args["message"]
+    given = answers.read(seam.context.get_x_argument(), message)
+    if given.empty and seam.writing:
+        skeleton.write(seam)
+        return
+    enums.load(seam.engine.dialect.name)
+    why = None
     with ExitStack() as stack:
         try:
             schemas.require_isolation(seam.engine.url, seam.metadata)
@@ -27,21 +34,23 @@ def compare(seam: Seam) -> None:
         except servers.NotAllowed as denied:
             messages.say(messages.NO_SCRATCH, database=seam.database, reason=denied.reason)
             connection = stack.enter_context(seam.engine.connect())
+            why = denied.reason
             _only_ours(seam, drift.require_none(seam, connection, denied.grant))
             connection.rollback()
-        _configure(seam, connection)
+        _configure(seam, connection, given, why)
         with seam.context.begin_transaction():
             seam.context.run_migrations()
 
 
-def _configure(seam: Seam, connection: Connection) -> None:
+def _configure(seam: Seam, connection: Connection, given: answers.Answers, why: str | None) -> None:
     seam.options |= schemas.comparison(seam.metadata, seam.options)
     own = seam.options.pop("process_revision_directives", None)
+    before = (renames.step(given, why), own, fills.step(given), casts.cast, enums.mend)
     seam.configure(
         connection,
         transaction_per_migration=False,
-        process_revision_directives=directives.chain(own) if seam.writing else own,
-        render_item=directives.render_item(seam.options.pop("render_item", None)),
+        process_revision_directives=directives.chain(*before) if seam.writing else own,
+        render_item=custom_types.render_item(seam.options.pop("render_item", None)),
     )
 
 

@@ -9,14 +9,15 @@ from .. import messages
 from . import naming, schemas
 
 
-def chain(own: Callable[..., None] | None) -> Callable[..., None]:
+def chain(*first: Callable[..., None] | None) -> Callable[..., None]:
     """Return one function that does it all.
 
-    :param own: what the application gave Flask-Migrate as ``process_revision_directives``; goes first
+    :param first: what goes before the steps of this module; what the application gave Flask-Migrate
+        as ``process_revision_directives`` is one of them
     """
 
     def process(context: Any, revision: Any, directives: list[ops.MigrationScript]) -> None:
-        for step in (own, stop_when_empty, name_it, schemas.create_first):
+        for step in (*first, stop_when_empty, name_it, schemas.create_first):
             if step is not None:
                 step(context, revision, directives)
 
@@ -38,21 +39,3 @@ def name_it(context: Any, revision: Any, directives: list[ops.MigrationScript]) 
             messages.say(messages.OPERATION, operation=phrase)
         if not script.message:
             script.message = naming.shorten(phrases)
-
-
-def render_item(own: Callable[..., Any] | None) -> Callable[..., Any]:
-    """Return a renderer that imports the module of a type that is not SQLAlchemy's.
-
-    Alembic writes ``my_app.types.Json()`` and leaves the import to the reader:
-    https://alembic.sqlalchemy.org/en/latest/autogenerate.html#affecting-the-rendering-of-types-themselves
-    """
-
-    def render(kind: str, item: Any, context: Any) -> Any:
-        rendered = own(kind, item, context) if own else False
-        if rendered is False and kind == "type":
-            module = type(item).__module__
-            if not module.startswith("sqlalchemy."):
-                context.imports.add(f"import {module}")
-        return rendered
-
-    return render

@@ -8,6 +8,19 @@ from alembic.operations import ops
 LONGEST = 60
 
 
+def leave_unsaid(op: ops.MigrateOperation) -> None:
+    """Keep an operation out of the words: it comes along with one that is said."""
+    say_instead(op)
+
+
+def say_instead(op: ops.MigrateOperation, *said: tuple[str, str, str]) -> None:
+    """Say something else of an operation than what its kind would say.
+
+    :param said: verb, target and name: ``("add", "mood", "good")`` is "add good to mood"
+    """
+    op.said = said
+
+
 def phrases(container: ops.OpContainer) -> list[str]:
     """Say what each operation does: "create comment", "add slug to post", "drop post.summary".
 
@@ -38,6 +51,9 @@ def shorten(said: list[str]) -> str:
 
 def _operations(container: ops.OpContainer) -> Iterator[tuple[str, str, str]]:
     for op in container.ops:
+        if hasattr(op, "said"):
+            yield from op.said
+            continue
         match op:
             case ops.OpContainer():
                 yield from _operations(op)
@@ -69,7 +85,8 @@ def _operations(container: ops.OpContainer) -> Iterator[tuple[str, str, str]]:
             case ops.DropConstraintOp():
                 yield "drop constraint", op.table_name, str(op.constraint_name)
             case _:
-                yield "change", getattr(op, "table_name", "") or type(op).__name__, ""
+                name = getattr(op, "table_name", "") or getattr(op, "name", "")
+                yield "change", name or type(op).__name__, ""
 
 
 def _comes_along(item: tuple[str, str, str], new: set[str], added: set[str]) -> bool:

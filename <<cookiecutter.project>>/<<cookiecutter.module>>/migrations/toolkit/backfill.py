@@ -1,0 +1,132 @@
+"""Data migrations in batches: they show how far they are, and go on where they were interrupted."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import click
+from sqlalchemy import ColumnElement, TableClause, and_, column, func, inspect, select, text, tuple_
+
+from . import messages
+from .rehearsal import is_rehearsal
+
+PATIENCE = 5  # seconds between two lines where there is no terminal
+
+
+def backfill(
+    table: TableClause,
+    where: ColumnElement[bool] | None,
+    set: Mapping[str, Any],
+    batch: int = 1000,
+) -> int:
+    """Give columns new values, some rows at a time, in the order of the primary key.
+
+    Every batch is committed by itself where that leaves no half of a migration behind: on MySQL,
+    and on PostgreSQL where the migration has written nothing before. On SQLite the whole upgrade
+    stays one transaction. After an interruption run it again: when ``where`` leaves out the rows
+    that are done, it goes on where it was.
+
+    :param table: ``sa.table(...)``, never the application's model, which changes with the time
+    :param where: the rows that need it, ``post.c.slug.is_(None)``; None for all of them
+    :param set: column to value or expression: ``{"slug": sa.func.lower(post.c.title)}``
+    :param batch: rows at a time
+    :returns: how many rows were changed (with ``--sql`` zero: it is one statement there)
+    """
+    from alembic import op
+
+    context = op.get_context()
+    statement = table.update().values(dict(set))
+    if where is not None:
+        statement = statement.where(where)
+    if context.as_sql:
+        op.execute(statement)
+        return 0
+    keys = _keys(op.get_bind(), table)
+    if not keys:
+        return op.get_bind().execute(statement).rowcount
+    with _by_itself(context):
+        connection = op.get_bind()
+        count = select(func.count()).select_from(table)
+        total = connection.execute(count if where is None else count.where(where)).scalar_one()
+        done = 0
+        with _progress(table.name, total) as show:
+            for part in _parts(connection, table, keys, where, batch):
+                done += connection.execute(statement.where(part)).rowcount
+                show(done)
+    return done
+
+
+def _keys(connection: Any, table: TableClause) -> list[Any]:
+    found = inspect(connection).get_pk_constraint(table.name, schema=table.schema)
+    names = found.get("constrained_columns") or []
+    return [table.c[name] if name in table.c else _of(table, name) for name in names]
+
+
+def _of(table: TableClause, name: str) -> Any:
+    """A column that the caller's table does not list."""
+    found = column(name)
+    found.table = table
+    return found
+
+
+def _parts(
+    connection: Any, table: TableClause, keys: list[Any], where: Any, batch: int
+) -> Iterator[ColumnElement[bool]]:
+    """Give the condition of each batch: the keys after the last one, up to the batch's own last."""
+    last = None
+    while True:
+        query = select(*keys).select_from(table).order_by(*keys).limit(batch)
+        if where is not None:
+            query = query.where(where)
+        if last is not None:
+            query = query.where(_after(keys, last))
+        rows = connection.execute(query).all()
+        if not rows:
+            return
+        first, last = (tuple(rows[0]), tuple(rows[-1]))
+        yield and_(_between(keys, first, last))
+
+
+def _after(keys: list[Any], last: tuple) -> Any:
+    return keys[0] > last[0] if len(keys) == 1 else tuple_(*keys) > tuple_(*last)
+
+
+def _between(keys: list[Any], first: tuple, last: tuple) -> Any:
+    if len(keys) == 1:
+        return keys[0].between(first[0], last[0])
+    return and_(tuple_(*keys) >= tuple_(*first), tuple_(*keys) <= tuple_(*last))
+
+
+@contextmanager
+def _by_itself(context: Any) -> Iterator[None]:
+    """Commit each statement, where nothing that came before it could be lost with it."""
+    kind = context.dialect.name
+    free = kind in ("mysql", "mariadb")
+    if kind == "postgresql":
+        # no number yet: this transaction has written nothing, no DDL and no row
+        free = (
+            context.connection.execute(text("SELECT txid_current_if_assigned()")).scalar() is None
+        )
+    with context.autocommit_block() if free and not is_rehearsal() else nullcontext():
+        yield
+
+
+@contextmanager
+def _progress(name: str, total: int) -> Iterator[Callable[[int], None]]:
+    if is_rehearsal() or not total:
+        yield lambda done: None
+    elif sys.stderr.isatty():
+        with click.progressbar(length=total, label=f"  {name}", file=sys.stderr) as bar:
+            yield lambda done: bar.update(done - bar.pos)
+    else:
+        said = time.monotonic()
+
+        def show(done: int) -> None:
+            nonlocal said
+            if time.monotonic() - said >= PATIENCE:
+                said = time.monotonic()
+                messages.say(messages.FILLED, table=name, done=done, total=total)
+
+        yield show

@@ -1,0 +1,112 @@
+"""What is answered in the command: ``-x rename=...``, ``-x fill=...``, ``-x empty=1``."""
+
+import re
+import shlex
+from dataclasses import dataclass, field
+
+from alembic.util import CommandError
+
+from .. import messages
+
+# a comma begins the next answer only where a column and a colon follow it
+NEXT_FILL = re.compile(r",(?=\w+(?:\.\w+)+:)")
+FILL = re.compile(r"(\w+(?:\.\w+)+):(.*)", re.DOTALL)
+NONE = "none"
+
+
+@dataclass(frozen=True)
+class Fill:
+    """What the rows that are there get in a column: a literal text, or a SQL expression."""
+
+    text: str
+    expression: bool = False
+
+    @classmethod
+    def read(cls, text: str) -> "Fill":
+        """Read what follows the first colon: ``=`` begins an expression, all else is literal."""
+        return cls(text[1:], True) if text.startswith("=") else cls(text)
+
+    def __str__(self) -> str:
+        return f"={self.text}" if self.expression else self.text
+
+
+@dataclass
+class Answers:
+    """The answers as they were typed.
+
+    :param renames: old name to new name: ``{"user.bio": "profile", "post": "article"}``
+    :param nothing_else: what has no answer is no rename (``none``)
+    :param fills: column to value: ``{"post.slug": Fill("none")}``
+    :param empty: whether a file without a comparison is asked for
+    :param message: what was given with ``-m``
+    """
+
+    renames: dict[str, str] = field(default_factory=dict)
+    nothing_else: bool = False
+    fills: dict[str, Fill] = field(default_factory=dict)
+    empty: bool = False
+    message: str | None = None
+
+    def command(self, renames: dict[str, str], fills: dict[str, Fill]) -> str:
+        """Return the command that gives these answers too, quoted for the shell."""
+        renames = {**self.renames, **renames}
+        fills = {**self.fills, **fills}
+        arguments = {"m": self.message} if self.message else {}
+        listed = [f"{old}:{new}" for old, new in renames.items()]
+        if self.nothing_else:
+            listed.append(NONE)
+        if listed:
+            arguments["rename"] = ",".join(listed)
+        if fills:
+            arguments["fill"] = ",".join(f"{name}:{fill}" for name, fill in fills.items())
+        quoted = [f"{key}={shlex.quote(value)}" for key, value in arguments.items()]
+        return " ".join(["make newmigration", *quoted])
+
+
+def read(arguments: list[str], message: str | None = None) -> Answers:
+    """Read the answers from the ``-x`` arguments; those with other keys are the application's own.
+
+    :param arguments: as ``context.get_x_argument()`` gives them, a repeated key included
+    :raises CommandError: for an answer that cannot be read, and two answers for one thing
+    """
+    answers = Answers(message=message)
+    for argument in arguments:
+        key, _, value = argument.partition("=")
+        if key == "rename":
+            _read_renames(answers, value)
+        elif key == "fill":
+            _read_fills(answers, value)
+        elif key == "empty":
+            answers.empty = value not in ("", "0")
+    return answers
+
+
+def _read_renames(answers: Answers, value: str) -> None:
+    for item in value.split(","):
+        old, colon, new = (part.strip() for part in item.partition(":"))
+        if old == NONE and not colon:
+            answers.nothing_else = True
+            continue
+        if not (old and colon and new) or ":" in new:
+            raise CommandError(messages.RENAME_UNREAD.format(item=item.strip()))
+        if old in answers.renames or new in _targets(answers, old):
+            twice = old if old in answers.renames else new
+            raise CommandError(messages.TWO_ANSWERS.format(name=twice, key="rename"))
+        answers.renames[old] = new
+
+
+def _targets(answers: Answers, old: str) -> set[str]:
+    """The new names that were given in the table of ``old``."""
+    table = old.rpartition(".")[0]
+    return {new for other, new in answers.renames.items() if other.rpartition(".")[0] == table}
+
+
+def _read_fills(answers: Answers, value: str) -> None:
+    for item in NEXT_FILL.split(value):
+        found = FILL.fullmatch(item)
+        if not found:
+            raise CommandError(messages.FILL_UNREAD.format(item=item))
+        name, text = found.groups()
+        if name in answers.fills:
+            raise CommandError(messages.TWO_ANSWERS.format(name=name, key="fill"))
+        answers.fills[name] = Fill.read(text)

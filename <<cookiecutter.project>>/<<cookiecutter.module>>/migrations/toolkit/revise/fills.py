@@ -1,0 +1,198 @@
+"""What the rows that are there get in a column that may not be NULL: add, fill, set NOT NULL.
+
+Three operations of their own: one statement cannot do it on any of the databases, and a batch on
+SQLite would copy the table before the rows have their values.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from alembic.operations import ops
+from alembic.util import CommandError
+from sqlalchemy import Column, DefaultClause
+
+from .. import messages
+from . import literals, naming, questions
+from .answers import Answers, Fill
+from .candidates import families
+from .filling import FillColumn, no_nulls
+from .rendering import Remark
+
+
+def step(answers: Answers) -> Callable[..., None]:
+    """Return the directive that gives new NOT NULL columns their values."""
+
+    def process(context: Any, revision: Any, directives: list[ops.MigrationScript]) -> None:
+        for script in directives:
+            fills = _decide(script, answers, context.dialect)
+            _forwards(script.upgrade_ops, fills)
+            _backwards(script.downgrade_ops, fills, context.dialect)
+
+    return process
+
+
+def _decide(script: ops.MigrationScript, answers: Answers, dialect: Any) -> dict[str, Fill]:
+    """Return the value of each column that gets one, from answers and questions.
+
+    :raises CommandError: for an answer that is no value or about nothing, and for a missing one
+    """
+    added = {_name(op): op.column for op in _of(script.upgrade_ops, ops.AddColumnOp)}
+    turned = {
+        _name(op): op
+        for op in _of(script.upgrade_ops, ops.AlterColumnOp)
+        if op.modify_nullable is False
+    }
+    lost = {_name(op): op.column for op in _of(script.downgrade_ops, ops.AddColumnOp)}
+    fills = dict(answers.fills)
+    known = [*added, *turned, *(name for name, column in lost.items() if needed(column))]
+    for name, fill in fills.items():
+        if name not in known:
+            raise CommandError(
+                messages.NO_SUCH_FILL.format(name=name, known=", ".join(known) or messages.NOTHING)
+            )
+        type_ = _type_now(turned[name]) if name in turned else (added | lost)[name].type
+        _check(name, type_, fill)
+    missing = {name: c for name, c in added.items() if needed(c) and name not in fills}
+    if missing and not questions.at_a_terminal():
+        likely = {name: suggestion(column, dialect) for name, column in missing.items()}
+        raise CommandError(
+            messages.FILLS_OPEN.format(
+                columns=", ".join(missing), command=answers.command({}, likely)
+            )
+        )
+    for name, column in missing.items():
+        fills[name] = _ask(name, column, dialect)
+    return fills
+
+
+def needed(column: Column) -> bool:
+    """Whether the rows that are there need to be told what to put into a new column."""
+    given = column.server_default or column.computed or column.identity
+    counted = column.primary_key and column.autoincrement in (True, "auto")
+    return not (column.nullable or given or counted or column.system)
+
+
+def suggestion(column: Column, dialect: Any) -> Fill:
+    """Return a value to begin with: the model's own default, or what such columns often get."""
+    default = (
+        column.default.arg if column.default is not None and column.default.is_scalar else None
+    )
+    if default is not None:
+        return Fill(str(getattr(default, "name", default)))
+    kinds = families(column.type, dialect)
+    keys = [key.name for key in column.table.primary_key] if column.table is not None else []
+    if column.foreign_keys:
+        return Fill("1")
+    if (column.unique or literals.neutral(column, kinds) is None) and keys:
+        return Fill(keys[0], expression=True)
+    if "text" in kinds and literals.plain_text(column.type):
+        return Fill("none")
+    return Fill(literals.neutral(column, kinds) or "none")
+
+
+def _ask(name: str, column: Column, dialect: Any) -> Fill:
+    def read(text: str) -> Fill:
+        fill = Fill.read(text)
+        _check(name, column.type, fill)
+        return fill
+
+    default = column.default is not None and column.default.is_scalar
+    likely = str(suggestion(column, dialect)) if default else None
+    return questions.ask(messages.WHICH_VALUE.format(name=name), read, likely)
+
+
+def _check(name: str, type_: Any, fill: Fill) -> None:
+    if not fill.expression:
+        literals.value(name, type_, fill.text)
+
+
+def _forwards(container: ops.OpContainer, fills: dict[str, Fill]) -> None:
+    """Divide the changes of a table: add the columns, fill them, do the rest."""
+    changed: list[Any] = []
+    for op in container.ops:
+        if isinstance(op, ops.ModifyTableOps):
+            changed += _divided(op, fills)
+        else:
+            changed.append(op)
+    container.ops[:] = [*no_nulls(container, fills, _name), *changed]
+
+
+def _divided(table: ops.ModifyTableOps, fills: dict[str, Fill]) -> Iterator[Any]:
+    if not any(_name(op) in fills for op in _of(table, ops.AddColumnOp, ops.AlterColumnOp)):
+        yield table
+        return
+    adds, filling, rest = [], [], []
+    for op in table.ops:
+        fill = fills.get(_name(op)) if isinstance(op, ops.AddColumnOp | ops.AlterColumnOp) else None
+        if isinstance(op, ops.AddColumnOp):
+            if fill and not op.column.nullable:
+                nullable = op.column._copy()
+                nullable.nullable = True
+                adds.append(ops.AddColumnOp(op.table_name, nullable, schema=op.schema))
+                rest.append(_not_null(op))
+            else:
+                adds.append(op)
+            if fill:
+                filling.append(FillColumn(op.table_name, op.schema, op.column, fill))
+            continue
+        if fill and op.modify_nullable is False:
+            column = Column(op.column_name, _type_now(op))
+            filling.append(FillColumn(op.table_name, op.schema, column, fill, only_nulls=True))
+        rest.append(op)
+    for part in (adds, rest):
+        part[:] = [ops.ModifyTableOps(table.table_name, part, schema=table.schema)] if part else []
+    yield from [*adds, *filling, *rest]
+
+
+def _not_null(op: ops.AddColumnOp) -> ops.AlterColumnOp:
+    column = op.column
+    default = column.server_default
+    change = ops.AlterColumnOp(
+        op.table_name,
+        column.name,
+        schema=op.schema,
+        existing_type=column.type,
+        existing_nullable=True,
+        existing_comment=column.comment,
+        existing_server_default=default if isinstance(default, DefaultClause) else False,
+        modify_nullable=False,
+    )
+    naming.leave_unsaid(change)
+    return change
+
+
+def _backwards(container: ops.OpContainer, fills: dict[str, Fill], dialect: Any) -> None:
+    """Give a column that comes back on the way down a value that stands for those that are gone."""
+    stand_in: dict[str, Fill] = {}
+    remarks = []
+    for op in _of(container, ops.AddColumnOp):
+        if not needed(op.column):
+            continue
+        name = _name(op)
+        text = literals.neutral(op.column, families(op.column.type, dialect))
+        if name in fills:
+            stand_in[name] = fills[name]
+        elif text is not None:
+            stand_in[name] = Fill(text)
+        else:
+            remarks.append(Remark(messages.IRREVERSIBLE.format(name=name)))
+    _forwards(container, stand_in)
+    container.ops[:] = [*remarks, *container.ops]
+
+
+def _of(container: ops.OpContainer, *kinds: type) -> Iterator[Any]:
+    """The changes of existing tables that are of one of the kinds."""
+    for op in container.ops:
+        if isinstance(op, ops.ModifyTableOps):
+            yield from _of(op, *kinds)
+        elif isinstance(op, kinds) and isinstance(container, ops.ModifyTableOps):
+            yield op
+
+
+def _name(op: Any) -> str:
+    column = op.column.name if isinstance(op, ops.AddColumnOp) else op.column_name
+    return ".".join(part for part in (op.schema, op.table_name, column) if part)
+
+
+def _type_now(op: ops.AlterColumnOp) -> Any:
+    return op.existing_type or op.modify_type

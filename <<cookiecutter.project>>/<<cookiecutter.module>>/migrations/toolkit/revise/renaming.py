@@ -1,0 +1,90 @@
+"""The operations that rename, with their reverses."""
+
+from typing import Any
+
+from alembic.operations import ops
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Column, Computed, DefaultClause, Identity, Table
+from sqlalchemy.types import NullType, TypeDecorator
+
+from .candidates import default
+
+
+class RenameTable(ops.RenameTableOp):
+    """``op.rename_table``, which Alembic does not reverse."""
+
+    def reverse(self) -> "RenameTable":
+        return RenameTable(self.new_table_name, self.table_name, schema=self.schema)
+
+    def to_diff_tuple(self) -> tuple:
+        return "rename_table", self.schema, self.table_name, self.new_table_name
+
+
+class RenameColumn(ops.AlterColumnOp):
+    """``op.alter_column(..., new_column_name=...)``; Alembic's own reverse loses the name."""
+
+    def reverse(self) -> "RenameColumn":
+        facts = {
+            key: getattr(self, key)
+            for key in (
+                "existing_type",
+                "existing_nullable",
+                "existing_server_default",
+                "existing_comment",
+                "schema",
+            )
+        }
+        return RenameColumn(
+            self.table_name, self.modify_name, modify_name=self.column_name, **facts, **self.kw
+        )
+
+    def to_diff_tuple(self) -> tuple:
+        return "rename_column", self.schema, self.table_name, self.column_name, self.modify_name
+
+
+def table(old: Table, new: Table) -> RenameTable:
+    """Rename a table."""
+    return RenameTable(old.name, new.name, schema=old.schema)
+
+
+def column(context: MigrationContext, before: Column, after: Column, table: Table) -> RenameColumn:
+    """Rename a column, and say all that MySQL wants to be told again.
+
+    There it is ``CHANGE``, which forgets AUTO_INCREMENT, default and comment when they are not
+    repeated (https://dev.mysql.com/doc/refman/8.0/en/alter-table.html), so a file that is written
+    on another database says them as well.
+
+    :param before: the column as it is
+    :param after: the column in the models
+    :param table: its table, by the name that it has by then
+    """
+    comments = context.dialect.supports_comments
+    facts: dict[str, Any] = {
+        "existing_type": _type(context, before, after),
+        "existing_nullable": before.nullable,
+        "existing_server_default": _server_default(before, after),
+        "existing_comment": before.comment if comments else after.comment,
+    }
+    if after is after.table._autoincrement_column:
+        facts["existing_autoincrement"] = True
+    return RenameColumn(
+        table.name, before.name, schema=table.schema, modify_name=after.name, **facts
+    )
+
+
+def _type(context: MigrationContext, before: Column, after: Column) -> Any:
+    """The model's type where it is the database's as well: it is the same on every database."""
+    if isinstance(before.type, NullType):
+        return after.type
+    plain = not isinstance(after.type, TypeDecorator)
+    same = plain and not context.impl.compare_type(before, after)
+    return after.type if same else before.type
+
+
+def _server_default(before: Column, after: Column) -> Any:
+    if isinstance(before.server_default, Computed | Identity) or not before.server_default:
+        return False
+    if "nextval(" in str(getattr(before.server_default, "arg", "")):
+        return False
+    found = after.server_default if default(before) == default(after) else before.server_default
+    return found if isinstance(found, DefaultClause) else False

@@ -1,0 +1,65 @@
+"""What Alembic does not write into a file by itself: renamed tables, keywords, comments."""
+
+from alembic.autogenerate import render, renderers
+from alembic.autogenerate.api import AutogenContext
+from alembic.operations import ops
+
+KEYWORDS = ("existing_autoincrement", "postgresql_using")
+
+
+class Remark(ops.MigrateOperation):
+    """A comment between the operations.
+
+    :param text: one line, without the number sign
+    :param alone: nothing else stands beside it, and Python wants a statement
+    """
+
+    def __init__(self, text: str, alone: bool = False) -> None:
+        self.text = text
+        self.alone = alone
+        self.said = ()
+
+
+class ToolkitCall(ops.MigrateOperation):
+    """A call of one of the functions that a migration may use of this toolkit.
+
+    :param call: as it is written: ``require_no_nulls('post', 'slug')``
+    """
+
+    def __init__(self, call: str) -> None:
+        self.call = call
+        self.said = ()
+
+
+def toolkit_import() -> str:
+    """Return the statement that imports the toolkit."""
+    package = __name__.rsplit(".", 2)[0]
+    parent, dot, name = package.rpartition(".")
+    return f"from {parent} import {name}" if dot else f"import {name}"
+
+
+@renderers.dispatch_for(Remark)
+def _remark(context: AutogenContext, op: Remark) -> list[str]:
+    return [f"# {op.text}", *(["pass"] if op.alone else [])]
+
+
+@renderers.dispatch_for(ToolkitCall)
+def _toolkit_call(context: AutogenContext, op: ToolkitCall) -> str:
+    context.imports.add(toolkit_import())
+    return f"toolkit.{op.call}"
+
+
+@renderers.dispatch_for(ops.RenameTableOp)
+def _rename_table(context: AutogenContext, op: ops.RenameTableOp) -> str:
+    prefix = context.opts["alembic_module_prefix"] or ""
+    schema = f", schema={op.schema!r}" if op.schema else ""
+    return f"{prefix}rename_table({op.table_name!r}, {op.new_table_name!r}{schema})"
+
+
+@renderers.dispatch_for(ops.AlterColumnOp, replace=True)
+def _alter_column(context: AutogenContext, op: ops.AlterColumnOp) -> str:
+    written = render._alter_column(context, op)
+    for keyword in KEYWORDS:
+        if op.kw.get(keyword):
+            written = f"{written[:-1]},\n{' ' * 11}{keyword}={op.kw[keyword]!r})"
+    return written

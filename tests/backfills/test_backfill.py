@@ -1,0 +1,144 @@
+"""toolkit.backfill: rows in batches, again after an interruption, committed where that is safe."""
+
+import pytest
+import revising
+from revising import KEY
+
+NOTE = (
+    KEY
+    + "title: Mapped[str] = mapped_column(sa.String(40))\n"
+    + "slug: Mapped[str | None] = mapped_column(sa.String(40))\n"
+)
+BACKFILL = (
+    "note = sa.table('note', sa.column('title', sa.String), sa.column('slug', sa.String))\n"
+    "done = toolkit.backfill(\n"
+    "    note, note.c.slug.is_(None), {'slug': sa.func.lower(note.c.title)}, batch=3\n"
+    ")\n"
+)
+
+
+def with_rows(project, count=10):
+    project.model("note", NOTE)
+    file = revising.applied(project)
+    values = ", ".join(f"('T{number}', NULL)" for number in range(count))
+    revising.execute(project, f"INSERT INTO note (title, slug) VALUES {values}")
+    return file.name.split("_")[0]
+
+
+def by_hand(project, down, upgrade):
+    file = project.migration("b00000000001", down, upgrade)
+    text = file.read_text()
+    file.write_text(
+        text.replace(
+            "from alembic import op\n",
+            "from alembic import op\nfrom my_app.migrations import toolkit\n",
+        )
+    )
+
+
+def slugs(project):
+    return revising.rows(project, "SELECT slug FROM note ORDER BY id")
+
+
+def test_all_rows_are_reached_and_none_twice(any_database):
+    head = with_rows(any_database)
+    by_hand(
+        any_database, head, BACKFILL + "assert done == (0 if op.get_context().as_sql else 10), done"
+    )
+    assert "lower(" in any_database.db("upgrade", "--sql").assert_ok().out
+    any_database.db("upgrade").assert_ok()
+    assert slugs(any_database) == [(f"t{number}",) for number in range(10)]
+
+
+def test_on_a_server_a_batch_stands_when_a_later_one_fails(new_project, server_url):
+    kind = "mysql" if server_url.startswith("mysql") else "postgresql"
+    project = new_project(starter="bare", database=kind)
+    project.env["DEV_DATABASE_URL"] = server_url
+    head = with_rows(project)
+    # one row that the new value does not fit stops it after two batches
+    revising.execute(project, "UPDATE note SET title = 'T-far-too-long' WHERE id = 8")
+    sql = "CASE WHEN id = 8 THEN NULL ELSE 'n' END"
+    revising.execute(project, "ALTER TABLE note ADD COLUMN state VARCHAR(5) NOT NULL DEFAULT 'o'")
+    by_hand(
+        project,
+        head,
+        "note = sa.table('note', sa.column('state', sa.String))\n"
+        f"toolkit.backfill(note, note.c.state == 'o', {{'state': sa.literal_column({sql!r})}}, batch=3)",
+    )
+    project.db("upgrade").assert_one_sentence("b00000000001")
+    query = "SELECT count(*) FROM note WHERE state = 'n'"
+    assert revising.rows(project, query) == [(6,)]
+    file = next(project.versions.glob("b0*"))
+    file.write_text(file.read_text().replace("id = 8 THEN NULL", "id = 8 THEN 'm'"))
+    project.db("upgrade").assert_ok()
+    assert revising.rows(project, query) == [(9,)]
+
+
+def test_after_other_changes_a_failure_leaves_nothing_on_postgresql(new_project, postgresql_server):
+    import databases
+
+    with databases.fresh(postgresql_server) as url:
+        project = new_project(starter="bare", database="postgresql")
+        project.env["DEV_DATABASE_URL"] = url
+        head = with_rows(project)
+        by_hand(
+            project,
+            head,
+            "op.add_column('note', sa.Column('more', sa.Integer))\n"
+            + BACKFILL
+            + "raise ValueError('no')",
+        )
+        project.db("upgrade").assert_one_sentence("no")
+        assert slugs(project) == [(None,)] * 10
+        assert "more" not in revising.columns(project, "note")
+
+
+def test_keys_of_two_columns_and_tables_without_a_key(bare):
+    bare.model("note", NOTE)
+    bare.model(
+        "pair",
+        "a: Mapped[int] = mapped_column(primary_key=True)\n"
+        "b: Mapped[str] = mapped_column(primary_key=True)\nslug: Mapped[str | None]\n",
+    )
+    head = revising.applied(bare).name.split("_")[0]
+    values = ", ".join(f"({n % 3}, 'k{n}')" for n in range(11))
+    revising.execute(
+        bare, f"INSERT INTO pair (a, b) VALUES {values}", "CREATE TABLE bag (slug TEXT)"
+    )
+    revising.execute(bare, "INSERT INTO bag VALUES (NULL), ('x')")
+    by_hand(
+        bare,
+        head,
+        "pair = sa.table('pair', sa.column('slug'))\n"
+        "assert toolkit.backfill(pair, None, {'slug': 'p'}, batch=2) == 11\n"
+        "bag = sa.table('bag', sa.column('slug'))\n"
+        "if not toolkit.is_rehearsal():\n"
+        "    assert toolkit.backfill(bag, bag.c.slug.is_(None), {'slug': 'b'}) == 1",
+    )
+    bare.db("upgrade").assert_ok()
+    assert revising.rows(bare, "SELECT count(*) FROM pair WHERE slug = 'p'") == [(11,)]
+    assert revising.rows(bare, "SELECT slug FROM bag ORDER BY slug") == [("b",), ("x",)]
+
+
+@pytest.mark.parametrize(
+    "message, table, column", [("backfill slugs", "post", "slug"), ("users", "user", "name")]
+)
+def test_the_skeleton_runs_as_it_stands_and_changes_nothing(blog, message, table, column):
+    file = blog.new_migration("-x", "empty=1", "-m", message)
+    text = file.read_text()
+    assert f"{table} = sa.table(" in text and f"sa.column('{column}'" in text
+    assert "toolkit.backfill(" in text and "models" not in text.partition("def upgrade")[0]
+    assert "# irreversible because" in text.partition("def downgrade")[2]
+    blog.db("rebuild").assert_ok()
+    query = f"SELECT * FROM {table} ORDER BY id"
+    before = revising.rows(blog, query)
+    blog.db("downgrade").assert_ok()
+    blog.db("upgrade").assert_ok()
+    assert revising.rows(blog, query) == before
+    revising.assert_nothing_left(blog)
+
+
+def test_a_skeleton_needs_no_models(bare):
+    bare.new_migration("-x", "empty=1", "-m", "nothing yet")
+    bare.db("upgrade").assert_ok()
+    bare.db("downgrade").assert_ok()

@@ -1,0 +1,107 @@
+"""New NOT NULL columns on the three databases: add, fill, set NOT NULL."""
+
+import revising
+from revising import KEY
+
+NOTE = (
+    KEY
+    + "title: Mapped[str] = mapped_column(sa.String(40))\n"
+    + "body: Mapped[str | None] = mapped_column(sa.String(40))\n"
+)
+
+
+def test_rows_get_their_values_and_the_columns_are_not_null(any_database):
+    any_database.model("note", NOTE)
+    revising.applied(any_database)
+    revising.execute(
+        any_database, "INSERT INTO note (title, body) VALUES ('A', 'x'), ('B', NULL), ('C', NULL)"
+    )
+    any_database.model(
+        "note",
+        KEY + "title: Mapped[str] = mapped_column(sa.String(40))\n"
+        "body: Mapped[str] = mapped_column(sa.String(40))\n"
+        "slug: Mapped[str] = mapped_column(sa.String(40), unique=True)\n"
+        "mood: Mapped[str] = mapped_column(sa.String(40))\n"
+        "stars: Mapped[int]\n"
+        "open: Mapped[bool]\n"
+        "day: Mapped[date]\n"
+        "at: Mapped[datetime]\n"
+        "price: Mapped[float] = mapped_column(sa.Numeric(10, 2))\n"
+        "facts: Mapped[dict] = mapped_column(sa.JSON)\n"
+        "token: Mapped[object] = mapped_column(sa.Uuid)\n",
+    )
+    file = any_database.new_migration(
+        "-x",
+        "fill=note.slug:=lower(title),note.mood:so-so, 100% 'fine': a, b\\n,note.stars:3,note.open:true,"
+        "note.day:2026-01-31,note.at:2026-01-31 12:30:00,note.price:1.50",
+        "-x",
+        'fill=note.facts:{"a": [1, null]},note.token:12345678-1234-5678-1234-567812345678,note.body:',
+    )
+    assert "add slug, mood, stars, open, day, at, price" in file.read_text()
+    sql = any_database.db("upgrade", "--sql").assert_ok().out
+    assert "lower(title)" in sql and "so-so, 100% ''fine'': a, b" in sql
+    any_database.db("upgrade").assert_ok()
+
+    def found(names):
+        return revising.rows(any_database, f"SELECT {names} FROM note ORDER BY title")
+
+    mood = "so-so, 100% 'fine': a, b\\n"
+    for _ in range(2):
+        assert found("slug, mood, body, stars") == [
+            ("a", mood, "x", 3),
+            ("b", mood, "", 3),
+            ("c", mood, "", 3),
+        ]
+        assert [bool(row[0]) for row in found("open")] == [True] * 3
+        assert {str(row[0])[:10] for row in found("day")} == {"2026-01-31"}
+        assert {str(row[0])[:19] for row in found("at")} == {"2026-01-31 12:30:00"}
+        assert {float(row[0]) for row in found("price")} == {1.5}
+        columns = revising.columns(any_database, "note")
+        assert not any(column["nullable"] for column in columns.values())
+        revising.down_and_up(any_database)
+
+
+def test_rows_that_hold_null_stop_the_upgrade_before_anything_is_written(any_database):
+    any_database.model("note", NOTE)
+    revising.applied(any_database)
+    revising.execute(
+        any_database, "INSERT INTO note (title, body) VALUES ('A', 'x'), ('B', NULL), ('C', NULL)"
+    )
+    any_database.model(
+        "note",
+        KEY + "title: Mapped[str] = mapped_column(sa.String(40))\n"
+        "text: Mapped[str] = mapped_column(sa.String(40))\nstars: Mapped[int | None]\n",
+    )
+    any_database.new_migration("-x", "rename=note.body:text")
+    any_database.db("upgrade").assert_one_sentence("note.body", "2 of its rows hold NULL")
+    assert revising.columns(any_database, "note").keys() == {"id", "title", "body"}
+
+    revising.execute(any_database, "UPDATE note SET body = 'y' WHERE body IS NULL")
+    any_database.db("upgrade").assert_ok()
+    assert not revising.columns(any_database, "note")["text"]["nullable"]
+    revising.down_and_up(any_database)
+    assert revising.rows(any_database, "SELECT text FROM note ORDER BY title") == [
+        ("x",),
+        ("y",),
+        ("y",),
+    ]
+
+
+def test_a_dropped_not_null_column_comes_back_on_the_way_down(any_database):
+    any_database.model(
+        "note",
+        NOTE + "stars: Mapped[int]\ncode: Mapped[str] = mapped_column(sa.String(9), unique=True)\n",
+    )
+    revising.applied(any_database)
+    revising.execute(any_database, "INSERT INTO note (title, stars, code) VALUES ('A', 3, 'c')")
+    any_database.model(
+        "note", NOTE + "code: Mapped[str] = mapped_column(sa.String(9), unique=True)\n"
+    )
+    revising.applied(any_database)
+    any_database.db("downgrade").assert_ok()
+    assert revising.rows(any_database, "SELECT title, stars FROM note") == [("A", 0)]
+    assert not revising.columns(any_database, "note")["stars"]["nullable"]
+    any_database.db("upgrade").assert_ok()
+
+    any_database.model("note", NOTE)
+    assert "# irreversible because" in revising.applied(any_database).read_text()

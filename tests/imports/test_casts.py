@@ -1,0 +1,62 @@
+"""Changes of a type that a database does not make by itself."""
+
+import pytest
+import revising
+import sqlalchemy as sa
+from revising import KEY
+from sqlalchemy.dialects import postgresql
+from toolkit.revise import casts
+
+BEFORE = KEY + (
+    "size: Mapped[str] = mapped_column(sa.String(20), server_default='7')\n"
+    "flag: Mapped[int | None]\n"
+    "day: Mapped[str | None] = mapped_column(sa.String(20))\n"
+    "number: Mapped[int | None]\n"
+)
+AFTER = KEY + (
+    "size: Mapped[int] = mapped_column(server_default='7')\n"
+    "flag: Mapped[bool | None]\n"
+    "day: Mapped[date | None]\n"
+    "number: Mapped[str | None] = mapped_column(sa.String(20))\n"
+)
+
+
+def test_rows_live_when_types_change(any_database):
+    any_database.model("note", BEFORE)
+    revising.applied(any_database)
+    revising.execute(
+        any_database,
+        "INSERT INTO note (size, flag, number) VALUES ('42', 1, 5)",
+        "INSERT INTO note (flag) VALUES (0)",
+    )
+    any_database.model("note", AFTER)
+    revising.applied(any_database)
+    query = "SELECT size, flag, number FROM note ORDER BY id"
+    found = [
+        (size, bool(flag), number) for size, flag, number in revising.rows(any_database, query)
+    ]
+    assert found == [(42, True, "5"), (7, False, None)]
+    revising.down_and_up(any_database)
+    revising.execute(any_database, "INSERT INTO note (number) VALUES ('x')")
+    assert revising.rows(any_database, "SELECT size FROM note ORDER BY id") == [(42,), (7,), (7,)]
+
+
+@pytest.mark.parametrize(
+    "old, new, expression",
+    [
+        (sa.String(), sa.Integer(), "c::INTEGER"),
+        (sa.Text(), sa.Numeric(10, 2), "c::NUMERIC(10, 2)"),
+        (sa.String(), sa.DateTime(), "c::TIMESTAMP WITHOUT TIME ZONE"),
+        (sa.String(), postgresql.JSONB(), "c::JSONB"),
+        (sa.Integer(), sa.Boolean(), "c <> 0"),
+        (sa.Boolean(), sa.BigInteger(), "c::integer"),
+        (sa.LargeBinary(), sa.Text(), "convert_from(c, 'UTF8')"),
+        (sa.Integer(), sa.String(), None),
+        (sa.Integer(), sa.BigInteger(), None),
+        (sa.Integer(), sa.Numeric(), None),
+        (sa.Date(), sa.DateTime(), None),
+        (sa.String(5), sa.Text(), None),
+    ],
+)
+def test_using_is_written_only_where_postgresql_needs_it(old, new, expression):
+    assert casts.using(old, new, "c") == expression

@@ -1,0 +1,146 @@
+"""A migration imports what it uses: custom types, other packages', and each database's own."""
+
+import revising
+from revising import KEY
+
+KINDS = '''
+import enum
+
+import sqlalchemy as sa
+from sqlalchemy.types import TypeDecorator, UserDefinedType
+
+
+class Mood(enum.Enum):
+    good = 1
+    bad = 2
+
+
+class Plain(TypeDecorator):
+    impl = sa.String(30)
+    cache_ok = True
+
+
+class Money(TypeDecorator):
+    """Its repr holds the arguments of the type underneath, and not its own."""
+
+    impl = sa.Numeric
+    cache_ok = True
+
+    def __init__(self, currency, digits=2):
+        self.currency = currency
+        self.digits = digits
+        super().__init__(10, digits)
+
+
+class Sealed(TypeDecorator):
+    """Its argument is nobody's business."""
+
+    impl = sa.String
+    cache_ok = True
+
+    def __init__(self, secret_key, length=50):
+        self.secret_key = secret_key
+        super().__init__(length)
+
+
+class Listed(TypeDecorator):
+    """Its argument is no literal."""
+
+    impl = sa.String(12)
+    cache_ok = True
+
+    def __init__(self, words):
+        self.words = words
+        super().__init__()
+
+
+class Code(sa.String):
+    pass
+
+
+class Point(UserDefinedType):
+    cache_ok = True
+
+    def __init__(self, width=20):
+        self.width = width
+
+    def get_col_spec(self, **kw):
+        return f"CHAR({self.width})"
+'''
+EVERYWHERE = (
+    "plain: Mapped[str | None] = mapped_column(Plain)\n"
+    "money: Mapped[float | None] = mapped_column(Money('EUR', 3))\n"
+    "sealed: Mapped[str | None] = mapped_column(Sealed('hush'))\n"
+    "listed: Mapped[str | None] = mapped_column(Listed(['a', 'b']))\n"
+    "code: Mapped[str | None] = mapped_column(Code(7))\n"
+    "point: Mapped[str | None] = mapped_column(Point(9))\n"
+    "either: Mapped[str | None] = mapped_column(Code(7).with_variant(Plain(), 'mysql'))\n"
+    "other: Mapped[str | None] = mapped_column(sa.String(9).with_variant(Code(9), 'sqlite'))\n"
+    "mood: Mapped[Mood | None]\n"
+    "word: Mapped[str | None] = mapped_column(sa.Enum('a', 'it\\'s', name='word', native_enum=False))\n"
+    "pickle: Mapped[object | None] = mapped_column(sa.PickleType)\n"
+    "span: Mapped[object | None] = mapped_column(sa.Interval)\n"
+    "uuid: Mapped[object | None] = mapped_column(sa.Uuid)\n"
+    "raw: Mapped[bytes | None] = mapped_column(sa.LargeBinary)\n"
+    "mail: Mapped[str | None] = mapped_column(sqlalchemy_utils.EmailType)\n"
+    "ident: Mapped[object | None] = mapped_column(sqlalchemy_utils.UUIDType(binary=False))\n"
+    "choice: Mapped[object | None] = mapped_column(sqlalchemy_utils.ChoiceType([('a', 'A')]))\n"
+    "link: Mapped[object | None] = mapped_column(sqlalchemy_utils.URLType)\n"
+)
+OWN = {
+    "sqlite": "blob: Mapped[dict | None] = mapped_column(sqlite.JSON)\n",
+    "postgresql": (
+        "tags: Mapped[list | None] = mapped_column(postgresql.ARRAY(sa.String(9)))\n"
+        "monies: Mapped[list | None] = mapped_column(postgresql.ARRAY(Money('USD'), dimensions=2))\n"
+        "codes: Mapped[list | None] = mapped_column(sa.ARRAY(Code(5)))\n"
+        "lists: Mapped[list | None] = mapped_column(sa.ARRAY(Listed(['[', '('])))\n"
+        "facts: Mapped[dict | None] = mapped_column(postgresql.JSONB)\n"
+        "span2: Mapped[object | None] = mapped_column(postgresql.INT4RANGE)\n"
+        "net: Mapped[object | None] = mapped_column(postgresql.INET)\n"
+        "search: Mapped[object | None] = mapped_column(postgresql.TSVECTOR)\n"
+        "moods: Mapped[list | None] = mapped_column(postgresql.ARRAY(sa.Enum('x', 'y', name='xy')))\n"
+    ),
+    "mysql": (
+        "tiny: Mapped[int | None] = mapped_column(mysql.TINYINT(unsigned=True))\n"
+        "long: Mapped[str | None] = mapped_column(mysql.LONGTEXT(charset='utf8mb4'))\n"
+        "year: Mapped[int | None] = mapped_column(mysql.YEAR)\n"
+        "set: Mapped[object | None] = mapped_column(mysql.SET('a', 'b'))\n"
+        "enum: Mapped[str | None] = mapped_column(mysql.ENUM('a', 'b'))\n"
+    ),
+}
+
+
+def test_a_table_of_every_type_is_written_so_that_it_runs(any_database):
+    url = any_database.env.get("DEV_DATABASE_URL", "sqlite:")
+    kind = url.partition(":")[0]
+    any_database.write("my_app/kinds.py", KINDS)
+    imports = (
+        "import sqlalchemy_utils\n"
+        f"from sqlalchemy.dialects import {kind}\n"
+        "from my_app.kinds import Code, Listed, Money, Mood, Plain, Point, Sealed\n"
+    )
+    any_database.model("thing", KEY, imports)
+    revising.applied(any_database)
+    any_database.model("thing", KEY + EVERYWHERE + OWN[kind], imports)
+    any_database.model("other", KEY + EVERYWHERE + OWN[kind], imports)
+    text = revising.applied(any_database).read_text()
+    assert "hush" not in text
+    assert "import my_app.kinds\n" in text and "import sqlalchemy_utils\n" in text
+    assert "my_app.kinds.Money(currency='EUR', digits=3)" in text
+    assert "sqlalchemy_utils.UUIDType(binary=False)" in text
+    revising.down_and_up(any_database)
+
+
+def test_a_type_that_cannot_be_written_is_a_sentence(bare):
+    bare.write(
+        "my_app/kinds.py",
+        KINDS
+        + "\nclass Odd(Point):\n    def __init__(self, how):\n        super().__init__(how())\n",
+    )
+    bare.model(
+        "thing",
+        KEY + "odd: Mapped[str | None] = mapped_column(Odd(lambda: 3))\n",
+        "from my_app.kinds import Odd\n",
+    )
+    bare.db("migrate").assert_one_sentence("my_app.kinds.Odd", "__repr__")
+    assert not list(bare.versions.glob("*.py"))
