@@ -52,7 +52,7 @@ def _dumper(url: str) -> list[str]:
         case "postgresql":
             return [_postgresql("pg_dump"), "--no-owner", "--inserts", url]
         case _:
-            return ["mariadb-dump", "--skip-comments", "--compact", *_mariadb(url)]
+            return ["mariadb-dump", "--skip-comments", "--compact", "--hex-blob", *_mariadb(url)]
 
 
 def _mariadb(url: str) -> list[str]:

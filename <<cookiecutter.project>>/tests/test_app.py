@@ -5,9 +5,9 @@ def test_health_is_ok_on_a_migrated_database(client):
     response = client.get("/health")
     assert response.status_code == 200
     assert response.json == {"database": "ok", "schema": "at head"}
-
-
 <% if cookiecutter.starter == "blog" %>
+
+
 def test_health_says_that_the_schema_is_behind(empty_app):
     response = empty_app.test_client().get("/health")
     assert response.status_code == 503

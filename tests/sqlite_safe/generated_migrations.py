@@ -91,7 +91,8 @@ class Writer:
     def create_unique(self, table):
         column = self.column(table)
         name = f"uq_{table.name}_{column}"
-        if name in table.unique:
+        # SQLite tells of one only where two are about the same column
+        if name in table.unique or column in table.unique.values():
             return
         table.unique[name] = column
         self.lines.append(f"op.create_unique_constraint(None, '{table.name}', ['{column}'])")
@@ -99,7 +100,7 @@ class Writer:
     def create_foreign_key(self, table):
         column, target = self.column(table), self.draw(st.sampled_from(self.tables)).name
         name = f"fk_{table.name}_{column}_{target}"
-        if name in table.foreign:
+        if name in table.foreign or (column, target) in table.foreign.values():
             return
         table.foreign[name] = (column, target)
         rest = f"'{target}', ['{column}'], ['id']"

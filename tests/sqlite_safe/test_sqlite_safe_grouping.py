@@ -87,6 +87,30 @@ def test_an_index_that_a_rebuild_cannot_make_parts_two_batches(up_and_down):
     assert "op.create_index('ix_there', 'a', ['y'], if_not_exists=True)" in text
 
 
+def test_what_a_batch_makes_is_taken_away_by_another_one(up_and_down):
+    up_and_down(
+        migration(
+            """
+            op.drop_column('a', 'x')
+            op.create_index('ix1', 'a', ['y'])
+            op.add_column('a', sa.Column('q', sa.Integer(), sa.ForeignKey('b.id'), index=True))
+            op.drop_column('a', 'y')
+            op.drop_index('ix1', 'a')
+            op.drop_index('ix_a_q', 'a')
+            op.drop_column('a', 'q')
+            """,
+            """
+            op.add_column('a', sa.Column('y', sa.Text()))
+            op.add_column('a', sa.Column('x', sa.Text()))
+            """,
+        ),
+        before=TABLES,
+        after="""CREATE TABLE a (id INTEGER PRIMARY KEY, z TEXT);
+            CREATE TABLE b (id INTEGER PRIMARY KEY, x TEXT, y TEXT, a_id INTEGER);""",
+        moved=True,
+    )
+
+
 def test_a_data_statement_is_never_passed():
     assert upgraded(
         """
@@ -201,6 +225,21 @@ def test_an_argument_that_may_ask_the_database_is_computed_after_what_came_befor
         "    batch_op.drop_constraint(find_name('a'), type_='unique')\n"
         "    batch_op.drop_column('y')"
     )
+
+
+def test_a_type_or_a_construct_that_was_imported_asks_nothing_but_a_function_may():
+    source = migration(
+        """
+        op.drop_column('a', 'x')
+        op.alter_column('a', 'y', type_=Money(sa.Integer()), existing_type=sa.Text())
+        op.drop_constraint(find_name('a'), 'a', type_='unique')
+        op.drop_constraint(sa.inspect(where).get_pk_constraint('a')['name'], 'a')
+        """
+    ).replace(
+        "import sqlalchemy as sa", "import sqlalchemy as sa\nfrom ours import Money, find_name"
+    )
+    batches = body(safe(source)).split("with op.batch_alter_table('a') as batch_op:\n")[1:]
+    assert [batch.count("batch_op.") for batch in batches] == [2, 1, 1]
 
 
 def test_branches_loops_and_helpers_have_batches_of_their_own(up_and_down):

@@ -37,6 +37,15 @@ def test_what_autogenerate_leaves_unnamed_is_named_on_both_sides(up_and_down):
     assert make_safe(text).notes == []
 
 
+def test_several_are_dropped_in_the_opposite_order():
+    source = migration(
+        "op.create_unique_constraint(None, 't', ['a'])\nop.create_unique_constraint(None, 't', ['b'])",
+        "op.drop_constraint(None, 't', type_='unique')\nop.drop_constraint(None, 't', type_='unique')",
+    )
+    after = body(safe(source), "downgrade")
+    assert after.index("uq_t_b") < after.index("uq_t_a")
+
+
 def test_the_names_are_those_that_alembic_gives_at_run_time():
     convention = {
         "uq": "unique_%(table_name)s_%(column_0_name)s",

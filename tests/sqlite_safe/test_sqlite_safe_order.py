@@ -71,6 +71,17 @@ def test_a_constraint_is_dropped_before_its_column():
     )
 
 
+def test_no_blank_line_is_moved_to_the_head_of_a_batch():
+    source = migration("# one\nop.drop_column('t', 'a')\n\n# two\nop.drop_index('ix_t_a', 't')")
+    assert body(safe(source)) == (
+        "# one\n"
+        "with op.batch_alter_table('t') as batch_op:\n"
+        "    # two\n"
+        "    batch_op.drop_index('ix_t_a')\n"
+        "    batch_op.drop_column('a')"
+    )
+
+
 def test_an_index_of_another_column_stays_where_it_is():
     source = migration(
         "op.drop_column('t', 'a')\nop.drop_index('ix_t_b', 't')",

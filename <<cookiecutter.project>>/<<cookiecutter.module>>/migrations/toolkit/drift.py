@@ -25,12 +25,15 @@ class Unknown(Exception):
     """What the history makes cannot be told from its operations alone."""
 
 
-class _Recorder(Operations):
+class _Recorder:
     """Runs the history against nothing and keeps the tables and columns that it would make."""
 
     def __init__(self, context: MigrationContext) -> None:
-        super().__init__(context)
         self.tables: Tables = {}
+        # not a subclass: alembic.op stands for Operations itself
+        self.operations: Any = Operations(context)
+        self.operations.invoke = self.invoke
+        self.operations.batch_alter_table = self.batch_alter_table
 
     def invoke(self, operation: MigrateOperation) -> Any:
         tables = self.tables
@@ -62,7 +65,7 @@ class _Recorder(Operations):
         self, table_name: str, schema: str | None = None, **_: Any
     ) -> Iterator[BatchOperations]:
         impl: Any = SimpleNamespace(table_name=table_name, schema=schema)
-        batch = BatchOperations(self.migration_context, impl=impl)
+        batch = BatchOperations(self.operations.migration_context, impl=impl)
         batch.invoke = self.invoke  # type: ignore[method-assign]
         yield batch
 
@@ -101,13 +104,13 @@ def _expected(seam: Seam) -> Tables:
         dialect_name=seam.engine.dialect.name, opts={"as_sql": True, "output_buffer": StringIO()}
     )
     recorder = _Recorder(context)
-    recorder._install_proxy()
+    recorder.operations._install_proxy()
     try:
         with rehearsal():
             for revision in reversed(list(seam.script.walk_revisions())):
                 revision.module.upgrade()
     finally:
-        recorder._remove_proxy()
+        recorder.operations._remove_proxy()
     return recorder.tables
 
 

@@ -32,8 +32,8 @@ def guarded(connection: Connection, live: Engine) -> Iterator[None]:
     for engine in engines:
         for name in ("do_connect", "engine_connect"):
             event.listen(engine, name, _refuse)
-    raw = connection.connection.driver_connection
     if sqlite:
+        raw = connection.connection.driver_connection
         raw.set_authorizer(_authorize)
     try:
         yield

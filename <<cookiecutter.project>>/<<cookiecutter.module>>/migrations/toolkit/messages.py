@@ -122,7 +122,7 @@ SQL_FROM_ELSEWHERE = (
     "{database} is at {live}, and the SQL was asked from {start}: leave the start out, "
     "so that it begins where the database is."
 )
-ONLY_ONLINE = "{name} would come from the database, which --sql does not ask"
+ONLY_ONLINE = "it wants {name} of the database, which --sql does not ask (db upgrade does)"
 DRIVER_PARAMETERS = "--sql writes no parameters of exec_driver_sql: use execute(text(...), ...)"
 NO_VALUE = "the parameter {name} has no value"
 

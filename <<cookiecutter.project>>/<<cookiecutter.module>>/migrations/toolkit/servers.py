@@ -140,8 +140,7 @@ def refusal(connection: Connection, database: str) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        code = getattr(error.orig, "sqlstate", None) or (error.orig.args or [None])[0]
-        if code in DENIED:
+        if DENIED & {getattr(error.orig, "sqlstate", None), *error.orig.args[:1]}:
             grant = _grant(connection, database)
             raise NotAllowed(messages.NO_RIGHT.format(grant=grant), grant) from error
         raise

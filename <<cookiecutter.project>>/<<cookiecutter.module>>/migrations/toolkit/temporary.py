@@ -39,8 +39,8 @@ def database(url: Any, options: dict[str, Any] | None = None) -> Iterator[URL]:
             try:
                 with servers.refusal(connection, url.database):
                     servers.create(connection, name, servers.locale(connection, url.database))
-            except servers.NotAllowed:
-                undo.pop_all()
+            except Exception:
+                undo.pop_all()  # refused, so not made
                 raise
         yield url.set(database=name)
 

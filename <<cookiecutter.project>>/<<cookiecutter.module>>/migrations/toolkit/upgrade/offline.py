@@ -16,11 +16,12 @@ from sqlalchemy.sql import visitors
 from sqlalchemy.types import NullType
 
 from .. import messages
+from ..guard import Refused
 
 ROUTINE = re.compile(r"\s*CREATE\b.*?\b(TRIGGER|PROCEDURE|FUNCTION|EVENT)\b", re.IGNORECASE)
 
 
-class OnlyOnline(AttributeError):
+class OnlyOnline(Refused, AttributeError):
     """A migration wants something that only the database can tell.
 
     An AttributeError, since Alembic asks by attributes what a connection can do.

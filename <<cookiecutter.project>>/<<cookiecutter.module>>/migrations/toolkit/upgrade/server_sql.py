@@ -5,11 +5,11 @@ from contextlib import redirect_stdout
 
 from sqlalchemy.exc import DBAPIError
 
-from .. import aftermath, history, messages, servers
+from .. import aftermath, guard, history, messages, servers
 from ..seam import Seam
 from . import offline, preflight, readable
 
-# the server's client would guess the encoding from the terminal's
+# the client would guess it from the terminal's, and MySQL keeps it with each trigger
 UTF8 = {"postgresql": "SET client_encoding TO 'UTF8';", "mysql": "SET NAMES utf8mb4;"}
 
 
@@ -21,13 +21,17 @@ def write(seam: Seam) -> str:
     seam.configure(stand_in, literal_binds=True, starting_rev=start, transaction_per_migration=True)
     stand_in.settle(seam.context.get_context())
     try:
-        with redirect_stdout(sys.stderr), seam.context.begin_transaction():
+        with (
+            redirect_stdout(sys.stderr),
+            guard.guarded(stand_in, seam.engine),
+            seam.context.begin_transaction(),
+        ):
             seam.context.run_migrations()
     except Exception as error:
         aftermath.note(error, messages.NO_SQL)
         raise
-    sql = "".join(f"{piece}\n\n" for piece in pieces)
-    return sql if sql.isascii() else f"{UTF8[servers.kind(seam.engine.url)]}\n\n{sql}"
+    encoding = [UTF8[servers.kind(seam.engine.url)]] if pieces else []
+    return "".join(f"{piece}\n\n" for piece in encoding + pieces)
 
 
 def _start(seam: Seam) -> str | None:

@@ -5,6 +5,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
+from alembic.util import CommandError
 from sqlalchemy import Connection, Engine
 
 from .. import atomic, foreign_keys, guard, history, lent, messages, sqlite_file
@@ -42,7 +43,7 @@ def _connect(seam: Seam, engine: Engine) -> Iterator[Connection]:
             atomic.connect(borrowed, _patience(seam)) as connection,
         ):
             yield connection
-    elif seam.reading:
+    elif seam.reading and not seam.config.attributes.get("connection"):
         with sqlite_file.reader(engine.url).connect() as connection:
             yield connection
     else:
@@ -67,13 +68,16 @@ def _run(seam: Seam, connection: Connection) -> None:
         applied = set(seam.context.get_context().get_current_heads())
         if seam.moving:
             preflight.check(seam, connection, applied)
+        elif not seam.purging:
+            history.require_known(applied, seam.script, seam.database)
         if not sqlite and not lent_out:
             connection.rollback()  # looking began a transaction; each revision has one of its own
         before = foreign_keys.broken(connection) if sqlite and seam.moving else None
+        # on a server another connection does see what was committed; in a rehearsal it is astray
+        alone = sqlite or is_rehearsal()
         with (
-            guard.guarded(connection, seam.engine)
-            if sqlite
-            else standing.account(seam, connection, applied)
+            guard.guarded(connection, seam.engine) if alone else nullcontext(),
+            nullcontext() if sqlite else standing.account(seam, connection, applied),
         ):
             seam.context.run_migrations()
         if before is not None and steps:
@@ -101,7 +105,11 @@ def _reporters(seam: Seam, steps: list[Any]) -> list[Any]:
 
 
 def _patience(seam: Seam) -> float:
-    return float(seam.settings.get("MIGRATION_LOCK_TIMEOUT", atomic.PATIENCE))
+    value = seam.settings.get("MIGRATION_LOCK_TIMEOUT", atomic.PATIENCE)
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise CommandError(messages.LOCK_TIMEOUT.format(value=value)) from None
 
 
 @contextmanager

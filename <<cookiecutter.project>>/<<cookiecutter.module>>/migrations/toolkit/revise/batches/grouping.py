@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 import libcst as cst
 
 from .calls import Operation
+from .joining import can_join, clashes, independent
 from .operations import DROPS
-from .reading import text, texts
+from .reading import text
 
 _CROSSABLE = DROPS | {"add_column", "alter_column", "drop_column"}
 
@@ -57,7 +58,7 @@ def grouped(statements: Sequence[Statement], needs: Needs) -> list[Item]:
         if not operation.lacking and not _comes_late(statement, group, needs):
             items.append(statement)
             continue
-        if not operation.lacking and not _can_join(operation):
+        if not operation.lacking and not can_join(operation):
             items.insert(items.index(group), statement)
             continue
         items = [item for item in items if item not in between]
@@ -105,62 +106,17 @@ def _reachable(items: list[Item], statement: Statement) -> tuple[Group, list[Sta
         return None
     for item in reversed(items):
         if isinstance(item, Group) and item.key == operation.key:
-            return item, between[::-1]
+            held = [other.operation for other in (*item.statements, *between)]
+            return None if clashes(operation, held) else (item, between[::-1])
         others = item.statements if isinstance(item, Group) else [item]
         if isinstance(item, Statement) and item.operation and item.operation.key == operation.key:
-            if not _can_join(item.operation):
+            if not can_join(item.operation):
                 return None
             between.append(item)
         elif not all(
-            other.operation and _independent(mine.operation, other.operation)
+            other.operation and independent(mine.operation, other.operation)
             for mine in (statement, *between)
             for other in others
         ):
             return None
     return None
-
-
-def _can_join(operation: Operation) -> bool:
-    """Whether a batch can hold this, though SQLite needs none for it."""
-    if operation.batch or operation.key is None or not operation.pure:
-        return False
-    if operation.method == "add_column":
-        added = operation.column
-        return added is not None and not added.index and "if_not_exists" not in operation.given
-    if operation.method == "create_index":
-        plain = texts(operation.node("columns")) is not None
-        return plain and operation.constraint and "if_not_exists" not in operation.given
-    if operation.method == "drop_index":
-        return "if_exists" not in operation.given and not operation.stays_plain
-    return False
-
-
-def _independent(one: Operation, other: Operation) -> bool:
-    """Whether two operations on different tables may change places on every database."""
-    return _passes(one, other) or _passes(other, one)
-
-
-def _passes(local: Operation, other: Operation) -> bool:
-    if local.batch or other.batch:
-        return False
-    tables = _touched(other)
-    if not local.pure or not other.pure or local.table is None or tables is None:
-        return False
-    if local.table in tables or local.schema != other.schema:
-        return False
-    if local.method == "add_column":
-        added = local.column
-        return added is not None and not (added.foreign_keys or added.unique or added.index)
-    return local.method == "create_check_constraint"
-
-
-def _touched(operation: Operation) -> set[str] | None:
-    """The tables that an operation names; None when they cannot be read."""
-    named = [operation.table]
-    if operation.method == "create_foreign_key":
-        named.append(text(operation.node("referent_table")))
-    if operation.method == "add_column":
-        added = operation.column
-        if added is None or added.foreign_keys:
-            return None
-    return None if None in named else set(named)

@@ -1,0 +1,91 @@
+"""The scratch database is gone after each command, however it ends."""
+
+import signal
+import time
+
+import databases
+import pytest
+from sqlalchemy import make_url
+
+# the row in an open transaction would keep MariaDB from dropping the table
+HELD = """import os, pathlib, time
+op.create_table("held", sa.Column("id", sa.Integer, primary_key=True))
+op.execute("INSERT INTO held VALUES (1)")
+how = os.environ.get("HOLD")
+if how:
+    pathlib.Path(os.environ["READY"]).touch()
+if how == "server":
+    op.execute("SELECT %s(60)")
+while how == "here" and pathlib.Path(os.environ["READY"]).exists():
+    time.sleep(0.05)
+if how == "fail":
+    raise ValueError("no")"""
+
+
+@pytest.fixture
+def project(new_project, server_url):
+    kind = make_url(server_url).get_backend_name()
+    made = new_project(starter="bare", database=kind)
+    made.env["DEV_DATABASE_URL"] = server_url
+    made.migration("aaaa00000001", None, HELD % ("pg_sleep" if kind == "postgresql" else "SLEEP"))
+    made.model("held", "id: Mapped[int] = mapped_column(primary_key=True)")
+    return made
+
+
+@pytest.fixture
+def scratches(server, server_url):
+    """What is there of the scratch databases of this project."""
+    stem = f"{make_url(server_url).database}_scratch_"
+    return lambda: {name for name in databases.names(server) if name.startswith(stem)}
+
+
+@pytest.fixture
+def begin(project, tmp_path):
+    """Start `db check` and wait until its scratch database is in use."""
+
+    def start(name, how):
+        ready = tmp_path / name
+        process = project.start(*project.manage, "db", "check", HOLD=how, READY=str(ready))
+        deadline = time.monotonic() + 60
+        while not ready.exists():
+            assert process.poll() is None and time.monotonic() < deadline, process.communicate()
+            time.sleep(0.02)
+        return process, ready
+
+    return start
+
+
+def test_success_and_failure_leave_none(project, scratches):
+    project.db("check").assert_ok()
+    assert not scratches()
+    project.db("check", HOLD="fail", READY="/dev/null").assert_one_sentence("ValueError: no")
+    assert not scratches()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_leaves_none(begin, scratches, number):
+    process, _ = begin("ready", "server")
+    assert len(scratches()) == 1
+    process.send_signal(number)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode != 0
+    assert "Traceback" not in err
+    assert not scratches()
+
+
+def test_the_next_run_removes_what_a_kill_9_left_and_leaves_a_living_process_alone(
+    project, begin, scratches
+):
+    killed, _ = begin("killed", "here")
+    left = scratches()
+    killed.kill()
+    killed.communicate(timeout=30)
+    living, ready = begin("living", "here")  # it sweeps as it begins
+    its_own = scratches()
+    assert len(its_own) == 1 and not its_own & left
+    project.db("check").assert_ok()
+    assert scratches() == its_own
+    ready.unlink()
+    living.communicate(timeout=30)
+    assert living.returncode == 0
+    assert not scratches()
