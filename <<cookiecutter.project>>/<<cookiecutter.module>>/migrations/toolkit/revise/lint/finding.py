@@ -17,6 +17,7 @@ class Finding:
     :param rule: its name, as a comment in the file silences it: "drop-column"
     :param line: of the migration's file, None when it cannot be told
     :param facts: what the rule's text names: table, column, type ...
+    :param dialect: "sqlite", "postgresql" or "mysql": why it matters differs
     :param silenced: the reason that the file gives, or None
     """
 
@@ -24,9 +25,19 @@ class Finding:
     severity: str
     line: int | None = None
     facts: dict[str, Any] = field(default_factory=dict)
+    dialect: str = "sqlite"
     silenced: str | None = None
 
     @property
     def loses_data(self) -> bool:
         """Whether rows or values are gone after it."""
         return self.severity == LOSES_DATA
+
+    def fails(self, zero_downtime: bool) -> bool:
+        """Whether ``db check`` fails on it; a note is only said.
+
+        :param zero_downtime: whether the configuration says ``ZERO_DOWNTIME = True``
+        """
+        if self.silenced is not None or self.severity == NOTE:
+            return False
+        return self.loses_data or zero_downtime

@@ -1,183 +1,95 @@
 """The rules: from what a migration did to what is to be said about it."""
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
-import sqlalchemy as sa
 from alembic.operations import ops
 
-from . import types
-from .finding import Finding
+from . import changes, sql, tables
+from .finding import NOTE, Finding
+from .scope import Scope
 from .texts import RULES
 
-DELETE = re.compile(r"\s*(DELETE\s+FROM|TRUNCATE)\b", re.IGNORECASE)
-UPDATE = re.compile(r"\s*UPDATE\s+[\"`\[]?(?P<table>\w+)", re.IGNORECASE)
-DROP = re.compile(
-    r"\s*(DROP\s+(TABLE|SCHEMA|DATABASE)|ALTER\s+TABLE\b.*\bDROP\s+(COLUMN\b|(?!CONSTRAINT|INDEX|FOREIGN|PRIMARY|CHECK|DEFAULT)\w))",
-    re.IGNORECASE | re.DOTALL,
-)
-WHERE = re.compile(r"\bWHERE\b", re.IGNORECASE)
-TRANSACTION = re.compile(r"\s*(BEGIN|COMMIT|ROLLBACK|START\s+TRANSACTION)\b", re.IGNORECASE)
-CALL_IN_QUOTES = re.compile(r"(current_(timestamp|date|time)|now\(\)|\w+\(.*\))$", re.IGNORECASE)
-LONGEST = 63
+LONGEST = 63  # bytes
+Said = tuple[str, dict[str, Any]]
 
 
 class Ruler:
     """Goes through the events of one migration.
 
-    :param dialect: "sqlite", "postgresql" or "mysql"
+    :param dialect: SQLAlchemy's
     """
 
-    def __init__(self, dialect: str) -> None:
-        self.dialect = dialect
-        self.created: set[str] = set()
-        self.added: set[tuple[str, str]] = set()
-        self.rows = self.schema = False
+    def __init__(self, dialect: Any) -> None:
+        self.scope = Scope(dialect)
 
-    def findings(self, events: list[tuple[int | None, Any]]) -> list[Finding]:
+    def findings(self, events: list[Any]) -> list[Finding]:
         """Return what the rules say, in the order of the file.
 
-        :param events: line and operation, or line and statement
+        :param events: of a :class:`..recorded.Recording`
         """
         found: list[Finding] = []
-        for line, event in events:
-            judge = self._statement if isinstance(event, str) else self._operation
+        for event in events:
+            judge = self._statement if isinstance(event.what, str) else self._operation
             for rule, facts in judge(event):
-                found.append(Finding(rule, RULES[rule].severity, line, facts))
-        found += self._missed_renames(events)
-        if self.rows and self.schema and self.dialect != "sqlite":
-            found.append(Finding("rows-and-schema", RULES["rows-and-schema"].severity))
+                found.append(self._finding(rule, event.line, facts))
+        found = changes.missed_renames(found, events, self.scope)
+        kept = {finding.rule for finding in found}
+        if self.scope.rows and self.scope.schema and "update-every-row" not in kept:
+            line, table = self.scope.rows[0]
+            if self.scope.kind == "postgresql":
+                found.append(self._finding("rows-and-schema", line, {"table": table}))
         return found
 
-    def _statement(self, sql: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        short = " ".join(sql.split())[:80]
-        if TRANSACTION.match(sql):
-            yield "own-transaction", {"sql": short}
-        elif DELETE.match(sql):
-            self.rows = True
-            yield "delete-rows", {"sql": short}
-        elif DROP.match(sql):
-            self.schema = True
-            yield "drop-in-sql", {"sql": short}
-        elif update := UPDATE.match(sql):
-            table = update["table"]
-            self.rows = True
-            if not WHERE.search(sql) and table not in self.created and self.dialect != "sqlite":
-                yield "update-every-row", {"sql": short, "table": table}
+    def _finding(self, rule: str, line: int, facts: dict[str, Any]) -> Finding:
+        severity = RULES[rule].severity
+        if rule == "narrow-type" and self.scope.kind == "sqlite":
+            severity = NOTE  # SQLite keeps every value: https://www.sqlite.org/datatype3.html
+        return Finding(rule, severity, line, facts, self.scope.kind)
 
-    def _operation(self, op: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-        table = getattr(op, "table_name", None) or getattr(op, "source_table", None)
-        self.schema = self.schema or not isinstance(op, ops.CreateTableOp | ops.BulkInsertOp)
+    def _statement(self, event: Any) -> Iterator[Said]:
+        scope = self.scope
+        short = " ".join(event.what.split())
+        facts = {"sql": short if len(short) <= 80 else f"{short[:77]}..."}
+        scope.created |= {(None, table) for table in sql.created(event.what)}
+        for rule, table, every_row in sql.deeds(event.what):
+            if scope.is_new(table) or (rule == "copy-in-sql" and scope.kind != "mysql"):
+                continue
+            if rule == "copy-in-sql":
+                facts = {"table": "a table", "reason": facts["sql"]}
+                yield "rewrite-table", facts
+            elif rule == "update-rows":
+                scope.rows.append((event.line, table))
+                if every_row and scope.kind != "sqlite":
+                    yield "update-every-row", {"table": table}
+            else:
+                if rule == "delete-rows":
+                    scope.rows.append((event.line, table))
+                yield rule, facts
+
+    def _operation(self, event: Any) -> Iterator[Said]:
+        op, scope = event.what, self.scope
         for name in _names(op):
             if len(str(name).encode()) > LONGEST:
                 yield "long-name", {"name": name, "length": len(str(name).encode())}
         match op:
             case ops.CreateTableOp():
-                self.created.add(table)
-                yield from self._new_table(op)
-            case ops.DropTableOp() if table not in self.created:
-                yield "drop-table", {"table": table, "dropped": f"dropped_{table}"}
+                scope.creates(op.schema, op.table_name)
+                yield from tables.new_table(op, scope)
+            case ops.DropTableOp():
+                if not scope.is_new(op.table_name, op.schema):
+                    scope.schema = True
+                    table = scope.label(op.table_name, op.schema)
+                    yield "drop-table", {"table": table, "dropped": f"dropped_{op.table_name}"}
             case ops.RenameTableOp():
-                yield "rename-table", {"table": table, "new": op.new_table_name}
-            case _ if table in self.created:
+                if scope.is_new(op.table_name, op.schema):
+                    scope.creates(op.schema, op.new_table_name)
+                else:
+                    yield "rename-table", {"table": op.table_name, "new": op.new_table_name}
+            case ops.BulkInsertOp():
                 return
-            case ops.DropColumnOp() if (table, op.column_name) not in self.added:
-                yield "drop-column", {"table": table, "column": op.column_name}
-            case ops.AddColumnOp():
-                self.added.add((table, op.column.name))
-                yield from self._new_column(table, op.column)
-            case ops.AlterColumnOp():
-                yield from self._changed_column(table, op)
-            case ops.CreateUniqueConstraintOp():
-                yield "add-unique", {"table": table, "columns": ", ".join(op.columns)}
-            case ops.CreateIndexOp():
-                columns = [getattr(column, "name", None) or str(column) for column in op.columns]
-                if op.unique:
-                    yield "add-unique", {"table": table, "columns": ", ".join(columns)}
-                elif len(columns) > 3:
-                    yield "wide-index", {"table": table, "count": len(columns)}
-            case ops.CreateCheckConstraintOp():
-                yield "add-check", {"table": table, "condition": op.condition}
-            case ops.CreateForeignKeyOp():
-                yield from self._new_key(op)
-            case ops.DropConstraintOp() if op.constraint_type == "foreignkey":
-                yield "drop-foreign-key", {"table": table, "name": op.constraint_name}
-
-    def _new_table(self, op: ops.CreateTableOp) -> Iterator[tuple[str, dict[str, Any]]]:
-        table = op.to_table()
-        keys = [
-            c
-            for c in table.primary_key.columns
-            if isinstance(c.type, sa.BigInteger | sa.SmallInteger)
-        ]
-        if self.dialect == "sqlite" and len(keys) == 1 == len(table.primary_key.columns):
-            variant = keys[0].type.dialect_impl(sa.create_mock_engine("sqlite://", None).dialect)
-            if not type(variant).__name__.upper() == "INTEGER":
-                yield "big-key-on-sqlite", {"table": op.table_name, "type": keys[0].type}
-        for column in table.columns:
-            yield from self._default(op.table_name, column)
-
-    def _new_column(self, table: str, column: sa.Column) -> Iterator[tuple[str, dict[str, Any]]]:
-        if not column.nullable and column.server_default is None and column.computed is None:
-            yield "add-not-null", {"table": table, "column": column.name}
-        yield from self._default(table, column)
-
-    def _default(self, table: str, column: sa.Column) -> Iterator[tuple[str, dict[str, Any]]]:
-        default = getattr(column.server_default, "arg", None)
-        if isinstance(default, str) and CALL_IN_QUOTES.match(default):
-            yield "default-in-quotes", {"table": table, "column": column.name, "default": default}
-
-    def _changed_column(
-        self, table: str, op: ops.AlterColumnOp
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
-        facts = {"table": table, "column": op.column_name}
-        mine = (table, op.column_name) in self.added
-        if op.modify_name:
-            yield "rename-column", {**facts, "new": op.modify_name}
-        if op.modify_nullable is False and not mine:
-            yield "set-not-null", facts
-        if op.modify_nullable is True:
-            yield "drop-not-null", facts
-        if op.modify_type is not None and not mine:
-            said = types.verdict(op.existing_type, op.modify_type, op.column_name)
-            if said:
-                rule, misfits = said
-                yield (
-                    rule,
-                    {**facts, "old": op.existing_type, "new": op.modify_type, "misfits": misfits},
-                )
-            if self.dialect == "mysql":
-                yield "copy-table", {"table": table, "reason": f"the type of {op.column_name}"}
-
-    def _new_key(self, op: ops.CreateForeignKeyOp) -> Iterator[tuple[str, dict[str, Any]]]:
-        if (op.source_table, op.local_cols[0]) not in self.added and self.dialect != "sqlite":
-            yield (
-                "add-foreign-key",
-                {
-                    "table": op.source_table,
-                    "target": op.referent_table,
-                    "column": op.local_cols[0],
-                    "referred": op.remote_cols[0],
-                },
-            )
-
-    def _missed_renames(self, events: list[tuple[int | None, Any]]) -> Iterator[Finding]:
-        dropped = [(line, op) for line, op in events if isinstance(op, ops.DropColumnOp)]
-        added = [op for _, op in events if isinstance(op, ops.AddColumnOp)]
-        for line, drop in dropped:
-            original = getattr(drop._reverse, "column", None) if drop._reverse else None
-            for add in added:
-                same = original is not None and types.family(original.type) == types.family(
-                    add.column.type
-                )
-                if same and add.table_name == drop.table_name and add.schema == drop.schema:
-                    facts = {
-                        "table": drop.table_name,
-                        "column": drop.column_name,
-                        "added": add.column.name,
-                    }
-                    yield Finding("drop-and-add", RULES["drop-and-add"].severity, line, facts)
+            case _:
+                yield from changes.of_table(event, scope)
 
 
 def _names(op: Any) -> list[Any]:
@@ -185,6 +97,8 @@ def _names(op: Any) -> list[Any]:
         getattr(op, key, None)
         for key in ("constraint_name", "index_name", "modify_name", "new_table_name")
     ]
+    if isinstance(op, ops.DropConstraintOp | ops.DropIndexOp):
+        return []
     if isinstance(op, ops.CreateTableOp):
         given.append(op.table_name)
     if isinstance(op, ops.AddColumnOp):

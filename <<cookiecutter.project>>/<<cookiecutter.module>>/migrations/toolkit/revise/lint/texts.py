@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from .finding import BLOCKS, LOCKS, LOSES_DATA, NOTE
 
+# the same words everywhere, or other words for other databases; "" stands for the rest
+Words = str | dict[str, str]
+
 
 @dataclass(frozen=True)
 class Text:
@@ -11,11 +14,16 @@ class Text:
 
     severity: str
     what: str
-    why: str
-    instead: str = ""
+    why: Words
+    instead: Words = ""
 
 
-TWO_RELEASES = "the release that still runs reads it until the new one is everywhere"
+OLD_READS = "the release that still runs reads it until the new one is everywhere"
+COUNT = "-- count them first: SELECT count(*) FROM {q_table} WHERE "
+CONCURRENTLY = (
+    "with op.get_context().autocommit_block(): op.create_index({name!r}, {table!r}, [...], "
+    "unique=True, postgresql_concurrently=True, if_not_exists=True)"
+)
 
 RULES = {
     # loses data
@@ -29,7 +37,7 @@ RULES = {
         LOSES_DATA,
         "drops {table}.{column} and its values",
         "a downgrade brings back the column, not the values",
-        "# first take the column out of the model, deploy, and drop it in a later release",
+        "{column} = deferred(mapped_column(...))  # deploy code without it, drop it in a later release",
     ),
     "drop-and-add": Text(
         LOSES_DATA,
@@ -40,86 +48,149 @@ RULES = {
     "narrow-type": Text(
         LOSES_DATA,
         "makes {table}.{column} narrower: {old} to {new}",
-        "values that do not fit stop the upgrade or are cut",
-        "-- count them first: SELECT count(*) FROM {table} WHERE {misfits}",
+        {
+            "sqlite": "SQLite keeps longer values; PostgreSQL and MySQL would stop at them or cut them",
+            "": "values that do not fit stop the upgrade or are cut",
+        },
+        COUNT + "{misfits}",
     ),
     "change-type": Text(
         LOSES_DATA,
         "changes {table}.{column} from {old} to {new}",
         "values that cannot be converted stop the upgrade or are changed",
-        "-- count them first: SELECT count(*) FROM {table} WHERE {misfits}",
+        COUNT + "{misfits}",
     ),
     "delete-rows": Text(
         LOSES_DATA,
         "deletes rows: {sql}",
         "no downgrade brings them back",
+        "op.execute('CREATE TABLE deleted_rows AS SELECT ...')  # keep them for a release",
     ),
     "drop-in-sql": Text(
         LOSES_DATA,
         "drops something in SQL of its own: {sql}",
-        "what is in it is gone, and the proof cannot follow it",
-        "# use op.drop_table, op.drop_column ...",
+        "what is in it is gone, and no other tool can see that in the file",
+        "op.drop_table(...), op.drop_column(...)",
     ),
     # blocks the running release
     "rename-column": Text(
         BLOCKS,
         "renames {table}.{column} to {new}",
-        TWO_RELEASES,
+        OLD_READS,
         "{new}: Mapped[...] = mapped_column({column!r}, ...)  # rename the attribute, keep the column",
     ),
     "rename-table": Text(
         BLOCKS,
         "renames {table} to {new}",
-        TWO_RELEASES,
+        OLD_READS,
         "__tablename__ = {table!r}  # rename the class, keep the table",
+    ),
+    "rename-in-sql": Text(
+        BLOCKS,
+        "renames something in SQL of its own: {sql}",
+        OLD_READS,
+        "op.alter_column(..., new_column_name=...), op.rename_table(...)  # in a later release",
     ),
     "add-not-null": Text(
         BLOCKS,
         "adds {table}.{column} NOT NULL without a default of the database",
-        "the release that still runs inserts rows without it",
+        {
+            "mysql": "the release that still runs inserts rows without it; rows that are there get 0 or ''",
+            "": "the release that still runs inserts rows without it",
+        },
         "sa.Column({column!r}, ..., nullable=False, server_default=...)",
     ),
     "set-not-null": Text(
         BLOCKS,
         "makes {table}.{column} NOT NULL",
-        "the release that still runs may write NULL; rows that hold it stop the upgrade",
-        "# deploy a release that always writes it, fill the rest, then set NOT NULL",
+        {
+            "postgresql": "the release that still runs may write NULL, rows that hold it stop the upgrade, "
+            "and nobody reads the table while all rows are looked at",
+            "": "the release that still runs may write NULL; rows that hold it stop the upgrade",
+        },
+        {
+            "postgresql": "op.create_check_constraint({check!r}, {table!r}, '{q_column} IS NOT NULL', "
+            "postgresql_not_valid=True)  # VALIDATE it and set NOT NULL in a later migration",
+            "": COUNT + "{q_column} IS NULL",
+        },
     ),
     "add-unique": Text(
         BLOCKS,
         "makes {table}({columns}) unique",
-        "duplicates stop the upgrade, and the running release may write some",
-        "-- count them first: SELECT {columns}, count(*) FROM {table} GROUP BY {columns} HAVING count(*) > 1",
+        {
+            "postgresql": "duplicates stop the upgrade, the running release may write some, "
+            "and nobody writes to the table while the index is built",
+            "": "duplicates stop the upgrade, and the running release may write some",
+        },
+        {
+            "postgresql": CONCURRENTLY,
+            "": "-- count them first: SELECT {q_columns}, count(*) FROM {q_table} "
+            "GROUP BY {q_columns} HAVING count(*) > 1",
+        },
     ),
     "add-check": Text(
         BLOCKS,
-        "adds a CHECK to {table}",
-        "rows that break it stop the upgrade, and the running release may write some",
-        "-- count them first: SELECT count(*) FROM {table} WHERE NOT ({condition})",
-    ),
-    # takes a lock
-    "copy-table": Text(
-        LOCKS,
-        "copies {table}, row by row ({reason})",
-        "MySQL lets nobody write to the table meanwhile",
-        "-- at a quiet hour, or with gh-ost or pt-online-schema-change",
+        "adds a CHECK to {table}: {condition}",
+        {
+            "postgresql": "rows that break it stop the upgrade, the running release may write some, "
+            "and nobody writes to the table while all rows are looked at",
+            "": "rows that break it stop the upgrade, and the running release may write some",
+        },
+        {
+            "postgresql": "op.create_check_constraint({name!r}, {table!r}, ..., postgresql_not_valid=True)"
+            "  # and VALIDATE CONSTRAINT in a later migration",
+            "": COUNT + "NOT ({condition})",
+        },
     ),
     "add-foreign-key": Text(
+        BLOCKS,
+        "adds a foreign key from {table}.{column} to {target}",
+        {
+            "sqlite": "rows that point to nothing stop the upgrade, and the running release may write some",
+            "": "rows that point to nothing stop the upgrade, the running release may write some, "
+            "and both tables are locked while all rows are looked at",
+        },
+        {
+            "postgresql": "op.create_foreign_key({name!r}, {table!r}, {target!r}, ..., "
+            "postgresql_not_valid=True)  # and VALIDATE CONSTRAINT in a later migration",
+            "": COUNT + "{q_column} IS NOT NULL AND {q_column} NOT IN "
+            "(SELECT {q_referred} FROM {q_target})",
+        },
+    ),
+    # takes a lock
+    "rewrite-table": Text(
         LOCKS,
-        "adds a foreign key from {table} to {target}",
-        "every row is checked while both tables are locked; rows that point to nothing stop it",
-        "-- count them first: SELECT count(*) FROM {table} WHERE {column} IS NOT NULL "
-        "AND {column} NOT IN (SELECT {referred} FROM {target})",
+        "rewrites {table}, row by row: {reason}",
+        {
+            "postgresql": "nobody reads or writes the table meanwhile",
+            "": "nobody writes to the table meanwhile",
+        },
+        "op.add_column({table!r}, sa.Column(..., nullable=True))  # fill it in batches, then switch to it",
+    ),
+    "add-primary-key": Text(
+        LOCKS,
+        "adds a primary key to {table}",
+        "nobody writes to the table while its index is built; NULLs and duplicates stop the upgrade",
+        {
+            "postgresql": CONCURRENTLY + "; then ALTER TABLE {q_table} ADD PRIMARY KEY USING INDEX",
+            "": "-- at a quiet hour",
+        },
+    ),
+    "add-exclude": Text(
+        LOCKS,
+        "adds an exclusion constraint to {table}",
+        "nobody writes to the table while its index is built; rows that break it stop the upgrade",
+        "# at a quiet hour: it cannot be built CONCURRENTLY",
     ),
     "update-every-row": Text(
         LOCKS,
-        "updates every row in one statement: {sql}",
+        "updates every row of {table} in one statement",
         "the rows stay locked until the migration ends",
         "toolkit.backfill({table!r}, where=..., set=...)  # in a migration of its own",
     ),
     "rows-and-schema": Text(
         LOCKS,
-        "changes rows and the schema in one migration",
+        "changes rows of {table} and the schema in one migration",
         "the lock of the schema change is held until the rows are done",
         '# make newmigration empty=1 m="..."   and move the rows there',
     ),
@@ -143,7 +214,7 @@ RULES = {
         NOTE,
         "uses a name of {length} bytes: {name}",
         "PostgreSQL cuts names after 63 bytes, MySQL refuses them after 64",
-        "# give the constraint a shorter name",
+        "# give it a shorter name",
     ),
     "models-imported": Text(
         NOTE,
@@ -163,27 +234,40 @@ RULES = {
         "on SQLite only INTEGER counts up by itself: rows without an id would get NULL",
         'sa.BigInteger().with_variant(sa.Integer(), "sqlite")',
     ),
+    "small-key": Text(
+        NOTE,
+        "gives {table} a primary key of type SMALLINT",
+        "it ends at 32767",
+        "sa.BigInteger()",
+    ),
+    "plain-json": Text(
+        NOTE,
+        "gives {table}.{column} the type JSON",
+        "PostgreSQL cannot compare it: SELECT DISTINCT and GROUP BY fail",
+        'sa.JSON().with_variant(postgresql.JSONB(), "postgresql")',
+    ),
+    "not-repeatable": Text(
+        NOTE,
+        "builds the index {name} CONCURRENTLY, and cannot be run again",
+        "a failure leaves an INVALID index, and the next try finds the name taken",
+        "if_not_exists=True",
+    ),
+    "inline-references": Text(
+        NOTE,
+        "adds {table}.{column} with REFERENCES in the column",
+        "MySQL reads that and makes no foreign key",
+        "op.create_foreign_key(...)",
+    ),
     "own-transaction": Text(
         NOTE,
         "begins or ends a transaction: {sql}",
         "env.py holds one around the migration",
         "with op.get_context().autocommit_block(): ...",
     ),
+    "no-reason": Text(
+        NOTE,
+        "would silence {silenced}, and gives no reason",
+        "who reads it later does not know whether it still holds",
+        "# lint: {silenced} because ...",
+    ),
 }
-
-
-def lines(finding) -> list[str]:
-    """Say a finding in one to three lines: where and what, why, what to write instead."""
-    text = RULES.get(finding.rule)
-    where = f"line {finding.line}: " if finding.line else ""
-    if text is None:  # squawk's own words
-        said = [f"{where}{finding.facts['what']} [{finding.rule}, {finding.severity}]"]
-        return said + ([f"  {finding.facts['instead']}"] if finding.facts.get("instead") else [])
-    facts = {**finding.facts}
-    said = [
-        f"{where}{text.what.format(**facts)} [{finding.rule}, {finding.severity}]",
-        f"  {text.why}",
-    ]
-    if text.instead:
-        said.append(f"  instead: {text.instead.format(**facts)}")
-    return said
