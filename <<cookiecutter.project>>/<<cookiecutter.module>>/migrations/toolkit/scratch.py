@@ -41,7 +41,7 @@ def at_head(seam: Seam) -> Iterator[Connection]:
 
 
 @contextmanager
-def empty(seam: Seam) -> Iterator[Connection]:
+def empty(seam: Any) -> Iterator[Connection]:
     """Give a connection to an empty scratch database, in memory on SQLite."""
     if seam.engine.dialect.name == "sqlite":
         with atomic.connect(atomic.engine(make_url("sqlite://"))) as connection:
@@ -55,8 +55,11 @@ def empty(seam: Seam) -> Iterator[Connection]:
         yield connection
 
 
-def build(seam: Seam, connection: Connection, revision: str = "heads") -> None:
-    """Run the history on an empty database, as a rehearsal."""
+def build(seam: Any, connection: Connection, revision: str = "heads", recorder: Any = None) -> None:
+    """Run the history on an empty database, as a rehearsal.
+
+    :param recorder: a :class:`.revise.recorded.Recorder`, where what it does is to be written down
+    """
 
     def upgrade(applied: Any, context: Any) -> Any:
         return seam.script._upgrade_revs(revision, applied)
@@ -67,6 +70,7 @@ def build(seam: Seam, connection: Connection, revision: str = "heads") -> None:
             seam,
             upgrade,
             connection,
+            recorder,
             transactional_ddl=True if sqlite else None,
             transaction_per_migration=not sqlite,
         )

@@ -120,23 +120,36 @@ def keep_one_transaction(migration_context: Any) -> None:
         migration_context.autocommit_block = nullcontext
 
 
-def replay(seam: Seam, work: Callable[..., Any], connection: Connection, **options: Any) -> None:
-    """Run revisions on another database, inside a run of env.py, and leave that run as it was.
+def replay(
+    seam: Any,
+    work: Callable[..., Any],
+    connection: Connection,
+    recorder: Any = None,
+    **options: Any,
+) -> None:
+    """Run revisions on another database; where that is inside a run of env.py, leave it as it was.
 
     A nested environment, since migrations may use ``alembic.context`` themselves.
 
+    :param seam: or what has its ``config``, ``script``, ``metadata`` and ``engine``
     :param work: yields the steps, as Alembic's commands do
     :param connection: the other database
+    :param recorder: a :class:`.revise.recorded.Recorder`, where what they do is to be written down
     """
-    outer = alembic.context._proxy
+    outer = getattr(alembic.context, "_proxy", None)
     try:
         with EnvironmentContext(seam.config, seam.script, fn=work) as inner:
             inner.configure(connection=connection, target_metadata=seam.metadata, **options)
             keep_one_transaction(inner.get_context())
             with inner.begin_transaction(), guard.guarded(connection, seam.engine):
-                inner.run_migrations()
+                if recorder is None:
+                    inner.run_migrations()
+                else:
+                    with recorder.recording(inner.get_context()):
+                        inner.get_context().run_migrations()
     finally:
-        outer._install_proxy()
+        if outer is not None:
+            outer._install_proxy()
 
 
 def _not_ours(include: Callable[..., bool] | None) -> Callable[..., bool]:

@@ -1,0 +1,166 @@
+"""What is said of changes to a table that was there before."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from alembic.operations import ops
+
+from . import tables, types
+from .finding import Finding
+from .scope import Scope
+from .texts import RULES
+
+Said = tuple[str, dict[str, Any]]
+
+
+def of_table(event: Any, scope: Scope) -> Iterator[Said]:
+    """Judge an operation on a table, if the table was there before the migration."""
+    op = event.what
+    table = getattr(op, "table_name", None) or getattr(op, "source_table", None)
+    schema = getattr(op, "schema", None) or getattr(op, "kw", {}).get("source_schema")
+    if table is None or scope.is_new(table, schema):
+        return
+    scope.schema = True
+    facts = scope.facts(table, schema)
+    label = facts["table"]
+    match op:
+        case ops.DropColumnOp():
+            if (label, op.column_name) not in scope.added:
+                yield "drop-column", {**facts, "column": op.column_name}
+        case ops.AddColumnOp():
+            scope.added[label, op.column.name] = op.column
+            yield from tables.new_column(op, scope)
+        case ops.AlterColumnOp():
+            yield from _column(event, facts, scope)
+        case ops.CreateUniqueConstraintOp():
+            yield from _unique(op.constraint_name, op.columns, facts, scope)
+        case ops.CreateIndexOp():
+            yield from _index(op, facts, scope)
+        case ops.CreateCheckConstraintOp():
+            if not op.kw.get("postgresql_not_valid"):
+                yield "add-check", {**facts, "condition": op.condition, "name": op.constraint_name}
+        case ops.CreateForeignKeyOp():
+            yield from _key(op, facts, scope)
+        case ops.CreatePrimaryKeyOp():
+            if scope.kind != "sqlite":
+                yield "add-primary-key", {**facts, "name": str(op.constraint_name)}
+        case ops.DropConstraintOp() if op.constraint_type == "foreignkey":
+            yield "drop-foreign-key", {**facts, "name": op.constraint_name}
+        case _ if type(op).__name__ == "CreateExcludeConstraintOp":  # PostgreSQL's own
+            yield "add-exclude", facts
+
+
+def _column(event: Any, facts: dict[str, Any], scope: Scope) -> Iterator[Said]:
+    op, label = event.what, facts["table"]
+    name = op.column_name
+    facts = {**facts, "column": name, "q_column": scope.quote(name)}
+    added = scope.added.get((label, name))
+    if added is not None:
+        # added, filled and made NOT NULL: for the running release it is a NOT NULL column all the same
+        if op.modify_nullable is False and added.nullable and added.server_default is None:
+            yield "add-not-null", facts
+        return
+    if op.modify_name and op.modify_name != name:
+        yield "rename-column", {**facts, "new": op.modify_name}
+    before = event.columns.get(name, {})
+    if op.modify_nullable is False and before.get("nullable", True):
+        yield "set-not-null", {**facts, "check": f"{name}_not_null"}
+    if op.modify_nullable is True and not before.get("nullable", False):
+        yield "drop-not-null", facts
+    old = op.existing_type if op.existing_type is not None else before.get("type")
+    if op.modify_type is not None and old is not None:
+        yield from _type(old, op.modify_type, facts, scope)
+
+
+def _type(old: Any, new: Any, facts: dict[str, Any], scope: Scope) -> Iterator[Said]:
+    old, new = types.plain(old, scope.dialect), types.plain(new, scope.dialect)
+    was, now = (types.said(type_, scope.dialect) for type_ in (old, new))
+    verdict = types.verdict(old, new, facts["q_column"], scope.dialect)
+    if verdict:
+        rule, misfits = verdict
+        yield rule, {**facts, "old": was, "new": now, "misfits": misfits}
+    if types.rewrites(old, new, scope.dialect):
+        reason = f"{facts['column']} changes from {was} to {now}"
+        yield "rewrite-table", {**facts, "reason": reason}
+
+
+def _unique(name: Any, columns: Any, facts: dict[str, Any], scope: Scope) -> Iterator[Said]:
+    names = [getattr(column, "name", None) or str(column) for column in columns]
+    # new columns that hold NULL in every row have no duplicates
+    added = [scope.added.get((facts["table"], name)) for name in names]
+    if any(column is not None and column.server_default is None for column in added):
+        updated = {table for _, table in scope.rows}
+        if facts["table"] not in updated:
+            return
+    listed = {
+        "columns": ", ".join(names),
+        "q_columns": ", ".join(map(scope.quote, names)),
+        "name": str(name),
+    }
+    yield "add-unique", {**facts, **listed}
+
+
+def _index(op: ops.CreateIndexOp, facts: dict[str, Any], scope: Scope) -> Iterator[Said]:
+    if op.kw.get("postgresql_concurrently") and scope.kind == "postgresql":
+        if not op.if_not_exists:
+            yield "not-repeatable", {**facts, "name": op.index_name}
+    elif op.unique:
+        yield from _unique(op.index_name, op.columns, facts, scope)
+    if not op.unique and len(op.columns) > 3:
+        yield "wide-index", {**facts, "count": len(op.columns)}
+
+
+def _key(op: ops.CreateForeignKeyOp, facts: dict[str, Any], scope: Scope) -> Iterator[Said]:
+    column, referred = op.local_cols[0], op.remote_cols[0]
+    added = scope.added.get((facts["table"], column))
+    updated = {table for _, table in scope.rows}
+    if op.kw.get("postgresql_not_valid"):
+        return
+    if added is not None and added.server_default is None and facts["table"] not in updated:
+        return  # NULL in every row
+    yield (
+        "add-foreign-key",
+        {
+            **facts,
+            "column": column,
+            "q_column": scope.quote(column),
+            "target": op.referent_table,
+            "q_target": scope.quote(op.referent_table),
+            "q_referred": scope.quote(referred),
+            "name": str(op.constraint_name),
+        },
+    )
+
+
+def missed_renames(found: list[Finding], events: list[Any], scope: Scope) -> list[Finding]:
+    """Turn a dropped column into a rename that may have been missed, where a like one is added."""
+    dropped = {
+        (scope.label(event.what.table_name, event.what.schema), event.what.column_name): event
+        for event in events
+        if isinstance(event.what, ops.DropColumnOp)
+    }
+    free = dict(scope.added)
+    result = []
+    for finding in found:
+        event = dropped.get((finding.facts.get("table"), finding.facts.get("column")))
+        like = _like(event, finding.facts["table"], free, scope) if event else None
+        if finding.rule != "drop-column" or like is None:
+            result.append(finding)
+            continue
+        del free[finding.facts["table"], like]
+        rule = "drop-and-add"
+        facts = {**finding.facts, "added": like}
+        result.append(Finding(rule, RULES[rule].severity, finding.line, facts, finding.dialect))
+    return result
+
+
+def _like(event: Any, label: str, free: dict[Any, Any], scope: Scope) -> str | None:
+    known = event.columns.get(event.what.column_name)
+    if known is None:
+        return None
+    old = types.family(types.plain(known["type"], scope.dialect))
+    for (table, name), column in free.items():
+        new = types.family(types.plain(column.type, scope.dialect))
+        if table == label and old == new is not None:
+            return name
+    return None

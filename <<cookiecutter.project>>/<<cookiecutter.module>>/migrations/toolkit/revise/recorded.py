@@ -1,0 +1,154 @@
+"""What migrations do while they run: their operations, their statements, and the lines of the file."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from alembic.operations import MigrateOperation, Operations, ops
+from sqlalchemy import Connection, event, inspect
+
+Columns = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that a migration did.
+
+    :param line: of its file
+    :param what: the operation, or a statement of the migration's own
+    :param columns: of the operation's table as they were before, where it drops or changes one
+    """
+
+    line: int
+    what: MigrateOperation | str
+    columns: Columns = field(default_factory=dict)
+
+
+@dataclass
+class Recording:
+    """What one migration did: ``events``, and ``sql`` with the statements that operations ran too."""
+
+    events: list[Event] = field(default_factory=list)
+    sql: list[tuple[int, str]] = field(default_factory=list)
+
+
+class Recorder:
+    """Stands in for ``alembic.op`` while migrations run, and writes down what those of ``paths`` do.
+
+    :param paths: the files of the migrations to record
+    """
+
+    def __init__(self, paths: set[str]) -> None:
+        self.recordings = {path: Recording() for path in paths}
+        self.depth = 0
+
+    @contextmanager
+    def recording(self, context: Any) -> Iterator[None]:
+        """Record what runs inside.
+
+        :param context: Alembic's ``MigrationContext``
+        """
+        connection = context.connection
+        # not a subclass: alembic.op stands for Operations itself
+        operations: Any = Operations(context)
+        operations.invoke = self._noting(connection, operations.invoke, inside=True)
+        operations.batch_alter_table = self._batches(connection, operations.batch_alter_table)
+
+        def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+            self._statement(statement)
+
+        operations._install_proxy()
+        event.listen(connection, "before_cursor_execute", note)
+        try:
+            yield
+        finally:
+            event.remove(connection, "before_cursor_execute", note)
+            operations._remove_proxy()
+
+    def _noting(self, connection: Connection, invoke: Callable[..., Any], inside: bool) -> Any:
+        def noted(operation: MigrateOperation) -> Any:
+            # what op.execute runs is the migration's own; what the others run, they stand for
+            if isinstance(operation, ops.ExecuteSQLOp):
+                return invoke(operation)
+            found = self._place()
+            if found is not None:
+                recording, line = found
+                recording.events.append(
+                    Event(line, operation, self._columns(connection, operation))
+                )
+            if not inside:
+                return invoke(operation)
+            with self._inside():
+                return invoke(operation)
+
+        return noted
+
+    def _batches(self, connection: Connection, batch_alter_table: Callable[..., Any]) -> Any:
+        @contextmanager
+        def recorded(*arguments: Any, **keywords: Any) -> Iterator[Any]:
+            manager = batch_alter_table(*arguments, **keywords)
+            batch = manager.__enter__()
+            batch.invoke = self._noting(connection, batch.invoke, inside=False)
+            try:
+                yield batch
+            except BaseException as error:
+                if not manager.__exit__(type(error), error, error.__traceback__):
+                    raise
+            else:
+                with self._inside():  # here it runs what it has gathered
+                    manager.__exit__(None, None, None)
+
+        return recorded
+
+    def _columns(self, connection: Connection, operation: Any) -> Columns:
+        """Return the columns of the table as they are, by which a change can be judged."""
+        if not isinstance(operation, ops.DropColumnOp | ops.AlterColumnOp):
+            return {}
+        with self._inside(), self._silently():
+            look = inspect(connection)
+            columns = look.get_columns(operation.table_name, schema=operation.schema)
+        return {column["name"]: column for column in columns}
+
+    def _statement(self, statement: str) -> None:
+        found = self._place() if not self.silent else None
+        if found is not None:
+            recording, line = found
+            recording.sql.append((line, statement))
+            if not self.depth:
+                recording.events.append(Event(line, statement))
+
+    def _place(self) -> tuple[Recording, int] | None:
+        """Return the recording and the line of the migration that is running: it is on the stack."""
+        frame: Any = sys._getframe(1)
+        while frame is not None:
+            recording = self.recordings.get(frame.f_code.co_filename)
+            if recording is not None:
+                return recording, frame.f_lineno
+            frame = frame.f_back
+        return None
+
+    @contextmanager
+    def _inside(self) -> Iterator[None]:
+        self.depth += 1
+        try:
+            yield
+        finally:
+            self.depth -= 1
+
+    silent = False
+
+    @contextmanager
+    def _silently(self) -> Iterator[None]:
+        self.silent = True
+        try:
+            yield
+        finally:
+            self.silent = False
+
+
+def path_of(revision: Any) -> str:
+    """Return the path by which the running code of a revision is known."""
+    return str(getattr(revision.module, "__file__", None) or Path(revision.path))

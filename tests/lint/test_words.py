@@ -1,0 +1,113 @@
+"""What a person reads: what happens, why it matters on this database, the code to write instead."""
+
+import linting
+import pytest
+from toolkit.revise.lint import words
+
+
+def test_a_finding_says_what_happens_why_and_what_to_write_instead(tmp_path):
+    (finding,) = linting.judge(tmp_path, 'op.drop_table("post")')
+    assert words.lines(finding) == [
+        "line 11: drops post and its rows [drop-table, loses data]",
+        "  a downgrade brings back the table, not the rows",
+        "  instead: op.rename_table('post', 'dropped_post')  # and drop it in a later release",
+    ]
+
+
+def test_the_query_that_counts_is_quoted_for_the_database(tmp_path, postgresql_server):
+    change = 'op.alter_column("user", "email", type_=sa.String(20))'
+    (finding, *_) = linting.judge(tmp_path, change, postgresql_server)
+    assert words.instead(finding) == (
+        '-- count them first: SELECT count(*) FROM "user" WHERE char_length(email) > 20'
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "condition"),
+    [
+        ('"code", type_=sa.Integer()', "CAST(CAST(code AS INTEGER) AS TEXT) <> code"),
+        ('"price", type_=sa.Numeric(10, 1)', "price <> round(price, 1)"),
+        ('"price", type_=sa.Numeric(8, 2)', "abs(price) >= 1000000"),
+        ('"age", type_=sa.SmallInteger()', "age NOT BETWEEN -32768 AND 32767"),
+        ('"age", type_=sa.String(5)', "length(CAST(age AS CHAR(255))) > 5"),
+        ('"age", type_=sa.Date()', "age IS NOT NULL"),
+    ],
+)
+def test_a_change_that_may_lose_values_says_the_query_that_counts_them(change, condition, tmp_path):
+    body = f'with op.batch_alter_table("user") as batch_op:\n    batch_op.alter_column({change})'
+    (finding,) = linting.judge(tmp_path, body)
+    assert words.instead(finding).endswith(f"WHERE {condition}")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        '"email", type_=sa.String(60)',
+        '"email", type_=sa.Text()',
+        '"age", type_=sa.Numeric(20, 2)',
+        '"age", type_=sa.String(20)',
+        '"price", type_=sa.Numeric(12, 2)',
+    ],
+)
+def test_a_change_that_keeps_every_value_is_not_said(change, tmp_path):
+    body = f'with op.batch_alter_table("user") as batch_op:\n    batch_op.alter_column({change})'
+    assert linting.judge(tmp_path, body) == []
+
+
+def test_on_a_screen_each_rule_is_explained_once_and_the_rest_is_counted(tmp_path):
+    names = [f"t{number}" for number in range(9)]
+    first = "\n".join(f'op.create_table("{name}", sa.Column("a", sa.Integer()))' for name in names)
+    drops = "\n".join(f'op.drop_table("{name}")' for name in names)
+    said = words.briefly(linting.judge(tmp_path, drops, first=first))
+    assert len(said) == 9
+    assert said[-1] == "and more: 3 [loses data]; db check --json has them all"
+
+
+def test_what_a_migration_does_to_its_own_tables_is_not_said(tmp_path):
+    body = """op.create_table("t", sa.Column("a", sa.Integer()), sa.Column("b", sa.Integer()))
+op.execute("UPDATE t SET a = 1")
+op.execute("DELETE FROM t")
+with op.batch_alter_table("t") as batch_op:
+    batch_op.drop_column("b")
+    batch_op.create_unique_constraint("uq_t_a", ["a"])
+op.rename_table("t", "u")
+op.drop_table("u")"""
+    assert linting.judge(tmp_path, body) == []
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE TRIGGER tr AFTER INSERT ON post BEGIN DELETE FROM post WHERE id = 0; END",
+        "INSERT INTO post (id, title) VALUES (1, 'DROP TABLE post; DELETE FROM post')",
+        "SELECT 1 -- DROP TABLE post",
+        "CREATE INDEX ix ON post (title)",
+    ],
+)
+def test_words_that_are_not_run_are_not_judged(sql, tmp_path):
+    assert linting.judge(tmp_path, f"op.execute({sql!r})") == []
+
+
+@pytest.mark.parametrize(
+    ("sql", "rule"),
+    [
+        ("WITH old AS (SELECT 1) DELETE FROM post", "delete-rows"),
+        ("DELETE FROM post", "delete-rows"),
+        ("ALTER TABLE post DROP COLUMN body", "drop-in-sql"),
+        ('ALTER TABLE "post" DROP "body"', "drop-in-sql"),
+        ("ALTER TABLE post RENAME COLUMN body TO text", "rename-in-sql"),
+    ],
+)
+def test_statements_are_judged_as_operations_are(sql, rule, tmp_path):
+    if '"body"' in sql:  # not SQLite's grammar: read by its words alone
+        from toolkit.revise.lint import sql as reader
+
+        assert [found[0] for found in reader.deeds(sql)] == [rule]
+        return
+    assert rule in {finding.rule for finding in linting.judge(tmp_path, f"op.execute({sql!r})")}
+
+
+def test_postgresqls_drop_not_null_in_sql_is_no_drop_of_a_column():
+    from toolkit.revise.lint import sql as reader
+
+    assert list(reader.deeds("ALTER TABLE post ALTER COLUMN title DROP NOT NULL")) == []
