@@ -1,7 +1,7 @@
 """A scratch database: empty, or built from the migration history alone."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from sqlalchemy import Connection, create_engine, make_url
 from sqlalchemy.engine import URL
 
 from . import atomic, servers, temporary
+from .cache import Cache
 from .rehearsal import rehearsal
 from .seam import Seam, replay
 
@@ -55,16 +56,23 @@ def empty(seam: Any) -> Iterator[Connection]:
         yield connection
 
 
-def build(seam: Any, connection: Connection, revision: str = "heads", recorder: Any = None) -> None:
-    """Run the history on an empty database, as a rehearsal.
+def build(
+    seam: Any, connection: Connection, recorder: Any = None, recorded: Iterable[str] = ()
+) -> None:
+    """Make an empty database what the history makes: run it, as a rehearsal, from the newest kept state.
 
     :param recorder: a :class:`.revise.recorded.Recorder`, where what it does is to be written down
+    :param recorded: the revisions that are to be written down, and so to be run
     """
+    heads = tuple(seam.script.get_heads())
+    sqlite = connection.dialect.name == "sqlite"
+    if sqlite:
+        kept, raw = Cache(seam.script), connection.connection.driver_connection
+        kept.restore(raw, heads, set(recorded))
 
     def upgrade(applied: Any, context: Any) -> Any:
-        return seam.script._upgrade_revs(revision, applied)
+        return seam.script._upgrade_revs("heads", applied)
 
-    sqlite = connection.dialect.name == "sqlite"
     with rehearsal():
         replay(
             seam,
@@ -76,3 +84,5 @@ def build(seam: Any, connection: Connection, revision: str = "heads", recorder: 
         )
     if connection.in_transaction():
         connection.commit()
+    if sqlite:
+        kept.keep(raw, heads)

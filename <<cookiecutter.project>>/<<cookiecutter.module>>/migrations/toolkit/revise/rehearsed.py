@@ -28,7 +28,7 @@ def history(
     recorder = Recorder(set(paths.values()))
     with scratch.empty(project) as connection:
         with redirect_stdout(StringIO()):  # migrations say it when they run for good
-            scratch.build(project, connection, recorder=recorder)
+            scratch.build(project, connection, recorder, paths)
         yield connection, {name: recorder.recordings[path] for name, path in paths.items()}
 
 

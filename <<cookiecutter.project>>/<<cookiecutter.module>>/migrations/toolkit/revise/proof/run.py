@@ -11,6 +11,7 @@ from alembic.runtime.migration import MigrationStep
 from sqlalchemy import Connection
 
 from ... import guard
+from ...cache import Cache
 from ...rehearsal import rehearsal
 from ...seam import keep_one_transaction
 from .journal import Journal, Recorder
@@ -33,13 +34,19 @@ def downgrade(subject: Subject, connection: Connection, revision: Any, journal: 
 
 
 def history(subject: Subject, connection: Connection, revisions: tuple[str, ...]) -> None:
-    """Run the history on an empty database up to some revisions."""
+    """Run the history on an empty database up to some revisions, from the newest kept state."""
+    kept, raw = Cache(subject.script), connection.connection.driver_connection
+    if connection.dialect.name == "sqlite":
+        kept.restore(raw, revisions, set())
     for revision in revisions:
 
         def steps(applied: Any, context: Any, revision: str = revision) -> Any:
             return subject.script._upgrade_revs(revision, applied)
 
         _run(subject, connection, steps, Journal())
+    if connection.dialect.name == "sqlite":
+        connection.commit()
+        kept.keep(raw, revisions)
 
 
 def _run(subject: Subject, connection: Connection, steps: Any, journal: Journal) -> None:
