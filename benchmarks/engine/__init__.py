@@ -1,0 +1,1 @@
+"""The SQLite engine against its peers: what is measured, with what, and on which table."""
