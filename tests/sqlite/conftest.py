@@ -65,6 +65,7 @@ class Bench:
 
     def rows(self, query: str, *parameters) -> list[tuple]:
         with closing(sqlite3.connect(self.path)) as raw:
+            raw.text_factory = lambda value: value.decode(errors="backslashreplace")
             return raw.execute(query, parameters).fetchall()
 
     def run(self, statement: str, *parameters) -> None:

@@ -330,3 +330,10 @@ def test_a_check_that_somebody_wrote_stays_when_the_type_changes(bench):
     bench.make("CREATE TABLE t (id INTEGER PRIMARY KEY, v VARCHAR(9) CHECK (v IN ('a', 'b')));")
     bench.migrate(lambda op: op.alter_column("t", "v", type_=sa.Text(), existing_type=sa.String(9)))
     assert "CHECK (v IN ('a', 'b'))" in bench.sql("t")
+
+
+def test_text_that_is_not_utf_8_is_shown_all_the_same(bench):
+    bench.make("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT);")
+    bench.run("INSERT INTO t (v) VALUES (CAST(x'80' AS TEXT))")
+    change = lambda op: op.create_check_constraint("ck", "t", "v = 'a'")  # noqa: E731
+    assert r"('\\x80' in id 1)" in refused(bench, change)

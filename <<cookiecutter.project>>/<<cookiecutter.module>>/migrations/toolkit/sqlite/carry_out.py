@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 
 from alembic.util import CommandError
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from . import facts, schema_text
 from .checks import check
@@ -32,17 +32,32 @@ def carry_out(chosen: Plan) -> None:
     try:
         with db.keys_unenforced(referenced, what), guard:
             _run(chosen)
-    except _ValuesChanged:
-        carry_out(Plan(draft, rebuilds=True))
+    except _ValuesChanged as error:
+        _rebuild_instead(chosen, error)
     except IntegrityError as error:
         raise CommandError(
             f"Table {draft.name!r} cannot be changed so ({said(draft.steps)}): SQLite says "
             f"{str(error.orig)!r} of its rows; change them first with op.execute."
         ) from error
+    except OperationalError as error:
+        if not str(error.orig).startswith("error in "):
+            raise
+        _rebuild_instead(chosen, error.orig)
 
 
 class _ValuesChanged(Exception):
     """Rows read otherwise after an edit of the text that should not have touched them."""
+
+
+def _rebuild_instead(chosen: Plan, error: Exception) -> None:
+    """The cheaper way did not work, and all of it has been undone."""
+    settings = chosen.draft.settings
+    if chosen.rebuilds or settings.portable or settings.recreate == "never":
+        raise CommandError(
+            f"Table {chosen.draft.name!r} cannot be changed so ({said(chosen.draft.steps)}): "
+            f"SQLite says {str(error)!r}."
+        ) from error
+    carry_out(Plan(chosen.draft, rebuilds=True))
 
 
 def _run(chosen: Plan) -> None:
@@ -78,7 +93,7 @@ def _run_in_place(chosen: Plan) -> None:
         before = _sample(draft)
         schema_text.write(db, target)
         if _sample(draft) != before:
-            raise _ValuesChanged
+            raise _ValuesChanged("the rows would read otherwise")
         for step in chosen.text:
             if step.update:
                 db.run_long(label, rows, step.update)

@@ -51,7 +51,9 @@ class Database:
 
     def read(self, sql: str, parameters: tuple = ()):
         """A cursor of the driver: a plan takes many small looks, and SQLAlchemy's way is long."""
-        return self.raw.execute(sql, parameters)
+        cursor = self.raw.cursor()
+        cursor.row_factory = None
+        return cursor.execute(sql, parameters)
 
     def rows(self, sql: str, *parameters) -> list[tuple]:
         return self.read(sql, parameters).fetchall()

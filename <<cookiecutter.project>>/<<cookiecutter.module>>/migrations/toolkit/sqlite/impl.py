@@ -24,6 +24,8 @@ from .tokens import quote, same
 
 log = logging.getLogger("alembic.sqlite")
 
+OLDEST = (3, 35)
+
 
 class EngineImpl(SQLiteImpl):
     """Alembic's implementation for SQLite; it registers itself by its ``__dialect__``.
@@ -71,6 +73,11 @@ class EngineImpl(SQLiteImpl):
         """Plan the operations on one table and carry them out, all or none."""
         settings = settings or self._settings()
         db = self._database(schema)
+        if db.version < OLDEST:
+            raise CommandError(
+                f"SQLite is {'.'.join(map(str, db.version))} here and has to be "
+                f"{'.'.join(map(str, OLDEST))} or later: install a newer Python or libsqlite3."
+            )
         with self._watch as watch:
             groups = plan.in_groups(db, table, operations)
             guard = db.all_or_nothing if len(groups) > 1 and not settings.portable else nullcontext

@@ -85,5 +85,7 @@ def _counts(table: CreateTable) -> bool:
 def _without_counter(sql: str) -> str:
     """The text without AUTOINCREMENT, which would leave a temporary sqlite_sequence behind, in
     front of the real one."""
+    if "autoincrement" not in sql.lower():
+        return sql
     counters = [t for t in tokenize(sql) if t.keyword == "AUTOINCREMENT"]
     return apply(sql, *(Change(token.start, token.end) for token in counters))
