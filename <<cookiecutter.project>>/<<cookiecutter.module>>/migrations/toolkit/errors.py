@@ -79,6 +79,8 @@ def _command_error(error: CommandError) -> str:
     if isinstance(cause, ResolutionError) and "locate" in str(error):
         return messages.NO_SUCH_REVISION.format(revision=cause.argument)
     text = " ".join(str(error).split())
+    if (where := _in_a_migration(error)) and where[2]:
+        text = f"{where[0]}, line {where[1]}: {text}"
     return text if text.endswith((".", ")", "?")) else f"{text}."
 
 
