@@ -8,6 +8,8 @@ from sqlalchemy import Connection
 from .. import drift, history, messages, scratch, servers
 from ..seam import Seam
 from . import directives, schemas
+from .compare import wording
+from .compare.plugin import OPTIONS
 
 
 def compare(seam: Seam) -> None:
@@ -35,6 +37,7 @@ def compare(seam: Seam) -> None:
 
 
 def _configure(seam: Seam, connection: Connection) -> None:
+    seam.options = {**OPTIONS, **seam.options}
     seam.options |= schemas.comparison(seam.metadata, seam.options)
     own = seam.options.pop("process_revision_directives", None)
     seam.configure(
@@ -43,6 +46,7 @@ def _configure(seam: Seam, connection: Connection) -> None:
         process_revision_directives=directives.chain(own) if seam.writing else own,
         render_item=directives.render_item(seam.options.pop("render_item", None)),
     )
+    wording.install(seam.context.get_context().impl)
 
 
 def _only_ours(seam: Seam, expected: drift.Tables | None) -> None:

@@ -49,6 +49,10 @@ def render_item(own: Callable[..., Any] | None) -> Callable[..., Any]:
 
     def render(kind: str, item: Any, context: Any) -> Any:
         rendered = own(kind, item, context) if own else False
+        if rendered is False and kind == "server_default":
+            plain = getattr(item, "arg", item)
+            # Alembic would take the quotes at its ends away
+            return repr(plain) if isinstance(plain, str) else False
         if rendered is False and kind == "type":
             module = type(item).__module__
             if not module.startswith("sqlalchemy."):
