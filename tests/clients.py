@@ -1,5 +1,6 @@
 """The databases' own programs: what a DBA would feed SQL to, and compare dumps with."""
 
+import re
 import subprocess
 import warnings
 from pathlib import Path
@@ -18,8 +19,12 @@ def dump(url: str) -> list[str]:
     """Return the schema and the rows of a database, as its own dump program says them."""
     ran = subprocess.run(_dumper(url), capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
-    # pg_dump guards its text with a random word
-    return [line for line in ran.stdout.splitlines() if "restrict" not in line]
+    # pg_dump guards its text with a random word; SQLite's RENAME puts quotes around a table's name
+    return [
+        re.sub(r'^CREATE TABLE IF NOT EXISTS "(\w+)"', r"CREATE TABLE \1", line)
+        for line in ran.stdout.splitlines()
+        if "restrict" not in line
+    ]
 
 
 def rows(url: str, query: str) -> list[tuple]:

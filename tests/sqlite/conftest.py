@@ -10,7 +10,7 @@ import toolkit.sqlite.impl  # noqa: F401  (registers itself)
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.util import CommandError
-from toolkit.sqlite.driver import GuardedConnection
+from toolkit import guard
 
 
 @contextmanager
@@ -22,7 +22,7 @@ def session(path, attach: dict | None = None, **options):
     engine = sa.create_engine(
         f"sqlite:///{path}",
         poolclass=sa.NullPool,
-        connect_args={"timeout": 60, "factory": GuardedConnection},
+        connect_args={"timeout": 60},
     )
     with engine.connect() as connection:
         raw = connection.connection.driver_connection
@@ -37,7 +37,7 @@ def session(path, attach: dict | None = None, **options):
         )
         context.autocommit_block = nullcontext
         with context.begin_transaction():
-            with raw.guarded():
+            with guard.guarded(connection, engine):
                 yield Operations(context)
             new = [row for row in raw.execute("PRAGMA foreign_key_check") if row not in orphans]
             if new:

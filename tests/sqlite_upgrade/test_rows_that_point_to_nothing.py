@@ -46,3 +46,29 @@ def test_a_downgrade_is_held_to_the_same(family):
     before = contents(family.database)
     family.db("downgrade").assert_one_sentence("3 of cascaded to parent", "as it was")
     assert contents(family.database) == before
+
+
+RAW = """
+driver = op.get_bind().connection.driver_connection
+driver.execute("INSERT INTO nulled VALUES (9, {parent})")
+"""
+
+
+def test_what_a_migration_does_behind_the_back_of_sqlalchemy_is_counted_too(family):
+    break_rows(family.database)
+    family.migration("f2", "f1", RAW.format(parent=99))
+    before = contents(family.database)
+    family.db("upgrade").assert_one_sentence("1 of nulled to parent")
+    assert contents(family.database) == before
+    family.migration("f2", "f1", RAW.format(parent=1))
+    family.db("upgrade").assert_ok()
+
+
+def test_a_table_that_is_changed_and_renamed_keeps_its_broken_rows(family):
+    break_rows(family.database)
+    family.migration("f2", "f1", "op.execute('UPDATE nulled SET id = id + 10')")
+    family.migration("f3", "f2", "op.rename_table('nulled', 'set_free')")
+    family.migration("f4", "f3", "op.execute('INSERT INTO set_free VALUES (1, 99)')")
+    family.db("upgrade").assert_one_sentence("of set_free to parent")
+    family.migration("f4", "f3", "pass")
+    family.db("upgrade").assert_ok()

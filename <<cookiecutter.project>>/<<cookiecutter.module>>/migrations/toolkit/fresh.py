@@ -18,11 +18,13 @@ from sqlalchemy.pool import StaticPool
 from . import aftermath, atomic, history, locality, messages, servers, sqlite_file, temporary
 from .rehearsal import rehearsal
 from .revise import naming, schemas
-from .seam import AHEAD_TABLE, keep_one_transaction, shown
+from .revise.compare.plugin import OPTIONS
+from .seam import AHEAD_TABLE, engine_options, keep_one_transaction, shown, use_engine
 
 PATIENCE = 5  # seconds
 # the application's options that say what is compared
 COMPARISON = (
+    "autogenerate_plugins",
     "compare_type",
     "compare_server_default",
     "include_name",
@@ -138,6 +140,7 @@ def _build(config: Any, connection: Connection) -> list[str]:
     config.attributes["connection"] = connection
     command.upgrade(config, "heads")
     connection.commit()
+    use_engine(connection)
     context = MigrationContext.configure(connection, opts=_options(connection))
     keep_one_transaction(context)
     migrate = current_app.extensions["migrate"]
@@ -156,10 +159,10 @@ def _build(config: Any, connection: Connection) -> list[str]:
 
 def _options(connection: Connection) -> dict[str, Any]:
     given = dict(current_app.extensions["migrate"].configure_args)
-    keep = {key: given[key] for key in COMPARISON if key in given}
+    keep = OPTIONS | {key: given[key] for key in COMPARISON if key in given}
     keep |= schemas.comparison(current_app.extensions["migrate"].db.metadata, given)
     if connection.dialect.name == "sqlite":
-        keep["transactional_ddl"] = True
+        keep |= {"transactional_ddl": True, **engine_options(current_app.config)}
     return keep
 
 

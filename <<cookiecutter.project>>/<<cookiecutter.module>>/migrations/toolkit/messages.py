@@ -98,6 +98,11 @@ BROKEN_KEYS = (
     "The migration would leave rows that point to nothing: {rows}; the database is as it was: "
     "mend the migration (or those rows) and try again."
 )
+KEYS_UNKNOWN = (
+    "Rows point to nothing ({rows}), and whether they did before cannot be told, since a migration "
+    "writes through the driver's own connection; the database is as it was: use op.execute() there "
+    "and try again."
+)
 KEYS_STAY_ON = (
     "SQLite keeps foreign keys on inside a transaction, and the rows of other tables would go with "
     "a rebuilt one: commit what the given connection has open, then try again."

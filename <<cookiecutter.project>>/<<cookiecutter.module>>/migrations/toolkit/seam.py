@@ -9,7 +9,7 @@ import alembic.context
 from alembic.runtime.environment import EnvironmentContext
 from sqlalchemy import Connection, make_url
 
-from . import constraint_order, guard
+from . import guard
 
 AHEAD_TABLE = "alembic_ahead"
 
@@ -32,7 +32,6 @@ class Seam:
         self.settings = app.config
         # a file that runs on MySQL too says it on every database
         warnings.filterwarnings("ignore", message="autoincrement and existing_autoincrement")
-        constraint_order.install()
 
     @property
     def _opts(self) -> dict[str, Any]:
@@ -94,11 +93,12 @@ class Seam:
     def configure(self, connection: Connection | None = None, **options: Any) -> None:
         """Configure the run, with the application's own options under ``options``."""
         given = {**self.options, **options}
+        use_engine(self.engine)
         self.context.configure(
             connection=connection,
             target_metadata=self.metadata,
             include_object=_not_ours(given.pop("include_object", None)),
-            sqlite_schema_edits=self.settings.get("SQLITE_SCHEMA_EDITS", True),
+            **engine_options(self.settings),
             **given,
         )
         if connection is not None:
@@ -112,6 +112,20 @@ def shown(url: Any) -> str:
         return url.database or ":memory:"
     plain = url._replace(drivername=url.get_backend_name(), password=None, query={})
     return plain.render_as_string()
+
+
+def use_engine(bind: Any) -> None:
+    """Let the toolkit's engine carry out Alembic's operations on SQLite, and no other database pay for it.
+
+    :param bind: a connection or an engine
+    """
+    if bind.dialect.name == "sqlite":
+        from .sqlite import impl  # noqa: F401  (registers itself)
+
+
+def engine_options(settings: Any) -> dict[str, Any]:
+    """Return what the engine reads of the application's configuration."""
+    return {"sqlite_schema_edits": settings.get("SQLITE_SCHEMA_EDITS", True)}
 
 
 def keep_one_transaction(migration_context: Any) -> None:
@@ -137,6 +151,8 @@ def replay(
     :param recorder: a :class:`.revise.recorded.Recorder`, where what they do is to be written down
     """
     outer = getattr(alembic.context, "_proxy", None)
+    use_engine(connection)
+    options = {**engine_options(seam.settings), **options}
     try:
         with EnvironmentContext(seam.config, seam.script, fn=work) as inner:
             inner.configure(connection=connection, target_metadata=seam.metadata, **options)

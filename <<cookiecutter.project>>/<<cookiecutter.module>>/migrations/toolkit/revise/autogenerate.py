@@ -8,6 +8,8 @@ from sqlalchemy import Connection
 from .. import drift, history, messages, scratch, servers
 from ..seam import Seam
 from . import answers, casts, custom_types, directives, enums, fills, renames, schemas, skeleton
+from .compare import wording
+from .compare.plugin import OPTIONS
 
 
 def compare(seam: Seam) -> None:
@@ -43,6 +45,7 @@ def compare(seam: Seam) -> None:
 
 
 def _configure(seam: Seam, connection: Connection, given: answers.Answers, why: str | None) -> None:
+    seam.options = {**OPTIONS, **seam.options}
     seam.options |= schemas.comparison(seam.metadata, seam.options)
     own = seam.options.pop("process_revision_directives", None)
     before = (renames.step(given, why), own, fills.step(given), casts.cast, enums.mend)
@@ -52,6 +55,7 @@ def _configure(seam: Seam, connection: Connection, given: answers.Answers, why: 
         process_revision_directives=directives.chain(*before) if seam.writing else own,
         render_item=custom_types.render_item(seam.options.pop("render_item", None)),
     )
+    wording.install(seam.context.get_context().impl)
 
 
 def _only_ours(seam: Seam, expected: drift.Tables | None) -> None:

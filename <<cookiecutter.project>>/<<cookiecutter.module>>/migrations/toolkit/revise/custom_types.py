@@ -32,6 +32,10 @@ def render_item(own: Callable[..., Any] | None) -> Callable[..., Any]:
 
     def rendered(kind: str, item: Any, context: Any) -> Any:
         found = own(kind, item, context) if own else False
+        if found is False and kind == "server_default":
+            plain = getattr(item, "arg", item)
+            # Alembic would take the quotes at its ends away
+            return repr(plain) if isinstance(plain, str) else False
         prefixed = context.opts.get("user_module_prefix") is not None
         if found is not False or kind != "type" or prefixed:
             return found

@@ -132,7 +132,9 @@ def _stated(impl, stated: sa.Table, table: CreateTable) -> list[ops.Operation]:
             impl, constraint
         ):
             found.append(ops.NameConstraint(translate.add_constraint(dialect, constraint).text))
-    found += _table_kwargs({f"sqlite_{k}": v for k, v in stated.dialect_options["sqlite"].items()})
+    options = {f"sqlite_{k}": v for k, v in stated.dialect_options["sqlite"].items()}
+    options["sqlite_autoincrement"] = options.get("sqlite_autoincrement") or None
+    found += _table_kwargs(options)
     present = {fold(c.name) for c in table.columns}
     for index in stated.indexes:
         if all(fold(column.name) in present for column in index.columns):

@@ -10,7 +10,7 @@ from .create_table import CreateTable
 from .draft import Draft, Step
 from .layout import Change, apply
 from .operations import Reorder, SetOptions
-from .tokens import quote
+from .tokens import quote, tokenize
 
 
 def set_options(draft: Draft, op: SetOptions) -> None:
@@ -32,6 +32,8 @@ def set_options(draft: Draft, op: SetOptions) -> None:
                 f"Table {draft.name!r} has no INTEGER PRIMARY KEY that could be AUTOINCREMENT."
             )
         draft.add(Step("make its key AUTOINCREMENT", _autoincrement, "rebuild"))
+    if op.autoincrement is False and automatic:
+        draft.add(Step("no longer make its key AUTOINCREMENT", _no_autoincrement, "rebuild"))
 
 
 def _autoincrement(table: CreateTable) -> CreateTable:
@@ -43,6 +45,14 @@ def _autoincrement(table: CreateTable) -> CreateTable:
     place = table.column(key.columns[0]).head_end
     inline = Change(place, place, f" {name}PRIMARY KEY AUTOINCREMENT")
     return CreateTable.parse(apply(table.sql, inline))
+
+
+def _no_autoincrement(table: CreateTable) -> CreateTable:
+    words = [token for token in tokenize(table.sql) if token.keyword == "AUTOINCREMENT"]
+    key = table.primary_key
+    places = [token for token in words if key.span[0] <= token.start < key.span[1]]
+    gone = [Change(token.start, token.end, "") for token in places]
+    return CreateTable.parse(apply(table.sql, *gone))
 
 
 def reorder(draft: Draft, op: Reorder) -> None:

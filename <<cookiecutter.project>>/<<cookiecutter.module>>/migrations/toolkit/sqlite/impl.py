@@ -50,6 +50,11 @@ class EngineImpl(SQLiteImpl):
         none when nothing touched a key or a row, None for all tables."""
         return self._watch.now() if self._watch else None
 
+    @property
+    def key_watch(self) -> KeyWatch | None:
+        """Tells which tables are about to be touched; None without a connection."""
+        return self._watch
+
     # -- how every change goes -------------------------------------------------------------------
 
     def _settings(self, recreate: str = "auto", convention=None) -> Settings:
@@ -86,8 +91,8 @@ class EngineImpl(SQLiteImpl):
                     chosen = plan.plan(db, table, group, settings)
                     for line in chosen.lines():
                         log.info(line)
-                    carry_out(chosen)
                     watch.add(chosen.draft.keys_to_check)
+                    carry_out(chosen)
 
     def change_in_batch(self, batch: BatchOperationsImpl) -> None:
         """All operations of a batch at once, with whatever ``batch_alter_table`` was given."""
@@ -162,7 +167,7 @@ class EngineImpl(SQLiteImpl):
         if self.as_sql:
             return super().rename_table(old_table_name, new_table_name, schema=schema)
         db = self._database(schema)
-        with self._watch:
+        with self._watch as watch:
             name = facts.read_table(db, old_table_name).name
             statement = f"ALTER TABLE {db.name(name)} RENAME TO {quote(str(new_table_name))}"
             _refuse_by_mirror(
@@ -170,6 +175,7 @@ class EngineImpl(SQLiteImpl):
             )
             log.info(f"{name}: rename to {new_table_name} (native)")
             db.run(statement)
+            watch.renamed(name, str(new_table_name))
         return None
 
     def drop_table(self, table, **options):
@@ -185,9 +191,9 @@ class EngineImpl(SQLiteImpl):
                 if not same(reference.table, table.name)
             }
             _refuse_broken_by_drop(db, table.name)
+            watch.add(referring)
             with db.keys_unenforced(bool(referring), f"Dropping table {table.name!r}"):
                 super().drop_table(table, **options)
-            watch.add(referring)
         return None
 
     def create_table(self, table, **options):

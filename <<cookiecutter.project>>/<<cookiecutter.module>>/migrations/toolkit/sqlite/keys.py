@@ -5,6 +5,7 @@ is watched, statement by statement.
 """
 
 import re
+from collections.abc import Callable, Iterable
 
 from sqlalchemy import event
 
@@ -33,6 +34,10 @@ class KeyWatch:
         self.connection = connection
         self.ignored = ignored
         self.to_check: set[str] | None = set()
+        # told of tables (None: all) just before they are touched for the first time
+        self.look: Callable[[set[str] | None], None] | None = None
+        # rows were changed by a way that no listener sees, so that nobody was told
+        self.unseen = False
         self.depth = 0
         self.changes = self._total()
         event.listen(connection, "before_cursor_execute", self._before)
@@ -48,9 +53,21 @@ class KeyWatch:
         self.depth -= 1
         self.changes = self._total()
 
-    def add(self, tables) -> None:
-        if self.to_check is not None:
-            self.to_check |= set(tables)
+    def add(self, tables: Iterable[str] | None) -> None:
+        """Say, before the first write, which tables' keys may not hold after it; None for all."""
+        if self.to_check is None:
+            return
+        new = None if tables is None else set(tables) - self.to_check
+        if new == set():
+            return
+        if self.look is not None:
+            self.look(new)
+        self.to_check = None if new is None else self.to_check | new
+
+    def renamed(self, old: str, new: str) -> None:
+        """A table took what is broken in it to another name."""
+        if self.to_check and fold(old) in map(fold, self.to_check):
+            self.to_check.add(new)
 
     def now(self) -> set[str] | None:
         self._notice()
@@ -67,20 +84,16 @@ class KeyWatch:
         total = self._total()
         if self.depth == 0 and total != self.changes:
             self.to_check = None
+            self.unseen = True
         self.changes = total
 
-    def _before(self, *arguments):
+    def _before(self, connection, cursor, statement, parameters, context, executemany):
         self._notice()
-
-    def _after(self, connection, cursor, statement, parameters, context, executemany):
-        if self.depth:
-            return
-        self.changes = self._total()
-        if self.to_check is None or _HARMLESS.match(statement):
+        if self.depth or self.to_check is None or _HARMLESS.match(statement):
             return
         written = _WRITES.match(statement)
         if written is None or written[2]:
-            self.to_check = None
+            self.add(None)
             return
         table = unquote(written[3])
         if fold(table) in self.ignored:
@@ -91,11 +104,14 @@ class KeyWatch:
         finally:
             self.depth -= 1
 
+    def _after(self, *arguments):
+        if not self.depth:
+            self.changes = self._total()
+
     def _written(self, table: str, inserted: bool) -> None:
         db = Database(self.connection)
         if facts.triggers(db, table):
-            self.to_check = None
+            self.add(None)
             return
-        self.to_check.add(table)
-        if not inserted:
-            self.to_check |= {reference.table for reference in facts.references_to(db, table)}
+        referring = () if inserted else facts.references_to(db, table)
+        self.add({table, *(reference.table for reference in referring)})

@@ -157,21 +157,29 @@ def conventional_name(
     """
     if not convention:
         return None
-    table_made = bound(table, [], convention)
-    try:
-        made = _same_constraint(table_made, constraint, referred_key)
-        table_made.append_constraint(made)
-    except InvalidRequestError:
-        return None  # a convention that wants a name to make a name of
-    return str(made.name) if isinstance(made.name, conv) else None
+    # a convention may name a CHECK by its words or by its columns, and no expression tells both
+    for by_words in (True, False) if constraint.kind == "check" else (False,):
+        table_made = bound(table, [], convention)
+        try:
+            made = _same_constraint(table_made, constraint, referred_key, by_words)
+            table_made.append_constraint(made)
+        except (InvalidRequestError, IndexError):
+            continue  # a convention that wants a name to make a name of, or a column
+        if isinstance(made.name, conv):
+            return str(made.name)
+    return None
 
 
-def _same_constraint(table: sa.Table, constraint: Constraint, referred_key: tuple[str, ...]):
+def _same_constraint(
+    table: sa.Table, constraint: Constraint, referred_key: tuple[str, ...], by_words: bool
+):
     columns = constraint.columns
     if constraint.kind == "unique":
         return sa.UniqueConstraint(*columns)
     if constraint.kind == "primary key":
         return sa.PrimaryKeyConstraint(*columns)
+    if constraint.kind == "check" and by_words:
+        return sa.CheckConstraint(sa.literal_column(constraint.expression))
     if constraint.kind == "check":
         return sa.CheckConstraint(sa.func.uses(*(table.c[name] for name in columns)))
     referred = constraint.referred_columns or referred_key

@@ -33,6 +33,9 @@ def _rehearse(seam: Seam) -> str:
     pending: list[str] = []
 
     def note(statement: str) -> None:
+        if statement.startswith("-- "):
+            pending.append(f"{statement}\n")
+            return
         # the semicolon must not end up in a comment
         pending.append(f"{statement}\n;\n" if "--" in statement else f"{statement};\n")
 
@@ -50,8 +53,15 @@ def _rehearse(seam: Seam) -> str:
         before = foreign_keys.broken(connection)
         connection.rollback()
         pending.clear()
-        replay(seam, seam.work, connection, transactional_ddl=True, on_version_apply=close)
-        foreign_keys.require_whole(connection, before)
+        replay(
+            seam,
+            seam.work,
+            connection,
+            transactional_ddl=True,
+            on_version_apply=close,
+            sqlite_portable_sql=True,
+        )
+        foreign_keys.require_whole(before, foreign_keys.broken(connection))
     if not script:
         at = " and ".join(sorted(applied)) or "the base"
         messages.say(messages.NOTHING_TO_DO, database=seam.database, revision=at)

@@ -3,6 +3,7 @@
 import copy
 import json
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import JSON, Dialect, String
 
@@ -14,6 +15,7 @@ def dialect(engine_dialect: Dialect) -> Dialect:
     """
     ours: Any = copy.copy(engine_dialect)
     ours.paramstyle, ours.positional = "named", False
+    ours._type_memos = WeakKeyDictionary()  # holds literals' writers that double percent signs
     ours.identifier_preparer = copy.copy(ours.identifier_preparer)
     ours.identifier_preparer.dialect = ours
     ours.identifier_preparer._double_percents = False

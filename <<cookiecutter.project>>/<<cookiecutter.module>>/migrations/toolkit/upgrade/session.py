@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def _run(seam: Seam, connection: Connection) -> None:
             history.require_known(applied, seam.script, seam.database)
         if not sqlite and not lent_out:
             connection.rollback()  # looking began a transaction; each revision has one of its own
-        before = foreign_keys.broken(connection) if sqlite and seam.moving else None
+        watch = _watch(seam, connection) if sqlite and seam.moving else None
         # on a server another connection does see what was committed; in a rehearsal it is astray
         alone = sqlite or is_rehearsal()
         with (
@@ -80,11 +81,19 @@ def _run(seam: Seam, connection: Connection) -> None:
             nullcontext() if sqlite else standing.account(seam, connection, applied),
         ):
             seam.context.run_migrations()
-        if before is not None and steps:
-            foreign_keys.require_whole(connection, before)
+        if watch is not None and steps:
+            watch.require_whole()
     if seam.moving and not steps:
         at = " and ".join(sorted(applied)) or "the base"
         messages.say(messages.NOTHING_TO_DO, database=seam.database, revision=at)
+
+
+def _watch(seam: Seam, connection: Connection) -> foreign_keys.Watch:
+    lent_out = isinstance(seam.config.attributes.get("connection"), Connection)
+    url = connection.engine.url if lent_out else seam.engine.url
+    alone = lent_out or sqlite_file.in_memory(url)
+    committed = None if alone else partial(sqlite_file.open_to_read, url)
+    return foreign_keys.Watch(connection, seam.context.get_context().impl.key_watch, committed)
 
 
 def _reporters(seam: Seam, steps: list[Any]) -> list[Any]:

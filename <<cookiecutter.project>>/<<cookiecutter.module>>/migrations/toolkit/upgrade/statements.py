@@ -12,6 +12,8 @@ from typing import Any
 from .literals import TOKENS, inline
 
 WORDS = re.compile(rf"{TOKENS.pattern}|[().=]|\w+", re.DOTALL)
+# what the engine says of its plan
+COMMENT = re.compile(r"-- [^\n]*")
 READS = {"SELECT", "VALUES", "EXPLAIN"}
 # what env.py itself wraps around the whole; a savepoint may be rolled back, so it is written down
 TRANSACTION = {"BEGIN", "COMMIT", "END", "ROLLBACK"}
@@ -29,6 +31,8 @@ def recorder(write: Callable[[str], None]) -> type[sqlite3.Connection]:
     def note(sql: str, parameters: Any) -> None:
         if changes(sql):
             write(inline(sql, parameters).strip().rstrip(";"))
+        elif COMMENT.fullmatch(sql):
+            write(sql)
 
     class Cursor(sqlite3.Cursor):
         def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:

@@ -8,7 +8,6 @@ from typing import Any
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, MetaData
 
-from ... import constraint_order
 from ...seam import AHEAD_TABLE
 
 # what the application gives Flask-Migrate for its real database, and what is no business of a rehearsal
@@ -38,7 +37,6 @@ class Subject:
     build: Callable[[Connection, tuple[str, ...]], None] | None = None
 
     def __post_init__(self) -> None:
-        constraint_order.install()
         self.script = ScriptDirectory.from_config(self.config)
         self.options = {
             key: value for key, value in self.options.items() if key not in NOT_FOR_A_REHEARSAL

@@ -1,0 +1,43 @@
+"""What a database says of a table, in its own words, so that two tables of one database compare."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Column:
+    """``type``, ``default`` and ``generated`` are SQL as the database writes it; None for none."""
+
+    type: str
+    default: str | None = None
+    generated: str | None = None
+    collation: str | None = None
+
+
+@dataclass(frozen=True)
+class Check:
+    """``plain`` is what compares, ``sql`` what a migration is to say; ``name`` is None for none."""
+
+    name: str | None
+    plain: str
+    sql: str
+
+
+@dataclass(frozen=True)
+class Index:
+    """``plain`` is what compares; the rest is what a migration needs to make the index again."""
+
+    name: str
+    plain: str
+    unique: bool
+    parts: tuple[str, ...] = ()
+    where: str | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """The columns and indexes by their names."""
+
+    columns: dict[str, Column]
+    checks: tuple[Check, ...] = ()
+    indexes: dict[str, Index] = field(default_factory=dict)
+    autoincrement: bool = False

@@ -1,0 +1,92 @@
+"""MySQL and MariaDB: the twin is made in a database of its own, and read from information_schema."""
+
+from typing import Any
+
+from sqlalchemy import Connection, text
+from sqlalchemy import Table as Model
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from ... import servers
+from .facts import Check, Column, Index, Table
+
+COLUMNS = text("""
+    SELECT column_name, column_type, column_default, extra, generation_expression, collation_name
+    FROM information_schema.columns WHERE table_schema = :schema AND table_name = :name
+""")
+MARIADB_CHECKS = text("""
+    SELECT constraint_name, check_clause FROM information_schema.check_constraints
+    WHERE constraint_schema = :schema AND table_name = :name ORDER BY constraint_name
+""")
+MYSQL_CHECKS = text("""
+    SELECT constraint_name, check_clause FROM information_schema.check_constraints
+    JOIN information_schema.table_constraints USING (constraint_schema, constraint_name)
+    WHERE constraint_schema = :schema AND table_name = :name ORDER BY constraint_name
+""")
+INDEXES = "SHOW INDEX FROM {}"
+
+
+def real(connection: Connection, schema: str | None, name: str) -> Table:
+    """Return what the database has."""
+    return _read(connection, schema or connection.dialect.default_schema_name or "", name)
+
+
+def twin(connection: Connection, model: Model) -> Table:
+    """Make the model's table, ask the database of it, and take it away."""
+    home = connection.dialect.default_schema_name or ""
+    away = f"{home[:58]}_twin"
+    servers.drop(connection, away)
+    servers.create(connection, away, servers.locale(connection, home))
+    moved = connection.execution_options(schema_translate_map={model.schema: away})
+    try:
+        moved.execute(CreateTable(model, include_foreign_key_constraints=[]))
+        for index in model.indexes:
+            moved.execute(CreateIndex(index))
+        return _read(connection, away, model.name)
+    finally:
+        connection.execution_options(schema_translate_map=None)
+        servers.drop(connection, away)
+
+
+def _read(connection: Connection, schema: str, name: str) -> Table:
+    def rows(query: Any) -> list[Any]:
+        return list(connection.execute(query, {"schema": schema, "name": name}))
+
+    columns = {}
+    for column, kind, default, extra, expression, collation in rows(COLUMNS):
+        generated = "GENERATED" in (extra or "") and "DEFAULT_GENERATED" not in extra
+        said = None if default is None or default == "NULL" else default
+        on_update = "on update" in (extra or "").lower()
+        columns[column] = Column(
+            type=kind,
+            default=None if generated else f"{said or ''} {extra}" if on_update else said,
+            generated=f"{expression} {extra}" if generated else None,
+            collation=collation,
+        )
+    maria = getattr(connection.dialect, "is_mariadb", False)
+    checks = [
+        Check(name, sql, sql) for name, sql in rows(MARIADB_CHECKS if maria else MYSQL_CHECKS)
+    ]
+    return Table(columns, tuple(checks), _indexes(connection, schema, name))
+
+
+def _indexes(connection: Connection, schema: str, name: str) -> dict[str, Index]:
+    quote = connection.dialect.identifier_preparer.quote_identifier
+    shown = connection.execute(text(INDEXES.format(f"{quote(schema)}.{quote(name)}"))).mappings()
+    parts: dict[str, list[Any]] = {}
+    for row in shown:
+        if row["Key_name"] != "PRIMARY":
+            parts.setdefault(row["Key_name"], []).append(row)
+    return {
+        key: Index(
+            key,
+            repr(
+                [
+                    [r[k] for k in ("Non_unique", "Column_name", "Collation", "Sub_part")]
+                    + [r["Index_type"], r.get("Expression")]
+                    for r in sorted(rows, key=lambda row: row["Seq_in_index"])
+                ]
+            ),
+            not rows[0]["Non_unique"],
+        )
+        for key, rows in parts.items()
+    }

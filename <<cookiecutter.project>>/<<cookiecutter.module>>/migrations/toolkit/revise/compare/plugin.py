@@ -1,0 +1,69 @@
+"""The comparators, where Alembic asks for them: ``autogenerate_plugins`` names this plugin.
+
+https://alembic.sqlalchemy.org/en/latest/api/plugins.html
+"""
+
+from typing import Any
+
+from alembic.operations import ops
+from alembic.runtime.plugins import Plugin
+from alembic.util import DispatchPriority, PriorityDispatchResult
+
+from . import checks, columns, generated, indexes
+from .autoincrement import SetAutoincrementOp
+from .twins import pair
+
+NAME = "toolkit.compare"
+CONTINUE = PriorityDispatchResult.CONTINUE
+# what is compared unless the application says otherwise
+OPTIONS = {
+    "compare_type": True,
+    "compare_server_default": True,
+    "autogenerate_plugins": ["alembic.autogenerate.*", NAME],
+}
+
+
+def table(
+    context: Any, change: ops.ModifyTableOps, schema: Any, name: str, there: Any, model: Any
+) -> PriorityDispatchResult:
+    """Compare a table that both have: its CHECKs, indexes and generated columns."""
+    if there is None or model is None:
+        return CONTINUE
+    found = pair(context, model, name, schema)
+    if found is not None:
+        checks.compare(context, change, found, there, model)
+        indexes.compare(context, change, found, there, model)
+        generated.compare(context, change, found, there, model)
+    return CONTINUE
+
+
+def autoincrement(context: Any, upgrade: ops.UpgradeOps, *_: Any) -> PriorityDispatchResult:
+    """Compare AUTOINCREMENT, after everything else."""
+    new = {(op.schema, op.table_name) for op in upgrade.ops if isinstance(op, ops.CreateTableOp)}
+    for model in context.sorted_tables:
+        if (model.schema, model.name) in new:
+            continue
+        if not context.run_object_filters(model, model.name, "table", False, None):
+            continue
+        found = pair(context, model, model.name, model.schema)
+        if found is not None and found.real.autoincrement != found.twin.autoincrement:
+            on = found.twin.autoincrement
+            upgrade.ops.append(SetAutoincrementOp(model.name, on, model.schema))
+    return CONTINUE
+
+
+def _register() -> None:
+    plugin = Plugin(NAME)
+    first, last = DispatchPriority.FIRST, DispatchPriority.LAST
+    plugin.add_autogenerate_comparator(columns.same_type, "column", "types", priority=first)
+    plugin.add_autogenerate_comparator(columns.other_type, "column", "collation", priority=last)
+    plugin.add_autogenerate_comparator(
+        columns.server_default, "column", "server_default", priority=first
+    )
+    plugin.add_autogenerate_comparator(table, "table", "toolkit", priority=last)
+    plugin.add_autogenerate_comparator(
+        autoincrement, "autogenerate", "toolkit", qualifier="sqlite", priority=last
+    )
+
+
+_register()
