@@ -209,3 +209,21 @@ def test_a_file_that_was_written_on_sqlite_runs_on_the_servers(new_project, serv
         ]
         revising.execute(project, "INSERT INTO note (slug, sort) VALUES ('s', 'b')")
         assert revising.rows(project, "SELECT name FROM note WHERE number = 3") == [("x",)]
+
+
+def test_a_generated_column_stays_generated(any_database):
+    def note(name):
+        double = (
+            f"{name}: Mapped[int] = mapped_column(sa.Computed('size + size', persisted=True))\n"
+        )
+        return KEY + "size: Mapped[int]\n" + double
+
+    any_database.model("note", note("double"))
+    revising.applied(any_database)
+    revising.execute(any_database, "INSERT INTO note (size) VALUES (2)")
+    any_database.model("note", note("twice"))
+    file = revising.applied(any_database, "-x", "rename=note.double:twice")
+    assert "rename note.double to twice" in file.read_text()
+    revising.down_and_up(any_database)
+    revising.execute(any_database, "UPDATE note SET size = 4")
+    assert revising.rows(any_database, "SELECT twice FROM note") == [(8,)]

@@ -4,6 +4,7 @@ Three operations of their own: one statement cannot do it on any of the database
 SQLite would copy the table before the rows have their values.
 """
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -77,6 +78,8 @@ def suggestion(column: Column, dialect: Any) -> Fill:
     default = (
         column.default.arg if column.default is not None and column.default.is_scalar else None
     )
+    if isinstance(default, dict | list):
+        return Fill(json.dumps(default))
     if default is not None:
         return Fill(str(getattr(default, "name", default)))
     kinds = families(column.type, dialect)

@@ -9,6 +9,7 @@ from sqlalchemy import ForeignKeyConstraint, Table, inspect
 from sqlalchemy.sql.naming import conv
 
 from . import naming, replacing
+from .renaming import RenamePrimaryKey
 
 
 def rename(
@@ -32,6 +33,8 @@ def rename(
             around = _target(key) in replaced
             if around or _concerned(table, key, tables, columns):
                 _rename_key(context, both, table, key, around)
+        if table.fullname in tables:
+            _rename_primary(context, both, table)
 
 
 def _target(key: ForeignKeyConstraint) -> tuple[str, tuple[str, ...]]:
@@ -79,6 +82,17 @@ def _rename_key(
         dropped = {op.constraint_name for op in changes if isinstance(op, ops.DropConstraintOp)}
         if going not in dropped:  # else it changes in other ways as well
             changes += [drop, create]
+
+
+def _rename_primary(
+    context: MigrationContext, both: tuple[ops.OpContainer, ops.OpContainer], table: Table
+) -> None:
+    name = _get_constraint_final_name(table.primary_key, context.dialect)
+    old = inspect(context.connection).get_pk_constraint(table.name, table.schema).get("name")
+    if name and old and name != old:
+        rename = RenamePrimaryKey(table, old, name)
+        both[0].ops.append(rename)
+        both[1].ops.insert(0, rename.reverse())
 
 
 def _reflected_name(

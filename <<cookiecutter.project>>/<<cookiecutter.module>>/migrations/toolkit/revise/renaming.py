@@ -2,12 +2,19 @@
 
 from typing import Any
 
+from alembic.autogenerate import renderers
+from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Column, Computed, DefaultClause, Identity, Table
+from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.types import NullType, TypeDecorator
 
+from . import naming
 from .candidates import default
+
+POSTGRESQL = postgresql.dialect()
+DIALECTS = (POSTGRESQL, mysql.dialect(), sqlite.dialect())
 
 
 class RenameTable(ops.RenameTableOp):
@@ -42,12 +49,54 @@ class RenameColumn(ops.AlterColumnOp):
         return "rename_column", self.schema, self.table_name, self.column_name, self.modify_name
 
 
+class RenameGenerated(ops.ExecuteSQLOp):
+    """A generated column, of which MySQL's ``CHANGE`` would make a plain one.
+
+    RENAME COLUMN is the same on all three databases: SQLite 3.25, MySQL 8.0, MariaDB 10.5.
+    """
+
+    def __init__(self, table: str, old: str, new: str) -> None:
+        super().__init__(f"ALTER TABLE {table} RENAME COLUMN {old} TO {new}")
+        self.names = table, old, new
+        naming.say_instead(self, ("rename column", f"{table}.{old}", new))
+
+    def reverse(self) -> "RenameGenerated":
+        table, old, new = self.names
+        return RenameGenerated(table, new, old)
+
+
+class RenamePrimaryKey(ops.MigrateOperation):
+    """On PostgreSQL a primary key keeps its name when its table gets another one.
+
+    A new table of the old name could then not be made. The other databases do not mind.
+    """
+
+    def __init__(self, table: Table, old: str, new: str) -> None:
+        self.table, self.old, self.new = table, old, new
+        naming.leave_unsaid(self)
+
+    def reverse(self) -> "RenamePrimaryKey":
+        return RenamePrimaryKey(self.table, self.new, self.old)
+
+
+@renderers.dispatch_for(RenamePrimaryKey)
+def _render(context: AutogenContext, op: RenamePrimaryKey) -> list[str]:
+    quote = POSTGRESQL.identifier_preparer
+    sql = (
+        f"ALTER TABLE {quote.format_table(op.table)} "
+        f"RENAME CONSTRAINT {quote.quote(op.old)} TO {quote.quote(op.new)}"
+    )
+    return ["if op.get_context().dialect.name == 'postgresql':", f"op.execute({sql!r})", ""]
+
+
 def table(old: Table, new: Table) -> RenameTable:
     """Rename a table."""
     return RenameTable(old.name, new.name, schema=old.schema)
 
 
-def column(context: MigrationContext, before: Column, after: Column, table: Table) -> RenameColumn:
+def column(
+    context: MigrationContext, before: Column, after: Column, table: Table
+) -> RenameColumn | RenameGenerated:
     """Rename a column, and say all that MySQL wants to be told again.
 
     There it is ``CHANGE``, which forgets AUTO_INCREMENT, default and comment when they are not
@@ -58,6 +107,9 @@ def column(context: MigrationContext, before: Column, after: Column, table: Tabl
     :param after: the column in the models
     :param table: its table, by the name that it has by then
     """
+    plain = not table.schema and all(map(_is_plain, (table.name, before.name, after.name)))
+    if before.computed is not None and plain:
+        return RenameGenerated(table.name, before.name, after.name)
     comments = context.dialect.supports_comments
     facts: dict[str, Any] = {
         "existing_type": _type(context, before, after),
@@ -88,3 +140,8 @@ def _server_default(before: Column, after: Column) -> Any:
         return False
     found = after.server_default if default(before) == default(after) else before.server_default
     return found if isinstance(found, DefaultClause) else False
+
+
+def _is_plain(name: str) -> bool:
+    """Whether no database wants quotes around the name."""
+    return all(dialect.identifier_preparer.quote(name) == name for dialect in DIALECTS)
