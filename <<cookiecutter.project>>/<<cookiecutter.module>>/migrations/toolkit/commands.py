@@ -13,6 +13,7 @@ from flask.cli import with_appcontext
 from flask_migrate import Migrate
 
 from . import errors, fresh, history, requirements, sqlite_file
+from .check import command as check
 from .history import FOLDER
 from .revise import sqlite_safe
 
@@ -29,7 +30,7 @@ class Db(click.Group):
         except Exception as error:
             if os.environ.get("FLASK_DEBUG") == "1":
                 raise
-            raise click.ClickException(errors.sentence(error, _url())) from error
+            raise click.ClickException(errors.of_the_application(error)) from error
 
 
 def group(starter_rows: Callable[[], None]) -> Db:
@@ -52,6 +53,8 @@ def group(starter_rows: Callable[[], None]) -> Db:
     db.add_command(downgrade)
     db.add_command(_rebuild(starter_rows))
     db.add_command(sqlite_safe.sqlite_safe_command)
+    db.add_command(check.check)
+    db.add_command(check.schema)
     return db
 
 
@@ -86,10 +89,6 @@ def _let_errors_through() -> None:
     for name, function in vars(flask_migrate.cli).copy().items():
         if name.startswith("_") and hasattr(function, "__wrapped__"):
             setattr(flask_migrate.cli, name, function.__wrapped__)
-
-
-def _url() -> Any:
-    return current_app.extensions["sqlalchemy"].engine.url if current_app else "sqlite://"
 
 
 def _live() -> str:

@@ -4,7 +4,8 @@ import click
 
 # the history
 TWO_HEADS = (
-    "The history has {count} heads, {heads}: type db merge heads -m 'merge', and look at it."
+    "The history has {count} heads, {heads}: type make rebase (db rebase) to put one after the other, "
+    "or db merge heads -m 'merge', and look at it."
 )
 UNKNOWN_REVISION = (
     "{database} is at revision {revision}, which no file in {versions} has: "
@@ -113,7 +114,31 @@ DIFFERENCES = (
     "type make newmigration (db migrate) to write it."
 )
 
-# applying
+# judging a migration
+LINE = "{line}"
+DETAIL = "  {line}"
+ANSWERED = "  answered: {answers}"
+LINT_SILENT = "lint: nothing to say"
+NOT_LINTED = "{reason}, so the migration is not judged."
+PROOF_FAILED = "{sentence}."
+SCHEMA_WRITTEN = "{file} is written."
+SCHEMA_EQUAL = "{file} is as it was."
+BEGUN = "Next: fill in upgrade() and downgrade() in {file}, then make check (db check)."
+NEXT = "Next: read {file}, then make migrate (db upgrade)."
+CHECK_HEAD = "one head: {head}"
+CHECK_AGREE = "the models and the history agree"
+CHECK_JUDGED = "{count} migrations linted and proved ({before} of them before)"
+CHECK_SCHEMA = "{file} is what they make"
+CHECK_FINDING = (
+    "{file}, line {line}: {severity} ({rules}): write what is said above, or "
+    "# lint: {rules} because ... in the file"
+)
+CHECK_MORE = " (and {count} more, see above)"
+CHECK_NEEDS_SCRATCH = "{reason}; without one no migration can be checked."
+SCHEMA_DIFFERS = (
+    "{file} is not what the migrations make: "
+    "type db schema to write it, and look at the difference."
+)  # applying
 STEP = "  {direction} {revision}  {message}"
 NOTHING_TO_DO = "{database} is at {revision}: nothing to do."
 CREATING = "creating {database}"
