@@ -12,9 +12,11 @@ from flask import current_app
 from flask.cli import with_appcontext
 from flask_migrate import Migrate
 
-from . import errors, fresh, history, requirements, sqlite_file
+from . import errors, fresh, history, requirements, sqlite_file, writing
 from .check import command as check
 from .history import FOLDER
+from .rebase import command as rebase
+from .revise import review_hook as review
 from .revise import sqlite_safe
 
 
@@ -41,6 +43,7 @@ def group(starter_rows: Callable[[], None]) -> Db:
     theirs = flask_migrate.cli.db
     _let_errors_through()
     sqlite_safe.register()
+    review.register()
 
     @with_appcontext
     def callback(**options: Any) -> Any:
@@ -53,8 +56,11 @@ def group(starter_rows: Callable[[], None]) -> Db:
     db.add_command(downgrade)
     db.add_command(_rebuild(starter_rows))
     db.add_command(sqlite_safe.sqlite_safe_command)
+    for command in writing.commands:
+        db.add_command(command)
     db.add_command(check.check)
     db.add_command(check.schema)
+    db.add_command(rebase.rebase)
     return db
 
 

@@ -119,12 +119,13 @@ LINE = "{line}"
 DETAIL = "  {line}"
 ANSWERED = "  answered: {answers}"
 LINT_SILENT = "lint: nothing to say"
-NOT_LINTED = "{reason}, so the migration is not judged."
+WRITTEN = "  {file}"
+NOT_JUDGED = "  {reason}, so the migration is not linted and not proved."
 PROOF_FAILED = "{sentence}."
 SCHEMA_WRITTEN = "{file} is written."
 SCHEMA_EQUAL = "{file} is as it was."
-BEGUN = "Next: fill in upgrade() and downgrade() in {file}, then make check (db check)."
-NEXT = "Next: read {file}, then make migrate (db upgrade)."
+BEGUN = "Next: fill in upgrade() and downgrade(), then type make check (db check)."
+NEXT = "Next: read the file, then type make migrate (db upgrade)."
 CHECK_HEAD = "one head: {head}"
 CHECK_AGREE = "the models and the history agree"
 CHECK_JUDGED = "{count} migrations linted and proved ({before} of them before)"
@@ -138,7 +139,35 @@ CHECK_NEEDS_SCRATCH = "{reason}; without one no migration can be checked."
 SCHEMA_DIFFERS = (
     "{file} is not what the migrations make: "
     "type db schema to write it, and look at the difference."
-)  # applying
+)  # one head after the other
+REBASE_ONE_HEAD = "The history has one head ({head}): there is nothing to put after another."
+REBASE_MANY = (
+    "The history has {count} heads, {heads}: make rebase puts one of two after the other; "
+    "bring one branch in at a time, or type db merge heads -m 'merge'."
+)
+REBASE_MERGE = (
+    "{file} joins two branches, so its place cannot be changed: type db merge heads -m 'merge'."
+)
+REBASE_DEPENDS = (
+    "{file} has labels or depends on others, so its place cannot be changed: "
+    "type db merge heads -m 'merge'."
+)
+REBASE_WHICH = (
+    "Which of the two heads is to stand last, {heads}? Neither git nor the dates in the files tell: "
+    "type db rebase REVISION."
+)
+REBASE_NOT_A_HEAD = "{revision} is no head: type db rebase with one of {heads}."
+REBASE_UNREAD = (
+    "{file} has no line down_revision = ... that could be changed: change it by hand to {down!r}."
+)
+REBASE_FAILED = "{file} cannot stand after {head}, so it is as it was: {reason}"
+REBASED = "{file} now stands after {head}"
+REBASED_NEXT = (
+    "Next: a database that has {first} already does not get {head} any more: type make db there. "
+    "Then make check (db check)."
+)
+
+# applying
 STEP = "  {direction} {revision}  {message}"
 NOTHING_TO_DO = "{database} is at {revision}: nothing to do."
 CREATING = "creating {database}"
@@ -170,6 +199,7 @@ MODELS_AHEAD = (
 OUTSIDE = "{name} {version} is installed, and this application needs {wanted}: type {command}."
 OLD_SQLITE = "SQLite {version} is too old, 3.35 is the first that works: use a newer Python."
 
+STOPPED = "Stopped by hand."
 UNEXPECTED = "{error} (FLASK_DEBUG=1 in front of the command shows where)"
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from . import messages
+
 _report: ContextVar[dict[str, Any] | None] = ContextVar("report", default=None)
 
 
@@ -40,12 +42,17 @@ def printed(wanted: bool, empty: dict[str, Any], sentence: Any) -> Iterator[None
     except click.exceptions.Exit as left:
         report["ok"] = left.exit_code == 0
         raise
-    except Exception as error:
-        said = (
-            error.format_message() if isinstance(error, click.ClickException) else sentence(error)
-        )
-        report |= {"ok": False, "error": said}
+    except BaseException as error:
+        report |= {"ok": False, "error": _said(error, sentence)}
         raise
     finally:
         _report.reset(token)
         click.echo(json.dumps(report, indent=2, ensure_ascii=False))
+
+
+def _said(error: BaseException, sentence: Any) -> str:
+    if isinstance(error, click.ClickException):
+        return error.format_message()
+    if isinstance(error, click.Abort) or not isinstance(error, Exception):
+        return messages.STOPPED
+    return sentence(error)
