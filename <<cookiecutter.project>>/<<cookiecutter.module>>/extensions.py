@@ -6,6 +6,8 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase
 
+from .config import ConfigError
+
 
 def _check(constraint, table):
     """Name a CHECK that has no name after the words in it, or after its type's column."""
@@ -33,5 +35,15 @@ db = SQLAlchemy(model_class=Base)
 
 
 def init_app(app):
-    """Bind the extensions to the application."""
-    db.init_app(app)
+    """Bind the extensions to the application.
+
+    :raises config.ConfigError: when the database engine does not take what the settings give it
+    """
+    try:
+        db.init_app(app)
+    except Exception as error:
+        said = " ".join(str(error).split())
+        raise ConfigError(
+            f"{app.config['SETTINGS']}: the database engine does not take its options ({said}); "
+            "mend SQLALCHEMY_ENGINE_OPTIONS or SQLALCHEMY_BINDS and try again."
+        ) from error

@@ -15,11 +15,13 @@ how = os.environ.get("HOLD")
 if how:
     pathlib.Path(os.environ["READY"]).touch()
 if how == "server":
-    op.execute("SELECT %s(60)")
+    op.execute("SELECT {busy}")
 while how == "here" and pathlib.Path(os.environ["READY"]).exists():
     time.sleep(0.05)
 if how == "fail":
     raise ValueError("no")"""
+# for a minute or more; MariaDB's SLEEP would notice that its client is gone
+BUSY = {"postgresql": "pg_sleep(90)", "mysql": "BENCHMARK(400000000, SHA1('a'))"}
 
 
 @pytest.fixture
@@ -27,7 +29,7 @@ def project(new_project, server_url):
     kind = make_url(server_url).get_backend_name()
     made = new_project(starter="bare", database=kind)
     made.env["DEV_DATABASE_URL"] = server_url
-    made.migration("aaaa00000001", None, HELD % ("pg_sleep" if kind == "postgresql" else "SLEEP"))
+    made.migration("aaaa00000001", None, HELD.replace("{busy}", BUSY[kind]))
     made.model("held", "id: Mapped[int] = mapped_column(primary_key=True)")
     return made
 

@@ -6,6 +6,7 @@ from contextlib import closing
 
 from families import REBUILD
 from sqlite_contents import beside, contents, rows
+from toolkit import sqlite_file
 
 WAITS = """
 import pathlib, time
@@ -57,6 +58,20 @@ def test_an_upgrade_that_gives_up_does_not_remove_the_database_of_the_one_that_g
     first.communicate(timeout=60)
     assert first.returncode == 0
     assert rows(bare.database, "SELECT version_num FROM alembic_version") == [("f1",)]
+
+
+def test_a_file_that_another_process_has_written_into_is_not_removed(tmp_path):
+    path = tmp_path / "app.db"
+    assert sqlite_file.make(path)
+    assert not sqlite_file.make(path)
+    rows(path, "CREATE TABLE theirs (id INTEGER)")
+    sqlite_file.unmake(path)
+    assert path.exists()
+
+    other = tmp_path / "other.db"
+    sqlite_file.make(other)
+    sqlite_file.unmake(other)
+    assert not other.exists()
 
 
 def test_a_writer_that_holds_the_lock_is_named_after_the_time_that_the_settings_say(family):

@@ -32,14 +32,15 @@ def import_all():
         try:
             importlib.import_module(module.name)
         except Exception as error:
-            raise ModelError(_sentence(error, here, name)) from error
+            file = here.joinpath(*name.split("."), *["__init__"] * module.ispkg)
+            raise ModelError(_sentence(error, file.with_suffix(".py"))) from error
 
 
-def _sentence(error, here, name):
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__)]
-    file = here.joinpath(*name.split(".")).with_suffix(".py")
-    own = [frame.lineno for frame in frames if frame.filename == str(file)]
-    line = error.lineno if isinstance(error, SyntaxError) else (own or [None])[-1]
-    where = f"{file}, line {line}" if line else f"{file}"
-    said = f"{type(error).__name__}: {error}"
+def _sentence(error, file):
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == str(file)]
+    if isinstance(error, SyntaxError) and error.filename == str(file):
+        lines = [error.lineno]
+    where = f"{file}, line {lines[-1]}" if lines else f"{file}"
+    said = f"{type(error).__name__}: {' '.join(str(error).split())}"
     return f"{where}: the model does not import ({said}); mend it and try again."

@@ -8,11 +8,12 @@ from typing import Any
 import click
 import flask_migrate
 import flask_migrate.cli
+from alembic.util import CommandError
 from flask import current_app
 from flask.cli import with_appcontext
 from flask_migrate import Migrate
 
-from . import errors, fresh, history, requirements, sqlite_file, writing
+from . import errors, fresh, history, history_errors, messages, quiet, sqlite_file, writing
 from .check import command as check
 from .history import FOLDER
 from .rebase import command as rebase
@@ -25,8 +26,8 @@ class Db(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            requirements.check()
-            return super().invoke(ctx)
+            with history_errors.told():
+                return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:
@@ -54,6 +55,7 @@ def group(starter_rows: Callable[[], None]) -> Db:
     for name, command in theirs.commands.items():
         db.add_command(command, name)
     db.add_command(downgrade)
+    db.add_command(merge)
     db.add_command(_rebuild(starter_rows))
     db.add_command(sqlite_safe.sqlite_safe_command)
     for command in writing.commands:
@@ -114,6 +116,18 @@ def downgrade(sql: bool, revision: str, **options: Any) -> Any:
     if sql and ":" not in revision:
         revision = f"{_live() or 'base'}:{revision}"  # Flask-Migrate would begin at the head
     return theirs.callback(sql=sql, revision=revision, **options)
+
+
+merges = flask_migrate.cli.db.commands["merge"]
+
+
+@click.command("merge", params=merges.params, help=merges.help)
+@with_appcontext
+def merge(revisions: tuple[str, ...], **options: Any) -> Any:
+    if not revisions:  # Alembic would write a migration that stands on nothing
+        raise CommandError(messages.MERGE_WHAT)
+    with quiet.alembic():
+        return merges.callback(revisions=revisions, **options)
 
 
 def _rebuild(starter_rows: Callable[[], None]) -> click.Command:

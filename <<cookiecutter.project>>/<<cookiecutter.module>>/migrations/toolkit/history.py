@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.script.revision import ResolutionError
 from alembic.util import CommandError
 from sqlalchemy import Connection
 
@@ -52,7 +53,9 @@ def require_known(revisions: set[str], script: ScriptDirectory, database: str) -
     for revision in sorted(revisions):
         try:
             known = script.get_revision(revision)
-        except CommandError:
+        except CommandError as error:
+            if not isinstance(error.__cause__, ResolutionError):
+                raise  # the files themselves cannot be read
             known = None
         if known is None:
             raise CommandError(

@@ -12,6 +12,20 @@ UNKNOWN_REVISION = (
     "fetch the branch that has the file, or restore a backup from before it."
 )
 NO_SUCH_REVISION = "There is no revision {revision}: type db history to see those there are."
+TWICE = "Revision {revision} stands in {files}: delete the copy, or give it a revision of its own."
+MISSING = (
+    "{files} stands on revision {revision}, which no file has: fetch the file that has it, or mend "
+    "down_revision."
+)
+CYCLE = "The history goes round in a circle ({files}): mend down_revision in one of them."
+TOO_FAR = (
+    "There are not as many revisions that way as {step} says: type db current and db history to see "
+    "where the database is."
+)
+MERGE_WHAT = "Which revisions are to be merged: type db merge heads -m 'merge'."
+INITIALISED = "this project has its migrations already, type db migrate."
+NO_EDITOR = "type EDITOR=nano in front of the command."
+ONE_REVISION = "type the revision to reach, or --sql for the SQL of a range."
 BROKEN_MIGRATION = "{file}, line {line}: {error}; mend the file and try again."
 FAILED_MIGRATION = "{file}, line {line}: {error}; {state}"
 AS_IT_WAS = "the database is as it was: mend the file and try again."
@@ -37,7 +51,8 @@ NOT_MADE = (
     "(ls -ld {folder}), then try again."
 )
 FILE = (
-    "{file} cannot be used ({reason}): look at its owner and permissions (ls -l), then try again."
+    "{file}: {reason}: look at the owner and permissions of it and its folder (ls -ld {folder}), "
+    "then try again."
 )
 NOT_OPENED = "{database} cannot be opened: look at its path, owner and permissions (ls -l)."
 LOCKED = (
@@ -45,6 +60,10 @@ LOCKED = (
 )
 NOT_A_DATABASE = (
     "{database} is not a SQLite database: look at SQLALCHEMY_DATABASE_URI, or move it away."
+)
+DAMAGED = (
+    "{database} is damaged: keep a copy of it, and restore a backup (sqlite3 {path} .recover "
+    "shows what can be read)."
 )
 FULL = "The disk of {database} is full: make room, then try again; the database is as it was."
 DISK = (
@@ -61,6 +80,7 @@ TABLES_WITHOUT_HISTORY = (
     "type make db to build a fresh development database, or db stamp REVISION when they are the tables "
     "of that revision."
 )
+LOCK_TIMEOUT = "MIGRATION_LOCK_TIMEOUT is {value!r}: write a number of seconds, such as 60."
 LEFTOVER = (
     "{database} holds {leftover}, left by an interrupted migration of another tool; {table} is there "
     "with {rows} rows, {leftover} has {left}: when {table} is whole, type "

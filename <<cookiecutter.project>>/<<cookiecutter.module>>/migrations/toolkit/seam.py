@@ -54,8 +54,13 @@ class Seam:
 
     @property
     def reading(self) -> bool:
-        """Whether the command only looks: current, history --indicate-current."""
-        return bool(self._opts.get("dont_mutate"))
+        """Whether the command only looks: current, history --indicate-current, edit."""
+        return not self._opts.get("destination_rev")
+
+    @property
+    def purging(self) -> bool:
+        """Whether the command forgets what the database says of itself: stamp --purge."""
+        return bool(self._opts.get("purge"))
 
     @property
     def work(self) -> Callable[..., Any]:

@@ -1,6 +1,7 @@
 """A SQLite database as a file: is it there, may it be read, what lies beside it."""
 
 import os
+import shlex
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -35,7 +36,8 @@ def require_folder(path: Path) -> None:
     :raises CommandError: naming the folder
     """
     if not path.parent.is_dir():
-        raise CommandError(messages.NO_FOLDER.format(database=path, folder=path.parent))
+        folder = shlex.quote(str(path.parent))
+        raise CommandError(messages.NO_FOLDER.format(database=path, folder=folder))
 
 
 def open_to_read(url: Any) -> sqlite3.Connection:
@@ -71,7 +73,9 @@ def make(path: Path) -> bool:
         return False
     except OSError as error:
         raise CommandError(
-            messages.NOT_MADE.format(database=path, folder=path.parent, reason=error.strerror)
+            messages.NOT_MADE.format(
+                database=path, folder=shlex.quote(str(path.parent)), reason=error.strerror
+            )
         ) from error
     return True
 

@@ -26,16 +26,13 @@ def migrate(as_json: bool, **options: Any) -> Any:
         return theirs["migrate"].callback(**options)
 
 
-def _quiet(name: str) -> click.Command:
-    @click.command(name, params=theirs[name].params, help=theirs[name].help)
-    @with_appcontext
-    def command(**options: Any) -> Any:
-        from . import quiet
+@click.command("revision", params=theirs["revision"].params, help=theirs["revision"].help)
+@with_appcontext
+def revision(**options: Any) -> Any:
+    from . import quiet
 
-        with quiet.alembic():
-            return theirs[name].callback(**options)
-
-    return command
+    with quiet.alembic():
+        return theirs["revision"].callback(**options)
 
 
-commands = [migrate, _quiet("revision"), _quiet("merge")]
+commands = [migrate, revision]

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import click
+from alembic.util import CommandError
 
 from .batches.rewriting import NotUnderstood, Result, make_safe, rewrite
 
@@ -53,6 +54,9 @@ def post_write(path: str, options: Mapping) -> None:
         result = rewrite(Path(path), naming_convention())
     except NotUnderstood as error:
         click.echo(_not_understood(path, error), err=True)
+        return
+    except CommandError as error:
+        click.echo(f"{path} was left as it is: {error}", err=True)
         return
     _say_notes(path, result)
 

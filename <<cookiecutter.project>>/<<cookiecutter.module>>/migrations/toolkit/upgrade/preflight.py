@@ -25,7 +25,7 @@ def check(seam: Seam, connection: Connection, applied: set[str]) -> None:
     if connection.dialect.name == "sqlite":
         _require_no_leftovers(seam, connection, tables)
     ours = sorted(tables & {table.name for table in seam.metadata.tables.values()})
-    if seam.moving == "upgrade" and not applied and ours:
+    if not applied and ours:
         raise CommandError(
             messages.TABLES_WITHOUT_HISTORY.format(database=seam.database, tables=", ".join(ours))
         )

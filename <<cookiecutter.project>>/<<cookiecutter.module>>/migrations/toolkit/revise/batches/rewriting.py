@@ -10,6 +10,11 @@ from alembic.util import CommandError
 
 from . import files, look
 
+NO_LIBCST = (
+    "libcst, which edits migrations, is not installed: type make install (in production: "
+    "pip install libcst), then sqlite-safe and the file."
+)
+
 
 class NotUnderstood(CommandError):
     """A file that cannot be read as Python, with the reason."""
@@ -37,7 +42,8 @@ def make_safe(source: str, convention: Mapping | None = None) -> Result:
     and constraints are dropped before the columns that they need. Everything else stays byte for
     byte, and a second run changes nothing.
 
-    Raises `NotUnderstood` for what is not Python, with the line in its reason.
+    Raises `NotUnderstood` for what is not Python, with the line in its reason, and `CommandError`
+    where an edit is needed and libcst is not installed.
     """
     tree = _parsed(source)
     notes = [
@@ -47,7 +53,10 @@ def make_safe(source: str, convention: Mapping | None = None) -> Result:
     if not look.worth_editing(tree):
         return Result(source, notes, source)
 
-    from libcst import ParserSyntaxError
+    try:
+        from libcst import ParserSyntaxError
+    except ModuleNotFoundError as error:
+        raise CommandError(NO_LIBCST) from error
 
     from .transform import transform
 

@@ -1,0 +1,73 @@
+"""The three ways to type a `db` command, each in a process of its own, and what they must not change."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from projects import Answer, Project
+
+HEAD = "8b27e4a9c610"
+WAITING = "waiting for the other process"  # the ways run at once
+WAYS = {
+    "db": (sys.executable, "-c", "from my_app.cli import db; db()"),
+    "bin/manage.py db": (sys.executable, "bin/manage.py", "db"),
+    "flask --app my_app db": (sys.executable, "-m", "flask", "--app", "my_app", "db"),
+}
+
+
+def answers(
+    project: Project, *arguments: str, ways: tuple[str, ...] = tuple(WAYS), **env: str | None
+) -> dict[str, Answer]:
+    """Run one command in each way, at once."""
+    started = {way: project.start(*WAYS[way], *arguments, **env) for way in ways}
+    found = {}
+    for name, process in started.items():
+        out, err = process.communicate(timeout=120)
+        found[name] = Answer(process.returncode, out, err)
+    return found
+
+
+def assert_one_sentence(project: Project, command: str, *words: str, **env: str | None) -> None:
+    """Assert one sentence that says ``words`` in every way, and that no file changed.
+
+    :param env: the environment's, and ``ways`` for fewer ways than all
+    """
+    before = files(project)
+    for way, answer in answers(project, *command.split(), **env).items():
+        print(way, command)
+        answer.assert_one_sentence(*words)
+        lines = [line for line in answer.err.splitlines() if not line.endswith(WAITING)]
+        assert len(lines) == 1, answer.err
+        assert answer.out == ""
+    assert files(project) == before
+
+
+def assert_one_sentence_of_db(project: Project, command: str, *words: str) -> None:
+    """The same in one way, for what the ways cannot tell apart."""
+    assert_one_sentence(project, command, *words, ways=("db",))
+
+
+def files(project: Project) -> dict[str, bytes | None]:
+    """The database with what lies beside it, and the migrations; None for what cannot be read."""
+    found = {}
+    for folder in (project.path / "var", project.versions, project.path / "etc" / "conf"):
+        for file in sorted(folder.rglob("*")):
+            if file.is_file() and file.name != "secret_key":
+                found[str(file)] = file.read_bytes()
+    return found
+
+
+def without_power() -> tuple[str, ...]:
+    """What to put before a command so that root heeds permissions too."""
+    if os.geteuid() != 0:
+        return ()
+    assert shutil.which("setpriv"), "util-linux is missing"
+    return ("setpriv", "--bounding-set", "-dac_override,-dac_read_search", "--")
+
+
+def room(folder: Path, size: str) -> bool:
+    """Mount a small disk; return whether that is allowed here."""
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    return subprocess.run(command, capture_output=True).returncode == 0

@@ -1,0 +1,128 @@
+"""Runs a project's script in a new process that has the libraries imported already.
+
+A command spends most of its time on importing Flask, SQLAlchemy and Alembic. Here one process
+imports them and forks for each command: the command is a process of its own, runs the project's
+own code from its files, with its own environment, folder and exit, only sooner. Tests of what a
+start imports, of kills and of interpreters use `Project.run`, a cold start.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+LIBRARIES = (
+    "flask.cli",
+    "flask_migrate.cli",
+    "flask_sqlalchemy",
+    "alembic.command",
+    "alembic.autogenerate",
+    "sqlalchemy.dialects.sqlite",
+    "sqlalchemy.dialects.postgresql.psycopg",
+    "sqlalchemy.dialects.mysql.pymysql",
+    "psycopg",
+    "pymysql",
+    "libcst",
+    "mako.template",
+    "logging.config",
+)
+
+
+class Warm:
+    """The process that forks. One command at a time."""
+
+    def __init__(self) -> None:
+        self.process: subprocess.Popen | None = None
+
+    def run(self, command: list[str], cwd: Path, env: dict[str, str], timeout: float):
+        """Run a Python script; return its exit code and what it wrote.
+
+        :raises subprocess.TimeoutExpired: after killing it
+        """
+        if self.process is None or self.process.poll() is not None:
+            self.process = subprocess.Popen(
+                [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            )
+        with tempfile.TemporaryDirectory(prefix="warm-") as folder:
+            out, err = Path(folder, "out"), Path(folder, "err")
+            order = {"command": command, "cwd": str(cwd), "env": env, "timeout": timeout}
+            order |= {"out": str(out), "err": str(err)}
+            self.process.stdin.write(json.dumps(order) + "\n")
+            self.process.stdin.flush()
+            answer = json.loads(self.process.stdout.readline())
+            said = out.read_text(), err.read_text()
+        if answer is None:
+            raise subprocess.TimeoutExpired(command, timeout, *said)
+        return answer, *said
+
+
+WARM = Warm()
+
+
+def serve() -> dict | None:
+    """Fork for each order; return the order in the child, None at the end in the parent."""
+    for line in sys.stdin:
+        order = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            return order
+        answer = _wait(child, order["timeout"])
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+    return None
+
+
+def _wait(child: int, timeout: float) -> int | None:
+    def expired(*_) -> None:
+        raise TimeoutError
+
+    signal.signal(signal.SIGALRM, expired)
+    signal.setitimer(signal.ITIMER_REAL, timeout)
+    try:
+        _, status = os.waitpid(child, 0)
+    except TimeoutError:
+        os.killpg(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        return None
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    return os.waitstatus_to_exitcode(status)
+
+
+def become(order: dict) -> str:
+    """Make this child the process that was ordered; return the script."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    os.setsid()
+    flags = os.O_WRONLY | os.O_CREAT
+    for number, source in ((0, os.devnull), (1, order["out"]), (2, order["err"])):
+        opened = os.open(source, os.O_RDONLY if number == 0 else flags, 0o600)
+        os.dup2(opened, number)
+        os.close(opened)
+    os.chdir(order["cwd"])
+    os.environ.clear()
+    os.environ.update(order["env"])
+    sys.dont_write_bytecode = bool(order["env"].get("PYTHONDONTWRITEBYTECODE"))
+    _, script, *arguments = order["command"]
+    sys.argv = [script, *arguments]
+    sys.path[0] = str(Path(script).parent)
+    return script
+
+
+if __name__ == "__main__":
+    import contextlib
+    import importlib
+    import runpy
+    import warnings
+
+    warnings.simplefilter("ignore")
+    for library in LIBRARIES:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(library)
+    warnings.resetwarnings()
+    ordered = serve()
+    if ordered is not None:
+        del sys.modules["__main__"]
+        runpy.run_path(become(ordered), run_name="__main__")
