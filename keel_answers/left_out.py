@@ -12,13 +12,26 @@ from fnmatch import fnmatch
 # (question, answer) -> paths as they are called in the template; a / at the end is a whole folder
 LEFT_OUT = {
     ("license", "none"): ("LICENSE",),
-    ("database", "sqlite"): ("<<cookiecutter.module>>/embedded.py",),
-    ("database", "mysql"): ("<<cookiecutter.module>>/embedded.py",),
+    ("database", "sqlite"): (
+        "<<cookiecutter.module>>/embedded.py",
+        "<<cookiecutter.module>>/migrations/schema/postgresql.sql",
+        "<<cookiecutter.module>>/migrations/schema/mysql.sql",
+    ),
+    ("database", "postgresql"): (
+        "<<cookiecutter.module>>/migrations/schema/sqlite.sql",
+        "<<cookiecutter.module>>/migrations/schema/mysql.sql",
+    ),
+    ("database", "mysql"): (
+        "<<cookiecutter.module>>/embedded.py",
+        "<<cookiecutter.module>>/migrations/schema/sqlite.sql",
+        "<<cookiecutter.module>>/migrations/schema/postgresql.sql",
+    ),
     ("starter", "bare"): (
         "<<cookiecutter.module>>/blog.py",
         "<<cookiecutter.module>>/models/post.py",
         "<<cookiecutter.module>>/models/user.py",
         "<<cookiecutter.module>>/templates/blog/",
+        "<<cookiecutter.module>>/migrations/schema/",
         "<<cookiecutter.module>>/migrations/versions/*.py",
         "tests/test_blog.py",
     ),

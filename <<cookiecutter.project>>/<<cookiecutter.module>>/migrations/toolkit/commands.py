@@ -13,9 +13,12 @@ from flask import current_app
 from flask.cli import with_appcontext
 from flask_migrate import Migrate
 
-from . import errors, fresh, history, history_errors, messages, sqlite_file
+from . import errors, fresh, history, history_errors, messages, quiet, sqlite_file, writing
+from .check import command as check
 from .history import FOLDER
-from .revise import proof, sqlite_safe
+from .rebase import command as rebase
+from .revise import review_hook as review
+from .revise import sqlite_safe
 
 
 class Db(click.Group):
@@ -30,7 +33,7 @@ class Db(click.Group):
         except Exception as error:
             if os.environ.get("FLASK_DEBUG") == "1":
                 raise
-            raise click.ClickException(errors.sentence(error, _url())) from error
+            raise click.ClickException(errors.of_the_application(error)) from error
 
 
 def group(starter_rows: Callable[[], None]) -> Db:
@@ -41,7 +44,7 @@ def group(starter_rows: Callable[[], None]) -> Db:
     theirs = flask_migrate.cli.db
     _let_errors_through()
     sqlite_safe.register()
-    proof.register()
+    review.register()
 
     @with_appcontext
     def callback(**options: Any) -> Any:
@@ -55,6 +58,11 @@ def group(starter_rows: Callable[[], None]) -> Db:
     db.add_command(merge)
     db.add_command(_rebuild(starter_rows))
     db.add_command(sqlite_safe.sqlite_safe_command)
+    for command in writing.commands:
+        db.add_command(command)
+    db.add_command(check.check)
+    db.add_command(check.schema)
+    db.add_command(rebase.rebase)
     return db
 
 
@@ -91,10 +99,6 @@ def _let_errors_through() -> None:
             setattr(flask_migrate.cli, name, function.__wrapped__)
 
 
-def _url() -> Any:
-    return current_app.extensions["sqlalchemy"].engine.url if current_app else "sqlite://"
-
-
 def _live() -> str:
     engine = current_app.extensions["migrate"].db.engine
     if engine.dialect.name == "sqlite" and not sqlite_file.in_memory(engine.url):
@@ -122,7 +126,8 @@ merges = flask_migrate.cli.db.commands["merge"]
 def merge(revisions: tuple[str, ...], **options: Any) -> Any:
     if not revisions:  # Alembic would write a migration that stands on nothing
         raise CommandError(messages.MERGE_WHAT)
-    return merges.callback(revisions=revisions, **options)
+    with quiet.alembic():
+        return merges.callback(revisions=revisions, **options)
 
 
 def _rebuild(starter_rows: Callable[[], None]) -> click.Command:

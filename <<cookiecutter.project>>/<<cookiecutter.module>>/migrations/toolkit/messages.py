@@ -4,7 +4,8 @@ import click
 
 # the history
 TWO_HEADS = (
-    "The history has {count} heads, {heads}: type db merge heads -m 'merge', and look at it."
+    "The history has {count} heads, {heads}: type make rebase (db rebase) to put one after the other, "
+    "or db merge heads -m 'merge', and look at it."
 )
 UNKNOWN_REVISION = (
     "{database} is at revision {revision}, which no file in {versions} has: "
@@ -190,6 +191,58 @@ TYPE_UNREAD = (
     "which makes it."
 )
 FILLED = "  {table}: {done} of {total} rows"
+# judging a migration
+LINE = "{line}"
+DETAIL = "  {line}"
+ANSWERED = "  answered: {answers}"
+LINT_SILENT = "lint: nothing to say"
+WRITTEN = "  {file}"
+NOT_JUDGED = "  {reason}, so the migration is not linted and not proved."
+PROOF_FAILED = "{sentence}."
+SCHEMA_WRITTEN = "{file} is written."
+SCHEMA_EQUAL = "{file} is as it was."
+BEGUN = "Next: fill in upgrade() and downgrade(), then type make check (db check)."
+NEXT = "Next: read the file, then type make migrate (db upgrade)."
+CHECK_HEAD = "one head: {head}"
+CHECK_AGREE = "the models and the history agree"
+CHECK_JUDGED = "{count} migrations linted and proved ({before} of them before)"
+CHECK_SCHEMA = "{file} is what they make"
+CHECK_FINDING = (
+    "{file}, line {line}: {severity} ({rules}): write what is said above, or "
+    "# lint: {rules} because ... in the file"
+)
+CHECK_MORE = " (and {count} more, see above)"
+CHECK_NEEDS_SCRATCH = "{reason}; without one no migration can be checked."
+SCHEMA_DIFFERS = (
+    "{file} is not what the migrations make: "
+    "type db schema to write it, and look at the difference."
+)  # one head after the other
+REBASE_ONE_HEAD = "The history has one head ({head}): there is nothing to put after another."
+REBASE_MANY = (
+    "The history has {count} heads, {heads}: make rebase puts one of two after the other; "
+    "bring one branch in at a time, or type db merge heads -m 'merge'."
+)
+REBASE_MERGE = (
+    "{file} joins two branches, so its place cannot be changed: type db merge heads -m 'merge'."
+)
+REBASE_DEPENDS = (
+    "{file} has labels or depends on others, so its place cannot be changed: "
+    "type db merge heads -m 'merge'."
+)
+REBASE_WHICH = (
+    "Which of the two heads is to stand last, {heads}? Neither git nor the dates in the files tell: "
+    "type db rebase REVISION."
+)
+REBASE_NOT_A_HEAD = "{revision} is no head: type db rebase with one of {heads}."
+REBASE_UNREAD = (
+    "{file} has no line down_revision = ... that could be changed: change it by hand to {down!r}."
+)
+REBASE_FAILED = "{file} cannot stand after {head}, so it is as it was: {reason}"
+REBASED = "{file} now stands after {head}"
+REBASED_NEXT = (
+    "Next: a database that has {first} already does not get {head} any more: type make db there. "
+    "Then make check (db check)."
+)
 
 # applying
 STEP = "  {direction} {revision}  {message}"
@@ -223,6 +276,7 @@ MODELS_AHEAD = (
 OUTSIDE = "{name} {version} is installed, and this application needs {wanted}: type {command}."
 OLD_SQLITE = "SQLite {version} is too old, 3.35 is the first that works: use a newer Python."
 
+STOPPED = "Stopped by hand."
 UNEXPECTED = "{error} (FLASK_DEBUG=1 in front of the command shows where)"
 
 

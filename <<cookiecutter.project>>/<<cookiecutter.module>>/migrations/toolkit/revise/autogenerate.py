@@ -33,6 +33,9 @@ def compare(seam: Seam) -> None:
         try:
             schemas.require_isolation(seam.engine.url, seam.metadata)
             connection = stack.enter_context(scratch.at_head(seam))
+            if "at_head" in seam.config.attributes:  # somebody wants to look, too
+                seam.config.attributes["at_head"](connection)
+                connection.rollback()
         except servers.NotAllowed as denied:
             messages.say(messages.NO_SCRATCH, database=seam.database, reason=denied.reason)
             connection = stack.enter_context(seam.engine.connect())

@@ -5,7 +5,7 @@ from typing import Any
 
 from alembic.operations import ops
 
-from .. import messages
+from .. import messages, report
 from . import naming, schemas
 
 
@@ -37,5 +37,6 @@ def name_it(context: Any, revision: Any, directives: list[ops.MigrationScript]) 
         phrases = naming.phrases(script.upgrade_ops)
         for phrase in phrases:
             messages.say(messages.OPERATION, operation=phrase)
+        report.add("operations", phrases)
         if not script.message:
             script.message = naming.shorten(phrases)

@@ -8,7 +8,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import MetaData
 from sqlalchemy.engine import Engine
 
-from .. import servers
+from .. import constraint_order, servers
 
 
 @dataclass
@@ -23,6 +23,7 @@ class Project:
     config: Any
 
     def __post_init__(self) -> None:
+        constraint_order.install()  # as a run of env.py has it
         self.script = ScriptDirectory.from_config(self.config)
         migrate = self.app.extensions["migrate"]
         self.metadata: MetaData = migrate.db.metadata
@@ -43,6 +44,12 @@ class Project:
     def root(self) -> Path:
         """The folder of the project: that of the package which holds the migrations."""
         return self.folder.parent.parent
+
+    @property
+    def version_table(self) -> str:
+        """The table in which Alembic notes where a database is."""
+        options = self.app.extensions["migrate"].configure_args
+        return options.get("version_table", "alembic_version")
 
     @property
     def zero_downtime(self) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from .. import scratch
-from . import lint
+from . import lint, schemas
 from .lint import Finding
 from .project import Project
 from .recorded import Recorder, Recording, path_of
@@ -26,6 +26,7 @@ def history(
     """
     paths = {name: path_of(project.script.get_revision(name)) for name in wanted}
     recorder = Recorder(set(paths.values()))
+    schemas.require_isolation(project.engine.url, project.metadata)
     with scratch.empty(project) as connection:
         with redirect_stdout(StringIO()):  # migrations say it when they run for good
             scratch.build(project, connection, recorder, paths)

@@ -45,7 +45,8 @@ class Ruler:
         severity = RULES[rule].severity
         if rule == "narrow-type" and self.scope.kind == "sqlite":
             severity = NOTE  # SQLite keeps every value: https://www.sqlite.org/datatype3.html
-        return Finding(rule, severity, line, facts, self.scope.kind)
+        words = {key: str(value) for key, value in facts.items()}  # they are kept as JSON
+        return Finding(rule, severity, line, words, self.scope.kind)
 
     def _statement(self, event: Any) -> Iterator[Said]:
         scope = self.scope

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from ... import guard
 from ...cache import Cache
 from ...rehearsal import rehearsal
-from ...seam import keep_one_transaction
+from ...seam import keep_one_transaction, use_engine
 from .journal import Journal, Recorder
 from .subject import Subject
 
@@ -51,6 +51,7 @@ def history(subject: Subject, connection: Connection, revisions: tuple[str, ...]
 
 def _run(subject: Subject, connection: Connection, steps: Any, journal: Journal) -> None:
     sqlite = connection.dialect.name == "sqlite"
+    use_engine(connection)
     options = {
         "transactional_ddl": True if sqlite else None,
         "transaction_per_migration": not sqlite,

@@ -1,0 +1,1 @@
+"""`db rebase`: of two heads, one is put after the other, where a merge revision would join them."""

@@ -1,0 +1,34 @@
+"""The one door to the proof: whether a migration runs up, down and up again on rows."""
+
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import Any
+
+
+@dataclass
+class Proved:
+    """What the proof found, in words.
+
+    :param sentence: without a full stop
+    :param lines: the sentence, and what is worth knowing
+    """
+
+    ok: bool
+    sentence: str
+    lines: list[str] = field(default_factory=list)
+
+
+def prove(app: Any, config: Any, revision: str) -> Proved:
+    """Prove one migration on a scratch database.
+
+    :param app: the Flask application
+    :param config: Alembic's
+    :raises servers.NotAllowed: when the account may not create a scratch database
+    """
+    if find_spec(".proof", __package__) is None:
+        return Proved(True, "not proved: this toolkit has no proof")
+    from .proof import prove as prove_subject
+    from .proof.subject import Subject
+
+    verdict = prove_subject(Subject.of(app, config), revision)
+    return Proved(verdict.ok, verdict.sentence, verdict.lines)
