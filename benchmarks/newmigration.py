@@ -26,11 +26,14 @@ COLUMNS = "".join(
         ("note", "Text"),
     )
 )
-MODEL = """class T{number}(db.Model):
+MODEL = (
+    """class T{number}(db.Model):
     __tablename__ = "t{number}"
     id = sa.Column(sa.Integer, primary_key=True)
     parent_id = sa.Column(sa.ForeignKey("t{parent}.id"), nullable=True)
-""" + COLUMNS
+"""
+    + COLUMNS
+)
 STOCK = """import sqlalchemy as sa
 from flask import Flask
 from flask_migrate import Migrate
@@ -59,7 +62,9 @@ def downgrade():
 
 def models(tables: int, extra: int = 0) -> str:
     text = "\n\n".join(MODEL.format(number=n, parent=max(0, n - 1)) for n in range(tables))
-    added = "".join(f"    extra_{n} = sa.Column(sa.String(20), nullable=True)\n" for n in range(extra))
+    added = "".join(
+        f"    extra_{n} = sa.Column(sa.String(20), nullable=True)\n" for n in range(extra)
+    )
     return text + added
 
 
@@ -204,7 +209,14 @@ def main() -> None:
     results = [
         case("20 tables, 10 revisions", 20, 10, runs, 1.6, upgrade=False),
         case("200 tables, 10 revisions", 200, 10, runs, 2.0, upgrade=False),
-        case("20 tables, 1000 revisions, with plain's upgrade", 20, 1000, min(runs, 3), 1.0, upgrade=True),
+        case(
+            "20 tables, 1000 revisions, with plain's upgrade",
+            20,
+            1000,
+            min(runs, 3),
+            1.0,
+            upgrade=True,
+        ),
         *(start(f"db {' '.join(c)}", c, runs) for c in (["heads"], ["current"], ["upgrade"])),
     ]
     chosen.out.mkdir(parents=True, exist_ok=True)

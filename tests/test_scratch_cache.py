@@ -54,7 +54,9 @@ def test_what_stands_after_a_changed_migration_is_run_again(bare):
 def test_a_module_that_a_migration_imports_counts_as_part_of_it(bare):
     path, times = counted(bare, "a1", None, "first")
     helper = bare.write("my_app/helper.py", "LENGTH = 1\n")
-    path.write_text(path.read_text().replace("import sqlalchemy", "import my_app.helper\nimport sqlalchemy"))
+    path.write_text(
+        path.read_text().replace("import sqlalchemy", "import my_app.helper\nimport sqlalchemy")
+    )
     bare.db("check").assert_ok()
     helper.write_text("LENGTH = 2\n")
     bare.db("check").assert_ok()

@@ -8,7 +8,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import MetaData
 from sqlalchemy.engine import Engine
 
-from .. import constraint_order, servers
+from .. import servers
 
 
 @dataclass
@@ -23,7 +23,6 @@ class Project:
     config: Any
 
     def __post_init__(self) -> None:
-        constraint_order.install()  # as a run of env.py has it
         self.script = ScriptDirectory.from_config(self.config)
         migrate = self.app.extensions["migrate"]
         self.metadata: MetaData = migrate.db.metadata

@@ -32,16 +32,19 @@ def differences(
     from alembic.migration import MigrationContext
 
     from .. import naming, schemas
+    from ..compare import wording
+    from ..compare.plugin import OPTIONS
 
     own = {table.key for table in subject.metadata.tables.values()}
     looked_at = changed | (own ^ set(schema.tables))
     if not looked_at:
         return []
-    options = {key: subject.options[key] for key in KEPT if key in subject.options}
+    options = OPTIONS | {key: subject.options[key] for key in KEPT if key in subject.options}
     options |= schemas.comparison(subject.metadata, options)
     options["include_object"] = _only(looked_at, own, options.get("include_object"))
     options["include_name"] = _named(looked_at, options.get("include_name"))
     context = MigrationContext.configure(connection, opts=options)
+    wording.install(context.impl)
     found = naming.phrases(produce_migrations(context, subject.metadata).upgrade_ops)
     found = [phrase for phrase in found if phrase.removeprefix("drop index ") not in made]
     if found and connection.dialect.name == "sqlite" and _same(subject, schema, looked_at):
