@@ -117,11 +117,11 @@ if __name__ == "__main__":
     import runpy
     import warnings
 
-    warnings.simplefilter("ignore")
-    for library in LIBRARIES:
-        with contextlib.suppress(ImportError):
-            importlib.import_module(library)
-    warnings.resetwarnings()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for library in LIBRARIES:
+            with contextlib.suppress(ImportError):
+                importlib.import_module(library)
     ordered = serve()
     if ordered is not None:
         del sys.modules["__main__"]

@@ -2,9 +2,9 @@
 
 import sqlite3
 import subprocess
+import sys
 from contextlib import closing
 
-import databases
 import pytest
 from every_way import (
     HEAD,
@@ -20,6 +20,13 @@ FILL = """
 op.execute("CREATE TABLE filled (data BLOB)")
 op.execute("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) "
            "INSERT INTO filled SELECT randomblob(4000) FROM n")
+"""
+HOLDER = """
+import sqlite3, time
+connection = sqlite3.connect("var/dev.db", isolation_level=None)
+connection.execute("BEGIN IMMEDIATE")
+print("held", flush=True)
+time.sleep(600)
 """
 ELSEWHERE = {"DEV_DATABASE_URL": "sqlite:////no/such folder/app.db"}
 
@@ -66,22 +73,14 @@ def test_a_locked_database(project):
     project.migration("x1", HEAD, "op.execute('CREATE TABLE more (id)')")
     conf = project.path / "etc" / "conf" / "dev.conf"
     conf.write_text(f"{conf.read_text()}\nMIGRATION_LOCK_TIMEOUT = 0\n")
-    holder = (
-        "BEGIN IMMEDIATE;\n.shell touch held\n.shell while [ ! -e let_go ]; do sleep 0.05; done\n"
-    )
     # a process of its own: the lock of a process goes when it closes any handle of the file
-    process = subprocess.Popen(
-        ["sqlite3", str(project.database)], stdin=subprocess.PIPE, cwd=project.path, text=True
-    )
-    process.stdin.write(holder)
-    process.stdin.close()
+    process = project.start(sys.executable, "-c", HOLDER)
     try:
-        while not (project.path / "held").exists():
-            assert process.poll() is None
+        assert process.stdout.readline() == "held\n"
         assert_one_sentence(project, "upgrade", "dev.db is locked by another process", "try again")
     finally:
-        (project.path / "let_go").touch()
-        process.wait(30)
+        process.kill()
+        process.communicate()
 
 
 def test_a_database_that_is_opened_to_read(project):
@@ -125,7 +124,7 @@ def test_a_full_disk(project, tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
     if not room(disk, "1m"):
-        databases.missing("no small disk: mount needs root")
+        pytest.skip("no small disk: mount needs root")
     try:
         database = disk / "app.db"
         with closing(sqlite3.connect(project.database)) as source:

@@ -38,7 +38,7 @@ def test_two_heads(project, command):
     project.migration("x1", HEAD, "pass")
     project.migration("x2", HEAD, "pass")
     assert_one_sentence(
-        project, command, "x1 (x1_by_hand.py) and x2 (x2_by_hand.py)", "type db merge heads"
+        project, command, "x1 (x1_by_hand.py) and x2 (x2_by_hand.py)", "make rebase"
     )
 
 

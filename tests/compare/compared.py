@@ -7,7 +7,7 @@ import toolkit.sqlite.impl  # noqa: F401  (registers itself)
 from alembic.autogenerate import produce_migrations, render_python_code
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
-from toolkit.revise import directives
+from toolkit.revise import custom_types
 from toolkit.revise.compare import plugin, wording
 
 CONVENTION = {
@@ -69,7 +69,7 @@ class Bench:
                 render_python_code(
                     found,
                     render_as_batch=True,
-                    render_item=directives.render_item(None),
+                    render_item=custom_types.render_item(None),
                     migration_context=context,
                 )
                 for found in (script.upgrade_ops, script.downgrade_ops)

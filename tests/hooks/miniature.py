@@ -40,6 +40,10 @@ FILES = {
         "email = <<cookiecutter.email|quoted>>\n"
     ),
     f"{PROJECT}/{MODULE}/blog.py": "",
+    f"{PROJECT}/{MODULE}/embedded.py": "",
+    f"{PROJECT}/{MODULE}/migrations/schema/sqlite.sql": "",
+    f"{PROJECT}/{MODULE}/migrations/schema/postgresql.sql": "",
+    f"{PROJECT}/{MODULE}/migrations/schema/mysql.sql": "",
     f"{PROJECT}/{MODULE}/seed.py": "",
     f"{PROJECT}/{MODULE}/models/__init__.py": "",
     f"{PROJECT}/{MODULE}/models/user.py": "whose = 'the template'\n",

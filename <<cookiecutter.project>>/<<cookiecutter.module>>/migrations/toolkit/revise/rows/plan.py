@@ -96,6 +96,10 @@ def _add_later(plan: TablePlan, later: Schema, names: Names, back: Names, dialec
             columns = tuple(here[name] for name in unique.columns if name in here)
             if columns and len(columns) == len(unique.columns):
                 plan.uniques.append(columns)
+            else:
+                # a new column's values come from the others: those are to differ, as in real rows
+                for domain in plan.domains.values():
+                    domain.unique = True
         plan.checks += [(check, here) for check in table.checks]
         for key in table.foreign_keys:
             columns = tuple(here[name] for name in key.columns if name in here)
