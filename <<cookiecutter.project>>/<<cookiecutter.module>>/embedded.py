@@ -61,7 +61,7 @@ def postgresql(where, root):
 
 
 def start(server):
-    """Start the server, on a machine too where that takes longer than the library's ten seconds."""
+    """Start the server, also where that takes longer than the library's ten seconds."""
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
@@ -89,7 +89,7 @@ def create(url, name):
 
 
 def forget_the_dead(file, lock):
-    """Take processes that were killed off the list of the server's users, or it would never stop."""
+    """Take killed processes off the list of the server's users, or it would never stop."""
     with lock:
         if file.exists():
             pids = json.loads(file.read_text() or "[]")
