@@ -22,32 +22,32 @@ def counted(project, revision, down, table):
 def test_a_history_that_did_not_change_is_run_once(bare):
     _, times = counted(bare, "a1", None, "first")
     for _ in range(3):
-        bare.db("check").assert_ok()
+        bare.db("schema").assert_ok()
     assert times() == 1
 
 
 def test_a_migration_that_changed_is_run_again(bare):
     path, times = counted(bare, "a1", None, "first")
-    bare.db("check").assert_ok()
+    bare.db("schema").assert_ok()
     path.write_text(path.read_text() + "\n# changed\n")
-    bare.db("check").assert_ok()
+    bare.db("schema").assert_ok()
     assert times() == 2
 
 
 def test_what_stands_before_a_new_migration_is_not_run_again(bare):
     _, first = counted(bare, "a1", None, "first")
-    bare.db("check").assert_ok()
+    bare.db("schema").assert_ok()
     _, second = counted(bare, "b2", "a1", "second")
-    bare.db("check").assert_ok()
+    bare.db("schema").assert_ok()
     assert (first(), second()) == (1, 1)
 
 
 def test_what_stands_after_a_changed_migration_is_run_again(bare):
     path, _ = counted(bare, "a1", None, "first")
     _, second = counted(bare, "b2", "a1", "second")
-    bare.db("check").assert_ok()
+    bare.db("schema").assert_ok()
     path.write_text(path.read_text() + "\n# changed\n")
-    bare.db("check").assert_ok()
+    bare.db("schema").assert_ok()
     assert second() == 2
 
 
@@ -57,18 +57,18 @@ def test_a_module_that_a_migration_imports_counts_as_part_of_it(bare):
     path.write_text(
         path.read_text().replace("import sqlalchemy", "import my_app.helper\nimport sqlalchemy")
     )
-    bare.db("check").assert_ok()
+    bare.db("schema").assert_ok()
     helper.write_text("LENGTH = 2\n")
-    bare.db("check").assert_ok()
+    bare.db("schema").assert_ok()
     assert times() == 2
 
 
 def test_a_kept_database_that_is_damaged_is_made_again(bare):
     _, times = counted(bare, "a1", None, "first")
-    bare.db("check").assert_ok()
+    bare.db("schema").assert_ok()
     for file in (bare.path / "var" / "cache").glob("*.db"):
         file.write_bytes(b"not a database")
-    bare.db("check").assert_ok()
+    bare.db("schema").assert_ok()
     assert times() == 2
 
 
@@ -76,4 +76,4 @@ def test_what_somebody_did_to_the_development_database_is_not_kept(bare):
     counted(bare, "a1", None, "first")
     bare.db("upgrade").assert_ok()
     bare.run("sqlite3", str(bare.database), "DROP TABLE first").assert_ok()
-    bare.db("check").assert_ok()
+    bare.db("schema").assert_ok()

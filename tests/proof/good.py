@@ -668,7 +668,13 @@ BY_HAND = [
     by_hand(
         "add a check of two columns",
         [item(C("first", sa.Date), C("last", sa.Date))],
-        [item(C("first", sa.Date), C("last", sa.Date))],
+        [
+            item(
+                C("first", sa.Date),
+                C("last", sa.Date),
+                lambda: sa.CheckConstraint("first < last", name="ck_item_order"),
+            )
+        ],
         """
             with op.batch_alter_table('item') as batch:
                 batch.create_check_constraint(op.f('ck_item_order'), 'first < last')
@@ -681,7 +687,12 @@ BY_HAND = [
     by_hand(
         "a check of a code",
         [item(C("code", sa.String(9), nullable=False))],
-        [item(C("code", sa.String(9), nullable=False))],
+        [
+            item(
+                C("code", sa.String(9), nullable=False),
+                lambda: sa.CheckConstraint("length(code) = 3 AND code = upper(code)", name="ck_item_code"),
+            )
+        ],
         """
             with op.batch_alter_table('item') as batch:
                 batch.create_check_constraint(op.f('ck_item_code'), 'length(code) = 3 AND code = upper(code)')
@@ -786,7 +797,7 @@ ON_SQLITE = [
     by_hand(
         "an index of an expression",
         [item(A)],
-        [item(A)],
+        [item(A, lambda: sa.Index("ix_lower", sa.text("lower(a)"), unique=True))],
         "op.create_index('ix_lower', 'item', [sa.text('lower(a)')], unique=True)",
         "op.drop_index('ix_lower', 'item')",
     ),

@@ -1,8 +1,10 @@
 """What a migration may not leave: its one connection and, on SQLite, its one transaction."""
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import product
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event
@@ -11,6 +13,7 @@ from . import messages
 
 # what SQLite answers to a statement that the authorizer denies: https://www.sqlite.org/rescode.html#auth
 DENIED = "not authorized"
+CONNECTING = ("do_connect", "engine_connect")
 
 
 class Refused(Exception):
@@ -29,9 +32,14 @@ def guarded(connection: Connection, live: Engine) -> Iterator[None]:
     """
     sqlite = connection.dialect.name == "sqlite"
     engines = {live, connection.engine} if sqlite else {live} - {connection.engine}
-    for engine in engines:
-        for name in ("do_connect", "engine_connect"):
-            event.listen(engine, name, _refuse)
+    thread = threading.get_ident()
+
+    def refuse(*_: Any) -> None:
+        if threading.get_ident() == thread:  # the application may serve in others
+            raise Refused(messages.SECOND_CONNECTION)
+
+    for engine, name in product(engines, CONNECTING):
+        event.listen(engine, name, refuse)
     if sqlite:
         raw = connection.connection.driver_connection
         raw.set_authorizer(_authorize)
@@ -40,13 +48,8 @@ def guarded(connection: Connection, live: Engine) -> Iterator[None]:
     finally:
         if sqlite:
             raw.set_authorizer(None)
-        for engine in engines:
-            for name in ("do_connect", "engine_connect"):
-                event.remove(engine, name, _refuse)
-
-
-def _refuse(*_: Any) -> None:
-    raise Refused(messages.SECOND_CONNECTION)
+        for engine, name in product(engines, CONNECTING):
+            event.remove(engine, name, refuse)
 
 
 def _authorize(action: int, *_: Any) -> int:

@@ -17,7 +17,7 @@ def chain(*first: Callable[..., None] | None) -> Callable[..., None]:
     """
 
     def process(context: Any, revision: Any, directives: list[ops.MigrationScript]) -> None:
-        for step in (*first, stop_when_empty, name_it, schemas.create_first):
+        for step in (*first, stop_when_empty, name_it, schemas.create_first, go_with_the_table):
             if step is not None:
                 step(context, revision, directives)
 
@@ -40,3 +40,23 @@ def name_it(context: Any, revision: Any, directives: list[ops.MigrationScript]) 
         report.add("operations", phrases)
         if not script.message:
             script.message = naming.shorten(phrases)
+
+
+def go_with_the_table(
+    context: Any, revision: Any, directives: list[ops.MigrationScript]
+) -> None:
+    """Leave out the drops of indexes whose table is dropped: they go with it.
+
+    MySQL refuses to drop an index that a foreign key needs.
+    """
+    for script in directives:
+        for container in (script.upgrade_ops, script.downgrade_ops):
+            gone = {op.table_name for op in container.ops if isinstance(op, ops.DropTableOp)}
+            container.ops[:] = [op for op in container.ops if not _only_drops_indexes(op, gone)]
+
+
+def _only_drops_indexes(op: Any, gone: set[str]) -> bool:
+    inside = op.ops if isinstance(op, ops.ModifyTableOps) else [op]
+    return bool(inside) and all(
+        isinstance(each, ops.DropIndexOp) and each.table_name in gone for each in inside
+    )
