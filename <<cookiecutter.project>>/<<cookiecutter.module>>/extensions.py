@@ -11,8 +11,9 @@ from .config import ConfigError
 
 def _check(constraint, table):
     """Name a CHECK that has no name after the words in it, or after its type's column."""
-    column = getattr(constraint, "_type_bound", False) and next(iter(constraint.columns), None)
-    words = column.name if column is not None else str(constraint.sqltext)
+    bound = getattr(constraint, "_type_bound", False)
+    column = next(iter(constraint.columns), None) if bound else None
+    words = str(constraint.sqltext) if column is None else column.name
     return "_".join(re.findall(r"\w+", words)).lower()[:40]
 
 

@@ -29,8 +29,9 @@ def model(*parts, convention=CONVENTION, **options):
 class Bench:
     """A database, and comparisons with it."""
 
-    def __init__(self, engine):
+    def __init__(self, engine, **options):
         self.engine = engine
+        self.options = options
         self.kind = engine.dialect.name
         self.code = ""
 
@@ -43,12 +44,17 @@ class Bench:
             for statement in statements:
                 connection.execute(sa.text(statement))
 
+    def rows(self, query):
+        with self.engine.connect() as connection:
+            return [tuple(row) for row in connection.execute(sa.text(query))]
+
     @contextmanager
     def context(self, metadata):
         options = {
             **plugin.OPTIONS,
             "target_metadata": metadata,
             "render_as_batch": True,
+            **self.options,
         }
         with self.engine.connect() as connection:
             context = MigrationContext.configure(connection, opts=options)

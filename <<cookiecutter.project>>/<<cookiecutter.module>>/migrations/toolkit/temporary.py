@@ -17,6 +17,7 @@ from . import servers
 from .interrupts import interruptible
 
 OLD = 24 * 3600  # seconds
+SCRATCH = re.compile(r"_scratch_[0-9a-f]{8}_\d+_\d+$", re.IGNORECASE)
 
 
 @contextmanager
@@ -43,6 +44,18 @@ def database(url: Any, options: dict[str, Any] | None = None) -> Iterator[URL]:
                 undo.pop_all()  # refused, so not made
                 raise
         yield url.set(database=name)
+
+
+def beside(name: str) -> str:
+    """Return the name of one more database that :func:`sweep` knows as abandoned when it is.
+
+    :param name: the application's database, or a scratch database
+    """
+    stem = servers.scratch_stem(name)
+    if SCRATCH.search(name):
+        stem = SCRATCH.sub("_scratch_", name)
+    # an hour ahead, so that it is not the name of a scratch database made in this second
+    return f"{stem}{_host()}_{os.getpid()}_{int(time.time()) + 3600}"
 
 
 def sweep(connection: Connection, stem: str) -> None:

@@ -1,21 +1,32 @@
 """Generated columns: the expression of one cannot be changed everywhere, so it goes and comes again.
 
-Nothing is lost by that: its values follow from the others. PostgreSQL before 17 has no other way.
+Its values follow from the others; where it becomes an ordinary column they are kept. PostgreSQL before
+17 has no other way.
 """
 
 from typing import Any
 
-from alembic.operations import ops
+from alembic.operations import MigrateOperation, ops
+from sqlalchemy import Column, Computed
 from sqlalchemy import Table as Model
 
 from .indexes import known
+from .keeping import around
 from .twins import Pair
+from .wording import as_text, literal
+
+Around = tuple[list[MigrateOperation], list[MigrateOperation]]
 
 
 def compare(
     context: Any, change: ops.ModifyTableOps, found: Pair, there: Any, model: Model
-) -> None:
-    """Add what drops the columns that are generated in another way, and adds them again."""
+) -> Around:
+    """Add what drops the columns that are generated in another way, and adds them again.
+
+    :returns: what goes before the change of the table, and what goes after it
+    """
+    before: list[MigrateOperation] = []
+    after: list[MigrateOperation] = []
     for name, twin in found.twin.columns.items():
         real = found.real.columns.get(name)
         if real is None or real.generated == twin.generated or name not in there.c:
@@ -24,10 +35,34 @@ def compare(
             continue
         change.ops[:] = [op for op in change.ops if not _alters(op, name)]
         _without_indexes(change, found, there, model, name)
-        column = ops.AddColumnOp.from_column_and_tablename(change.schema, model.name, model.c[name])
-        drop = ops.DropColumnOp.from_column_and_tablename(change.schema, model.name, there.c[name])
+        old, new = there.c[name], model.c[name]
+        if not (real.generated and twin.generated):
+            computed = there.c[name] if real.generated else model.c[name]
+            ordinary = new if real.generated else old
+            more = around(change, ordinary, _update(context, computed), bool(real.generated))
+            before, after = more[0] + before, after + more[1]
+            old, new = (_nullable(c) if c is ordinary else c for c in (old, new))
+        drop = ops.DropColumnOp.from_column_and_tablename(change.schema, model.name, old)
+        add = ops.AddColumnOp.from_column_and_tablename(change.schema, model.name, new)
         place = sum(isinstance(op, ops.DropIndexOp | ops.DropConstraintOp) for op in change.ops)
-        change.ops[place:place] = [drop, column]
+        change.ops[place:place] = [drop, add]
+    return before, after
+
+
+def _update(context: Any, column: Column) -> str:
+    quote = context.dialect.identifier_preparer
+    computed = column.server_default
+    assert isinstance(computed, Computed)
+    table = quote.format_table(column.table)
+    sql = f"UPDATE {table} SET {quote.quote(column.name)} = {literal(computed.sqltext, context)}"
+    return as_text(sql)
+
+
+def _nullable(column: Column) -> Column:
+    copied = column._copy()
+    copied.nullable = True
+    Model(column.table.name, column.table.metadata.__class__(), copied, schema=column.table.schema)
+    return copied
 
 
 def _alters(op: Any, name: str) -> bool:

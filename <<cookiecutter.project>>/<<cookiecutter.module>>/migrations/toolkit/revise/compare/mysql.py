@@ -6,7 +6,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy import Table as Model
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from ... import servers
+from ... import servers, temporary
 from .facts import Check, Column, Index, Table
 
 COLUMNS = text("""
@@ -33,8 +33,7 @@ def real(connection: Connection, schema: str | None, name: str) -> Table:
 def twin(connection: Connection, model: Model) -> Table:
     """Make the model's table, ask the database of it, and take it away."""
     home = connection.dialect.default_schema_name or ""
-    away = f"{home[:58]}_twin"
-    servers.drop(connection, away)
+    away = temporary.beside(home)
     servers.create(connection, away, servers.locale(connection, home))
     moved = connection.execution_options(schema_translate_map={model.schema: away})
     try:

@@ -9,7 +9,7 @@ from alembic.operations import ops
 from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority, PriorityDispatchResult
 
-from . import checks, columns, generated, indexes
+from . import checks, columns, generated, indexes, twins
 from .autoincrement import SetAutoincrementOp
 from .twins import pair
 
@@ -33,7 +33,19 @@ def table(
     if found is not None:
         checks.compare(context, change, found, there, model)
         indexes.compare(context, change, found, there, model)
-        generated.compare(context, change, found, there, model)
+        around = generated.compare(context, change, found, there, model)
+        twins.remember(context, (schema, name), around)
+    return CONTINUE
+
+
+def values(context: Any, upgrade: ops.UpgradeOps, *_: Any) -> PriorityDispatchResult:
+    """Put what keeps the values of generated columns around the changes of their tables."""
+    for op in list(upgrade.ops):
+        if isinstance(op, ops.ModifyTableOps):
+            before, after = twins.remembered(context, (op.schema, op.table_name))
+            place = upgrade.ops.index(op)
+            upgrade.ops[place + 1 : place + 1] = after
+            upgrade.ops[place:place] = before
     return CONTINUE
 
 
@@ -61,6 +73,7 @@ def _register() -> None:
         columns.server_default, "column", "server_default", priority=first
     )
     plugin.add_autogenerate_comparator(table, "table", "toolkit", priority=last)
+    plugin.add_autogenerate_comparator(values, "autogenerate", "values", priority=last)
     plugin.add_autogenerate_comparator(
         autoincrement, "autogenerate", "toolkit", qualifier="sqlite", priority=last
     )

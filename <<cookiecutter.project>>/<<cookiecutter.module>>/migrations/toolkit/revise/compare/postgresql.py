@@ -140,7 +140,8 @@ def _written(connection: Connection, sql: str) -> str | None:
 
 def _simple(sql: str) -> str:
     """Guess what a person wrote, without the casts: whoever asks lets PostgreSQL judge the guess."""
-    sql = re.sub(r"::[a-z][a-z ]*(\(\d+(, ?\d+)?\))?(\[\])?", "", sql)
+    sql = re.sub(r"::[a-z]+( varying| precision)?(\(\d+(, ?\d+)?\))?(\[\])?", "", sql)
+    sql = sql.replace(" !~~ ", " NOT LIKE ").replace(" ~~ ", " LIKE ")
     sql = re.sub(r"\((\w+)\)", r"\1", sql)
     sql = re.sub(r"= ANY \(+ARRAY\[(.*?)\]\)+", r"IN (\1)", sql)
     # the outermost parenthesis may have gone with the array's

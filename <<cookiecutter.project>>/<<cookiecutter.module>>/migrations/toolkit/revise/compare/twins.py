@@ -39,6 +39,16 @@ def pair(
     return known[model]
 
 
+def remember(context: Any, key: Any, found: Any) -> None:
+    """Keep something until the whole comparison ends."""
+    _known.setdefault(context, {})[key] = found
+
+
+def remembered(context: Any, key: Any) -> Any:
+    """Return what was kept, two empty lists for nothing."""
+    return _known.get(context, {}).get(key, ([], []))
+
+
 def _ask(context: Any, model: Model, name: str, schema: str | None) -> Pair | None:
     connection = context.connection
     database = importlib.import_module(f".{_module(context.dialect.name)}", __package__)

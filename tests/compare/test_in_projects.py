@@ -1,0 +1,70 @@
+"""Through `db migrate`, as a person meets it, on the three databases."""
+
+MODEL = """
+id: Mapped[int] = mapped_column(primary_key=True)
+price: Mapped[int] = mapped_column(server_default="0")
+state: Mapped[str] = mapped_column(
+    sa.Enum("new", "it's", name="state", native_enum=False, create_constraint=True)
+)
+note: Mapped[str | None] = mapped_column(sa.String(40), server_default="100% a:b 'x'")
+done: Mapped[bool] = mapped_column(server_default=sa.false())
+extra: Mapped[dict | None] = mapped_column(sa.JSON)
+made: Mapped[datetime] = mapped_column(server_default=sa.func.now())
+twice: Mapped[int] = mapped_column(sa.Computed("price * 2"), nullable=True)
+__table_args__ = (sa.CheckConstraint("price >= 0 AND note <> 'x:y 5%'"),)
+"""
+CHANGES = {
+    "price >= 0": "price >= 1",
+    '"new", "it\'s"': '"new", "old", "it\'s"',
+    "100% a:b": "%(x)s :y",
+    "price * 2": "price * 3",
+}
+
+
+def test_each_change_is_written_once_and_the_second_migration_is_empty(any_database):
+    project = any_database
+    project.model("offer", MODEL)
+    project.new_migration("-m", "offers")
+    assert "nothing to migrate" in project.db("migrate").assert_ok().err
+    model = MODEL
+    for old, new in CHANGES.items():
+        assert old in model
+        model = model.replace(old, new)
+    project.model("offer", model)
+    text = project.new_migration("-m", "changes").read_text()
+    for words in ("create_check_constraint", "drop_constraint", "server_default", "sa.Computed"):
+        assert words in text, text
+    assert "nothing to migrate" in project.db("migrate").assert_ok().err
+    project.db("upgrade").assert_ok()
+    project.db("downgrade").assert_ok()
+    project.db("upgrade").assert_ok()
+    project.db("check").assert_ok()
+
+
+def test_a_partial_index_autoincrement_and_a_collation_on_sqlite(bare):
+    bare.model("note", "id: Mapped[int] = mapped_column(primary_key=True)\ntext: Mapped[str]")
+    bare.new_migration()
+    bare.model(
+        "note",
+        "id: Mapped[int] = mapped_column(primary_key=True)\n"
+        'text: Mapped[str] = mapped_column(sa.String(collation="NOCASE"))\n'
+        "__table_args__ = (\n"
+        '    sa.Index("ix_note_lower", sa.text("lower(text)"), sqlite_where=sa.text("id > 5")),\n'
+        '    {"sqlite_autoincrement": True},\n'
+        ")",
+    )
+    text = bare.new_migration().read_text()
+    for words in ("create_index", "lower(text)", "id > 5", "sqlite_autoincrement", "NOCASE"):
+        assert words in text, text
+    assert "nothing to migrate" in bare.db("migrate").assert_ok().err
+    for command in ("upgrade", "downgrade", "upgrade", "check", "rebuild"):
+        bare.db(command).assert_ok()
+    bare.model(
+        "note",
+        "id: Mapped[int] = mapped_column(primary_key=True)\n"
+        "text: Mapped[str]\n"
+        '__table_args__ = (sa.CheckConstraint("id > 0"),)',
+    )
+    bare.db("rebuild").assert_ok()  # make db puts the same changes in without a file
+    bare.new_migration()
+    assert "nothing to migrate" in bare.db("migrate").assert_ok().err
