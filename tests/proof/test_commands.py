@@ -31,7 +31,11 @@ def test_a_revision_that_was_only_begun_is_not_proved(blog):
 
 
 def test_a_dropped_column_is_told_before_it_is_lost(blog):
-    blog.replace("my_app/models/post.py", "    summary: Mapped[str | None] = mapped_column(String(500))\n", "")
+    blog.replace(
+        "my_app/models/post.py",
+        "    summary: Mapped[str | None] = mapped_column(String(500))\n",
+        "",
+    )
     answer = blog.db("migrate").assert_ok()
     assert "loses post.summary on the way up" in answer.err
     # the rehearsal has printed nothing of its own
