@@ -3,7 +3,9 @@
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from alembic.util import CommandError
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from ... import foreign_keys
 from .. import facts
@@ -16,7 +18,7 @@ from .lineage import Lineage
 from .source import Source
 from .stage import Stage
 from .subject import Subject
-from .verdict import Failed, Verdict, listed, said
+from .verdict import SAMPLE, Failed, Verdict, listed, said
 
 
 class Scene:
@@ -70,13 +72,19 @@ class Scene:
         :param name: of the step, for the verdict
         :raises Failed: with what the migration raised, or with the keys that it broke
         """
+        self.connection.rollback()  # reading has begun a transaction, which is not the migration's
         try:
             self.run(work, self.connection, journal)
             self.scratch.settle()
         except Failed as failed:
             raise Failed(name, failed.difference) from failed
         except Exception as error:
-            raise Failed(name, said(error, self.script.path)) from error
+            difference = said(error, self.script.path)
+            # python that takes values apart may want others than these
+            own = not isinstance(error, DBAPIError | CommandError)
+            if own and any(self.verdict.rows.values()):
+                difference += SAMPLE
+            raise Failed(name, difference) from error
 
     def run(self, work: Callable[..., None], connection: Connection, journal: Journal) -> None:
         """Run it as the real command does: on SQLite the keys are looked at afterwards."""

@@ -32,6 +32,7 @@ BLOCKED = (
 NO_ROWS = (
     "no rows could be made for {table} ({reason}); a sample_rows(connection) in the migration can"
 )
+SAMPLE = " (on made rows: a sample_rows(connection) in the file brings others)"
 ORDER = "the downgrade leaves the columns of {table} in another order"
 REWRITES = "rewrites {column} in {count} of {rows} rows, as its UPDATE says"
 NOT_BACK = "{column} keeps what the UPDATE has set: the downgrade does not bring it back"
