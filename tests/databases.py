@@ -63,6 +63,8 @@ def mariadb() -> Iterator[str]:
             *common,
             f"--socket={socket}",
             "--skip-networking",
+            # each server empties its temporary folder when it starts, whoever else works there
+            f"--tmpdir={folder}",
             f"--pid-file={folder / 'pid'}",
             "--innodb-flush-log-at-trx-commit=0",
         ],

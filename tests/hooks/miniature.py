@@ -40,6 +40,7 @@ FILES = {
         "email = <<cookiecutter.email|quoted>>\n"
     ),
     f"{PROJECT}/{MODULE}/blog.py": "",
+    f"{PROJECT}/{MODULE}/embedded.py": "",
     f"{PROJECT}/{MODULE}/seed.py": "",
     f"{PROJECT}/{MODULE}/models/__init__.py": "",
     f"{PROJECT}/{MODULE}/models/user.py": "whose = 'the template'\n",
@@ -47,6 +48,10 @@ FILES = {
     f"{PROJECT}/{MODULE}/templates/base.html": "{{ title }}\n",
     f"{PROJECT}/{MODULE}/templates/blog/index.html": "{% block x %}{% endblock %}\n",
     f"{PROJECT}/{MODULE}/migrations/env.py": "",
+    **{
+        f"{PROJECT}/{MODULE}/migrations/schema/{database}.sql": "CREATE TABLE post ();\n"
+        for database in ("sqlite", "postgresql", "mysql")
+    },
     f"{PROJECT}/{MODULE}/migrations/versions/.gitkeep": "",
     f"{PROJECT}/{MODULE}/migrations/versions/0001_create.py": "",
     f"{PROJECT}/{MODULE}/migrations/toolkit/VERSION": UNRENDERED,

@@ -1,0 +1,84 @@
+"""A copy of a small MySQL database, and its return: the tables that changed are made again."""
+
+from typing import Any
+
+from sqlalchemy import Connection
+
+TABLES = (
+    "SELECT table_name, table_type FROM information_schema.tables WHERE table_schema = DATABASE()"
+)
+TRIGGERS = "SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = DATABASE()"
+FILLED = (
+    "SELECT column_name FROM information_schema.columns WHERE table_schema = DATABASE() "
+    "AND table_name = %s AND COALESCE(generation_expression, '') = '' ORDER BY ordinal_position"
+)
+
+
+class Copy:
+    """The tables, views and triggers of the connection's database, with their rows."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.tables, self.views, self.triggers = self._texts()
+        self.columns = {table: self._columns(table) for table in self.tables}
+        self.rows = {table: self._rows(table, self.columns[table]) for table in self.tables}
+
+    def restore(self) -> None:
+        """Make the database what it was."""
+        keys = self._ask("SELECT @@foreign_key_checks, @@sql_mode")[0]
+        self._run("SET foreign_key_checks = 0, sql_mode = 'NO_AUTO_VALUE_ON_ZERO'")
+        tables, views, triggers = self._texts()
+        for trigger in triggers:
+            self._run(f"DROP TRIGGER {quoted(trigger)}")
+        for view in views:
+            self._run(f"DROP VIEW {quoted(view)}")
+        changed = [name for name in tables if tables[name] != self.tables.get(name)]
+        for name in changed:
+            self._run(f"DROP TABLE {quoted(name)}")
+        for name, text in self.tables.items():
+            if name in changed or name not in tables:
+                self._run(text)
+                self._put(name)
+            elif self._rows(name, self.columns[name]) != self.rows[name]:
+                self._run(f"DELETE FROM {quoted(name)}")
+                self._put(name)
+        for text in (*self.views.values(), *self.triggers.values()):
+            self._run(text)
+        self._run("SET foreign_key_checks = %s, sql_mode = %s", tuple(keys))
+
+    def _texts(self) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
+        tables, views = {}, {}
+        for name, kind in self._ask(TABLES):
+            text = self._ask(f"SHOW CREATE TABLE {quoted(name)}")[0][1]
+            (views if kind == "VIEW" else tables)[name] = text
+        triggers = {
+            name: self._ask(f"SHOW CREATE TRIGGER {quoted(name)}")[0][2]
+            for (name,) in self._ask(TRIGGERS)
+        }
+        return tables, views, triggers
+
+    def _columns(self, table: str) -> list[str]:
+        return [name for (name,) in self._ask(FILLED, (table,))]
+
+    def _rows(self, table: str, columns: list[str]) -> list[tuple]:
+        return self._ask(f"SELECT {', '.join(map(quoted, columns))} FROM {quoted(table)}")
+
+    def _put(self, table: str) -> None:
+        columns = self.columns[table]
+        marks = ", ".join(["%s"] * len(columns))
+        insert = f"INSERT INTO {quoted(table)} ({', '.join(map(quoted, columns))}) VALUES ({marks})"
+        for row in self.rows[table]:
+            self._run(insert, row)
+
+    def _ask(self, sql: str, parameters: tuple = ()) -> list[tuple]:
+        return [tuple(row) for row in self._run(sql, parameters)]
+
+    def _run(self, sql: str, parameters: tuple = ()) -> Any:
+        if parameters:
+            return self.connection.exec_driver_sql(sql, parameters)
+        return self.connection.exec_driver_sql(sql)
+
+
+def quoted(name: str) -> str:
+    """Return the name between backticks, in a statement with or without parameters."""
+    return "`" + name.replace("`", "``") + "`"

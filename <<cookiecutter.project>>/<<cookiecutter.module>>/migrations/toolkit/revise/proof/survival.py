@@ -1,0 +1,179 @@
+"""Rows before and after: which are gone, which hold something else."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from ..facts import Schema, Table
+
+Row = dict[str, Any]
+NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
+WORDS = {"true": "1", "t": "1", "false": "0", "f": "0"}
+
+
+@dataclass
+class Outcome:
+    """What became of one table's rows; ``changed`` has the old and the new value by column."""
+
+    rows: int = 0
+    gone: int = 0
+    changed: dict[str, list[tuple[Any, Any]]] = field(default_factory=dict)
+
+
+def take(connection: Connection, schema: Schema, labels: Iterable[str]) -> dict[str, list[Row]]:
+    """Read the rows of some tables, on PostgreSQL as the text that it writes them as."""
+    quote = connection.dialect.identifier_preparer.quote_identifier
+    cast = "CAST({} AS text)" if connection.dialect.name == "postgresql" else "{}"
+    found = {}
+    for label in labels:
+        table = schema.tables[label]
+        names = list(table.columns)
+        columns = ", ".join(cast.format(quote(name)) for name in names) or "1"
+        name = ".".join(quote(part) for part in (table.schema, table.name) if part)
+        rows = connection.exec_driver_sql(f"SELECT {columns} FROM {name}")
+        found[label] = [dict(zip(names, row, strict=False)) for row in rows]
+    return found
+
+
+class Comparison:
+    """Compares the rows of one table with those of what became of it.
+
+    :param names: the columns that are still there: their names before and after
+    :param rewritten: columns, by their names before, that the migration sets itself
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        before: Table,
+        after: Table,
+        names: dict[str, str],
+        rewritten: set[str],
+    ) -> None:
+        self.connection, self.before, self.after = connection, before, after
+        self.names, self.rewritten = names, rewritten
+
+    def outcome(self, old: list[Row], new: list[Row]) -> Outcome:
+        """Say what became of the rows; more rows than there were are nobody's loss."""
+        key = self.before.primary_key
+        if key and all(name in self.names and name not in self.rewritten for name in key):
+            pairs = self._by_key(key, old, new)
+        else:
+            pairs = self._by_all(old, new)
+        outcome = Outcome(rows=len(old))
+        for one, other in pairs:
+            if other is None:
+                outcome.gone += 1
+                continue
+            for name, now in self.names.items():
+                if not self._alike(name, now, one[name], other[now]):
+                    outcome.changed.setdefault(name, []).append((one[name], other[now]))
+        return outcome
+
+    def _by_key(self, key: tuple[str, ...], old: list[Row], new: list[Row]) -> list[Any]:
+        by_key = {self._values(key, row, new=True): row for row in new}
+        return [(row, by_key.get(self._values(key, row))) for row in old]
+
+    def _values(self, names: Iterable[str], row: Row, new: bool = False) -> tuple:
+        return tuple(
+            row[self.names[name] if new else name]
+            if self.before.columns[name].type == self.after.columns[self.names[name]].type
+            else _plain(row[self.names[name] if new else name])
+            for name in names
+        )
+
+    def _by_all(self, old: list[Row], new: list[Row]) -> list[Any]:
+        kept = [name for name in self.names if name not in self.rewritten]
+        there = Counter(self._values(kept, row, new=True) for row in new)
+        pairs = []
+        for row in old:
+            values = self._values(kept, row)
+            there[values] -= 1
+            # without a key a row that holds something else is a row that is gone
+            same = {self.names[name]: row[name] for name in self.names}
+            pairs.append((row, same if there[values] >= 0 else None))
+        return pairs
+
+    def _alike(self, name: str, now: str, old: Any, new: Any) -> bool:
+        if old == new and isinstance(old, bool | bytes) == isinstance(new, bool | bytes):
+            return True
+        was, is_ = self.before.columns[name].type, self.after.columns[now].type
+        if old is None or new is None or was == is_:
+            return False
+        return _plain(old) == _plain(new) or self._cast(old, new, was, is_)
+
+    def _cast(self, old: Any, new: Any, was: str, is_: str) -> bool:
+        """Whether the database itself turns the old value into the new one, and back again."""
+        mark = {"sqlite": "?", "postgresql": "%s"}.get(self.connection.dialect.name)
+        if mark is None:
+            return False
+        there = f"CAST(CAST({mark} AS {was}) AS {is_})"
+        back, text = f"CAST({there} AS {was})", "CAST({} AS text)"
+        query = f"SELECT {text.format(there)}, {text.format(back)}"
+        try:
+            with self.connection.begin_nested():
+                row = self.connection.exec_driver_sql(query, (old, old)).one()
+        except DBAPIError:
+            return False
+        return tuple(map(_plain, row)) == (_plain(new), _plain(old))
+
+
+def truncated(pairs: list[tuple[Any, Any]]) -> bool:
+    """Whether text was cut off, white space aside."""
+    return any(
+        isinstance(old, str) and isinstance(new, str) and _cut(old.strip(), new.strip())
+        for old, new in pairs
+    )
+
+
+def _cut(old: str, new: str) -> bool:
+    return 0 < len(new) < len(old) and old.startswith(new)
+
+
+def _plain(value: Any) -> Any:
+    """A value so that the same thing said by another type is equal: 5, 5.0, "5"; a day and its midnight."""
+    match value:
+        case None | bytes():
+            return value
+        case bool():
+            return str(int(value))
+        case int() | float() | Decimal():
+            return _number(str(value))
+        case str():
+            return _text(value)
+        case memoryview():
+            return bytes(value)
+        case _:
+            return _text(str(value))
+
+
+def _text(text: str) -> str:
+    if NUMBER.fullmatch(text):
+        return _number(text)
+    text = text.rstrip()
+    if text.lower() in WORDS:
+        return WORDS[text.lower()]
+    if re.match(r"\d{4}-\d\d-\d\d", text):
+        text = re.sub(r"([ T]00:00(:00)?)?(\.0+)?(\+00(:00)?|Z)?$", "", text).replace("T", " ")
+    if re.fullmatch(r"\d\d:\d\d:\d\d\.\d+", text):
+        text = text.rstrip("0").rstrip(".")
+    if re.fullmatch(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}", text):
+        return text.replace("-", "").lower()
+    if text[:1] in "{[":
+        try:
+            return json.dumps(json.loads(text), sort_keys=True)
+        except ValueError:
+            return text
+    return text
+
+
+def _number(text: str) -> str:
+    number = Decimal(text.strip())
+    return format(number.normalize(), "f") if number.is_finite() else text

@@ -1,0 +1,1 @@
+"""SQLite: every Alembic operation, nothing lost, at SQLite's own speed."""

@@ -1,0 +1,83 @@
+"""A column added: by SQLite's own statement where it takes it."""
+
+import sqlite3
+
+from alembic.util import CommandError
+
+from .added_constraints import check_condition
+from .create_table import Column
+from .draft import Draft, Step
+from .mirror import Mirror
+from .operations import AddColumn
+from .tokens import fold, quote, tokenize, unquote
+
+
+def add_column(draft: Draft, op: AddColumn) -> None:
+    if draft.table.has_column(op.column):
+        if op.if_not_exists:
+            return
+        raise CommandError(f"Table {draft.name!r} already has a column {op.column!r}.")
+    before, after = (draft.column(n) if n else None for n in (op.before, op.after))
+    if after:
+        before = None
+    known = [c.name for c in draft.table.columns]
+    at_end = before is None and after in (None, known[-1])
+    step = Step(
+        f"add column {op.column}",
+        lambda table: table.add_column(op.definition, before=before, after=after),
+        "add" if at_end and _can_be_added(draft, op) else "rebuild",
+        statement=f"ALTER TABLE {draft.sql_name} ADD COLUMN {op.definition}",
+    )
+    draft.add(step)
+    column = draft.table.column(op.column)
+    draft.new_columns[fold(op.column)] = _value_of_new(column)
+    for c in column.of_kind("check"):
+        draft.conditions.append(check_condition(draft, c))
+    if not draft.is_empty and column.not_null and not column.generated and not column.default_text:
+        raise CommandError(
+            f"Column {draft.name}.{op.column} cannot be added as NOT NULL, since the rows of "
+            f"{draft.name!r} would have no value in it: give it a server_default, or add it "
+            "nullable, fill it and make it NOT NULL then."
+        )
+
+
+def _value_of_new(column: Column) -> str:
+    """What an added column holds in the rows that are there, as SQL."""
+    if column.generated:
+        return f"({column.last('generated').expression})"
+    if not column.default_text:
+        return "NULL"
+    # as the column stores it: DEFAULT '5' is the number 5 in an INTEGER column
+    mirror = Mirror(())
+    try:
+        mirror.run(f"CREATE TABLE t (v {column.type_text} DEFAULT {column.default_text})")
+        mirror.run("INSERT INTO t DEFAULT VALUES")
+        return mirror.value("SELECT quote(v) FROM t")
+    except sqlite3.Error:
+        return f"({literal_default(column)})"
+    finally:
+        mirror.close()
+
+
+def literal_default(column: Column) -> str:
+    """The default as an expression; DEFAULT takes a bare or double-quoted word for a string."""
+    text = column.default_text
+    tokens = tokenize(text)
+    if len(tokens) == 1 and tokens[0].kind in ("word", "quoted"):
+        known = ("NULL", "TRUE", "FALSE", "CURRENT_TIME", "CURRENT_DATE", "CURRENT_TIMESTAMP")
+        if tokens[0].keyword not in known:
+            return "'" + unquote(text).replace("'", "''") + "'"
+    return text
+
+
+def _can_be_added(draft: Draft, op: AddColumn) -> bool:
+    """Whether SQLite's ADD COLUMN takes it: asked of SQLite itself, with a row where there are."""
+    mirror = Mirror(())
+    try:
+        columns = ", ".join(quote(c.name) for c in draft.table.columns)
+        mirror.run(f"CREATE TABLE t ({columns})")
+        if not draft.is_empty:
+            mirror.run("INSERT INTO t DEFAULT VALUES")
+        return mirror.error_of(f"ALTER TABLE t ADD COLUMN {op.definition}") is None
+    finally:
+        mirror.close()

@@ -1,0 +1,120 @@
+"""Carries a plan out: the rows checked first, then all of it or nothing."""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+
+from alembic.util import CommandError
+from sqlalchemy.exc import IntegrityError
+
+from . import facts, schema_text
+from .checks import check
+from .create_table import CreateTable
+from .draft import Draft, Step
+from .plan import Plan, cheaper_live, said
+from .rebuild import rebuild
+from .tokens import fold, quote
+
+
+def carry_out(chosen: Plan) -> None:
+    """Check the rows, then make the changes, all of them or none.
+
+    :raises CommandError: for rows that do not fit, before anything is written
+    """
+    draft, db = chosen.draft, chosen.draft.db
+    if (draft.conditions or draft.uniques) and not draft.is_empty:
+        check(db, draft.source())
+    if not chosen.method:
+        return
+    referenced = chosen.rebuilds and bool(draft.references_to)
+    what = f"Rebuilding table {draft.name!r}"
+    # a printed script is one transaction already
+    guard = nullcontext() if draft.settings.portable else db.all_or_nothing()
+    try:
+        with db.keys_unenforced(referenced, what), guard:
+            _run(chosen)
+    except _ValuesChanged:
+        carry_out(Plan(draft, rebuilds=True))
+    except IntegrityError as error:
+        raise CommandError(
+            f"Table {draft.name!r} cannot be changed so ({said(draft.steps)}): SQLite says "
+            f"{str(error.orig)!r} of its rows; change them first with op.execute."
+        ) from error
+
+
+class _ValuesChanged(Exception):
+    """Rows read otherwise after an edit of the text that should not have touched them."""
+
+
+def _run(chosen: Plan) -> None:
+    draft, db = chosen.draft, chosen.draft.db
+    if draft.settings.portable:
+        _comment(chosen)
+    for old, new in draft.renames:
+        db.run(f"ALTER TABLE {draft.sql_name} RENAME COLUMN {quote(old)} TO {quote(new)}")
+    if chosen.rebuilds:
+        target = _applied(draft, draft.steps)
+        exact = draft.settings.schema_edits and schema_text.is_possible(db)
+        rebuild(db, target, frozenset(map(fold, draft.dropped_indexes)), exact)
+    else:
+        for name in draft.dropped_indexes:
+            db.run(f"DROP INDEX {db.name(name)}")
+        _run_in_place(chosen)
+    rows = facts.rough_row_count(db, draft.before) if draft.new_indexes else 0
+    for index in draft.new_indexes:
+        db.run_long(f"{draft.name}: building index {index.name}", rows, index.sql)
+
+
+def _run_in_place(chosen: Plan) -> None:
+    draft, db = chosen.draft, chosen.draft.db
+    rows = facts.rough_row_count(db, draft.before)
+    label = f"{draft.name}: changing rows"
+    for step in (s for s in chosen.native if s.way != "drop"):
+        db.run(step.statement)
+    if chosen.text:
+        for step in chosen.text:
+            if step.prepare:
+                db.run_long(label, rows, step.prepare)
+        target = _applied(draft, chosen.text)
+        before = _sample(draft)
+        schema_text.write(db, target)
+        if _sample(draft) != before:
+            raise _ValuesChanged
+        for step in chosen.text:
+            if step.update:
+                db.run_long(label, rows, step.update)
+    for step in (s for s in chosen.native if s.way == "drop"):
+        db.run_long(label, rows, step.statement)
+
+
+def _applied(draft: Draft, steps: Sequence[Step]) -> CreateTable:
+    """The table's text as it is now, with the steps made."""
+    table = facts.read_table(draft.db, draft.name)
+    if table == draft.before and steps == draft.steps:
+        return draft.table
+    for step in steps:
+        table = step.apply(table)
+    return table
+
+
+def _sample(draft: Draft) -> list[tuple]:
+    """The first and the last rows, in the columns whose default changes.
+
+    Rows that are shorter than the table, copied as they were by somebody's own INSERT ... SELECT *
+    into a new text, give nothing else away: see :func:`.columns.may_be_short`.
+    """
+    names = [step.column for step in draft.steps if step.kind == "default" and not step.prepare]
+    if not names:
+        return []
+    listed, alias = ", ".join(map(quote, names)), facts.rowid_name(draft.before)
+    query = f"SELECT {listed} FROM {draft.sql_name}"
+    orders = [f" ORDER BY {alias}", f" ORDER BY {alias} DESC"] if alias else [""]
+    return [row for order in orders for row in draft.db.rows(f"{query}{order} LIMIT 500")]
+
+
+def _comment(chosen: Plan) -> None:
+    """A line for the reader of a script, with the cheaper way that a live upgrade would take."""
+    db = chosen.draft.db
+    for line in chosen.lines():
+        db.run("-- " + line.replace("\n", " "))
+    for line in cheaper_live(chosen):
+        db.run("-- a live upgrade does it cheaper: " + line.replace("\n", " "))

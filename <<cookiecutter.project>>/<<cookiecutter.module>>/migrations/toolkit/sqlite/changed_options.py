@@ -1,0 +1,63 @@
+"""Options of a table and the order of its columns."""
+
+from itertools import pairwise
+
+from alembic.util import CommandError
+from sqlalchemy.util import topological
+
+from . import facts
+from .create_table import CreateTable
+from .draft import Draft, Step
+from .layout import Change, apply
+from .operations import Reorder, SetOptions
+from .tokens import quote
+
+
+def set_options(draft: Draft, op: SetOptions) -> None:
+    for word, wanted in (("STRICT", op.strict), ("WITHOUT ROWID", op.without_rowid)):
+        key = word.lower().replace(" ", "_")
+        if wanted is None or wanted == getattr(draft.table, key):
+            continue
+        draft.add(
+            Step(
+                f"{'make it' if wanted else 'no longer'} {word}",
+                lambda table, key=key, wanted=wanted: table.set_option(**{key: wanted}),
+                "rebuild",
+            )
+        )
+    automatic = any(c.autoincrement for c in draft.table.columns)
+    if op.autoincrement and not automatic:
+        if facts.integer_primary_key(draft.table) is None:
+            raise CommandError(
+                f"Table {draft.name!r} has no INTEGER PRIMARY KEY that could be AUTOINCREMENT."
+            )
+        draft.add(Step("make its key AUTOINCREMENT", _autoincrement, "rebuild"))
+
+
+def _autoincrement(table: CreateTable) -> CreateTable:
+    key = table.primary_key
+    if key.inline:
+        return table.replace_constraint(key, f"{key.text} AUTOINCREMENT")
+    name = f"CONSTRAINT {quote(key.name)} " if key.name else ""
+    table = table.drop_constraint(key)
+    place = table.column(key.columns[0]).head_end
+    inline = Change(place, place, f" {name}PRIMARY KEY AUTOINCREMENT")
+    return CreateTable.parse(apply(table.sql, inline))
+
+
+def reorder(draft: Draft, op: Reorder) -> None:
+    """The columns of each run follow each other; the others stay as near as they can."""
+    names = [c.name for c in draft.table.columns]
+    pairs = set()
+    for run in op.runs:
+        known = [draft.column(name) for name in run]
+        pairs |= set(pairwise(known))
+    ordered = list(topological.sort(pairs, names, deterministic_order=True))
+    if ordered != names:
+        draft.add(
+            Step(
+                f"order its columns as {', '.join(ordered)}",
+                lambda table: table.reorder(ordered),
+                "rebuild",
+            )
+        )

@@ -1,0 +1,214 @@
+"""What is to become of one table: the operations, resolved against what the table is."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from alembic.util import CommandError
+
+from . import facts
+from .checks import ROW, Condition, Source, Unique
+from .create_table import CreateTable
+from .database import Database
+from .mirror import Mirror, newly_broken
+from .operations import CreateIndex, RenameColumn
+from .tokens import fold, quote
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the engine may work.
+
+    ``recreate`` is "auto", "always" or "never". ``text_edits`` are the kinds of change that may
+    be made in the schema text, none where the configuration or a portable script forbids it.
+    """
+
+    dialect: Any
+    convention: Any = None
+    recreate: str = "auto"
+    schema_edits: bool = True
+    portable: bool = False
+    text_edits: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Step:
+    """One change of the table's text, and the cheapest way to make it.
+
+    ``way`` is "add" or "drop" (SQLite's own ALTER TABLE ADD or DROP COLUMN), "text" (an edit of
+    the schema text, by ``statement`` where SQLite has one since 3.53) or "rebuild". ``update``
+    are the statements that change rows in place after an edit of the text, ``prepare`` those
+    before it.
+    """
+
+    says: str
+    apply: Callable[[CreateTable], CreateTable]
+    way: str
+    kind: str = ""
+    statement: str | None = None
+    update: str | None = None
+    prepare: str | None = None
+    scans: bool = False
+    column: str | None = None
+
+
+@dataclass
+class Draft:
+    """The table as it is, as it will be, and the steps in between.
+
+    ``table`` is the text so far; ``new_columns`` maps the folded names of added columns to the
+    SQL of their value in the rows that are there.
+    """
+
+    db: Database
+    settings: Settings
+    before: CreateTable
+    table: CreateTable = None
+    steps: list[Step] = field(default_factory=list)
+    renames: list[tuple[str, str]] = field(default_factory=list)
+    indexes: list[facts.IndexFacts] = field(default_factory=list)
+    dropped_indexes: list[str] = field(default_factory=list)
+    new_indexes: list[CreateIndex] = field(default_factory=list)
+    new_columns: dict[str, str] = field(default_factory=dict)
+    dropped_columns: list[str] = field(default_factory=list)
+    conditions: list[Condition] = field(default_factory=list)
+    uniques: list[Unique] = field(default_factory=list)
+    keys_to_check: set[str] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, db: Database, table: str, settings: Settings) -> "Draft":
+        before = facts.read_table(db, table)
+        return cls(db, settings, before, before, indexes=facts.indexes(db, before.name))
+
+    @property
+    def name(self) -> str:
+        return self.before.name
+
+    @property
+    def sql_name(self) -> str:
+        return self.db.name(self.name)
+
+    @cached_property
+    def objects(self) -> list[facts.SchemaObject]:
+        """The whole schema, after the renames."""
+        return facts.objects(self.db)
+
+    @cached_property
+    def references_to(self) -> list[facts.Reference]:
+        return facts.references_to(self.db, self.name)
+
+    @cached_property
+    def is_empty(self) -> bool:
+        return not self.db.value(f"SELECT EXISTS (SELECT 1 FROM {self.sql_name})")
+
+    @cached_property
+    def triggers(self) -> list[facts.SchemaObject]:
+        return facts.triggers(self.db, self.name)
+
+    def add(self, step: Step) -> None:
+        self.table = step.apply(self.table)
+        self.steps.append(step)
+
+    def column(self, name: str) -> str:
+        """The column's name as the table now has it; one that was renamed goes by both names.
+
+        :raises CommandError: when there is none
+        """
+        if self.table.has_column(name):
+            return self.table.column(name).name
+        for old, new in reversed(self.renames):
+            if fold(old) == fold(name) and self.table.has_column(new):
+                return self.table.column(new).name
+        known = ", ".join(column.name for column in self.table.columns)
+        raise CommandError(f"Table {self.name!r} has no column {name!r} (it has: {known}).")
+
+    def origin(self, name: str) -> str:
+        """The name in the database of a column that is not new."""
+        return next(old for old, now in self._origins() if fold(now) == fold(name))
+
+    def referred_by(self, reference: facts.Reference) -> tuple[str, ...]:
+        """The columns of this table that a foreign key refers to, by their names now."""
+        now = {fold(old): new for old, new in self._origins()}
+        names = [now.get(fold(name), name) for name in reference.referred_columns]
+        return tuple(self.table.column(n).name for n in names if self.table.has_column(n))
+
+    def rename(self, operations: list[RenameColumn]) -> None:
+        """Make the renames in memory, by SQLite itself, which rewrites whatever names them.
+
+        :raises CommandError: when SQLite cannot rewrite a trigger or a view
+        """
+        if not operations:
+            return
+        mirror = Mirror(self.objects)
+        try:
+            for operation in operations:
+                old = self.column(operation.column)
+                if old == operation.new:
+                    continue
+                self._rename(mirror, old, operation.new)
+            self.indexes = facts.indexes(mirror, self.name)
+            after = facts.objects(mirror)
+        finally:
+            mirror.close()
+        if broken := newly_broken(self.objects, after):
+            name, error = next(iter(broken.items()))
+            raise CommandError(
+                f"Columns of table {self.name!r} cannot be renamed, since {name!r} uses them and "
+                f"SQLite cannot rewrite it ({error}): drop it before and create it again after."
+            )
+        self.objects = after
+
+    def _rename(self, mirror: Mirror, old: str, new: str) -> None:
+        statement = f"ALTER TABLE {quote(self.name)} RENAME COLUMN {quote(old)} TO {quote(new)}"
+        if error := mirror.error_of(statement):
+            raise CommandError(
+                f"Column {self.name}.{old} cannot be renamed to {new!r}: SQLite says {error!r}; "
+                "drop the object that it names before and create it again after."
+            )
+        self.renames.append((old, new))
+        self.table = facts.read_table(mirror, self.name)
+
+    def drop_index(self, name: str) -> None:
+        self.dropped_indexes.append(name)
+        self.indexes = [index for index in self.indexes if fold(index.name) != fold(name)]
+
+    # -- the rows as they will be --------------------------------------------------------------
+
+    def source(self) -> Source:
+        """What the checks read from: the table, or a SELECT with its new names and columns."""
+        key = facts.primary_key(self.db, self.name)
+        row = facts.rowid_name(self.before)
+        inner = self.sql_name
+        now = {fold(new): old for old, new in self._origins()}
+        if self.renames or self.new_columns:
+            listed = [f"{self._value(c.name, now)} AS {quote(c.name)}" for c in self.table.columns]
+            if not key and row:
+                listed.append(f"{row} AS {quote(ROW)}")
+                key = (ROW,)
+            inner = f"(SELECT {', '.join(listed)} FROM {self.sql_name} AS {quote(self.name)})"
+            later = dict(self._origins())
+            key = tuple(later.get(name, name) for name in key)
+        elif not key and row:
+            inner = f"(SELECT *, {row} AS {quote(ROW)} FROM {self.sql_name})"
+            key = (ROW,)
+        known = {fold(c.name) for c in self.table.columns} | {fold(ROW)}
+        key = tuple(name for name in key if fold(name) in known)
+        rows = facts.rough_row_count(self.db, self.before) if self.conditions else 0
+        return Source(inner, self.name, key, rows, self.conditions, self.uniques)
+
+    def _origins(self) -> list[tuple[str, str]]:
+        """Pairs of a column's name in the database and its name now."""
+        found = []
+        for column in self.before.columns:
+            name = column.name
+            for old, new in self.renames:
+                if fold(old) == fold(name):
+                    name = new
+            found.append((column.name, name))
+        return found
+
+    def _value(self, name: str, now: dict[str, str]) -> str:
+        if fold(name) in self.new_columns:
+            return self.new_columns[fold(name)]
+        return quote(now[fold(name)])

@@ -1,0 +1,218 @@
+"""What a database says of a table: its text, its indexes, its triggers, who refers to it."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from alembic.util import CommandError
+
+from .create_table import CreateTable, Unreadable, identifiers
+from .database import Database
+from .tokens import fold, quote, same, tokenize
+
+
+@dataclass(frozen=True)
+class SchemaObject:
+    """A row of sqlite_master: a table, an index, a view or a trigger."""
+
+    type: str
+    name: str
+    table: str
+    sql: str | None
+
+
+@dataclass(frozen=True)
+class IndexFacts:
+    """An index that CREATE INDEX made; ``uses`` holds every column that it depends on."""
+
+    name: str
+    sql: str
+    unique: bool
+    partial: bool
+    columns: tuple[str | None, ...]
+    uses: frozenset[str]
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it indexes whole columns of all rows."""
+        return not self.partial and None not in self.columns
+
+    def concerns(self, column: str) -> bool:
+        return fold(column) in self.uses
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A foreign key of a table, as ``PRAGMA foreign_key_list`` tells it."""
+
+    table: str
+    number: int
+    referred_table: str
+    columns: tuple[str, ...]
+    referred_columns: tuple[str, ...]
+
+
+def objects(db: Database) -> list[SchemaObject]:
+    """Everything in the schema, in the order in which it was made."""
+    query = f"SELECT type, name, tbl_name, sql FROM {db.catalogue} ORDER BY rowid"
+    return [SchemaObject(*row) for row in db.rows(query)]
+
+
+def read_table(db: Database, name: str) -> CreateTable:
+    """The table's text as it is stored, read.
+
+    :raises CommandError: when there is none of this name, or it is a view or a virtual table
+    """
+    query = f"SELECT type, sql FROM {db.catalogue} WHERE name = ? COLLATE NOCASE"
+    rows = db.rows(f"{query} AND type IN ('table', 'view')", name)
+    if not rows:
+        raise CommandError(f"There is no table {name!r}: look at the order of the migrations.")
+    kind, sql = rows[0]
+    if kind == "view":
+        raise CommandError(f"{name!r} is a view: drop it and create it again to change it.")
+    try:
+        return parsed(sql)
+    except Unreadable as error:
+        raise CommandError(f"Table {name!r} cannot be changed: {error}.") from None
+
+
+@lru_cache(maxsize=64)
+def parsed(sql: str) -> CreateTable:
+    """A text read once, however often it is asked for."""
+    return CreateTable.parse(sql)
+
+
+def indexes(db: Database, table: str) -> list[IndexFacts]:
+    """The indexes with a CREATE INDEX of their own, in the order in which they were made."""
+    query = f"SELECT name, sql FROM {db.catalogue} WHERE type = 'index' AND sql NOT NULL"
+    stored = db.rows(f"{query} AND tbl_name = ? COLLATE NOCASE ORDER BY rowid", table)
+    listed = {row[1]: row for row in db.pragma("index_list", table)}
+    return [_index(db, name, sql, listed[name]) for name, sql in stored if name in listed]
+
+
+def _index(db: Database, name: str, sql: str, listed: tuple) -> IndexFacts:
+    _, _, unique, _, partial = listed
+    keys = [row for row in db.pragma("index_xinfo", name) if row[5]]
+    columns = tuple(row[2] for row in keys)
+    uses = {column for column in columns if column is not None}
+    if partial or None in columns:
+        uses |= identifiers(_after_table_name(sql))
+    return IndexFacts(name, sql, bool(unique), bool(partial), columns, frozenset(map(fold, uses)))
+
+
+def _after_table_name(sql: str) -> str:
+    """The columns and the WHERE of a CREATE INDEX text, as one expression."""
+    tokens = tokenize(sql)
+    on = next(place for place, token in enumerate(tokens) if token.keyword == "ON")
+    return sql[tokens[on + 1].end :]
+
+
+def triggers(db: Database, table: str) -> list[SchemaObject]:
+    """The triggers on a table."""
+    return [o for o in objects(db) if o.type == "trigger" and same(o.table, table)]
+
+
+def references(db: Database, table: str) -> list[Reference]:
+    """The foreign keys of a table."""
+    return _references(db, [(table, *row) for row in db.pragma("foreign_key_list", table)])
+
+
+def references_to(db: Database, table: str) -> list[Reference]:
+    """The foreign keys anywhere in the schema that refer to a table, its own among them."""
+    rows = db.rows(
+        "SELECT child.name, key.id, key.seq, key.'table', key.'from', key.'to' "
+        f"FROM {db.catalogue} AS child, pragma_foreign_key_list(child.name, ?) AS key "
+        "WHERE child.type = 'table' AND key.'table' = ? COLLATE NOCASE",
+        db.schema or "main",
+        table,
+    )
+    return _references(db, rows)
+
+
+def _references(db: Database, rows: list[tuple]) -> list[Reference]:
+    keys: dict[tuple, list[tuple]] = {}
+    for child, number, place, parent, column, referred, *_ in rows:
+        keys.setdefault((child, number, parent), []).append((place, column, referred))
+    found = []
+    for (child, number, parent), parts in keys.items():
+        parts.sort()
+        referred = tuple(part[2] for part in parts)
+        if None in referred:
+            referred = primary_key(db, parent)
+        found.append(Reference(child, number, parent, tuple(p[1] for p in parts), referred))
+    return found
+
+
+def primary_key(db: Database, table: str) -> tuple[str, ...]:
+    """The columns of the primary key in their order; empty when there is no such table."""
+    keys = sorted((row[5], row[1]) for row in db.pragma("table_xinfo", table) if row[5])
+    return tuple(name for _, name in keys)
+
+
+def layout(db: Database, schema: str, table: str) -> tuple:
+    """What decides how rows and automatic indexes lie on disk.
+
+    The columns in their order with their place in the primary key and their kind (stored or
+    generated), the affinity aside; WITHOUT ROWID and STRICT; every automatic index with its
+    columns, directions and collations.
+    """
+    prefix, name = f"PRAGMA {quote(schema)}", quote(table)
+    columns = [(r[1], r[5], r[6]) for r in db.rows(f"{prefix}.table_xinfo({name})")]
+    automatic = [
+        (row[1], row[3], db.rows(f"{prefix}.index_xinfo({quote(row[1])})"))
+        for row in db.rows(f"{prefix}.index_list({name})")
+        if row[3] != "c"
+    ]
+    kind = ()
+    if db.version >= (3, 37):
+        kind = [row[3:6] for row in db.rows(f"{prefix}.table_list({name})") if same(row[0], schema)]
+    return columns, sorted(automatic), kind
+
+
+def row_count(db: Database, table: str) -> int:
+    return db.value(f"SELECT count(*) FROM {db.name(table)}")
+
+
+def rough_row_count(db: Database, table: CreateTable) -> int:
+    """A number of rows for a progress bar: free of charge, where the table has rowids."""
+    alias = rowid_name(table)
+    if alias is None:
+        return row_count(db, table.name)
+    ends = db.rows(f"SELECT min({alias}), max({alias}) FROM {db.name(table.name)}")[0]
+    return ends[1] - ends[0] + 1 if ends[0] is not None else 0
+
+
+def rowid_name(table: CreateTable) -> str | None:
+    """A name for the rowid that no column of the table takes away."""
+    if table.without_rowid:
+        return None
+    taken = {fold(column.name) for column in table.columns}
+    return next((name for name in ("_rowid_", "rowid", "oid") if name not in taken), None)
+
+
+def integer_primary_key(table: CreateTable) -> str | None:
+    """The name of the column that is the rowid itself."""
+    return table.rowid_alias.name if table.rowid_alias else None
+
+
+def affinity(type_text: str) -> str:
+    """The affinity of a declared type, by https://sqlite.org/datatype3.html#determination_of_column_affinity."""
+    text = fold(type_text)
+    if "int" in text:
+        return "INTEGER"
+    if any(part in text for part in ("char", "clob", "text")):
+        return "TEXT"
+    if "blob" in text or not text.strip():
+        return "BLOB"
+    if any(part in text for part in ("real", "floa", "doub")):
+        return "REAL"
+    return "NUMERIC"
+
+
+def exists(db: Database, table: str) -> bool:
+    query = f"SELECT 1 FROM {db.catalogue} WHERE type = 'table' AND name = ? COLLATE NOCASE"
+    return bool(db.value(query, table))
+
+
+def table_of_index(db: Database, index: str) -> str | None:
+    query = f"SELECT tbl_name FROM {db.catalogue} WHERE type = 'index' AND name = ? COLLATE NOCASE"
+    return db.value(query, index)

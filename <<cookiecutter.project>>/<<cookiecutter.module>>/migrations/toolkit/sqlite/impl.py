@@ -1,0 +1,241 @@
+"""Alembic's operations on SQLite: imported by env.py, it takes the place of Alembic's own class.
+
+Every call becomes operations on a table, which :mod:`.plan` carries out. Batches go there as a
+whole, so that a table is gone over once however many operations there are.
+"""
+
+import logging
+from contextlib import nullcontext
+from functools import wraps
+
+from alembic.ddl.sqlite import SQLiteImpl
+from alembic.operations.batch import BatchOperationsImpl
+from alembic.util import CommandError
+from alembic.util.sqla_compat import _ensure_scope_for_ddl
+
+from . import facts, mirror, plan, translate
+from . import operations as ops
+from .batch import operations_of
+from .carry_out import carry_out
+from .database import Database
+from .draft import Settings
+from .keys import KeyWatch
+from .tokens import quote, same
+
+log = logging.getLogger("alembic.sqlite")
+
+
+class EngineImpl(SQLiteImpl):
+    """Alembic's implementation for SQLite; it registers itself by its ``__dialect__``.
+
+    Options of the migration context that it reads: ``sqlite_schema_edits`` (False: rebuild
+    whatever SQLite has no statement for), ``sqlite_portable_sql`` (True: only statements that
+    every SQLite from 3.35 on takes, with no edit of the schema table).
+    """
+
+    __dialect__ = "sqlite"
+
+    def __init__(self, *arguments, **keywords):
+        super().__init__(*arguments, **keywords)
+        self._watch = None
+        if self.connection is not None and not self.as_sql:
+            version_table = self.context_opts.get("version_table", "alembic_version")
+            self._watch = KeyWatch(self.connection, frozenset({version_table}))
+
+    @property
+    def keys_to_check(self) -> set[str] | None:
+        """The tables whose foreign keys need a ``PRAGMA foreign_key_check`` before the commit:
+        none when nothing touched a key or a row, None for all tables."""
+        return self._watch.now() if self._watch else None
+
+    # -- how every change goes -------------------------------------------------------------------
+
+    def _settings(self, recreate: str = "auto", convention=None) -> Settings:
+        options = self.context_opts
+        portable = bool(options.get("sqlite_portable_sql", False))
+        edits = bool(options.get("sqlite_schema_edits", True)) and not portable
+        target = options.get("target_metadata")
+        return Settings(
+            dialect=self.dialect,
+            convention=convention or getattr(target, "naming_convention", None),
+            recreate=recreate,
+            schema_edits=edits,
+            portable=portable,
+            text_edits=plan.TEXT_EDITS if edits else frozenset(),
+        )
+
+    def _database(self, schema: str | None) -> Database:
+        return Database(self.connection, schema)
+
+    def _change(self, table: str, schema: str | None, operations, settings=None) -> None:
+        """Plan the operations on one table and carry them out, all or none."""
+        settings = settings or self._settings()
+        db = self._database(schema)
+        with self._watch as watch:
+            groups = plan.in_groups(db, table, operations)
+            guard = db.all_or_nothing if len(groups) > 1 and not settings.portable else nullcontext
+            with guard():
+                for group in groups:
+                    chosen = plan.plan(db, table, group, settings)
+                    for line in chosen.lines():
+                        log.info(line)
+                    carry_out(chosen)
+                    watch.add(chosen.draft.keys_to_check)
+
+    def change_in_batch(self, batch: BatchOperationsImpl) -> None:
+        """All operations of a batch at once, with whatever ``batch_alter_table`` was given."""
+        settings = self._settings(batch.recreate, batch.naming_convention)
+        table = facts.read_table(self._database(batch.schema), batch.table_name)
+        operations = operations_of(self, batch, table)
+        if operations or batch.recreate == "always":
+            self._change(batch.table_name, batch.schema, operations, settings)
+
+    def requires_recreate_in_batch(self, batch_op: BatchOperationsImpl) -> bool:
+        """True lets insert_before and insert_after through in every batch."""
+        return super().requires_recreate_in_batch(batch_op) if self.as_sql else True
+
+    # -- Alembic's calls -------------------------------------------------------------------------
+
+    def alter_column(self, table_name, column_name, *, schema=None, **changes):
+        if self.as_sql:
+            return super().alter_column(table_name, column_name, schema=schema, **changes)
+        operations = translate.alter_column(self.dialect, column_name, **changes)
+        return self._change(table_name, schema, operations) if operations else None
+
+    def add_column(self, table_name, column, *, schema=None, **options):
+        if self.as_sql:
+            return super().add_column(table_name, column, schema=schema, **options)
+        operations = translate.add_columns(self.dialect, column, **options)
+        return self._change(table_name, schema, operations)
+
+    def drop_column(self, table_name, column, *, schema=None, if_exists=None, **options):
+        if self.as_sql:
+            return super().drop_column(table_name, column, schema=schema, if_exists=if_exists)
+        operation = ops.DropColumn(column.name, bool(if_exists))
+        return self._change(table_name, schema, [operation])
+
+    def add_constraint(self, const, **options):
+        if self.as_sql:
+            return super().add_constraint(const, **options)
+        if not translate.wants_constraint(self, const):
+            return None
+        operation = translate.add_constraint(self.dialect, const)
+        return self._change(const.table.name, const.table.schema, [operation])
+
+    def drop_constraint(self, const, if_exists=None, **options):
+        if self.as_sql:
+            return super().drop_constraint(const, **options)
+        if not translate.wants_constraint(self, const):
+            return None
+        operation = translate.drop_constraint(self.dialect, const, bool(if_exists))
+        return self._change(const.table.name, const.table.schema, [operation])
+
+    def create_index(self, index, if_not_exists=None, **options):
+        if self.as_sql:
+            return super().create_index(index, if_not_exists=if_not_exists, **options)
+        operation = translate.create_index(self.dialect, index, bool(if_not_exists))
+        return self._change(index.table.name, index.table.schema, [operation])
+
+    def drop_index(self, index, if_exists=None, **options):
+        if self.as_sql:
+            return super().drop_index(index, if_exists=if_exists, **options)
+        db = self._database(index.table.schema)
+        table = facts.table_of_index(db, index.name)
+        if table is None and if_exists:
+            return None
+        if table is None:
+            # without its table Alembic makes one up
+            table = index.table.name
+            if not facts.exists(db, table):
+                raise CommandError(f"There is no index {index.name!r}.")
+        operation = ops.DropIndex(str(index.name), bool(if_exists))
+        return self._change(table, index.table.schema, [operation])
+
+    def rename_table(self, old_table_name, new_table_name, schema=None):
+        if self.as_sql:
+            return super().rename_table(old_table_name, new_table_name, schema=schema)
+        db = self._database(schema)
+        with self._watch:
+            name = facts.read_table(db, old_table_name).name
+            statement = f"ALTER TABLE {db.name(name)} RENAME TO {quote(str(new_table_name))}"
+            _refuse_by_mirror(
+                db, statement.replace(db.name(name), quote(name), 1), f"Table {name!r}", "renamed"
+            )
+            log.info(f"{name}: rename to {new_table_name} (native)")
+            db.run(statement)
+        return None
+
+    def drop_table(self, table, **options):
+        if self.as_sql:
+            return super().drop_table(table, **options)
+        db = self._database(table.schema)
+        if not facts.exists(db, table.name):
+            return super().drop_table(table, **options)
+        with self._watch as watch:
+            referring = {
+                reference.table
+                for reference in facts.references_to(db, table.name)
+                if not same(reference.table, table.name)
+            }
+            _refuse_broken_by_drop(db, table.name)
+            with db.keys_unenforced(bool(referring), f"Dropping table {table.name!r}"):
+                super().drop_table(table, **options)
+            watch.add(referring)
+        return None
+
+    def create_table(self, table, **options):
+        if self.as_sql:
+            return super().create_table(table, **options)
+        with self._watch:
+            super().create_table(table, **options)
+        return None
+
+    def create_table_comment(self, table):
+        """SQLite has no comments on tables and columns."""
+
+    drop_table_comment = create_table_comment
+    create_column_comment = create_table_comment
+
+
+def _refuse_by_mirror(db: Database, statement: str, what: str, done: str) -> None:
+    copy = mirror.Mirror(facts.objects(db))
+    try:
+        error = copy.error_of(statement)
+    finally:
+        copy.close()
+    if error:
+        raise CommandError(
+            f"{what} cannot be {done}: SQLite says {error!r}; drop the object that it names before "
+            "and create it again after."
+        )
+
+
+def _refuse_broken_by_drop(db: Database, table: str) -> None:
+    before = facts.objects(db)
+    broken = mirror.newly_broken(before, mirror.with_table(before, table, None))
+    if broken:
+        name = next(iter(broken))
+        kind = next(o.type for o in before if o.name == name)
+        raise CommandError(
+            f"Table {table!r} cannot be dropped, since the {kind} {name!r} uses it: drop "
+            f"{name!r} first."
+        )
+
+
+def _hand_batches_over() -> None:
+    """Batches with recreate="always" never ask the implementation: they are caught here."""
+    original = BatchOperationsImpl.flush
+
+    @wraps(original)
+    def flush(self):
+        impl = self.operations.impl
+        if not isinstance(impl, EngineImpl) or impl.as_sql:
+            return original(self)
+        with _ensure_scope_for_ddl(impl.connection):
+            return impl.change_in_batch(self)
+
+    if not hasattr(original, "__wrapped__"):
+        BatchOperationsImpl.flush = flush
+
+
+_hand_batches_over()

@@ -1,0 +1,101 @@
+"""Which foreign keys have to be looked at before the upgrade commits.
+
+The engine knows of its own operations that they touch no key and no row. What anybody else writes
+is watched, statement by statement.
+"""
+
+import re
+
+from sqlalchemy import event
+
+from . import facts
+from .database import Database
+from .tokens import fold, unquote
+
+_NAME = r"(\"(?:[^\"]|\"\")+\"|`[^`]+`|\[[^\]]+\]|\w+)"
+_WRITES = re.compile(
+    rf"\s*(INSERT\s+(?:OR\s+\w+\s+)?INTO|REPLACE\s+INTO|UPDATE(?:\s+OR\s+\w+)?|DELETE\s+FROM)\s+"
+    rf"(?:{_NAME}\s*\.\s*)?{_NAME}",
+    re.IGNORECASE,
+)
+_HARMLESS = re.compile(
+    r"\s*(?:(--)|(SELECT|PRAGMA|EXPLAIN|SAVEPOINT|RELEASE|ROLLBACK|BEGIN|COMMIT|ANALYZE|REINDEX"
+    r"|CREATE\s+(UNIQUE\s+)?INDEX|DROP\s+INDEX|CREATE\s+(TEMP\w*\s+)?(VIEW|TRIGGER|TABLE)"
+    r"|DROP\s+(VIEW|TRIGGER))\b)",
+    re.IGNORECASE,
+)
+
+
+class KeyWatch:
+    """``to_check`` is the set of tables whose foreign keys may no longer hold, None for all."""
+
+    def __init__(self, connection, ignored: frozenset[str]):
+        self.connection = connection
+        self.ignored = ignored
+        self.to_check: set[str] | None = set()
+        self.depth = 0
+        self.changes = self._total()
+        event.listen(connection, "before_cursor_execute", self._before)
+        event.listen(connection, "after_cursor_execute", self._after)
+
+    def __enter__(self):
+        """What runs inside is the engine's own, and told by :meth:`add`."""
+        self._notice()
+        self.depth += 1
+        return self
+
+    def __exit__(self, *exception):
+        self.depth -= 1
+        self.changes = self._total()
+
+    def add(self, tables) -> None:
+        if self.to_check is not None:
+            self.to_check |= set(tables)
+
+    def now(self) -> set[str] | None:
+        self._notice()
+        return self.to_check
+
+    def _total(self) -> int | None:
+        try:
+            return getattr(self.connection.connection.driver_connection, "total_changes", None)
+        except Exception:
+            return None
+
+    def _notice(self) -> None:
+        """Rows changed that no statement seen here changed: somebody uses the driver itself."""
+        total = self._total()
+        if self.depth == 0 and total != self.changes:
+            self.to_check = None
+        self.changes = total
+
+    def _before(self, *arguments):
+        self._notice()
+
+    def _after(self, connection, cursor, statement, parameters, context, executemany):
+        if self.depth:
+            return
+        self.changes = self._total()
+        if self.to_check is None or _HARMLESS.match(statement):
+            return
+        written = _WRITES.match(statement)
+        if written is None or written[2]:
+            self.to_check = None
+            return
+        table = unquote(written[3])
+        if fold(table) in self.ignored:
+            return
+        self.depth += 1
+        try:
+            self._written(table, inserted=written[1][:6].upper() == "INSERT")
+        finally:
+            self.depth -= 1
+
+    def _written(self, table: str, inserted: bool) -> None:
+        db = Database(self.connection)
+        if facts.triggers(db, table):
+            self.to_check = None
+            return
+        self.to_check.add(table)
+        if not inserted:
+            self.to_check |= {reference.table for reference in facts.references_to(db, table)}

@@ -1,0 +1,153 @@
+"""Rebuilds a table: SQLite's documented procedure, https://sqlite.org/lang_altertable.html#otheralter.
+
+A new table under another name, the rows copied, the old table dropped, the new one renamed, and
+everything carried over that belongs to the table: indexes, triggers, the AUTOINCREMENT counter and
+the statistics of ANALYZE. Views need nothing: they are text.
+"""
+
+from alembic.util import CommandError
+
+from . import schema_text
+from .create_table import CreateTable
+from .database import Database
+from .expressions import column_tokens
+from .facts import indexes, integer_primary_key, parsed, row_count, rowid_name, triggers
+from .layout import Change, apply
+from .names import expressions
+from .tokens import fold, quote, same
+
+
+def rebuild(
+    db: Database,
+    target: CreateTable,
+    dropped_indexes: frozenset[str] = frozenset(),
+    exact_text: bool = True,
+) -> None:
+    """Make the table of ``target``'s name into what ``target`` declares, keeping its rows.
+
+    A column that both have keeps its values; a new one gets its default.
+
+    :param dropped_indexes: names, folded, of indexes that go
+    :param exact_text: put the text in as it is at the end, where SQLite has requoted the name
+    :raises CommandError: when a row would be lost
+    """
+    name = target.name
+    kept_indexes = [i.sql for i in indexes(db, name) if fold(i.name) not in dropped_indexes]
+    kept_triggers = [trigger.sql for trigger in triggers(db, name)]
+    rows = row_count(db, name)
+    new = _free_name(db, name)
+    # otherwise the rename would read every view and trigger while the table is missing
+    with db.switched("legacy_alter_table", "ON"):
+        db.run(db.qualified(unqualified(target).rename(new).sql))
+        copied = db.run_long(f"{name}: copying rows", rows, copy_statement(db, target, new))
+        if copied.rowcount != rows:
+            raise CommandError(
+                f"Table {name!r} has {rows} rows and {copied.rowcount} were copied: a constraint "
+                "with ON CONFLICT leaves rows out; take the clause away or the rows first."
+            )
+        _hand_over_counter(db, name, new, target)
+        _move_statistics(db, name, new)
+        db.run(f"DROP TABLE {db.name(name)}")
+        db.run(f"ALTER TABLE {db.name(new)} RENAME TO {quote(name)}")
+    for sql in kept_indexes:
+        db.run_long(f"{name}: building indexes", rows, db.qualified(sql))
+    for sql in kept_triggers:
+        db.run(db.qualified(sql))
+    _move_statistics(db, new, name)
+    _forget_statistics_of_dropped(db, name)
+    if exact_text and _text(db, name) != target.sql:
+        schema_text.write(db, target)
+
+
+def copy_statement(db: Database, target: CreateTable, new: str) -> str:
+    """INSERT ... SELECT of the columns that the table has and keeps, and of its rowid."""
+    stored = {fold(row[1]) for row in db.pragma("table_xinfo", target.name)}
+    columns = [c for c in target.columns if not c.generated]
+    kept = [quote(c.name) for c in columns if fold(c.name) in stored]
+    source = db.pragma("table_xinfo", target.name)
+    same_columns = [row[1] for row in source] == [c.name for c in target.columns]
+    key = integer_primary_key(target)
+    if same_columns and len(columns) == len(source) and key:
+        # SQLite copies whole records when nothing else is asked of it
+        return f"INSERT OR ABORT INTO {db.name(new)} SELECT * FROM {db.name(target.name)}"
+    own_rowid = _rowid_of_both(db, target)
+    if own_rowid and key is None:
+        kept.insert(0, own_rowid)
+    listed = ", ".join(kept)
+    return (
+        f"INSERT OR ABORT INTO {db.name(new)} ({listed}) "
+        f"SELECT {listed} FROM {db.name(target.name)}"
+    )
+
+
+def _rowid_of_both(db: Database, target: CreateTable) -> str | None:
+    before = parsed(_text(db, target.name))
+    alias = rowid_name(before)
+    return alias if alias and alias == rowid_name(target) else None
+
+
+def unqualified(table: CreateTable) -> CreateTable:
+    """The table with ``a`` for ``t.a`` in its own expressions: under another name for a while, it
+    could not keep the qualifiers, and they say nothing that the name alone does not."""
+    changes = []
+    for c in expressions(table):
+        start = c.value[0]
+        for column, qualifier in column_tokens(table.sql[slice(*c.value)]):
+            if qualifier and same(qualifier.name, table.name):
+                changes.append(Change(start + qualifier.start, start + column.start))
+    return CreateTable.parse(apply(table.sql, *changes)) if changes else table
+
+
+def _free_name(db: Database, table: str) -> str:
+    taken = {fold(row[0]) for row in db.rows(f"SELECT name FROM {db.catalogue}")}
+    name, number = f"_new_{table}", 1
+    while fold(name) in taken:
+        name, number = f"_new_{table}_{number}", number + 1
+    return name
+
+
+def _text(db: Database, name: str) -> str:
+    return db.value(f"SELECT sql FROM {db.catalogue} WHERE type = 'table' AND name = ?", name)
+
+
+# -- what belongs to the table in SQLite's own tables: in SQL throughout, so that a printed script
+# -- does the same to a database that has moved on
+
+
+def _has(db: Database, table: str) -> bool:
+    return bool(db.value(f"SELECT count(*) FROM {db.catalogue} WHERE name = ?", table))
+
+
+def _hand_over_counter(db: Database, old: str, new: str, target: CreateTable) -> None:
+    """AUTOINCREMENT promises that no id is handed out twice, deleted ones included."""
+    if not any(c.autoincrement for c in target.columns) or not _has(db, "sqlite_sequence"):
+        return
+    sequence = f"{quote(db.schema or 'main')}.sqlite_sequence"
+    counter = f"(SELECT max(seq) FROM {sequence} WHERE name IN ({_text_of(old)}, {_text_of(new)}))"
+    counted = f"SELECT 1 FROM {sequence} WHERE name = "
+    db.run(
+        f"INSERT INTO {sequence} (name, seq) SELECT {_text_of(new)}, 0 "
+        f"WHERE EXISTS ({counted}{_text_of(old)}) AND NOT EXISTS ({counted}{_text_of(new)})"
+    )
+    db.run(f"UPDATE {sequence} SET seq = {counter} WHERE name = {_text_of(new)}")
+
+
+def _move_statistics(db: Database, old: str, new: str) -> None:
+    """ANALYZE's figures go by the table's name, and DROP TABLE would delete them."""
+    for table in ("sqlite_stat1", "sqlite_stat4"):
+        if _has(db, table):
+            db.run(f"UPDATE {db.name(table)} SET tbl = {_text_of(new)} WHERE tbl = {_text_of(old)}")
+
+
+def _forget_statistics_of_dropped(db: Database, name: str) -> None:
+    present = f"SELECT name FROM {db.catalogue} WHERE type = 'index'"
+    for table in ("sqlite_stat1", "sqlite_stat4"):
+        if _has(db, table):
+            db.run(
+                f"DELETE FROM {db.name(table)} WHERE tbl = {_text_of(name)} "
+                f"AND idx NOT IN ({present}) AND idx <> {_text_of(name)}"
+            )
+
+
+def _text_of(name: str) -> str:
+    return "'" + name.replace("'", "''") + "'"

@@ -1,0 +1,157 @@
+"""The tokens of SQLite's SQL, as its own tokenizer cuts them, and the names among them.
+
+Source of the rules: https://sqlite.org/lang_keywords.html and SQLite's ``src/tokenize.c``: an
+identifier may hold any character from U+0080 on (so a no-break space is a letter), an ASCII space
+is the only space, a name compares without regard to case for ASCII alone.
+"""
+
+import re
+from typing import NamedTuple
+
+Span = tuple[int, int]
+
+
+class Unreadable(ValueError):
+    """A CREATE TABLE text that cannot be read; its argument is one sentence."""
+
+
+class Token(NamedTuple):
+    """A token and its place: ``sql[start:end] == text``.
+
+    ``kind`` is one of word, quoted (an identifier in ".." or `..` or [..]), string, number, blob,
+    punct, end. ``keyword`` is a bare word in capitals, and empty for everything else.
+    """
+
+    kind: str
+    text: str
+    start: int
+    end: int
+    keyword: str = ""
+
+    @property
+    def span(self) -> Span:
+        return self.start, self.end
+
+    @property
+    def is_name(self) -> bool:
+        """SQLite takes a string where it waits for a name, so a string counts as one."""
+        return self.kind in ("word", "quoted", "string")
+
+    @property
+    def name(self) -> str:
+        return unquote(self.text)
+
+
+_TOKEN = re.compile(
+    r"""
+      (?P<space>[\ \t\n\f\r\ufeff][\ \t\n\v\f\r]*+)
+    | (?P<comment>--[^\n]*+ | /\*(?s:.)*?(?:\*/|\Z))
+    | (?P<blob>[xX]'[0-9A-Fa-f]*+')
+    | (?P<string>'(?:[^']|'')*+')
+    | (?P<quoted>"(?:[^"]|"")*+" | `(?:[^`]|``)*+` | \[[^\]]*+\])
+    | (?P<number>0[xX][0-9A-Fa-f_]++
+               | (?:[0-9][0-9_]*+(?:\.[0-9_]*+)?|\.[0-9][0-9_]*+)(?:[eE][+-]?[0-9][0-9_]*+)?)
+    | (?P<word>[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_$\x80-\U0010ffff]*+)
+    | (?P<punct>[^"'`\[])
+    """,
+    re.VERBOSE,
+)
+
+
+def lex(sql: str, start: int = 0, end: int | None = None) -> list[Token]:
+    """Every token of ``sql[start:end]``, with the kinds ``space`` and ``comment`` among them.
+
+    :raises Unreadable: for a quote that is never closed.
+    """
+    found = []
+    at, end = start, len(sql) if end is None else end
+    while at < end:
+        match = _TOKEN.match(sql, at, end)
+        if match is None:
+            raise Unreadable(f"the quote {sql[at]} is never closed: {sql[at : at + 40]!r}")
+        kind, text = match.lastgroup, match.group()
+        keyword = upper(text) if kind == "word" else ""
+        found.append(Token(kind, text, at, match.end(), keyword))
+        at = match.end()
+    return found
+
+
+def tokenize(sql: str) -> list[Token]:
+    """The tokens that mean something: no spaces, no comments.
+
+    :raises Unreadable: for a quote that is never closed.
+    """
+    return [token for token in lex(sql) if token.kind not in ("space", "comment")]
+
+
+_UPPER = {c: c - 32 for c in range(ord("a"), ord("z") + 1)}
+_LOWER = {c: c + 32 for c in range(ord("A"), ord("Z") + 1)}
+
+
+def upper(word: str) -> str:
+    """Capitals for ASCII letters alone: str.upper() would turn a dotless i into a keyword's I."""
+    return word.translate(_UPPER)
+
+
+def fold(name: str) -> str:
+    """The form in which two names are equal for SQLite."""
+    return name.translate(_LOWER)
+
+
+def same(one: str | None, other: str | None) -> bool:
+    """Whether two unquoted names are the same name for SQLite."""
+    if one is None or other is None:
+        return one is other
+    return fold(one) == fold(other)
+
+
+def quote(name: str) -> str:
+    """The name between double quotes, whatever it holds."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def unquote(token: str) -> str:
+    """The name that a token spells, in any of SQLite's four kinds of quotes or in none."""
+    mark = token[:1]
+    if mark == "[":
+        return token[1:-1]
+    if mark and mark in "\"'`":
+        return token[1:-1].replace(mark * 2, mark)
+    return token
+
+
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def in_style(name: str, written: str) -> str:
+    """``name`` as bare as ``written`` was, where SQLite allows a bare word, else quoted."""
+    bare = written[:1] not in "\"'`[" and _PLAIN.fullmatch(name) and upper(name) not in KEYWORDS
+    return name if bare else quote(name)
+
+
+def words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# what SQLite never takes for a name, so that it cannot be an operand of an expression either
+RESERVED = words(
+    """ADD ALL ALTER AND AS AUTOINCREMENT BETWEEN CASE CHECK COLLATE COMMIT CONSTRAINT CREATE
+    DEFAULT DEFERRABLE DELETE DISTINCT DROP ELSE ESCAPE EXCEPT EXISTS FOREIGN FROM GROUP
+    HAVING IN INDEX INSERT INTERSECT INTO IS ISNULL JOIN LIMIT NOT NOTHING NOTNULL NULL ON
+    OR ORDER PRIMARY REFERENCES RETURNING SELECT SET TABLE THEN TO TRANSACTION UNION UNIQUE
+    UPDATE USING VALUES WHEN WHERE"""
+)
+
+# words that SQLite knows and lets pass as names where nothing else fits
+FALLBACK = words(
+    """ABORT ACTION AFTER ALWAYS ANALYZE ASC ATTACH BEFORE BEGIN BY CASCADE CAST COLUMN CONFLICT
+    CROSS CURRENT CURRENT_DATE CURRENT_TIME CURRENT_TIMESTAMP DATABASE DEFERRED DESC DETACH
+    DO EACH END EXCLUDE EXCLUSIVE EXPLAIN FAIL FALSE FILTER FIRST FOLLOWING FOR FULL
+    GENERATED GLOB GROUPS IF IGNORE IMMEDIATE INDEXED INITIALLY INNER INSTEAD KEY LAST LEFT
+    LIKE MATCH MATERIALIZED NATURAL NO NULLS OF OFFSET OTHERS OUTER OVER PARTITION PLAN
+    PRAGMA PRECEDING QUERY RAISE RANGE RECURSIVE REGEXP REINDEX RELEASE RENAME REPLACE
+    RESTRICT RIGHT ROLLBACK ROW ROWID ROWS SAVEPOINT STORED STRICT TEMP TEMPORARY TIES
+    TRIGGER TRUE UNBOUNDED VACUUM VIEW VIRTUAL WINDOW WITH WITHIN WITHOUT"""
+)
+
+KEYWORDS = RESERVED | FALLBACK

@@ -1,0 +1,328 @@
+"""Rows that a change cannot take are counted and shown before anything is written."""
+
+import pytest
+import sqlalchemy as sa
+from alembic.util import CommandError
+
+POST = """
+CREATE TABLE author (id INTEGER PRIMARY KEY, code TEXT UNIQUE);
+CREATE TABLE post (id INTEGER PRIMARY KEY, slug VARCHAR(20), n INTEGER, author_id INTEGER);
+INSERT INTO author VALUES (1, 'ada');
+INSERT INTO post VALUES (1, 'a', 1, 1), (2, 'a', -2, 7), (3, NULL, -3, NULL), (4, NULL, NULL, 8),
+    (5, NULL, -5, 1), (6, 'b', 6, 8), (7, NULL, 7, 1);
+"""
+
+
+@pytest.fixture
+def post(bench):
+    bench.make(POST)
+    return bench
+
+
+def refused(bench, change, **options) -> str:
+    """The sentence with which a change is refused, the database as it was."""
+    before = bench.dump()
+    with pytest.raises(CommandError) as error:
+        bench.migrate(change, **options)
+    assert bench.dump() == before
+    assert bench.is_whole()
+    return str(error.value)
+
+
+def test_nulls_under_a_new_not_null(post):
+    sentence = refused(post, lambda op: op.alter_column("post", "slug", nullable=False))
+    assert sentence == (
+        "post.slug cannot be NOT NULL: 4 rows without a value (id 3, id 4, id 5); fill them "
+        "first, as in op.execute('UPDATE post SET slug = ... WHERE slug IS NULL')."
+    )
+
+
+def test_duplicates_under_a_new_unique(post):
+    sentence = refused(post, lambda op: op.create_unique_constraint("uq", "post", ["slug"]))
+    assert sentence.startswith(
+        "post: UNIQUE uq cannot hold: 1 value of (slug) more than once ('a' 2 times)"
+    )
+
+
+def test_duplicates_under_a_new_unique_index(post):
+    def change(op):
+        op.create_index("ix", "post", [sa.text("upper(slug)"), sa.text("n > 0 DESC")], unique=True)
+
+    post.run("UPDATE post SET n = 1 WHERE slug = 'a'")
+    assert "unique index ix cannot hold: 1 value" in refused(post, change)
+
+
+def test_a_partial_unique_index_looks_at_its_own_rows_only(post):
+    post.migrate(
+        lambda op: op.create_index("ix", "post", ["slug"], unique=True, sqlite_where=sa.text("n>0"))
+    )
+
+
+def test_duplicates_by_the_columns_collation(bench):
+    bench.make("CREATE TABLE t (a TEXT COLLATE NOCASE); INSERT INTO t VALUES ('x'), ('X');")
+    assert "('x' 2 times)" in refused(
+        bench, lambda op: op.create_unique_constraint("u", "t", ["a"])
+    )
+
+
+def test_duplicates_under_a_new_collation(bench):
+    bench.make("CREATE TABLE t (a TEXT UNIQUE); INSERT INTO t VALUES ('x'), ('X');")
+    new = sa.String(20, collation="NOCASE")
+    assert "2 times" in refused(bench, lambda op: op.alter_column("t", "a", type_=new))
+
+
+def test_rows_that_break_a_new_check(post):
+    sentence = refused(post, lambda op: op.create_check_constraint("ck", "post", "n > 0"))
+    assert "post: CHECK ck (n > 0) cannot be added: 3 rows would break it" in sentence
+    assert "(-2 in id 2, -3 in id 3, -5 in id 5)" in sentence
+
+
+def test_a_check_may_name_its_table(post):
+    change = sa.text("post.n > 0 /* positive */")
+    assert "3 rows" in refused(post, lambda op: op.create_check_constraint("ck", "post", change))
+
+
+def test_rows_that_break_a_new_foreign_key(post):
+    def change(op):
+        op.create_foreign_key("fk", "post", "author", ["author_id"], ["id"])
+
+    sentence = refused(post, change)
+    assert (
+        "foreign key fk (author_id to author) cannot be added: 3 rows would refer to " in sentence
+    )
+    assert "(7 in id 2, 8 in id 4, 8 in id 6)" in sentence
+
+
+def test_a_foreign_key_to_its_own_table(post):
+    change = lambda op: op.create_foreign_key("fk", "post", "post", ["n"], ["id"])  # noqa: E731
+    assert "3 rows would refer to nothing (-2 in id 2" in refused(post, change)
+
+
+def test_a_foreign_key_to_a_table_that_is_not_there(post):
+    change = lambda op: op.create_foreign_key("fk", "post", "x", ["author_id"], ["id"])  # noqa: E731
+    assert "6 rows would refer to nothing" in refused(post, change)
+
+
+def test_rows_are_looked_at_under_their_new_names_and_with_their_new_columns(post):
+    def change(op):
+        with op.batch_alter_table("post") as batch:
+            batch.alter_column("n", new_column_name="rating")
+            batch.add_column(sa.Column("least", sa.Integer, server_default="2"))
+            batch.create_check_constraint("ck", "rating >= least")
+
+    assert "4 rows would break it (1, 2 in id 1, -2, 2 in id 2, -3, 2 in id 3)" in refused(
+        post, change
+    )
+
+
+def test_all_that_does_not_fit_is_told_at_once(post):
+    def change(op):
+        with op.batch_alter_table("post") as batch:
+            batch.alter_column("slug", nullable=False)
+            batch.create_check_constraint("ck", "n > 0")
+
+    sentence = refused(post, change)
+    assert "4 rows without a value" in sentence and "3 rows would break it" in sentence
+
+
+def test_a_new_column_needs_a_value_in_the_rows_that_are_there(post):
+    column = sa.Column("x", sa.Integer, nullable=False)
+    sentence = refused(post, lambda op: op.add_column("post", column))
+    assert "cannot be added as NOT NULL" in sentence and "server_default" in sentence
+
+
+def test_a_new_column_breaks_its_own_check(post):
+    column = sa.Column("x", sa.Integer, sa.CheckConstraint("x > 5"), server_default="5")
+    assert "7 rows would break it" in refused(post, lambda op: op.add_column("post", column))
+
+
+def test_a_primary_key_wants_values_and_no_doubles(bench):
+    bench.make("CREATE TABLE t (a INT, b INT); INSERT INTO t VALUES (1, NULL), (2, 1), (2, 1);")
+    change = lambda op: op.create_primary_key("pk", "t", ["a", "b"])  # noqa: E731
+    assert "t.b cannot be NOT NULL: 1 row without a value (row 1)" in refused(bench, change)
+    bench.run("DELETE FROM t WHERE b IS NULL")
+    assert "(2, 1) 2 times" in refused(bench, change)
+
+
+def test_a_table_without_rows_takes_everything(post):
+    post.run("DELETE FROM post")
+
+    def change(op):
+        op.alter_column("post", "slug", nullable=False, type_=sa.Integer())
+        op.create_unique_constraint("uq", "post", ["slug"])
+        op.add_column("post", sa.Column("x", sa.Integer, nullable=False))
+        op.create_foreign_key("fk", "post", "author", ["author_id"], ["id"])
+
+    post.migrate(change)
+
+
+# -- types -----------------------------------------------------------------------------------------
+
+
+def holding(bench, declared: str, *values) -> None:
+    bench.make(f"CREATE TABLE t (id INTEGER PRIMARY KEY, v {declared});")
+    for value in values:
+        bench.run("INSERT INTO t (v) VALUES (?)", value)
+
+
+def to(type_):
+    return lambda op: op.alter_column("t", "v", type_=type_)
+
+
+def stored(bench) -> list:
+    return [row[0] for row in bench.rows("SELECT v FROM t ORDER BY id")]
+
+
+@pytest.mark.parametrize(
+    ("declared", "value", "type_"),
+    [
+        ("TEXT", "abc", sa.Integer()),
+        ("TEXT", "007", sa.Integer()),
+        ("TEXT", "", sa.Integer()),
+        ("TEXT", " 5", sa.Integer()),
+        ("TEXT", "1.5", sa.Integer()),
+        ("TEXT", "1e3", sa.Integer()),
+        ("TEXT", "99999999999999999999", sa.Integer()),
+        ("TEXT", "1_000", sa.Integer()),
+        ("REAL", 1.5, sa.Integer()),
+        ("TEXT", "abc", sa.Numeric(10, 2)),
+        ("TEXT", "0.12345678901234567", sa.Numeric(20, 17)),
+        ("TEXT", "x", sa.Float()),
+        ("TEXT", "2024", sa.DateTime()),
+        ("TEXT", "yesterday", sa.DateTime()),
+        ("TEXT", "2024-13-01", sa.Date()),
+        ("TEXT", "20240102", sa.Date()),
+        ("INTEGER", 1700000000, sa.DateTime()),
+        ("DATETIME", "2024-01-02 03:04:05.000000", sa.Date()),
+        ("TEXT", "25:00", sa.Time()),
+        ("INTEGER", 2, sa.Boolean()),
+        ("TEXT", "true", sa.Boolean()),
+        ("TEXT", "c", sa.Enum("a", "b")),
+        ("TEXT", "{", sa.JSON()),
+        ("TEXT", "not a uuid", sa.Uuid()),
+        ("TEXT", "x", sa.LargeBinary()),
+        ("REAL", 0.1 + 0.2, sa.String()),
+    ],
+)
+def test_values_that_would_not_survive_a_change_of_type(bench, declared, value, type_):
+    holding(bench, declared, value, None)
+    sentence = refused(bench, to(type_))
+    assert "t.v cannot become" in sentence
+    assert f"1 row would not keep a value that it can read ({value!r} in id 1)" in sentence
+
+
+@pytest.mark.parametrize(
+    ("declared", "value", "type_", "kept"),
+    [
+        ("TEXT", "12", sa.Integer(), 12),
+        ("TEXT", "-7", sa.Integer(), -7),
+        ("TEXT", "9007199254740993", sa.BigInteger(), 9007199254740993),
+        ("REAL", 5.0, sa.Integer(), 5),
+        ("TEXT", "12.50", sa.Numeric(10, 2), 12.5),
+        ("INTEGER", 12, sa.String(9), "12"),
+        ("REAL", 1.5, sa.String(9), "1.5"),
+        ("REAL", 5.0, sa.String(9), "5.0"),
+        ("VARCHAR(9)", "2024-01-02 03:04:05", sa.DateTime(), "2024-01-02 03:04:05"),
+        ("TEXT", "2024-01-02", sa.Date(), "2024-01-02"),
+        ("TEXT", "03:04", sa.Time(), "03:04"),
+        ("INTEGER", 1, sa.Boolean(), 1),
+        ("TEXT", "a", sa.Enum("a", "b"), "a"),
+        ("TEXT", '{"a": 1}', sa.JSON(), '{"a": 1}'),
+        ("VARCHAR(9)", "x", sa.Text(), "x"),
+        ("INTEGER", 5, sa.Float(), 5.0),
+        ("BLOB", b"x", sa.LargeBinary(), b"x"),
+    ],
+)
+def test_values_that_survive_a_change_of_type(bench, declared, value, type_, kept):
+    holding(bench, declared, value, None)
+    for options in ({"sqlite_schema_edits": False}, {}):
+        bench.migrate(to(type_), **options)
+        assert repr(stored(bench)) == repr([kept, None])
+    assert bench.is_whole()
+
+
+def test_three_examples_are_enough(bench):
+    holding(bench, "TEXT", *"abcdefg")
+    sentence = refused(bench, to(sa.Integer()))
+    assert "7 rows" in sentence and "('a' in id 1, 'b' in id 2, 'c' in id 3)" in sentence
+
+
+def test_types_behind_decorators_and_variants_are_looked_at(bench):
+    class Money(sa.TypeDecorator):
+        impl = sa.Integer
+        cache_ok = True
+
+    holding(bench, "TEXT", "x")
+    refused(bench, to(Money()))
+    refused(bench, to(sa.Text().with_variant(sa.Integer(), "sqlite")))
+
+
+def test_a_row_number_does_not_become_a_bigint(post):
+    sentence = refused(
+        post, lambda op: op.alter_column("post", "id", type_=sa.BigInteger(), nullable=False)
+    )
+    assert 'write BigInteger().with_variant(Integer, "sqlite") as its type' in sentence
+    post.migrate(
+        lambda op: op.alter_column(
+            "post", "id", type_=sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+        )
+    )
+
+
+def test_a_bigint_key_becomes_a_row_number(bench):
+    bench.make("CREATE TABLE t (id BIGINT PRIMARY KEY, v TEXT); INSERT INTO t VALUES (5, 'x');")
+    bench.migrate(lambda op: op.alter_column("t", "id", type_=sa.Integer()))
+    bench.run("INSERT INTO t (v) VALUES ('y')")
+    assert bench.rows("SELECT * FROM t") == [(5, "x"), (6, "y")]
+    bench.make("CREATE TABLE u (id BIGINT PRIMARY KEY); INSERT INTO u VALUES (NULL);")
+    change = lambda op: op.alter_column("u", "id", type_=sa.Integer())  # noqa: E731
+    assert "1 row without a value" in refused(bench, change)
+
+
+# -- Enum and Boolean ------------------------------------------------------------------------------
+
+
+def enum(*values, **options):
+    return sa.Enum(*values, name="kind", create_constraint=True, **options)
+
+
+@pytest.mark.parametrize("in_batch", [True, False])
+@pytest.mark.parametrize("told", [True, False])
+def test_the_check_of_an_enum_follows_its_type(bench, in_batch, told):
+    bench.make(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v VARCHAR(1), CONSTRAINT kind CHECK "
+        "(v IN ('a', 'b'))); INSERT INTO t (v) VALUES ('a');"
+    )
+    existing = {"existing_type": enum("a", "b")} if told else {}
+
+    def alter(op, type_, **more):
+        if in_batch:
+            with op.batch_alter_table("t") as batch:
+                batch.alter_column("v", type_=type_, **more)
+        else:
+            op.alter_column("t", "v", type_=type_, **more)
+
+    bench.migrate(lambda op: alter(op, enum("a", "b", "c"), **existing))
+    bench.run("INSERT INTO t (v) VALUES ('c')")
+    assert "IN ('a', 'b', 'c')" in bench.sql("t") and "IN ('a', 'b'))" not in bench.sql("t")
+    sentence = refused(bench, lambda op: alter(op, enum("a", "b"), existing_type=enum("a", "c")))
+    assert "'c' in id 2" in sentence
+    bench.migrate(lambda op: alter(op, sa.String(9), existing_type=enum("a", "b", "c")))
+    assert "CHECK" not in bench.sql("t")
+
+
+def test_the_check_of_a_boolean_follows_its_type(bench):
+    bench.make(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v BOOLEAN, CHECK (v IN (0, 1)));"
+        "INSERT INTO t (v) VALUES (1);"
+    )
+    bench.migrate(to(sa.Integer()))
+    assert "CHECK" not in bench.sql("t")
+    bench.migrate(to(sa.Boolean(create_constraint=True, name="flag")))
+    assert "CONSTRAINT flag CHECK (v IN (0, 1))" in bench.sql("t")
+
+
+def test_a_check_that_somebody_wrote_stays_when_the_type_changes(bench):
+    bench.make("CREATE TABLE t (id INTEGER PRIMARY KEY, v VARCHAR(9) CHECK (v IN ('a', 'b')));")
+    bench.migrate(lambda op: op.alter_column("t", "v", type_=sa.Text(), existing_type=sa.String(9)))
+    assert "CHECK (v IN ('a', 'b'))" in bench.sql("t")
