@@ -1,6 +1,7 @@
 """Colour, for a terminal only, and not where https://no-color.org says so."""
 
 import os
+import sys
 from typing import Any
 
 import click
@@ -12,7 +13,7 @@ def wanted() -> bool:
     """Whether stderr, on which people are spoken to, is a terminal that may be coloured."""
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return False
-    return click.get_text_stream("stderr").isatty()
+    return sys.stderr.isatty()
 
 
 def paint(text: str, **style: Any) -> str:
