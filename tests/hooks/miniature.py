@@ -51,6 +51,10 @@ FILES = {
     f"{PROJECT}/{MODULE}/templates/base.html": "{{ title }}\n",
     f"{PROJECT}/{MODULE}/templates/blog/index.html": "{% block x %}{% endblock %}\n",
     f"{PROJECT}/{MODULE}/migrations/env.py": "",
+    **{
+        f"{PROJECT}/{MODULE}/migrations/schema/{database}.sql": "CREATE TABLE post ();\n"
+        for database in ("sqlite", "postgresql", "mysql")
+    },
     f"{PROJECT}/{MODULE}/migrations/versions/.gitkeep": "",
     f"{PROJECT}/{MODULE}/migrations/versions/0001_create.py": "",
     f"{PROJECT}/{MODULE}/migrations/toolkit/VERSION": UNRENDERED,

@@ -7,6 +7,8 @@ from . import proving, rehearsed
 from .lint import Finding, words
 from .project import Project
 
+MOST = 6  # lines of the proof
+
 
 def judge(project: Project, revision: str) -> None:
     """Say what lint and proof find in a migration, and write the schema file.
@@ -26,8 +28,10 @@ def judge(project: Project, revision: str) -> None:
     report.add("proof", {"ok": proof.ok, "lines": proof.lines})
     if not proof.ok:
         raise CommandError(messages.PROOF_FAILED.format(sentence=proof.sentence))
-    for line in proof.lines:
+    for line in proof.lines[:MOST]:
         messages.say(messages.DETAIL, line=line)
+    if proof.lines[MOST:]:
+        messages.say(messages.MORE_NOTES, count=len(proof.lines) - MOST)
     file = schema_file.path(project.folder, project.dialect)
     if schema_file.write(file, wanted):
         messages.say(messages.WRITTEN, file=project.shown(file))

@@ -1,0 +1,136 @@
+"""The schema file: the same schema gives the same text, and everything of it is in there."""
+
+import databases
+import pytest
+import sqlalchemy as sa
+from toolkit import schema_file
+
+SQLITE = [
+    "CREATE TABLE parent (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT DEFAULT 'a, b' COLLATE NOCASE)",
+    "ALTER TABLE parent ADD COLUMN more NUMERIC(10, 2) DEFAULT 0",
+    "CREATE INDEX ix_lower ON parent (lower(name)) WHERE name IS NOT NULL",
+    "CREATE TRIGGER tr AFTER INSERT ON parent BEGIN UPDATE parent SET name = 'x'; END",
+    "CREATE VIEW names AS SELECT name FROM parent",
+    "CREATE TABLE alembic_version (version_num VARCHAR(32))",
+]
+SQLITE_TEXT = (
+    schema_file.HEADER
+    + """
+CREATE TABLE parent (id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT DEFAULT 'a, b' COLLATE NOCASE,
+    more NUMERIC(10, 2) DEFAULT 0);
+
+CREATE INDEX ix_lower ON parent (lower(name)) WHERE name IS NOT NULL;
+
+CREATE TRIGGER tr AFTER INSERT ON parent BEGIN UPDATE parent SET name = 'x'; END;
+
+CREATE VIEW names AS SELECT name FROM parent;
+"""
+)
+POSTGRESQL = [
+    "CREATE TYPE mood AS ENUM ('sad', 'it''s ok')",
+    "CREATE SEQUENCE ticket START 5",
+    "CREATE DOMAIN plus AS integer CHECK (VALUE > 0)",
+    "CREATE TABLE parent (id serial PRIMARY KEY, m mood DEFAULT 'sad' NOT NULL, p plus,"
+    " n bigint GENERATED ALWAYS AS IDENTITY, UNIQUE (m, p), CHECK (n > 0))",
+    "CREATE TABLE child (id bigserial PRIMARY KEY, parent_id integer REFERENCES parent ON DELETE CASCADE,"
+    ' "Odd Name" text, double numeric GENERATED ALWAYS AS (1 + 1) STORED)',
+    'CREATE INDEX ix_odd ON child (lower("Odd Name")) WHERE parent_id > 100 AND "Odd Name" LIKE \'a%\'',
+    "COMMENT ON COLUMN child.parent_id IS 'it''s 100%'",
+    'CREATE VIEW names AS SELECT "Odd Name" FROM child',
+    "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+    "CREATE TRIGGER tr BEFORE INSERT ON child FOR EACH ROW EXECUTE FUNCTION f()",
+    "CREATE TABLE alembic_version (version_num VARCHAR(32) PRIMARY KEY)",
+]
+MARIADB = [
+    "CREATE TABLE parent (id INTEGER AUTO_INCREMENT PRIMARY KEY, flag BOOL NOT NULL DEFAULT 0,"
+    " made DATETIME DEFAULT now(), mood ENUM('sad', 'int(11)') COMMENT 'it''s 100% int(11)')",
+    "CREATE TABLE child (id BIGINT PRIMARY KEY, parent_id INTEGER,"
+    " CONSTRAINT fk FOREIGN KEY (parent_id) REFERENCES parent (id))",
+    "INSERT INTO parent (flag) VALUES (1)",
+    "CREATE VIEW names AS SELECT mood FROM parent",
+    "CREATE TRIGGER tr BEFORE INSERT ON child FOR EACH ROW SET NEW.parent_id = 1",
+    "CREATE TABLE alembic_version (version_num VARCHAR(32) PRIMARY KEY)",
+]
+
+
+def run(url, statements):
+    """Run statements on a new database and return its schema text."""
+    engine = databases.engine(url) if "sqlite" not in url else sa.create_engine(url)
+    with engine.connect() as connection:
+        for statement in statements:
+            connection.exec_driver_sql(
+                statement.replace("%", "%%") if "sqlite" not in url else statement
+            )
+        return schema_file.text(connection)
+
+
+def test_sqlites_text_has_a_line_for_each_column_and_everything_else():
+    assert run("sqlite://", SQLITE) == SQLITE_TEXT
+
+
+def test_postgresqls_catalogue_is_written_whole(postgresql_server):
+    with databases.fresh(postgresql_server) as url:
+        text = run(url, POSTGRESQL)
+    for line in [
+        "CREATE TYPE mood AS ENUM ('sad', 'it''s ok');",
+        "CREATE SEQUENCE ticket AS bigint START 5 INCREMENT 1;",
+        "CREATE DOMAIN plus AS integer CONSTRAINT plus_check CHECK ((VALUE > 0));",
+        "    id serial NOT NULL,",
+        "    n bigint GENERATED ALWAYS AS IDENTITY NOT NULL,",
+        "    m mood DEFAULT 'sad'::mood NOT NULL,",
+        "    CONSTRAINT parent_m_p_key UNIQUE (m, p),",
+        "    double numeric GENERATED ALWAYS AS ((1 + 1)) STORED,",
+        "COMMENT ON COLUMN child.parent_id IS 'it''s 100%';",
+    ]:
+        assert line in text.splitlines(), text
+    for words in [
+        "CREATE VIEW names AS",
+        "CREATE OR REPLACE FUNCTION",
+        "CREATE TRIGGER tr",
+        "ix_odd",
+    ]:
+        assert words in text
+    assert "alembic_version" not in text
+    assert text.index("CREATE TABLE child") < text.index("CREATE TABLE parent")
+    assert text.index("CREATE TABLE parent") < text.index("FOREIGN KEY (parent_id)")
+
+
+def test_what_postgresql_prints_makes_the_same_schema_again(postgresql_server):
+    with databases.fresh(postgresql_server) as url:
+        text = run(url, POSTGRESQL)
+    with databases.fresh(postgresql_server) as url:
+        assert run(url, [text]) == text
+
+
+def test_mysql_is_written_in_words_that_mariadb_has_too(mariadb_server):
+    with databases.fresh(mariadb_server) as url:
+        text = run(url, MARIADB)
+    for line in [
+        "    `id` int NOT NULL AUTO_INCREMENT,",
+        "    `flag` tinyint(1) NOT NULL DEFAULT 0,",
+        "    `made` datetime DEFAULT CURRENT_TIMESTAMP,",
+        "    `id` bigint NOT NULL,",
+    ]:
+        assert line in text.splitlines(), text
+    assert "COMMENT 'it''s 100% int(11)'" in text
+    for word in ["AUTO_INCREMENT=", "DEFINER", "ENGINE", "app_", "alembic_version"]:
+        assert word not in text
+    assert "CREATE VIEW `names`" in text
+    assert "TRIGGER" in text
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql", "mysql"])
+def test_a_project_gets_the_file_of_its_database_alone(kind, generated):
+    folder = generated(database=kind).package / "migrations" / "schema"
+    assert [path.name for path in folder.iterdir()] == [f"{kind}.sql"]
+    assert "<<" not in (folder / f"{kind}.sql").read_text()
+
+
+def test_two_builds_of_one_history_give_one_text(blog):
+    blog.db("schema").assert_ok()
+    file = blog.package / "migrations" / "schema" / "sqlite.sql"
+    before = file.read_bytes()
+    said = [blog.db("schema").assert_ok().err for _ in range(2)]
+    assert said == ["my_app/migrations/schema/sqlite.sql is as it was.\n"] * 2
+    assert file.read_bytes() == before

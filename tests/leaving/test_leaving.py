@@ -1,0 +1,115 @@
+"""A project's history without the toolkit: Flask-Migrate and Alembic as they are, with their env.py."""
+
+import shutil
+import sqlite3
+import sys
+
+import pytest
+
+APP = """
+from flask import Flask
+from flask_migrate import Migrate
+from flask_sqlalchemy import SQLAlchemy
+
+app = Flask(__name__)
+app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite:///{database}"
+db = SQLAlchemy(app)
+Migrate(app, db)
+"""
+COMMENT = """id: Mapped[int] = mapped_column(primary_key=True)
+post_id: Mapped[int] = mapped_column(sa.ForeignKey("post.id", ondelete="CASCADE"), index=True)
+body: Mapped[str] = mapped_column(sa.Text)
+"""
+
+
+@pytest.fixture
+def history(blog):
+    """A project with migrations of several kinds, made as a person makes them."""
+    blog.model("comment", COMMENT)
+    blog.new_migration()
+    blog.replace("my_app/models/user.py", "String(80)", "String(80), unique=True")
+    blog.model("comment", COMMENT.replace("sa.Text", "sa.String(500)"))
+    blog.new_migration()
+    blog.replace(
+        "my_app/models/post.py",
+        "    summary: Mapped[str | None] = mapped_column(String(500))\n",
+        "",
+    )
+    blog.new_migration()
+    blog.db("upgrade").assert_ok()
+    return blog
+
+
+def schema(path):
+    """The tables, columns, keys and indexes of a database, by SQLite's own account."""
+    connection = sqlite3.connect(path)
+    tables = [
+        name
+        for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        if name != "alembic_version"
+    ]
+    found = {}
+    for table in tables:
+        columns = connection.execute(f'PRAGMA table_info("{table}")').fetchall()
+        keys = connection.execute(f'PRAGMA foreign_key_list("{table}")').fetchall()
+        indexes = connection.execute(f'PRAGMA index_list("{table}")').fetchall()
+        found[table] = (
+            # by name, type, NOT NULL and key; a default may be written in two ways
+            sorted((column[1], column[2], column[3], column[5]) for column in columns),
+            sorted(key[2:7] for key in keys),
+            sorted((index[2], index[3]) for index in indexes),
+        )
+    connection.close()
+    return found
+
+
+def only_the_versions(history, folder):
+    """Copy the migrations, and nothing else of the project."""
+    for path in history.versions.glob("*.py"):
+        shutil.copy(path, folder / "versions")
+
+
+def up_and_down(run, database, wanted):
+    run("upgrade", "head")
+    assert schema(database) == wanted
+    run("downgrade", "base")
+    assert schema(database) == {}
+    run("upgrade", "head")
+    assert schema(database) == wanted
+
+
+def test_the_history_runs_under_stock_flask_migrate(history, tmp_path):
+    folder, database = tmp_path / "stock", tmp_path / "stock" / "stock.db"
+    folder.mkdir()
+    (folder / "app.py").write_text(APP.format(database=database))
+
+    def run(*command):
+        flask = (sys.executable, "-m", "flask", "--app", "app", "db", *command)
+        history.run(*flask, cwd=folder, SETTINGS=None, PYTHONPATH=None).assert_ok()
+
+    run("init")
+    only_the_versions(history, folder / "migrations")
+    up_and_down(run, database, schema(history.database))
+
+
+def test_the_history_runs_under_stock_alembic(history, tmp_path):
+    folder, database = tmp_path / "plain", tmp_path / "plain" / "plain.db"
+    folder.mkdir()
+
+    def run(*command):
+        alembic = (sys.executable, "-m", "alembic", *command)
+        history.run(*alembic, cwd=folder, SETTINGS=None, PYTHONPATH=None).assert_ok()
+
+    run("init", "migrations")
+    ini = folder / "alembic.ini"
+    text = ini.read_text()
+    assert "driver://user:pass@localhost/dbname" in text
+    ini.write_text(text.replace("driver://user:pass@localhost/dbname", f"sqlite:///{database}"))
+    only_the_versions(history, folder / "migrations")
+    up_and_down(run, database, schema(history.database))
+
+
+def test_no_migration_of_the_starter_asks_anything_of_the_toolkit(blog):
+    for path in blog.versions.glob("*.py"):
+        assert "toolkit" not in path.read_text()
+        assert "my_app" not in path.read_text()
