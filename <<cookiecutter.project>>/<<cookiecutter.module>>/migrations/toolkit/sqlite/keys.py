@@ -10,6 +10,7 @@ from sqlalchemy import event
 
 from . import facts
 from .database import Database
+from .references import references_to
 from .tokens import fold, unquote
 
 _NAME = r"(\"(?:[^\"]|\"\")+\"|`[^`]+`|\[[^\]]+\]|\w+)"
@@ -98,4 +99,4 @@ class KeyWatch:
             return
         self.to_check.add(table)
         if not inserted:
-            self.to_check |= {reference.table for reference in facts.references_to(db, table)}
+            self.to_check |= {reference.table for reference in references_to(db, table)}

@@ -19,10 +19,11 @@ from .changed_options import reorder, set_options
 from .changed_types import set_type
 from .create_table import NoSuchPart, Unreadable
 from .database import Database
-from .draft import Draft, Settings, Step
+from .draft import Draft
 from .dropped_columns import drop_column
 from .dropped_constraints import drop_constraint
 from .foreign_keys import is_key
+from .steps import Settings, Step
 from .tokens import fold, same
 
 # one rebuild costs about as much as two passes that rewrite rows in place
