@@ -18,6 +18,7 @@ from . import operations as ops
 from .batch import operations_of
 from .carry_out import carry_out
 from .database import Database
+from .grouping import in_groups
 from .indexes import table_of_index
 from .keys import KeyWatch
 from .steps import Settings
@@ -79,7 +80,7 @@ class EngineImpl(SQLiteImpl):
                 f"{'.'.join(map(str, OLDEST))} or later: install a newer Python or libsqlite3."
             )
         with self._watch as watch:
-            groups = plan.in_groups(db, table, operations)
+            groups = in_groups(db, table, operations)
             guard = db.all_or_nothing if len(groups) > 1 and not settings.portable else nullcontext
             with guard():
                 for group in groups:
