@@ -690,7 +690,9 @@ BY_HAND = [
         [
             item(
                 C("code", sa.String(9), nullable=False),
-                lambda: sa.CheckConstraint("length(code) = 3 AND code = upper(code)", name="ck_item_code"),
+                lambda: sa.CheckConstraint(
+                    "length(code) = 3 AND code = upper(code)", name="ck_item_code"
+                ),
             )
         ],
         """

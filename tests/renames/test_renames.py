@@ -213,9 +213,7 @@ def test_a_file_that_was_written_on_sqlite_runs_on_the_servers(new_project, serv
 
 def test_a_generated_column_stays_generated(any_database):
     def note(name):
-        double = (
-            f"{name}: Mapped[int | None] = mapped_column(sa.Computed('size + size', persisted=True))\n"
-        )
+        double = f"{name}: Mapped[int | None] = mapped_column(sa.Computed('size + size', persisted=True))\n"
         return KEY + "size: Mapped[int]\n" + double
 
     any_database.model("note", note("double"))

@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 FAMILY = """
-CREATE TABLE parent (id INTEGER PRIMARY KEY, name VARCHAR(20), code INT UNIQUE, n INT);
+CREATE TABLE parent (id INTEGER PRIMARY KEY, name VARCHAR(20) UNIQUE, code INT UNIQUE, n INT);
 CREATE TABLE child (id INTEGER PRIMARY KEY, parent_id INT REFERENCES parent, code INT);
 CREATE TABLE other (id INTEGER PRIMARY KEY);
 CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL);
@@ -41,6 +41,10 @@ LOUD = {
     "update": (lambda op: op.execute("update parent set id = 2"), {"parent", "child"}),
     "drop table": (lambda op: op.drop_table("parent"), {"child"}),
     "key's type": (lambda op: op.alter_column("child", "parent_id", type_=sa.Text()), {"child"}),
+    "a key of another affinity": (
+        lambda op: op.create_foreign_key("f", "child", "parent", ["code"], ["name"]),
+        {"child"},
+    ),
     "drop by hand": (lambda op: op.execute("DROP TABLE parent"), None),
     "with": (lambda op: op.execute("WITH x AS (SELECT 1) DELETE FROM parent"), None),
     "the driver itself": (raw_update, None),

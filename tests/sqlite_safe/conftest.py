@@ -1,6 +1,8 @@
 """What the tests of the post-generation script share."""
 
 import pytest
+from alembic.ddl import impl
+from alembic.ddl.sqlite import SQLiteImpl
 from migrating import Database, assert_same_on_postgresql, safe, schema_of
 
 
@@ -24,3 +26,9 @@ def up_and_down(tmp_path):
         return text
 
     return check
+
+
+@pytest.fixture(autouse=True)
+def stock_alembic(monkeypatch):
+    """What the script writes is for stock Alembic: another test may have registered the toolkit's engine."""
+    monkeypatch.setitem(impl._impls, "sqlite", SQLiteImpl)

@@ -42,9 +42,7 @@ def name_it(context: Any, revision: Any, directives: list[ops.MigrationScript]) 
             script.message = naming.shorten(phrases)
 
 
-def go_with_the_table(
-    context: Any, revision: Any, directives: list[ops.MigrationScript]
-) -> None:
+def go_with_the_table(context: Any, revision: Any, directives: list[ops.MigrationScript]) -> None:
     """Leave out the drops of indexes whose table is dropped: they go with it.
 
     MySQL refuses to drop an index that a foreign key needs.

@@ -6,9 +6,10 @@ from alembic.util import CommandError
 
 from .added_constraints import check_condition
 from .create_table import Column
-from .draft import Draft, Step
+from .draft import Draft
 from .mirror import Mirror
 from .operations import AddColumn
+from .steps import Step
 from .tokens import fold, quote, tokenize, unquote
 
 

@@ -5,10 +5,11 @@ from alembic.util import CommandError
 from . import facts
 from .checks import Condition, Unique, escaped, not_null
 from .create_table import Constraint, CreateTable
-from .draft import Draft, Step
+from .draft import Draft
 from .foreign_keys import reference_condition
 from .matching import describe, same_expression
 from .operations import AddConstraint, NameConstraint
+from .steps import Step
 from .tokens import fold, quote, same
 
 

@@ -5,7 +5,14 @@ import sqlalchemy as sa
 from . import operations as ops
 from . import translate
 from .create_table import CreateTable
+from .naming import bound
 from .tokens import fold
+from .translate_constraints import (
+    add_constraint,
+    create_index,
+    drop_constraint,
+    wants_constraint,
+)
 
 
 def operations_of(impl, batch, table: CreateTable) -> list[ops.Operation]:
@@ -41,19 +48,19 @@ def _drop_column(impl, table_name, column, schema=None, if_exists=None, **option
 
 
 def _add_constraint(impl, constraint):
-    if not translate.wants_constraint(impl, constraint):
+    if not wants_constraint(impl, constraint):
         return []
-    return [translate.add_constraint(impl.dialect, constraint)]
+    return [add_constraint(impl.dialect, constraint)]
 
 
 def _drop_constraint(impl, constraint, if_exists=None):
-    if not translate.wants_constraint(impl, constraint):
+    if not wants_constraint(impl, constraint):
         return []
-    return [translate.drop_constraint(impl.dialect, constraint, bool(if_exists))]
+    return [drop_constraint(impl.dialect, constraint, bool(if_exists))]
 
 
 def _create_index(impl, index, if_not_exists=None):
-    return [translate.create_index(impl.dialect, index, bool(if_not_exists))]
+    return [create_index(impl.dialect, index, bool(if_not_exists))]
 
 
 def _drop_index(impl, index, if_exists=None):
@@ -83,13 +90,13 @@ def _table_args(impl, arguments, table: CreateTable) -> list[ops.Operation]:
     parts = list(arguments)
     if not parts:
         return []
-    made = translate.bound(table, parts)
+    made = bound(table, parts)
     found: list[ops.Operation] = []
     for part in parts:
         if isinstance(part, sa.Column):
             found += translate.add_columns(impl.dialect, made.c[part.name], if_not_exists=True)
         elif isinstance(part, sa.Constraint):
-            found.append(translate.add_constraint(impl.dialect, part, unless_present=True))
+            found.append(add_constraint(impl.dialect, part, unless_present=True))
     return found
 
 
@@ -128,15 +135,15 @@ def _stated(impl, stated: sa.Table, table: CreateTable) -> list[ops.Operation]:
             found.append(ops.SetDefault(column.name, default))
     of_columns = [c for column in stated.columns for c in column.constraints]
     for constraint in [*of_columns, *stated.constraints]:
-        if (constraint in of_columns or len(constraint.columns)) and translate.wants_constraint(
+        if (constraint in of_columns or len(constraint.columns)) and wants_constraint(
             impl, constraint
         ):
-            found.append(ops.NameConstraint(translate.add_constraint(dialect, constraint).text))
+            found.append(ops.NameConstraint(add_constraint(dialect, constraint).text))
     options = {f"sqlite_{k}": v for k, v in stated.dialect_options["sqlite"].items()}
     options["sqlite_autoincrement"] = options.get("sqlite_autoincrement") or None
     found += _table_kwargs(options)
     present = {fold(c.name) for c in table.columns}
     for index in stated.indexes:
         if all(fold(column.name) in present for column in index.columns):
-            found.append(translate.create_index(dialect, index, if_not_exists=True))
+            found.append(create_index(dialect, index, if_not_exists=True))
     return found

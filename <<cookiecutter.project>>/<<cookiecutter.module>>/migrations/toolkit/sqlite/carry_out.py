@@ -9,9 +9,10 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from . import facts, schema_text
 from .checks import check
 from .create_table import CreateTable
-from .draft import Draft, Step
+from .draft import Draft
 from .plan import Plan, cheaper_live, said
 from .rebuild import rebuild
+from .steps import Step
 from .tokens import fold, quote
 
 

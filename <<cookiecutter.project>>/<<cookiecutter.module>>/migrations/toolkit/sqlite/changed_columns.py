@@ -7,9 +7,10 @@ from .added_columns import literal_default
 from .added_constraints import unique_check
 from .checks import not_null
 from .create_table import Column, CreateTable
-from .draft import Draft, Step
+from .draft import Draft
 from .matching import involves
 from .operations import SetCollation, SetDefault, SetGenerated, SetNotNull
+from .steps import Step
 from .tokens import fold, quote, same, tokenize
 
 

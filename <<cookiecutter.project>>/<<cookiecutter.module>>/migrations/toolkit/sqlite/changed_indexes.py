@@ -2,9 +2,9 @@
 
 from alembic.util import CommandError
 
-from . import facts
 from .checks import Unique, escaped
 from .draft import Draft
+from .indexes import table_of_index
 from .matching import describe
 from .operations import CreateIndex, DropIndex
 from .tokens import fold, same
@@ -13,7 +13,7 @@ from .tokens import fold, same
 def create_index(draft: Draft, op: CreateIndex) -> None:
     present = {fold(i.name) for i in draft.indexes} | {fold(i.name) for i in draft.new_indexes}
     dropped = {fold(name) for name in draft.dropped_indexes}
-    taken = facts.table_of_index(draft.db, op.name)
+    taken = table_of_index(draft.db, op.name)
     if fold(op.name) in present or (taken and fold(op.name) not in dropped):
         if op.if_not_exists:
             return

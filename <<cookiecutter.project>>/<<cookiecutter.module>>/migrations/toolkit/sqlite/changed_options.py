@@ -7,9 +7,10 @@ from sqlalchemy.util import topological
 
 from . import facts
 from .create_table import CreateTable
-from .draft import Draft, Step
+from .draft import Draft
 from .layout import Change, apply
 from .operations import Reorder, SetOptions
+from .steps import Step
 from .tokens import quote, tokenize
 
 

@@ -7,12 +7,13 @@ from . import facts
 from .changed_columns import may_be_short, same_words
 from .checks import Condition, escaped, not_null
 from .create_table import Column
-from .draft import Draft, Step
+from .draft import Draft
 from .dropped_constraints import drop_step
 from .facts import affinity
 from .fits import misfit
 from .matching import describe, involves, restricts_to_values
 from .operations import SetType
+from .steps import Step
 from .tokens import fold, quote, same
 
 

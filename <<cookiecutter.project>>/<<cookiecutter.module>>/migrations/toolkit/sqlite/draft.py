@@ -1,9 +1,7 @@
 """What is to become of one table: the operations, resolved against what the table is."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 from alembic.util import CommandError
 
@@ -11,47 +9,13 @@ from . import facts
 from .checks import ROW, Condition, Source, Unique
 from .create_table import CreateTable
 from .database import Database
+from .indexes import IndexFacts
+from .indexes import indexes as read_indexes
 from .mirror import Mirror, newly_broken
 from .operations import CreateIndex, RenameColumn
+from .references import Reference, primary_key, references_to
+from .steps import Settings, Step
 from .tokens import fold, quote
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How the engine may work.
-
-    ``recreate`` is "auto", "always" or "never". ``text_edits`` are the kinds of change that may
-    be made in the schema text, none where the configuration or a portable script forbids it.
-    """
-
-    dialect: Any
-    convention: Any = None
-    recreate: str = "auto"
-    schema_edits: bool = True
-    portable: bool = False
-    text_edits: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True)
-class Step:
-    """One change of the table's text, and the cheapest way to make it.
-
-    ``way`` is "add" or "drop" (SQLite's own ALTER TABLE ADD or DROP COLUMN), "text" (an edit of
-    the schema text, by ``statement`` where SQLite has had one ``since`` a version) or "rebuild".
-    ``prepare`` and ``update`` are the statements that change rows in place, before and after an
-    edit of the text; ``column`` is the one whose default changes.
-    """
-
-    says: str
-    apply: Callable[[CreateTable], CreateTable]
-    way: str
-    kind: str = ""
-    statement: str | None = None
-    since: tuple[int, int] = (3, 53)
-    update: str | None = None
-    prepare: str | None = None
-    scans: bool = False
-    column: str | None = None
 
 
 @dataclass
@@ -68,7 +32,7 @@ class Draft:
     table: CreateTable = None
     steps: list[Step] = field(default_factory=list)
     renames: list[tuple[str, str]] = field(default_factory=list)
-    indexes: list[facts.IndexFacts] = field(default_factory=list)
+    indexes: list[IndexFacts] = field(default_factory=list)
     dropped_indexes: list[str] = field(default_factory=list)
     new_indexes: list[CreateIndex] = field(default_factory=list)
     new_columns: dict[str, str] = field(default_factory=dict)
@@ -80,7 +44,7 @@ class Draft:
     @classmethod
     def of(cls, db: Database, table: str, settings: Settings) -> "Draft":
         before = facts.read_table(db, table)
-        return cls(db, settings, before, before, indexes=facts.indexes(db, before.name))
+        return cls(db, settings, before, before, indexes=read_indexes(db, before.name))
 
     @property
     def name(self) -> str:
@@ -96,8 +60,8 @@ class Draft:
         return facts.objects(self.db)
 
     @cached_property
-    def references_to(self) -> list[facts.Reference]:
-        return facts.references_to(self.db, self.name)
+    def references_to(self) -> list[Reference]:
+        return references_to(self.db, self.name)
 
     @cached_property
     def is_empty(self) -> bool:
@@ -128,7 +92,7 @@ class Draft:
         """The name in the database of a column that is not new."""
         return next(old for old, now in self._origins() if fold(now) == fold(name))
 
-    def referred_by(self, reference: facts.Reference) -> tuple[str, ...]:
+    def referred_by(self, reference: Reference) -> tuple[str, ...]:
         """The columns of this table that a foreign key refers to, by their names now."""
         now = {fold(old): new for old, new in self._origins()}
         names = [now.get(fold(name), name) for name in reference.referred_columns]
@@ -148,7 +112,7 @@ class Draft:
                 if old == operation.new:
                     continue
                 self._rename(mirror, old, operation.new)
-            self.indexes = facts.indexes(mirror, self.name)
+            self.indexes = read_indexes(mirror, self.name)
             after = facts.objects(mirror)
         finally:
             mirror.close()
@@ -178,7 +142,7 @@ class Draft:
 
     def source(self) -> Source:
         """What the checks read from: the table, or a SELECT with its new names and columns."""
-        key = facts.primary_key(self.db, self.name)
+        key = primary_key(self.db, self.name)
         row = facts.rowid_name(self.before)
         inner = self.sql_name
         now = {fold(new): old for old, new in self._origins()}

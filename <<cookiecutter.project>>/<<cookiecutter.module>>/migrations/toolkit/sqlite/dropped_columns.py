@@ -3,11 +3,12 @@
 from alembic.util import CommandError
 
 from .create_table import Constraint, CreateTable, identifiers
-from .draft import Draft, Step
+from .draft import Draft
 from .dropped_constraints import drop_step
 from .matching import describe, involves, is_named_apart
 from .mirror import Mirror
 from .operations import DropColumn
+from .steps import Step
 from .tokens import fold, quote, same
 
 

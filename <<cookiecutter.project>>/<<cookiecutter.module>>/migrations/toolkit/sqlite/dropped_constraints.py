@@ -3,9 +3,10 @@
 from alembic.util import CommandError
 
 from .create_table import Constraint
-from .draft import Draft, Step
+from .draft import Draft
 from .matching import describe, find_constraint
 from .operations import DropConstraint
+from .steps import Step
 from .tokens import quote, same
 
 

@@ -1,13 +1,13 @@
-"""What a database says of a table: its text, its indexes, its triggers, who refers to it."""
+"""What a database says of a table: its text, its layout, its triggers, its rows."""
 
 from dataclasses import dataclass
 from functools import lru_cache
 
 from alembic.util import CommandError
 
-from .create_table import CreateTable, Unreadable, identifiers
+from .create_table import CreateTable, Unreadable
 from .database import Database
-from .tokens import fold, quote, same, tokenize
+from .tokens import fold, quote, same
 
 
 @dataclass(frozen=True)
@@ -18,37 +18,6 @@ class SchemaObject:
     name: str
     table: str
     sql: str | None
-
-
-@dataclass(frozen=True)
-class IndexFacts:
-    """An index that CREATE INDEX made; ``uses`` holds every column that it depends on."""
-
-    name: str
-    sql: str
-    unique: bool
-    partial: bool
-    columns: tuple[str | None, ...]
-    uses: frozenset[str]
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether it indexes whole columns of all rows."""
-        return not self.partial and None not in self.columns
-
-    def concerns(self, column: str) -> bool:
-        return fold(column) in self.uses
-
-
-@dataclass(frozen=True)
-class Reference:
-    """A foreign key of a table, as ``PRAGMA foreign_key_list`` tells it."""
-
-    table: str
-    number: int
-    referred_table: str
-    columns: tuple[str, ...]
-    referred_columns: tuple[str, ...]
 
 
 def objects(db: Database) -> list[SchemaObject]:
@@ -81,71 +50,9 @@ def parsed(sql: str) -> CreateTable:
     return CreateTable.parse(sql)
 
 
-def indexes(db: Database, table: str) -> list[IndexFacts]:
-    """The indexes with a CREATE INDEX of their own, in the order in which they were made."""
-    query = f"SELECT name, sql FROM {db.catalogue} WHERE type = 'index' AND sql NOT NULL"
-    stored = db.rows(f"{query} AND tbl_name = ? COLLATE NOCASE ORDER BY rowid", table)
-    listed = {row[1]: row for row in db.pragma("index_list", table)}
-    return [_index(db, name, sql, listed[name]) for name, sql in stored if name in listed]
-
-
-def _index(db: Database, name: str, sql: str, listed: tuple) -> IndexFacts:
-    _, _, unique, _, partial = listed
-    keys = [row for row in db.pragma("index_xinfo", name) if row[5]]
-    columns = tuple(row[2] for row in keys)
-    uses = {column for column in columns if column is not None}
-    if partial or None in columns:
-        uses |= identifiers(_after_table_name(sql))
-    return IndexFacts(name, sql, bool(unique), bool(partial), columns, frozenset(map(fold, uses)))
-
-
-def _after_table_name(sql: str) -> str:
-    """The columns and the WHERE of a CREATE INDEX text, as one expression."""
-    tokens = tokenize(sql)
-    on = next(place for place, token in enumerate(tokens) if token.keyword == "ON")
-    return sql[tokens[on + 1].end :]
-
-
 def triggers(db: Database, table: str) -> list[SchemaObject]:
     """The triggers on a table."""
     return [o for o in objects(db) if o.type == "trigger" and same(o.table, table)]
-
-
-def references(db: Database, table: str) -> list[Reference]:
-    """The foreign keys of a table."""
-    return _references(db, [(table, *row) for row in db.pragma("foreign_key_list", table)])
-
-
-def references_to(db: Database, table: str) -> list[Reference]:
-    """The foreign keys anywhere in the schema that refer to a table, its own among them."""
-    rows = db.rows(
-        "SELECT child.name, key.id, key.seq, key.'table', key.'from', key.'to' "
-        f"FROM {db.catalogue} AS child, pragma_foreign_key_list(child.name, ?) AS key "
-        "WHERE child.type = 'table' AND key.'table' = ? COLLATE NOCASE",
-        db.schema or "main",
-        table,
-    )
-    return _references(db, rows)
-
-
-def _references(db: Database, rows: list[tuple]) -> list[Reference]:
-    keys: dict[tuple, list[tuple]] = {}
-    for child, number, place, parent, column, referred, *_ in rows:
-        keys.setdefault((child, number, parent), []).append((place, column, referred))
-    found = []
-    for (child, number, parent), parts in keys.items():
-        parts.sort()
-        referred = tuple(part[2] for part in parts)
-        if None in referred:
-            referred = primary_key(db, parent)
-        found.append(Reference(child, number, parent, tuple(p[1] for p in parts), referred))
-    return found
-
-
-def primary_key(db: Database, table: str) -> tuple[str, ...]:
-    """The columns of the primary key in their order; empty when there is no such table."""
-    keys = sorted((row[5], row[1]) for row in db.pragma("table_xinfo", table) if row[5])
-    return tuple(name for _, name in keys)
 
 
 def layout(db: Database, schema: str, table: str) -> tuple:
@@ -211,8 +118,3 @@ def affinity(type_text: str) -> str:
 def exists(db: Database, table: str) -> bool:
     query = f"SELECT 1 FROM {db.catalogue} WHERE type = 'table' AND name = ? COLLATE NOCASE"
     return bool(db.value(query, table))
-
-
-def table_of_index(db: Database, index: str) -> str | None:
-    query = f"SELECT tbl_name FROM {db.catalogue} WHERE type = 'index' AND name = ? COLLATE NOCASE"
-    return db.value(query, index)

@@ -7,6 +7,7 @@ from .checks import Condition, escaped
 from .create_table import Constraint, CreateTable
 from .draft import Draft
 from .facts import affinity
+from .indexes import IndexFacts, indexes
 from .matching import describe
 from .tokens import fold, quote, same
 
@@ -61,8 +62,8 @@ def _referred_columns(draft: Draft, new: Constraint, own: bool) -> tuple[str, ..
                 f"{draft.name}: {describe(new)} cannot be added: table {parent.name!r} has no "
                 f"column {name!r}."
             )
-    indexes = draft.indexes if own else facts.indexes(draft.db, parent.name)
-    if len(referred) != len(new.columns) or not is_key(parent, indexes, referred):
+    found = draft.indexes if own else indexes(draft.db, parent.name)
+    if len(referred) != len(new.columns) or not is_key(parent, found, referred):
         raise CommandError(
             f"{draft.name}: {describe(new)} cannot be added: ({', '.join(referred)}) is neither "
             f"the primary key of {parent.name!r} nor UNIQUE there: make it so first."
@@ -70,11 +71,11 @@ def _referred_columns(draft: Draft, new: Constraint, own: bool) -> tuple[str, ..
     return tuple(parent.column(name).name for name in referred)
 
 
-def is_key(table: CreateTable, indexes: list[facts.IndexFacts], columns: tuple[str, ...]) -> bool:
+def is_key(table: CreateTable, found: list[IndexFacts], columns: tuple[str, ...]) -> bool:
     """Whether a foreign key can refer to these columns."""
     wanted = {fold(name) for name in columns}
     keys = [c.columns for c in table.all_constraints() if c.kind in ("primary key", "unique")]
-    keys += [index.columns for index in indexes if index.unique and index.is_plain]
+    keys += [index.columns for index in found if index.unique and index.is_plain]
     return any({fold(name) for name in key} == wanted for key in keys)
 
 

@@ -13,14 +13,15 @@ from alembic.operations.batch import BatchOperationsImpl
 from alembic.util import CommandError
 from alembic.util.sqla_compat import _ensure_scope_for_ddl
 
-from . import facts, mirror, plan, translate
+from . import facts, plan, tables, translate, translate_constraints
 from . import operations as ops
 from .batch import operations_of
 from .carry_out import carry_out
 from .database import Database
-from .draft import Settings
+from .grouping import in_groups
+from .indexes import table_of_index
 from .keys import KeyWatch
-from .tokens import quote, same
+from .steps import Settings
 
 log = logging.getLogger("alembic.sqlite")
 
@@ -84,7 +85,7 @@ class EngineImpl(SQLiteImpl):
                 f"{'.'.join(map(str, OLDEST))} or later: install a newer Python or libsqlite3."
             )
         with self._watch as watch:
-            groups = plan.in_groups(db, table, operations)
+            groups = in_groups(db, table, operations)
             guard = db.all_or_nothing if len(groups) > 1 and not settings.portable else nullcontext
             with guard():
                 for group in groups:
@@ -129,30 +130,30 @@ class EngineImpl(SQLiteImpl):
     def add_constraint(self, const, **options):
         if self.as_sql:
             return super().add_constraint(const, **options)
-        if not translate.wants_constraint(self, const):
+        if not translate_constraints.wants_constraint(self, const):
             return None
-        operation = translate.add_constraint(self.dialect, const)
+        operation = translate_constraints.add_constraint(self.dialect, const)
         return self._change(const.table.name, const.table.schema, [operation])
 
     def drop_constraint(self, const, if_exists=None, **options):
         if self.as_sql:
             return super().drop_constraint(const, **options)
-        if not translate.wants_constraint(self, const):
+        if not translate_constraints.wants_constraint(self, const):
             return None
-        operation = translate.drop_constraint(self.dialect, const, bool(if_exists))
+        operation = translate_constraints.drop_constraint(self.dialect, const, bool(if_exists))
         return self._change(const.table.name, const.table.schema, [operation])
 
     def create_index(self, index, if_not_exists=None, **options):
         if self.as_sql:
             return super().create_index(index, if_not_exists=if_not_exists, **options)
-        operation = translate.create_index(self.dialect, index, bool(if_not_exists))
+        operation = translate_constraints.create_index(self.dialect, index, bool(if_not_exists))
         return self._change(index.table.name, index.table.schema, [operation])
 
     def drop_index(self, index, if_exists=None, **options):
         if self.as_sql:
             return super().drop_index(index, if_exists=if_exists, **options)
         db = self._database(index.table.schema)
-        table = facts.table_of_index(db, index.name)
+        table = table_of_index(db, index.name)
         if table is None and if_exists:
             return None
         if table is None:
@@ -169,12 +170,8 @@ class EngineImpl(SQLiteImpl):
         db = self._database(schema)
         with self._watch as watch:
             name = facts.read_table(db, old_table_name).name
-            statement = f"ALTER TABLE {db.name(name)} RENAME TO {quote(str(new_table_name))}"
-            _refuse_by_mirror(
-                db, statement.replace(db.name(name), quote(name), 1), f"Table {name!r}", "renamed"
-            )
             log.info(f"{name}: rename to {new_table_name} (native)")
-            db.run(statement)
+            tables.rename(db, name, str(new_table_name))
             watch.renamed(name, str(new_table_name))
         return None
 
@@ -185,12 +182,8 @@ class EngineImpl(SQLiteImpl):
         if not facts.exists(db, table.name):
             return super().drop_table(table, **options)
         with self._watch as watch:
-            referring = {
-                reference.table
-                for reference in facts.references_to(db, table.name)
-                if not same(reference.table, table.name)
-            }
-            _refuse_broken_by_drop(db, table.name)
+            referring = tables.referring_to(db, table.name)
+            tables.refuse_broken_by_drop(db, table.name)
             watch.add(referring)
             with db.keys_unenforced(bool(referring), f"Dropping table {table.name!r}"):
                 super().drop_table(table, **options)
@@ -208,31 +201,6 @@ class EngineImpl(SQLiteImpl):
 
     drop_table_comment = create_table_comment
     create_column_comment = create_table_comment
-
-
-def _refuse_by_mirror(db: Database, statement: str, what: str, done: str) -> None:
-    copy = mirror.Mirror(facts.objects(db))
-    try:
-        error = copy.error_of(statement)
-    finally:
-        copy.close()
-    if error:
-        raise CommandError(
-            f"{what} cannot be {done}: SQLite says {error!r}; drop the object that it names before "
-            "and create it again after."
-        )
-
-
-def _refuse_broken_by_drop(db: Database, table: str) -> None:
-    before = facts.objects(db)
-    broken = mirror.newly_broken(before, mirror.with_table(before, table, None))
-    if broken:
-        name = next(iter(broken))
-        kind = next(o.type for o in before if o.name == name)
-        raise CommandError(
-            f"Table {table!r} cannot be dropped, since the {kind} {name!r} uses it: drop "
-            f"{name!r} first."
-        )
 
 
 def _hand_batches_over() -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import event
 
 from . import facts
 from .database import Database
+from .references import references_to
 from .tokens import fold, unquote
 
 _NAME = r"(\"(?:[^\"]|\"\")+\"|`[^`]+`|\[[^\]]+\]|\w+)"
@@ -113,5 +114,5 @@ class KeyWatch:
         if facts.triggers(db, table):
             self.add(None)
             return
-        referring = () if inserted else facts.references_to(db, table)
+        referring = () if inserted else references_to(db, table)
         self.add({table, *(reference.table for reference in referring)})

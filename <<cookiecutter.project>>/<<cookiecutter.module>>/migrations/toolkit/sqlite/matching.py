@@ -4,10 +4,10 @@ from alembic.util import CommandError
 
 from .create_table import Constraint, CreateTable
 from .database import Database
-from .facts import primary_key
+from .naming import conventional_name
 from .operations import DropConstraint
+from .references import primary_key
 from .tokens import fold, same, tokenize, unquote
-from .translate import conventional_name
 
 _KINDS = ("primary key", "unique", "check", "foreign key")
 

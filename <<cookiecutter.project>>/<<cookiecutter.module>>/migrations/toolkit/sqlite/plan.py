@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from alembic.util import CommandError
 
-from . import facts, mirror, schema_text
+from . import facts, schema_text
 from . import operations as ops
 from .added_columns import add_column
 from .added_constraints import add_constraint, name_constraint
@@ -19,11 +19,11 @@ from .changed_options import reorder, set_options
 from .changed_types import set_type
 from .create_table import NoSuchPart, Unreadable
 from .database import Database
-from .draft import Draft, Settings, Step
+from .draft import Draft
 from .dropped_columns import drop_column
 from .dropped_constraints import drop_constraint
-from .foreign_keys import is_key
-from .tokens import fold, same
+from .steps import Settings, Step
+from .unusable import refuse_unusable
 
 # one rebuild costs about as much as two passes that rewrite rows in place
 MOST_PASSES_IN_PLACE = 2
@@ -106,9 +106,6 @@ def _cost(draft: Draft, steps: Sequence[Step]) -> str:
     return "".join(f", {cost}" for cost in costs)
 
 
-# -- planning ------------------------------------------------------------------------------------
-
-
 def plan(db: Database, table: str, operations: Sequence[ops.Operation], settings: Settings) -> Plan:
     """Decide how operations that belong together are made; nothing is written.
 
@@ -122,75 +119,8 @@ def plan(db: Database, table: str, operations: Sequence[ops.Operation], settings
                 _RESOLVERS[type(op)](draft, op)
     except (Unreadable, NoSuchPart) as error:
         raise CommandError(f"Table {draft.name!r} cannot be changed so: {error}.") from None
-    _refuse_unusable(draft)
+    refuse_unusable(draft)
     return _choose(draft)
-
-
-def in_groups(
-    db: Database, table: str, operations: Sequence[ops.Operation]
-) -> list[list[ops.Operation]]:
-    """Operations that can be planned together: the renames of a group are made first, so that a
-    name which another operation gives away or takes begins a new group."""
-    present = {fold(c.name) for c in facts.read_table(db, table).columns}
-    groups: list[list[ops.Operation]] = [[]]
-    at_start, touched = set(present), set()
-    for op in operations:
-        clash = False
-        if isinstance(op, ops.RenameColumn):
-            old, new = fold(op.column), fold(op.new)
-            clash = old in touched or (new in at_start and new != old)
-        elif isinstance(op, ops.AddColumn):
-            clash = fold(op.column) in touched
-        if clash and groups[-1]:
-            groups.append([])
-            at_start, touched = set(present), set()
-        groups[-1].append(op)
-        if isinstance(op, ops.RenameColumn):
-            at_start = at_start - {old} | {new}
-            present = present - {old} | {new}
-        elif isinstance(op, ops.AddColumn | ops.DropColumn):
-            touched.add(fold(op.column))
-            add = isinstance(op, ops.AddColumn)
-            present = present | {fold(op.column)} if add else present - {fold(op.column)}
-    return groups
-
-
-def _refuse_unusable(draft: Draft) -> None:
-    """What SQLite would not take, and what views and triggers could not live with."""
-    if draft.table is draft.before:
-        return
-    if error := mirror.error_of(draft.table.sql):
-        raise CommandError(f"Table {draft.name!r} cannot be changed so: {error}.")
-    if draft.dropped_columns or draft.new_columns:
-        after = mirror.with_table(draft.objects, draft.name, draft.table.sql)
-        if broken := mirror.newly_broken(draft.objects, after):
-            name, error = next(iter(broken.items()))
-            kind = next(o.type for o in draft.objects if o.name == name)
-            raise CommandError(
-                f"The {kind} {name!r} would no longer work with table {draft.name!r} changed so "
-                f"({error}): drop it before and create it again after."
-            )
-    keys = draft.before.all_constraints(), draft.table.all_constraints()
-    if _keys(keys[0]) - _keys(keys[1]):
-        _refuse_lost_key(draft)
-
-
-def _keys(found) -> set[frozenset[str]]:
-    kinds = ("primary key", "unique")
-    return {frozenset(map(fold, c.columns)) for c in found if c.kind in kinds}
-
-
-def _refuse_lost_key(draft: Draft) -> None:
-    for reference in draft.references_to:
-        names = draft.referred_by(reference)
-        if len(names) != len(reference.referred_columns) or same(reference.table, draft.name):
-            continue
-        if not is_key(draft.table, draft.indexes, names):
-            raise CommandError(
-                f"The key ({', '.join(names)}) of table {draft.name!r} cannot be dropped, since "
-                f"the foreign key ({', '.join(reference.columns)}) of table {reference.table!r} "
-                "refers to it: drop that foreign key first."
-            )
 
 
 def _choose(draft: Draft, probe: bool = True) -> Plan:
@@ -240,4 +170,4 @@ def cheaper_live(chosen: Plan) -> list[str]:
 
 # the kinds of change that may be made in the schema text, each held against the rebuild by a
 # property test before it was switched on
-TEXT_EDITS: frozenset[str] = frozenset({"not null", "default", "type", "check"})
+TEXT_EDITS: frozenset[str] = frozenset({"not null", "default", "type", "check", "foreign key"})

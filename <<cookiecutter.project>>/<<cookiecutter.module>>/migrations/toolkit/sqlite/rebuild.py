@@ -11,7 +11,8 @@ from . import schema_text
 from .create_table import CreateTable
 from .database import Database
 from .expressions import column_tokens
-from .facts import indexes, integer_primary_key, parsed, row_count, rowid_name, triggers
+from .facts import integer_primary_key, parsed, row_count, rowid_name, triggers
+from .indexes import indexes
 from .layout import Change, apply
 from .names import expressions
 from .tokens import fold, quote, same

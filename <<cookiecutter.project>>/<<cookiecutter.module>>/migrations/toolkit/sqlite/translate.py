@@ -1,16 +1,12 @@
-"""SQLAlchemy's types, columns and constraints as the pieces of a CREATE TABLE text."""
+"""SQLAlchemy's types, defaults and columns as the pieces of a CREATE TABLE text."""
 
 import sqlalchemy as sa
 from alembic.util import CommandError
-from sqlalchemy.exc import CompileError, InvalidRequestError
-from sqlalchemy.sql.elements import conv
+from sqlalchemy.exc import CompileError
 
-from .create_table import Constraint, CreateTable
 from .operations import (
     AddColumn,
     AddConstraint,
-    CreateIndex,
-    DropConstraint,
     RenameColumn,
     SetCollation,
     SetDefault,
@@ -19,13 +15,7 @@ from .operations import (
     SetType,
 )
 from .tokens import quote, tokenize, unquote
-
-KINDS = {
-    sa.PrimaryKeyConstraint: "primary key",
-    sa.UniqueConstraint: "unique",
-    sa.CheckConstraint: "check",
-    sa.ForeignKeyConstraint: "foreign key",
-}
+from .translate_constraints import add_constraint
 
 
 def _compiler(dialect):
@@ -73,124 +63,6 @@ def add_column(dialect, column: sa.Column, **where) -> AddColumn:
     except CompileError as error:
         raise CommandError(f"Column {column.name!r} cannot be added: {error}.") from None
     return AddColumn(column.name, text, **where)
-
-
-def constraint_name(dialect, constraint) -> str | None:
-    """The name that the constraint has after the naming convention; None without one."""
-    if constraint.name is None:
-        return None
-    return dialect.identifier_preparer.format_constraint(constraint, _alembic_quote=False)
-
-
-def constraint_names(dialect, constraint) -> tuple[str, ...]:
-    """The names that a constraint can go by: after the naming convention, and as it was typed."""
-    final, typed = constraint_name(dialect, constraint), constraint.name
-    names = [final and unquote(final)]
-    if isinstance(typed, str):
-        names.append(str(typed))
-    return tuple(dict.fromkeys(name for name in names if name))
-
-
-def wants_constraint(impl, constraint) -> bool:
-    """Whether a CHECK that belongs to an Enum or a Boolean is made on this database at all."""
-    rule = constraint._create_rule
-    return rule is None or bool(rule(impl))
-
-
-def add_constraint(dialect, constraint, unless_present: bool = False) -> AddConstraint:
-    try:
-        text = _compiler(dialect).process(constraint)
-    except CompileError as error:
-        raise CommandError(f"This constraint cannot be added: {error}.") from None
-    if not text and isinstance(constraint, sa.ForeignKeyConstraint):
-        raise CommandError(
-            "A foreign key cannot refer to a table of another schema on SQLite: leave it out."
-        )
-    return AddConstraint(text.strip(), bool(constraint._type_bound), unless_present)
-
-
-def drop_constraint(dialect, constraint, if_exists: bool = False) -> DropConstraint:
-    kind = next((name for class_, name in KINDS.items() if isinstance(constraint, class_)), None)
-    follows = None
-    if constraint._type_bound:
-        follows = str(
-            constraint.sqltext.compile(
-                dialect=dialect, compile_kwargs={"literal_binds": True, "include_table": False}
-            )
-        )
-    names = constraint_names(dialect, constraint)
-    return DropConstraint(names, kind, if_exists, follows)
-
-
-def create_index(dialect, index: sa.Index, if_not_exists: bool = False) -> CreateIndex:
-    compiler = _compiler(dialect)
-
-    def text(expression) -> str:
-        return compiler.sql_compiler.process(expression, include_table=False, literal_binds=True)
-
-    where = index.dialect_options["sqlite"]["where"]
-    statement = sa.schema.CreateIndex(index, if_not_exists=if_not_exists)
-    return CreateIndex(
-        name=unquote(compiler._prepared_index_name(index)),
-        sql=str(statement.compile(dialect=dialect)).strip(),
-        unique=bool(index.unique),
-        columns=tuple(text(expression) for expression in index.expressions),
-        where=None if where is None else text(where),
-        if_not_exists=if_not_exists,
-    )
-
-
-def bound(table: CreateTable, parts, convention=None) -> sa.Table:
-    """A SQLAlchemy table that has the columns of ``table``, without their types, and ``parts``."""
-    own = [part for part in parts if isinstance(part, sa.Column)]
-    columns = [sa.Column(c.name) for c in table.columns if c.name not in {p.name for p in own}]
-    metadata = sa.MetaData(naming_convention=convention or None)
-    return sa.Table(table.name, metadata, *columns, *parts)
-
-
-def conventional_name(
-    table: CreateTable, constraint: Constraint, convention, referred_key: tuple[str, ...] = ()
-) -> str | None:
-    """The name that a naming convention gives to a constraint that has none of its own.
-
-    :param referred_key: the primary key of the referred table, for REFERENCES without columns
-    """
-    if not convention:
-        return None
-    # a convention may name a CHECK by its words or by its columns, and no expression tells both
-    for by_words in (True, False) if constraint.kind == "check" else (False,):
-        table_made = bound(table, [], convention)
-        try:
-            made = _same_constraint(table_made, constraint, referred_key, by_words)
-            table_made.append_constraint(made)
-        except (InvalidRequestError, IndexError):
-            continue  # a convention that wants a name to make a name of, or a column
-        if isinstance(made.name, conv):
-            return str(made.name)
-    return None
-
-
-def _same_constraint(
-    table: sa.Table, constraint: Constraint, referred_key: tuple[str, ...], by_words: bool
-):
-    columns = constraint.columns
-    if constraint.kind == "unique":
-        return sa.UniqueConstraint(*columns)
-    if constraint.kind == "primary key":
-        return sa.PrimaryKeyConstraint(*columns)
-    if constraint.kind == "check" and by_words:
-        return sa.CheckConstraint(sa.literal_column(constraint.expression))
-    if constraint.kind == "check":
-        return sa.CheckConstraint(sa.func.uses(*(table.c[name] for name in columns)))
-    referred = constraint.referred_columns or referred_key
-    if len(referred) != len(columns):
-        raise InvalidRequestError("the referred table is not there")
-    targets = [f"{constraint.referred_table}.{name}" for name in referred]
-    return sa.ForeignKeyConstraint(columns, targets)
-
-
-def check_text(name: str | None, expression: str) -> str:
-    return (f"CONSTRAINT {quote(name)} " if name else "") + f"CHECK ({expression})"
 
 
 def add_columns(

@@ -1,0 +1,45 @@
+"""One change of a table's text and the way to make it, and how the engine may work."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from .create_table import CreateTable
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the engine may work.
+
+    ``recreate`` is "auto", "always" or "never". ``text_edits`` are the kinds of change that may
+    be made in the schema text, none where the configuration or a portable script forbids it.
+    """
+
+    dialect: Any
+    convention: Any = None
+    recreate: str = "auto"
+    schema_edits: bool = True
+    portable: bool = False
+    text_edits: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Step:
+    """One change of the table's text, and the cheapest way to make it.
+
+    ``way`` is "add" or "drop" (SQLite's own ALTER TABLE ADD or DROP COLUMN), "text" (an edit of
+    the schema text, by ``statement`` where SQLite has had one ``since`` a version) or "rebuild".
+    ``prepare`` and ``update`` are the statements that change rows in place, before and after an
+    edit of the text; ``column`` is the one whose default changes.
+    """
+
+    says: str
+    apply: Callable[[CreateTable], CreateTable]
+    way: str
+    kind: str = ""
+    statement: str | None = None
+    since: tuple[int, int] = (3, 53)
+    update: str | None = None
+    prepare: str | None = None
+    scans: bool = False
+    column: str | None = None
