@@ -19,12 +19,12 @@ def dump(url: str) -> list[str]:
     """Return the schema and the rows of a database, as its own dump program says them."""
     ran = subprocess.run(_dumper(url), capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
-    # pg_dump guards its text with a random word; SQLite's RENAME puts quotes around a table's name
-    return [
-        re.sub(r'^CREATE TABLE IF NOT EXISTS "(\w+)"', r"CREATE TABLE \1", line)
-        for line in ran.stdout.splitlines()
-        if "restrict" not in line
-    ]
+    if url.startswith("sqlite"):
+        # the same tables; --sql and the upgrade may lay out a CREATE TABLE's text differently
+        text = re.sub(r'CREATE TABLE (?:IF NOT EXISTS )?"?(\w+)"?', r"CREATE TABLE \1", ran.stdout)
+        return sorted(re.sub(r"\s+|(?<=\()\s|\s(?=\))", "", part) for part in text.split(";\n"))
+    # pg_dump guards its text with a random word
+    return [line for line in ran.stdout.splitlines() if "restrict" not in line]
 
 
 def rows(url: str, query: str) -> list[tuple]:

@@ -20,6 +20,9 @@ STRANGERS = (
     "FLASK_APP",
 )
 
+# the proof takes a downgrade that does nothing for one that was forgotten
+UNDONE = "pass  # irreversible because the test does not go back"
+
 
 @dataclass
 class Answer:
@@ -146,7 +149,7 @@ class Project:
         )
 
     def migration(
-        self, revision: str, down: str | None, upgrade: str, downgrade: str = "pass"
+        self, revision: str, down: str | None, upgrade: str, downgrade: str = UNDONE
     ) -> Path:
         """Write a migration by hand."""
 

@@ -121,6 +121,8 @@ def at_terminal(project: Project, *command: str, keys: list[str]) -> Answer:
 def _own_terminal() -> None:
     # the terminal becomes the process's own, so that Ctrl-C reaches it
     import fcntl
+    import signal
     import termios
 
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background job ignores it
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)

@@ -6,6 +6,7 @@ Each is (name, models before, models after, hand-written parts or None for autog
 import enum
 
 import sqlalchemy as sa
+from sqlalchemy.sql.elements import conv
 from sqlalchemy import Column as C
 
 from .migrations import table
@@ -672,7 +673,7 @@ BY_HAND = [
             item(
                 C("first", sa.Date),
                 C("last", sa.Date),
-                lambda: sa.CheckConstraint("first < last", name="ck_item_order"),
+                lambda: sa.CheckConstraint("first < last", name=conv("ck_item_order")),
             )
         ],
         """
@@ -691,7 +692,7 @@ BY_HAND = [
             item(
                 C("code", sa.String(9), nullable=False),
                 lambda: sa.CheckConstraint(
-                    "length(code) = 3 AND code = upper(code)", name="ck_item_code"
+                    "length(code) = 3 AND code = upper(code)", name=conv("ck_item_code")
                 ),
             )
         ],

@@ -98,7 +98,7 @@ def test_what_runs_outside_of_the_transaction_on_postgresql_works_and_is_named_o
             "being at aaaa00000001",
         )
         failing.unlink()
-        project.db("check").assert_ok()  # in a scratch database, too
+        project.db("schema").assert_ok()  # in a scratch database, too
         clients.feed(twin, project.db("upgrade", "--sql", "base:head").assert_ok().out)
         assert "INDEX ix_thing_id" in str(clients.dump(url))
         assert "INDEX ix_thing_id" in str(clients.dump(twin))

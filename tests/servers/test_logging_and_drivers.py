@@ -56,6 +56,10 @@ def test_a_missing_driver_is_one_sentence_with_the_command_that_installs_it(
         "PYTHONPATH": str(project.path / "hidden"),
         "DEV_DATABASE_URL": f"{kind}://localhost/app",
     }
-    project.db("upgrade", **env).assert_one_sentence("is not installed", f"pip install '{package}'")
+    project.run(*project.manage, "db", "upgrade", **env).assert_one_sentence(
+        "is not installed", f"pip install '{package}'"
+    )
     if kind == "postgresql":  # the server of its own needs the driver, too
-        project.db("upgrade", **env | {"DEV_DATABASE_URL": None}).assert_one_sentence(package)
+        project.run(
+            *project.manage, "db", "upgrade", **env | {"DEV_DATABASE_URL": None}
+        ).assert_one_sentence(package)

@@ -41,7 +41,7 @@ def test_its_encoding_and_collation_are_those_of_the_database(project, server_ur
         "from my_app.migrations import toolkit\n"
         "print(toolkit.is_rehearsal(), tuple(found), file=sys.stderr)",
     )
-    assert f"True {expected[0]}" in project.db("check").assert_ok().err
+    assert f"True {expected[0]}" in project.db("schema").assert_ok().err
     rebuilt = project.db("rebuild").assert_ok().err
     assert f"True {expected[0]}" in rebuilt and f"False {expected[0]}" in rebuilt
 
@@ -84,6 +84,6 @@ def test_on_mysql_a_schema_is_a_real_database_and_no_rehearsal_touches_it(
         )
         project.db("upgrade").assert_ok()
         clients.run(other, "INSERT INTO event VALUES (1)")
-        answer = project.db("check").assert_ok()
+        answer = project.db("migrate").assert_ok()
         assert f"a schema is a database of its own ({name})" in answer.err
         assert clients.rows(other, "SELECT id FROM event") == [(1,)]

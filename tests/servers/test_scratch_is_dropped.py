@@ -47,7 +47,7 @@ def begin(project, tmp_path):
 
     def start(name, how):
         ready = tmp_path / name
-        process = project.start(*project.manage, "db", "check", HOLD=how, READY=str(ready))
+        process = project.start(*project.manage, "db", "schema", HOLD=how, READY=str(ready))
         deadline = time.monotonic() + 60
         while not ready.exists():
             assert process.poll() is None and time.monotonic() < deadline, process.communicate()
@@ -58,9 +58,9 @@ def begin(project, tmp_path):
 
 
 def test_success_and_failure_leave_none(project, scratches):
-    project.db("check").assert_ok()
+    project.db("schema").assert_ok()
     assert not scratches()
-    project.db("check", HOLD="fail", READY="/dev/null").assert_one_sentence("ValueError: no")
+    project.db("schema", HOLD="fail", READY="/dev/null").assert_one_sentence("ValueError: no")
     assert not scratches()
 
 
@@ -85,7 +85,7 @@ def test_the_next_run_removes_what_a_kill_9_left_and_leaves_a_living_process_alo
     living, ready = begin("living", "here")  # it sweeps as it begins
     its_own = scratches()
     assert len(its_own) == 1 and not its_own & left
-    project.db("check").assert_ok()
+    project.db("schema").assert_ok()
     assert scratches() == its_own
     ready.unlink()
     living.communicate(timeout=30)

@@ -53,6 +53,8 @@ def sentence(error: BaseException, url: Any) -> str:
         return said
     if isinstance(error, CommandError):
         return _command_error(error)
+    if isinstance(error, servers.NotAllowed):
+        return f"{error.reason}."
     where = _in_a_migration(error)
     if where is None and isinstance(error, DBAPIError | sqlite3.Error):
         return _database(error, url) or messages.UNEXPECTED.format(error=_said(error))

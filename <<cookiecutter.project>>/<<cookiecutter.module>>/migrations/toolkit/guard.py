@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import product
 from typing import Any
 
@@ -40,19 +40,28 @@ def guarded(connection: Connection, live: Engine) -> Iterator[None]:
 
     for engine, name in product(engines, CONNECTING):
         event.listen(engine, name, refuse)
+    denied: list[int] = []
+
+    def authorize(action: int, *_: Any) -> int:
+        # commit, rollback, BEGIN, and executescript, which commits first; savepoints are another action
+        if action != sqlite3.SQLITE_TRANSACTION:
+            return sqlite3.SQLITE_OK
+        denied.append(action)
+        return sqlite3.SQLITE_DENY
+
     if sqlite:
         raw = connection.connection.driver_connection
-        raw.set_authorizer(_authorize)
+        raw.set_authorizer(authorize)
     try:
         yield
+    except Exception as error:
+        if DENIED in str(error) and not denied:
+            # Ctrl-C came while SQLite asked, and it takes any exception for a no
+            raise KeyboardInterrupt from error
+        raise
     finally:
         if sqlite:
-            raw.set_authorizer(None)
+            with suppress(sqlite3.ProgrammingError):  # after Ctrl-C SQLAlchemy has closed it
+                raw.set_authorizer(None)
         for engine, name in product(engines, CONNECTING):
             event.remove(engine, name, refuse)
-
-
-def _authorize(action: int, *_: Any) -> int:
-    # commit, rollback, BEGIN, and executescript, which commits first; savepoints are another action
-    transaction = action == sqlite3.SQLITE_TRANSACTION
-    return sqlite3.SQLITE_DENY if transaction else sqlite3.SQLITE_OK
