@@ -5,7 +5,7 @@ import click
 # the history
 TWO_HEADS = (
     "The history has {count} heads, {heads}: type make rebase (db rebase) to put one after the other, "
-    "or db merge heads -m 'merge', and look at it."
+    "or type db merge heads -m 'merge' and look at it."
 )
 UNKNOWN_REVISION = (
     "{database} is at revision {revision}, which no file in {versions} has: "
