@@ -6,8 +6,8 @@ Each is (name, models before, models after, hand-written parts or None for autog
 import enum
 
 import sqlalchemy as sa
-from sqlalchemy.sql.elements import conv
 from sqlalchemy import Column as C
+from sqlalchemy.sql.elements import conv
 
 from .migrations import table
 
