@@ -23,6 +23,8 @@ CHANGES = {
 
 def test_each_change_is_written_once_and_the_second_migration_is_empty(any_database):
     project = any_database
+    # what is compared and written, not whether made rows bear three times the price
+    project.replace("my_app/migrations/alembic.ini", "sqlite_safe, review", "sqlite_safe")
     project.model("offer", MODEL)
     project.new_migration("-m", "offers")
     assert "nothing to migrate" in project.db("migrate").assert_ok().err
@@ -38,7 +40,7 @@ def test_each_change_is_written_once_and_the_second_migration_is_empty(any_datab
     project.db("upgrade").assert_ok()
     project.db("downgrade").assert_ok()
     project.db("upgrade").assert_ok()
-    project.db("check").assert_ok()
+    assert "nothing to migrate" in project.db("migrate").assert_ok().err
 
 
 def test_a_partial_index_autoincrement_and_a_collation_on_sqlite(bare):

@@ -11,8 +11,10 @@ from toolkit import sqlite_file
 WAITS = """
 import pathlib, time
 pathlib.Path("begun").touch()
-while not pathlib.Path("go").exists():
-    time.sleep(0.01)
+for _ in range(3000):
+    if pathlib.Path("go").exists():
+        break
+    time.sleep(0.02)
 """
 
 

@@ -64,6 +64,10 @@ def read(upgrade_ops: ops.UpgradeOps) -> Differences:
                     for o in op.ops
                     if isinstance(o, ops.DropColumnOp) and o._reverse is not None
                 ]
+                # a generated column that is generated in another way goes and comes under one name
+                both = {column.name for column in added} & {column.name for column in dropped}
+                added = [column for column in added if column.name not in both]
+                dropped = [column for column in dropped if column.name not in both]
                 if added and dropped:
                     names = [column.name for column in dropped], [column.name for column in added]
                     found.pairs.append(Pair(dropped[0].table, added[0].table, *names))

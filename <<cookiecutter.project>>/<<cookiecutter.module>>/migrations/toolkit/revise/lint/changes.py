@@ -144,6 +144,8 @@ def missed_renames(found: list[Finding], events: list[Any], scope: Scope) -> lis
     for finding in found:
         event = dropped.get((finding.facts.get("table"), finding.facts.get("column")))
         like = _like(event, finding.facts["table"], free, scope) if event else None
+        if like is not None and like == finding.facts["column"]:
+            continue  # a generated column that is generated in another way
         if finding.rule != "drop-column" or like is None:
             result.append(finding)
             continue

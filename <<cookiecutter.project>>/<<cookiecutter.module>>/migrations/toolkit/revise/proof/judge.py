@@ -32,9 +32,15 @@ class Judge:
         for label, rows in old.items():
             if not rows or label not in tables:
                 continue
-            names = {name: now for (table, name), (_, now) in columns.items() if table == label}
             own = {name for table, name in rewritten if table == label}
             before, after = self.before.tables[label], self.after.tables[tables[label]]
+            names = {
+                name: now
+                for (table, name), (_, now) in columns.items()
+                # what is generated on both sides follows from the others, by another rule perhaps
+                if table == label
+                and not (before.columns[name].generated and after.columns[now].generated)
+            }
             comparison = Comparison(self.connection, before, after, names, own)
             found[label] = comparison.outcome(rows, new[tables[label]])
         return found
