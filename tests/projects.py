@@ -18,6 +18,10 @@ STRANGERS = (
     "SECRET_KEY",
     "FLASK_DEBUG",
     "FLASK_APP",
+    # of the make that runs the tests
+    "MAKEFLAGS",
+    "MAKELEVEL",
+    "MFLAGS",
 )
 
 # the proof takes a downgrade that does nothing for one that was forgotten

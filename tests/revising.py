@@ -77,6 +77,9 @@ def files(project: Project) -> set[str]:
     return {path.name for path in project.versions.glob("*.py")}
 
 
+CTRL_C = "\x03"
+
+
 def at_terminal(project: Project, *command: str, keys: list[str]) -> Answer:
     """Run a command at a terminal; each of ``keys`` is typed when a question waits.
 
@@ -94,7 +97,7 @@ def at_terminal(project: Project, *command: str, keys: list[str]) -> Answer:
         preexec_fn=_own_terminal,
     )
     os.close(theirs)
-    said, waiting = "", list(keys)
+    said, waiting, pressed = "", list(keys), ("", 0.0)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         ready, _, _ = select.select([ours], [], [], 0.2)
@@ -112,6 +115,10 @@ def at_terminal(project: Project, *command: str, keys: list[str]) -> Answer:
             key = waiting.pop(0)
             said += "\n"
             os.write(ours, key.encode())
+            pressed = (key, time.monotonic())
+        elif pressed[0] == CTRL_C and time.monotonic() > pressed[1] + 3:
+            os.write(ours, CTRL_C.encode())  # as anybody would who sees nothing happen
+            pressed = (CTRL_C, time.monotonic())
     code = process.wait(30)
     os.close(ours)
     text = said.replace("\r\n", "\n")

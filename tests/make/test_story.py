@@ -61,6 +61,8 @@ def test_every_target_of_a_fresh_project(fresh, tmp_path):
     assert "subtitle" not in fresh.columns("post")
     make("migrate")
     assert "nothing to migrate" in make("newmigration").said
+    assert "linted and proved" in make("check").err
+    assert "one head" in make("rebase").said
 
     plain = fresh.write(
         "my_app/migrations/plain.py",

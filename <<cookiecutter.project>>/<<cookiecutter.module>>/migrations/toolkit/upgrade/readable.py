@@ -5,7 +5,7 @@ import json
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import JSON, Dialect, String
+from sqlalchemy import JSON, Dialect, String, literal
 
 
 def dialect(engine_dialect: Dialect) -> Dialect:
@@ -41,6 +41,8 @@ def _compiler(ours: Any) -> type:
             if isinstance(type_, JSON):
                 serialise = ours._json_serializer or json.dumps
                 value, type_ = serialise(None if value is JSON.NULL else value), String()
+            if type_._isnull:  # sa.column("name") says no type: the value's own will do
+                type_ = literal(value).type
             return super().render_literal_value(value, type_)
 
     return Compiler

@@ -34,6 +34,8 @@ def compare(
         own = known.get(check.name)
         if own is not None and _comes_with_column(own, added):
             continue
+        if own is None and check.name in added:
+            continue  # MariaDB's own, for a JSON column
         # as the models say it, so that other databases read it too
         sql = literal(own.sqltext, context) if own is not None else check.sql
         made = CheckConstraint(as_text(sql), name=conv(check.name) if check.name else None)
