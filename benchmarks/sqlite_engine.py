@@ -1,7 +1,9 @@
 """The SQLite engine against its peers: `python benchmarks/sqlite_engine.py [--large] [--out FOLDER]`.
 
-Each figure is a whole process, less the same process with nothing to do; the peers take turns in one run,
-and the median is taken. Absolute seconds say little on another machine: the ratios are what counts.
+Each figure is a whole process, less the same process with nothing to do right before it; the peers take
+turns in one run, and the median of the differences is taken. A difference of milliseconds between processes
+of half a second takes more turns; where noise still covers it, what is claimed is the most that it can be.
+Absolute seconds say little on another machine: the ratios are what counts.
 """
 
 import argparse
@@ -19,11 +21,11 @@ import threading
 import time
 from pathlib import Path
 
-from engine.changes import CHANGES
-from engine.peers import PEERS, Alembic
+from engine.changes import CHANGES, Change
+from engine.peers import PEERS, Alembic, Peer
 from engine.table import build
 
-LEAST = 0.0005  # seconds: a difference below this is noise
+SMALL = 0.1  # seconds: a difference below this takes more turns
 
 
 def main() -> None:
@@ -31,12 +33,13 @@ def main() -> None:
     arguments.add_argument("--rows", type=int, nargs="*", default=[100_000, 1_000_000])
     arguments.add_argument("--large", action="store_true", help="5 million rows too")
     arguments.add_argument("--runs", type=int, default=3)
+    arguments.add_argument("--fine", type=int, default=25, help="turns for what takes no time")
     arguments.add_argument("--only", help="a part of the change's name")
     arguments.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     chosen = arguments.parse_args()
     sizes = [*chosen.rows, *([5_000_000] if chosen.large else [])]
     changes = [change for change in CHANGES if not chosen.only or chosen.only in change.name]
-    results = [measured for rows in sizes for measured in measure(rows, changes, chosen.runs)]
+    results = [measured for rows in sizes for measured in measure(rows, changes, chosen)]
     print(table(results))
     chosen.out.mkdir(parents=True, exist_ok=True)
     facts = {
@@ -49,49 +52,78 @@ def main() -> None:
     draw(results, chosen.out / "sqlite_engine.svg")
 
 
-def measure(rows: int, changes: list, runs: int) -> list[dict]:
+def measure(rows: int, changes: list, chosen: argparse.Namespace) -> list[dict]:
     """Run every change with every peer, in turns."""
     found = []
     with tempfile.TemporaryDirectory(prefix="bench-") as place:
         folder = Path(place)
         fresh, database = folder / "fresh.db", folder / "bench.db"
         build(fresh, rows)
-        peers = [Peer(folder / Peer.__name__, database) for Peer in PEERS]
+        peers = [kind(folder / kind.__name__, database) for kind in PEERS]
         for change in changes:
-            able = [peer for peer in peers if peer.prepare(change)]
-            times: dict[str, list[tuple[float, float]]] = {peer.name: [] for peer in able}
-            memory: dict[str, int] = {}
-            disk: dict[str, int] = {}
-            for _ in range(runs):
-                for peer in able:
-                    shutil.copyfile(fresh, database)
-                    if isinstance(peer, Alembic):
-                        at_head(database)
-                    idle, _, _ = run(peer, database, nothing=True)
-                    shutil.copyfile(fresh, database)
-                    taken, memory[peer.name], disk[peer.name] = run(peer, database, nothing=False)
-                    times[peer.name].append((taken, idle))
-            idle = {name: statistics.median(i for _, i in pairs) for name, pairs in times.items()}
-            net = {
-                name: max(LEAST, statistics.median(t for t, _ in pairs) - idle[name])
-                for name, pairs in times.items()
-            }
-            stock = net["stock Alembic"]
-            found.append(
-                {
-                    "rows": rows,
-                    "change": change.name,
-                    "seconds": {name: round(value, 4) for name, value in net.items()},
-                    "ratio to stock": {
-                        name: round(stock / value, 2) for name, value in net.items()
-                    },
-                    "target": change.target,
-                    "peak memory MB": memory,
-                    "peak disk MB": disk,
-                }
-            )
+            series = [Series(peer, fresh, database) for peer in peers if peer.prepare(change)]
+            for turn in range(max(chosen.runs, chosen.fine)):
+                for one in series:
+                    if turn < chosen.runs or one.median < SMALL:
+                        one.turn()
+            found.append(outcome(rows, change, series))
             print(json.dumps(found[-1]), file=sys.stderr, flush=True)
     return found
+
+
+class Series:
+    """The turns of one peer with one change."""
+
+    def __init__(self, peer: Peer, fresh: Path, database: Path) -> None:
+        self.peer, self.fresh, self.database = peer, fresh, database
+        self.differences: list[float] = []
+        self.memory = self.disk = 0
+
+    def turn(self) -> None:
+        """Run the process with nothing to do, then with the change."""
+        shutil.copyfile(self.fresh, self.database)
+        if isinstance(self.peer, Alembic):
+            at_head(self.database)
+        idle, _, _ = run(self.peer, self.database, nothing=True)
+        shutil.copyfile(self.fresh, self.database)
+        taken, memory, disk = run(self.peer, self.database, nothing=False)
+        self.differences.append(taken - idle)
+        self.memory, self.disk = max(self.memory, memory), max(self.disk, disk)
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.differences)
+
+    @property
+    def noise(self) -> float:
+        """The standard error of the median, from the median deviation."""
+        deviation = statistics.median(abs(one - self.median) for one in self.differences)
+        return 1.253 * 1.4826 * deviation / len(self.differences) ** 0.5
+
+    @property
+    def seconds(self) -> float:
+        """The median, or the most that it can be where it does not stand out of the noise."""
+        return self.median if self.covered is False else max(self.median, 0) + 2 * self.noise
+
+    @property
+    def covered(self) -> bool:
+        return self.median < 2 * self.noise
+
+
+def outcome(rows: int, change: Change, series: list[Series]) -> dict:
+    """What is written down of one change."""
+    stock = series[0].seconds
+    return {
+        "rows": rows,
+        "change": change.name,
+        "turns": {one.peer.name: len(one.differences) for one in series},
+        "seconds": {one.peer.name: round(one.seconds, 4) for one in series},
+        "at most": [one.peer.name for one in series if one.covered],
+        "ratio to stock": {one.peer.name: round(stock / one.seconds, 2) for one in series},
+        "target": change.target,
+        "peak memory MB": {one.peer.name: one.memory for one in series},
+        "peak disk MB": {one.peer.name: one.disk for one in series},
+    }
 
 
 def at_head(database: Path) -> None:
@@ -149,18 +181,13 @@ class Watch(threading.Thread):
 
 def table(results: list[dict]) -> str:
     """The ratios as a Markdown table, with what was to be reached."""
-    names = [Peer.name for Peer in PEERS if Peer.name != "stock Alembic"]
+    names = [kind.name for kind in PEERS if kind.name != "stock Alembic"]
     lines = [
         "| rows | change | stock Alembic | " + " | ".join(names) + " | to reach |",
         "|---|---|---|" + "---|" * (len(names) + 1),
     ]
     for result in results:
-        cells = [
-            f"{result['seconds'][name]:.3f} s, {result['ratio to stock'][name]:g}x"
-            if name in result["seconds"]
-            else "-"
-            for name in names
-        ]
+        cells = [cell(result, name) if name in result["seconds"] else "-" for name in names]
         target = f"{result['target']}x" if result["target"] else "1.1 times the floor"
         lines.append(
             f"| {result['rows']:,} | {result['change']} | {result['seconds']['stock Alembic']:.3f} s | "
@@ -168,6 +195,13 @@ def table(results: list[dict]) -> str:
             + f" | {target} |"
         )
     return "\n".join(lines)
+
+
+def cell(result: dict, name: str) -> str:
+    most, least = ("at most ", "at least ") if name in result["at most"] else ("", "")
+    ratio = result["ratio to stock"][name]
+    shown = f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.1f}"
+    return f"{most}{result['seconds'][name]:.3f} s, {least}{shown}x"
 
 
 def draw(results: list[dict], path: Path) -> None:
@@ -179,7 +213,7 @@ def draw(results: list[dict], path: Path) -> None:
 
     rows = max(result["rows"] for result in results)
     chosen = [result for result in results if result["rows"] == rows]
-    names = [Peer.name for Peer in PEERS]
+    names = [kind.name for kind in PEERS]
     figure, axes = pyplot.subplots(figsize=(9, 0.55 * len(chosen) + 1.5))
     for offset, name in enumerate(names):
         places = [at + (offset - 2) * 0.16 for at, r in enumerate(chosen) if name in r["seconds"]]

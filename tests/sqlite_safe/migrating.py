@@ -10,7 +10,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from toolkit.revise.batches.names import CONVENTION
-from toolkit.revise.sqlite_safe import make_safe
+from toolkit.revise.batches.rewriting import make_safe
 
 HEAD = '''"""a migration
 

@@ -2,7 +2,7 @@
 
 import pytest
 from migrating import migration, safe
-from toolkit.revise.sqlite_safe import rewrite
+from toolkit.revise.batches.rewriting import rewrite
 
 ODD = '''#!/usr/bin/env python
 """odd   formatting — naïve

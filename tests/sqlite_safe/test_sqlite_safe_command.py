@@ -172,7 +172,7 @@ def test_the_hook_names_a_file_that_it_does_not_understand_and_fails_nothing(
 
 LOOK = """
 import sys
-from toolkit.revise.sqlite_safe import rewrite
+from toolkit.revise.batches.rewriting import rewrite
 result = rewrite(sys.argv[1], write=False)
 print(result.changed, "libcst" in sys.modules)
 """

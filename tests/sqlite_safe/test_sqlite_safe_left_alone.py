@@ -2,7 +2,7 @@
 
 import pytest
 from migrating import HEAD, body, migration
-from toolkit.revise.sqlite_safe import NotUnderstood, make_safe
+from toolkit.revise.batches.rewriting import NotUnderstood, make_safe
 
 
 @pytest.mark.parametrize(

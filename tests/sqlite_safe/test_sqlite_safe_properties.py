@@ -8,8 +8,8 @@ from generated_migrations import BEFORE, migrations
 from hypothesis import given, settings
 from migrating import Database, assert_same_on_postgresql
 from toolkit.revise.batches import look
+from toolkit.revise.batches.rewriting import make_safe
 from toolkit.revise.batches.transform import transform
-from toolkit.revise.sqlite_safe import make_safe
 
 
 @settings(max_examples=40, deadline=None)

@@ -13,7 +13,7 @@ from flask import current_app
 from flask.cli import with_appcontext
 from flask_migrate import Migrate
 
-from . import errors, fresh, history, history_errors, messages, quiet, sqlite_file, writing
+from . import errors, history, history_errors, messages, quiet, sqlite_file, writing
 from .check import command as check
 from .history import FOLDER
 from .rebase import command as rebase
@@ -135,6 +135,8 @@ def _rebuild(starter_rows: Callable[[], None]) -> click.Command:
     @with_appcontext
     def rebuild() -> None:
         """Delete the development database and build it again, with the starter rows."""
+        from . import fresh
+
         fresh.rebuild(extension(current_app).get_config(str(Path(FOLDER))), starter_rows)
 
     return rebuild

@@ -1,7 +1,6 @@
 """The one door to the proof: whether a migration runs up, down and up again on rows."""
 
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from typing import Any
 
 
@@ -25,8 +24,6 @@ def prove(app: Any, config: Any, revision: str) -> Proved:
     :param config: Alembic's
     :raises servers.NotAllowed: when the account may not create a scratch database
     """
-    if find_spec(".proof", __package__) is None:
-        return Proved(True, "not proved: this toolkit has no proof")
     from .proof import prove as prove_subject
     from .proof.subject import Subject
 

@@ -6,25 +6,15 @@ SQLite's ALTER TABLE knows neither constraints nor a change of a column
 here; what it says otherwise, and how it is written, stays as it is.
 """
 
-import difflib
-import io
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from alembic.util import CommandError
 
-from .batches.rewriting import NotUnderstood, Result, make_safe, rewrite
-
-__all__ = [
-    "NotUnderstood",
-    "Result",
-    "make_safe",
-    "post_write",
-    "register",
-    "rewrite",
-    "sqlite_safe_command",
-]
+if TYPE_CHECKING:
+    from .batches.rewriting import NotUnderstood, Result
 
 PATH = click.Path(path_type=Path)
 
@@ -50,6 +40,8 @@ def register() -> None:
 
 def post_write(path: str, options: Mapping) -> None:
     """The hook: a file that cannot be understood is named and left alone, and nothing fails."""
+    from .batches.rewriting import NotUnderstood, rewrite
+
     try:
         result = rewrite(Path(path), naming_convention())
     except NotUnderstood as error:
@@ -70,6 +62,8 @@ def sqlite_safe_command(
     context: click.Context, paths: tuple[Path, ...], check: bool, diff: bool
 ) -> None:
     """Edit migration FILES so that they are safe on SQLite."""
+    from .batches.rewriting import NotUnderstood, rewrite
+
     failed = False
     convention = naming_convention()
     for path in paths:
@@ -96,16 +90,19 @@ def sqlite_safe_command(
         context.exit(1)
 
 
-def _not_understood(path: object, error: NotUnderstood) -> str:
+def _not_understood(path: object, error: "NotUnderstood") -> str:
     return f"{path} was left alone, since it cannot be read as Python ({error}); mend it and try again."
 
 
-def _say_notes(path: object, result: Result) -> None:
+def _say_notes(path: object, result: "Result") -> None:
     for note in result.notes:
         click.echo(f"{path}: {note}", err=True)
 
 
-def _diff(path: Path, result: Result) -> str:
+def _diff(path: Path, result: "Result") -> str:
+    import difflib
+    import io
+
     # splitlines would also part lines at form feeds
     texts = (result.original, result.source)
     before, after = (list(io.StringIO(text, newline="")) for text in texts)

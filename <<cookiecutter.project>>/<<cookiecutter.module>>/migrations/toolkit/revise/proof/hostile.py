@@ -104,7 +104,7 @@ class Hostile:
                 if check.plain in known or not self._can_spoil(label):
                     continue
                 judge = Judge(connection, plan.table.name, [(check, names)], plan.domains)
-                values = self._failing(judge, plan) if judge.columns else None
+                values = self._failing(judge, plan)
                 if values:
                     said = check.name or check.text
                     what = f"a row in {label} that breaks {said}"
@@ -112,7 +112,7 @@ class Hostile:
 
     def _failing(self, judge: Judge, plan: TablePlan) -> dict[str, Any] | None:
         row = dict(self.rows[plan.table.label][0])
-        for name in judge.columns[0]:
+        for name in judge.columns:
             domain = plan.domains[name]
             for value in [
                 *domain.mined,

@@ -66,7 +66,8 @@ class Copy:
     def _put(self, table: str) -> None:
         columns = self.columns[table]
         marks = ", ".join(["%s"] * len(columns))
-        insert = f"INSERT INTO {quoted(table)} ({', '.join(map(quoted, columns))}) VALUES ({marks})"
+        into = f"{quoted(table)} ({', '.join(map(quoted, columns))})".replace("%", "%%")
+        insert = f"INSERT INTO {into} VALUES ({marks})"
         for row in self.rows[table]:
             self._run(insert, row)
 
@@ -76,7 +77,9 @@ class Copy:
     def _run(self, sql: str, parameters: tuple = ()) -> Any:
         if parameters:
             return self.connection.exec_driver_sql(sql, parameters)
-        return self.connection.exec_driver_sql(sql)
+        # a percent sign in it is its own, no place for a value
+        alone = {"no_parameters": True}
+        return self.connection.exec_driver_sql(sql, execution_options=alone)
 
 
 def quoted(name: str) -> str:

@@ -19,10 +19,7 @@ def build(scene: Scene) -> None:
     """Make the schema as it is before the migration."""
     script, subject = scene.script, scene.subject
     below = tuple(dict.fromkeys(script._versioned_down_revisions + script._resolved_dependencies))
-    if subject.build is not None:
-        subject.build(scene.connection, below)
-    else:
-        run.history(subject, scene.connection, below)
+    run.history(subject, scene.connection, below)
     scene.scratch.settle()
     scene.before = scene.read()
 

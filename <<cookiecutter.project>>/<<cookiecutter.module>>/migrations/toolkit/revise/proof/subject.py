@@ -1,12 +1,10 @@
 """What a proof needs to know of the application: its history, its models, its kind of database."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, MetaData
+from sqlalchemy import Engine, MetaData
 
 from ...seam import AHEAD_TABLE
 
@@ -24,8 +22,6 @@ class Subject:
     :param engine_options: more arguments for ``create_engine``
     :param options: for Alembic's ``configure``: compare_type, version_table, include_object ...
     :param engine: the application's, which no migration may reach from here
-    :param build: fills an empty database with the schema at some revisions (a cache); the history is
-        run where there is none
     """
 
     config: Any
@@ -34,7 +30,6 @@ class Subject:
     engine_options: dict[str, Any] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     engine: Engine | None = None
-    build: Callable[[Connection, tuple[str, ...]], None] | None = None
 
     def __post_init__(self) -> None:
         self.script = ScriptDirectory.from_config(self.config)
@@ -46,17 +41,6 @@ class Subject:
     def ignored(self) -> frozenset[str]:
         """Tables that are the tools', not the application's."""
         return frozenset({self.options.get("version_table", "alembic_version"), AHEAD_TABLE})
-
-    def revision_of(self, path: str) -> str:
-        """Return the revision whose file this is.
-
-        :raises LookupError: when no revision of the history has that file
-        """
-        wanted = Path(path).resolve()
-        for revision in self.script.walk_revisions():
-            if Path(revision.path).resolve() == wanted:
-                return revision.revision
-        raise LookupError(f"{path} is no migration of this history")
 
     @classmethod
     def of(cls, app: Any, config: Any) -> "Subject":

@@ -44,7 +44,7 @@ def fill(connection: Connection, plans: Mapping[str, TablePlan], seed: int = SEE
     for label in order.tables:
         plan = plans[label]
         later = [key for table, key in order.later if table == label]
-        judge = Judge(connection, plan.table.name, plan.checks, plan.domains)
+        judge = Judge(connection, plan.table.name, plan.checks, plan.domains, plan.generated)
         drawer = Drawer(plan, random, judge, held, later)
         for row in held[label]:
             drawer.keep(row)

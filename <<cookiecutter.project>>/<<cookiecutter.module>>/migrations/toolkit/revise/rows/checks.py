@@ -1,9 +1,11 @@
-"""CHECKs: the database itself says whether a row satisfies them, before the row is inserted."""
+"""CHECKs and generated columns: the database itself says, before a row is inserted, whether it fits."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
@@ -11,20 +13,24 @@ from sqlalchemy.exc import DBAPIError
 
 from ..facts import Check
 from .domains import Domain
+from .kinds import Kind
+from .limits import bears
 from .raw import raw
 from .values import near
 
 STRING = re.compile(r"'((?:[^']|'')*)'")
 NUMBER = re.compile(r"(?<![\w'.])-?\d+(?:\.\d+)?(?![\w'])")
+CHECK = "CASE WHEN ({0}) THEN 1 WHEN NOT ({0}) THEN 0 ELSE 1 END"
+VALUE = "({0})"
 WORD = re.compile(r'"((?:[^"]|"")+)"|`([^`]+)`|\[([^\]]+)\]|(\w+)')
 
 
-def columns_of(check: Check, names: Mapping[str, str]) -> list[str]:
-    """Return the columns, by the names that they have now, that a CHECK speaks of.
+def columns_of(text: str, names: Mapping[str, str]) -> list[str]:
+    """Return the columns, by the names that they have now, that an expression speaks of.
 
-    :param names: from the names in the CHECK to those
+    :param names: from the names in the expression to those
     """
-    words = {next(filter(None, found.groups())).lower() for found in WORD.finditer(check.text)}
+    words = {next(filter(None, found.groups())).lower() for found in WORD.finditer(text)}
     return [now for name, now in names.items() if name.lower() in words]
 
 
@@ -57,10 +63,24 @@ def _days(text: str) -> list[Any]:
     return [day.date() for day in days] + days
 
 
+@dataclass(frozen=True)
+class Question:
+    """What the database is asked of a row, and whether its answer is good.
+
+    ``strict``: that it cannot answer is no good either.
+    """
+
+    query: str
+    columns: list[str]
+    good: Callable[[Any], bool] = bool
+    strict: bool = False
+
+
 class Judge:
-    """Asks the database which CHECKs of a table a row fails.
+    """Asks the database which CHECKs of a table a row fails, and which columns it cannot compute.
 
     :param checks: each with the names of its columns now, by the names that it uses
+    :param generated: expressions likewise, each with the kind of column that is to hold the value
     """
 
     def __init__(
@@ -69,38 +89,54 @@ class Judge:
         table: str,
         checks: Sequence[tuple[Check, Mapping[str, str]]],
         domains: Mapping[str, Domain],
+        generated: Sequence[tuple[str, Kind, Mapping[str, str]]] = (),
     ) -> None:
         self.connection, self.table, self.domains = connection, table, domains
         self.dialect = connection.dialect.name
         self.quote = connection.dialect.identifier_preparer.quote_identifier
-        self.columns: list[list[str]] = []
-        self._asked: list[tuple[str, list[str]]] = []
+        self._asked: list[Question] = []
         for check, names in checks:
-            columns = columns_of(check, names)
-            if columns and all(name in domains for name in columns):
-                # a column that the check calls otherwise, or that is only made later, has no value
-                query = self._query(check, names, columns)
-                if query not in (asked for asked, _ in self._asked):
-                    self._asked.append((query, columns))
-                    self.columns.append(columns)
-                    for name in columns:
-                        mine(check, domains[name])
+            for name in self._add(check.text, names, CHECK):
+                mine(check, domains[name])
+        for text, kind, names in generated:
+            self._add(text, names, VALUE, good=partial(bears, kind), strict=True)
 
     def failing(self, row: Mapping[str, Any]) -> list[list[str]]:
         """Return the columns of each CHECK that the row fails."""
         failed = []
-        for query, columns in list(self._asked):
-            values = tuple(
-                raw(self.domains[name].kind, row.get(name), self.dialect) for name in columns
-            )
-            answer = self._ask(query, values)
-            if answer is None:
-                self._asked.remove((query, columns))  # it cannot be asked outside of its table
-            elif not answer:
-                failed.append(columns)
+        for question in list(self._asked):
+            values = [
+                raw(self.domains[name].kind, row.get(name), self.dialect)
+                for name in question.columns
+            ]
+            try:
+                good = question.good(self._ask(question, values))
+            except DBAPIError:
+                if not question.strict or not self._answers(question, [None] * len(values)):
+                    self._asked.remove(question)  # it cannot be asked outside of its table
+                    continue
+                good = False
+            if not good:
+                failed.append(question.columns)
         return failed
 
-    def _query(self, check: Check, names: Mapping[str, str], columns: list[str]) -> str:
+    @property
+    def columns(self) -> list[str]:
+        """The columns that it asks about."""
+        return [name for question in self._asked for name in question.columns]
+
+    def _add(self, text: str, names: Mapping[str, str], asked: str, **more: Any) -> list[str]:
+        """Have something asked of each row; return the columns that it speaks of."""
+        columns = columns_of(text, names)
+        if not columns or not all(name in self.domains for name in columns):
+            return []  # a column that is called otherwise, or that is only made later, has no value
+        question = Question(self._query(asked, text, names, columns), columns, **more)
+        if any(other.query == question.query for other in self._asked):
+            return []
+        self._asked.append(question)
+        return columns
+
+    def _query(self, asked: str, text: str, names: Mapping[str, str], columns: list[str]) -> str:
         called = {now: name for name, now in names.items()}
         mark = "?" if self.connection.dialect.paramstyle == "qmark" else "%s"
         parts = []
@@ -108,16 +144,20 @@ class Judge:
             type_ = self.domains[name].kind.type
             value = f"CAST({mark} AS {type_})" if self.dialect == "postgresql" else mark
             parts.append(f"{value} AS {self.quote(called[name])}")
-        text = check.text if mark == "?" else check.text.replace("%", "%%")
+        text = text if mark == "?" else text.replace("%", "%%")
         held = f"(SELECT {', '.join(parts)}) AS {self.quote(self.table)}"
-        return f"SELECT CASE WHEN ({text}) THEN 1 WHEN NOT ({text}) THEN 0 ELSE 1 END FROM {held}"
+        return f"SELECT {asked.format(text)} FROM {held}"
 
-    def _ask(self, query: str, values: tuple) -> bool | None:
+    def _ask(self, question: Question, values: list[Any]) -> Any:
+        with savepoint(self.connection):
+            return self.connection.exec_driver_sql(question.query, tuple(values)).scalar()
+
+    def _answers(self, question: Question, values: list[Any]) -> bool:
         try:
-            with savepoint(self.connection):
-                return bool(self.connection.exec_driver_sql(query, values).scalar())
+            self._ask(question, values)
         except DBAPIError:
-            return None
+            return False
+        return True
 
 
 class savepoint:

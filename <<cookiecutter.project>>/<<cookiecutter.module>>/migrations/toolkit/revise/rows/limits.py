@@ -68,6 +68,20 @@ def accepts(kind: Kind, value: Any) -> bool:
             return isinstance(value, str)
 
 
+def bears(kind: Kind, value: Any) -> bool:
+    """Whether a server's column of this kind can hold what was computed for it, rounded if need be."""
+    match kind.family:
+        case "int" if _number(value):
+            low, high = whole_numbers(kind)
+            return low <= round(value) <= high
+        case "numeric" if _number(value) and kind.precision is not None:
+            return abs(Decimal(str(value))) < Decimal(10) ** (kind.precision - (kind.scale or 0))
+        case "text" if isinstance(value, str):
+            return kind.length is None or len(value) <= kind.length
+        case _:
+            return True
+
+
 def _number(value: Any) -> bool:
     return isinstance(value, int | float | Decimal) and math.isfinite(value)
 

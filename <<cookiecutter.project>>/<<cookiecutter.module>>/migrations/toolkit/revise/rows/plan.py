@@ -7,20 +7,24 @@ from typing import Any
 from ..facts import Check, Column, ForeignKey, Schema, Table
 from . import hints
 from .domains import Domain
-from .kinds import kind_of
+from .kinds import Kind, kind_of
 
 Names = Mapping[tuple[str, str], tuple[str, str]]
 
 
 @dataclass
 class TablePlan:
-    """A table's part: ``checks`` come with the names that their columns have now."""
+    """A table's part: ``checks`` come with the names that their columns have now.
+
+    So do the expressions of ``generated`` columns, each with the kind of value that they may have.
+    """
 
     table: Table
     domains: dict[str, Domain] = field(default_factory=dict)
     required: set[str] = field(default_factory=set)
     uniques: list[tuple[str, ...]] = field(default_factory=list)
     checks: list[tuple[Check, dict[str, str]]] = field(default_factory=list)
+    generated: list[tuple[str, Kind, dict[str, str]]] = field(default_factory=list)
     foreign_keys: list[ForeignKey] = field(default_factory=list)
     rows: int = 6
 
@@ -50,7 +54,9 @@ def of_schema(
             if not column.generated:
                 _add_column(plan, column, schema, dialect)
         plan.uniques = [unique.columns for unique in table.uniques if unique.columns]
-        plan.checks = [(check, {name: name for name in table.columns}) for check in table.checks]
+        names_now = {name: name for name in table.columns}
+        plan.checks = [(check, names_now) for check in table.checks]
+        plan.generated = _generated(table, names_now, schema, dialect)
         plan.foreign_keys = list(table.foreign_keys)
         if later is not None:
             _add_later(plan, later, names, back, dialect)
@@ -77,6 +83,14 @@ def _add_column(plan: TablePlan, column: Column, schema: Schema, dialect: str) -
         plan.required.add(column.name)
 
 
+def _generated(table: Table, names: dict[str, str], schema: Schema, dialect: str) -> list[Any]:
+    """What the table's generated columns compute; SQLite, whose columns hold anything, has no limits."""
+    if dialect == "sqlite":
+        return []
+    found = ((dict(column.more).get("generated"), column) for column in table.columns.values())
+    return [(text, kind_of(column.type, dialect, schema), names) for text, column in found if text]
+
+
 def _add_later(plan: TablePlan, later: Schema, names: Names, back: Names, dialect: str) -> None:
     label = plan.table.label
     for name, domain in plan.domains.items():
@@ -101,6 +115,7 @@ def _add_later(plan: TablePlan, later: Schema, names: Names, back: Names, dialec
                 for domain in plan.domains.values():
                     domain.unique = True
         plan.checks += [(check, here) for check in table.checks]
+        plan.generated += _generated(table, here, later, dialect)
         for key in table.foreign_keys:
             columns = tuple(here[name] for name in key.columns if name in here)
             if len(columns) < len(key.columns):
