@@ -113,8 +113,8 @@ def test_a_folder_without_the_permission_to_write(project):
 def test_a_limit_on_the_size_of_files(project):
     project.migration("x1", HEAD, FILL)
     before = contents(project.database)
-    python, manage = project.manage
-    answer = project.run("bash", "-c", f"ulimit -f 500; exec {python} {manage} db upgrade")
+    limited = ["bash", "-c", 'ulimit -f 500; exec "$@"', "bash"]
+    answer = project.run(*limited, *project.manage, "db", "upgrade")
     answer.assert_one_sentence("dev.db", "quota, limit or damage", "as it was")
     assert contents(project.database) == before
     project.db("upgrade").assert_ok()

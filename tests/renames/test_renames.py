@@ -1,6 +1,5 @@
 """Renames on the three databases: rows live, and what is named after them is named anew."""
 
-import pytest
 import revising
 from revising import KEY
 
@@ -213,9 +212,6 @@ def test_a_file_that_was_written_on_sqlite_runs_on_the_servers(new_project, serv
 
 
 def test_a_generated_column_stays_generated(any_database):
-    if any_database.env.get("DEV_DATABASE_URL", "").startswith("mysql"):
-        pytest.skip("on MariaDB the rename of a generated column fails its proof: a known limit")
-
     def note(name):
         double = f"{name}: Mapped[int | None] = mapped_column(sa.Computed('size + size', persisted=True))\n"
         return KEY + "size: Mapped[int]\n" + double

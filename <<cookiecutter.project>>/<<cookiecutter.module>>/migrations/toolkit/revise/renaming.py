@@ -4,7 +4,7 @@ from typing import Any
 
 from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
-from alembic.operations import ops
+from alembic.operations import Operations, ops
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Column, Computed, DefaultClause, Identity, Table
 from sqlalchemy.dialects import mysql, postgresql, sqlite
@@ -49,20 +49,34 @@ class RenameColumn(ops.AlterColumnOp):
         return "rename_column", self.schema, self.table_name, self.column_name, self.modify_name
 
 
-class RenameGenerated(ops.ExecuteSQLOp):
+class RenameGenerated(ops.MigrateOperation):
     """A generated column, of which MySQL's ``CHANGE`` would make a plain one.
 
     RENAME COLUMN is the same on all three databases: SQLite 3.25, MySQL 8.0, MariaDB 10.5.
     """
 
-    def __init__(self, table: str, old: str, new: str) -> None:
-        super().__init__(f"ALTER TABLE {table} RENAME COLUMN {old} TO {new}")
-        self.names = table, old, new
-        naming.say_instead(self, ("rename column", f"{table}.{old}", new))
+    def __init__(self, table: tuple[str, ...], old: str, new: str) -> None:
+        self.table, self.old, self.new = table, old, new
+        self.names = (*table, old, new)
+        self.sql = f"ALTER TABLE {'.'.join(['{}'] * len(table))} RENAME COLUMN {{}} TO {{}}"
+        naming.say_instead(self, ("rename column", f"{'.'.join(table)}.{old}", new))
 
     def reverse(self) -> "RenameGenerated":
-        table, old, new = self.names
-        return RenameGenerated(table, new, old)
+        return RenameGenerated(self.table, self.new, self.old)
+
+
+@Operations.implementation_for(RenameGenerated)
+def _rename_generated(operations: Operations, op: RenameGenerated) -> None:
+    quote = operations.get_context().dialect.identifier_preparer.quote
+    operations.execute(op.sql.format(*map(quote, op.names)))
+
+
+@renderers.dispatch_for(RenameGenerated)
+def _render_generated(context: AutogenContext, op: RenameGenerated) -> str | list[str]:
+    if all(map(_is_plain, op.names)):
+        return f"op.execute({op.sql.format(*op.names)!r})"
+    quote = "op.get_context().dialect.identifier_preparer.quote"
+    return [f"names = map({quote}, {op.names!r})", f"op.execute({op.sql!r}.format(*names))"]
 
 
 class RenamePrimaryKey(ops.MigrateOperation):
@@ -107,9 +121,9 @@ def column(
     :param after: the column in the models
     :param table: its table, by the name that it has by then
     """
-    plain = not table.schema and all(map(_is_plain, (table.name, before.name, after.name)))
-    if before.computed is not None and plain:
-        return RenameGenerated(table.name, before.name, after.name)
+    if before.computed is not None:
+        place = (table.schema, table.name) if table.schema else (table.name,)
+        return RenameGenerated(place, before.name, after.name)
     comments = context.dialect.supports_comments
     facts: dict[str, Any] = {
         "existing_type": _type(context, before, after),
