@@ -4,6 +4,7 @@ SHELL := /bin/sh
 PYTHON ?= python3
 TOOLS := .venv/.cookiecutter
 TESTS := .venv/.tests
+BENCHMARKS := .venv/.benchmarks
 .DEFAULT_GOAL := help
 .SUFFIXES:
 
@@ -31,6 +32,9 @@ test: $(TESTS) ## run the tests; a database server that is not installed is skip
 test-all: $(TESTS) ## run the tests and the long drills
 	@LONG_DRILLS=1 .venv/bin/python -m pytest -n auto --dist loadgroup $(args)
 
+bench: $(BENCHMARKS) ## measure the engine and newmigration against their peers; wants a machine at rest
+	@.venv/bin/python benchmarks/sqlite_engine.py $(args) && .venv/bin/python benchmarks/newmigration.py
+
 lint: $(TESTS) ## check the style of the code
 	@.venv/bin/ruff check --config pyproject.toml $(LINTED) && \
 	  .venv/bin/ruff format --check --config pyproject.toml $(LINTED)
@@ -46,7 +50,7 @@ clean: ## remove what can be made again
 help: ## this list
 	@awk -F ' ## ' '/^[a-z][a-z-]*:.* ## / { split($$1, name, ":"); printf "  make %-10s %s\n", name[1], $$2 }' Makefile
 
-.PHONY: app test test-all lint format clean help
+.PHONY: app test test-all bench lint format clean help
 
 # the generated project is checked as it is generated: its files are templates
 LINTED := keel_answers hooks tests benchmarks \
@@ -65,4 +69,9 @@ $(TOOLS): .venv/bin/python
 $(TESTS): .venv/bin/python pyproject.toml
 	@echo "installing what the tests need" >&2
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check '.[dev]'
+	@touch $@
+
+$(BENCHMARKS): $(TESTS)
+	@echo "installing what the benchmarks need" >&2
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check '.[dev,benchmarks]'
 	@touch $@

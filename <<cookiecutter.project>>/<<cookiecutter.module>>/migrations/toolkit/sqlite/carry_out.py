@@ -82,7 +82,8 @@ def _run(chosen: Plan) -> None:
 
 def _run_in_place(chosen: Plan) -> None:
     draft, db = chosen.draft, chosen.draft.db
-    rows = facts.rough_row_count(db, draft.before)
+    rewriting = [s for s in draft.steps if s.prepare or s.update or s.way == "drop"]
+    rows = facts.rough_row_count(db, draft.before) if rewriting else 0
     label = f"{draft.name}: changing rows"
     for step in (s for s in chosen.native if s.way != "drop"):
         db.run(step.statement)
