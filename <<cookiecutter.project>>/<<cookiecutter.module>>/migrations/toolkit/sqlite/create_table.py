@@ -5,6 +5,7 @@ that an edit concerns no character of the text changes: comments, spaces, quotes
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 
 from . import edits, names
@@ -31,8 +32,9 @@ class CreateTable(Definition):
     """The table that a CREATE TABLE text declares, and the changes that can be made to it."""
 
     @classmethod
+    @lru_cache(maxsize=64)
     def parse(cls, sql: str) -> Self:
-        """Read a CREATE TABLE text, as ``sqlite_master.sql`` holds it or as it was typed.
+        """Read a CREATE TABLE text, as ``sqlite_master.sql`` holds it or as it was typed; once.
 
         :raises Unreadable: for a virtual table, for CREATE TABLE ... AS SELECT, for other text
         """

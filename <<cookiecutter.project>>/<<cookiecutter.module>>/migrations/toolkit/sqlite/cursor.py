@@ -8,8 +8,7 @@ class Cursor:
 
     def __init__(self, sql: str):
         self.sql = sql
-        self.tokens = tokenize(sql)
-        self.tokens.append(Token("end", "", len(sql), len(sql)))
+        self.tokens = (*tokenize(sql), Token("end", "", len(sql), len(sql)))
         self.at = 0
 
     @property

@@ -1,7 +1,6 @@
 """What a database says of a table: its text, its layout, its triggers, its rows."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 from alembic.util import CommandError
 
@@ -39,15 +38,9 @@ def read_table(db: Database, name: str) -> CreateTable:
     if kind == "view":
         raise CommandError(f"{name!r} is a view: drop it and create it again to change it.")
     try:
-        return parsed(sql)
+        return CreateTable.parse(sql)
     except Unreadable as error:
         raise CommandError(f"Table {name!r} cannot be changed: {error}.") from None
-
-
-@lru_cache(maxsize=64)
-def parsed(sql: str) -> CreateTable:
-    """A text read once, however often it is asked for."""
-    return CreateTable.parse(sql)
 
 
 def triggers(db: Database, table: str) -> list[SchemaObject]:

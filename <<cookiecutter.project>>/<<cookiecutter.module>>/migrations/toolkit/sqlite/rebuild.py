@@ -11,7 +11,7 @@ from . import schema_text
 from .create_table import CreateTable
 from .database import Database
 from .expressions import column_tokens
-from .facts import integer_primary_key, parsed, row_count, rowid_name, triggers
+from .facts import integer_primary_key, row_count, rowid_name, triggers
 from .indexes import indexes
 from .layout import Change, apply
 from .names import expressions
@@ -82,7 +82,7 @@ def copy_statement(db: Database, target: CreateTable, new: str) -> str:
 
 
 def _rowid_of_both(db: Database, target: CreateTable) -> str | None:
-    before = parsed(_text(db, target.name))
+    before = CreateTable.parse(_text(db, target.name))
     alias = rowid_name(before)
     return alias if alias and alias == rowid_name(target) else None
 

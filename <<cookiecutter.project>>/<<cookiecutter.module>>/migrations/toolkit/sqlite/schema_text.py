@@ -12,7 +12,7 @@ from sqlalchemy.exc import DatabaseError
 
 from .create_table import CreateTable
 from .database import Database
-from .facts import layout, parsed
+from .facts import layout
 from .layout import Change, apply
 from .tokens import quote, tokenize
 
@@ -55,7 +55,7 @@ def write(db: Database, table: CreateTable) -> None:
 def _compare_layouts(db: Database, table: CreateTable) -> None:
     if not table.sql.startswith("CREATE TABLE"):
         raise CommandError(f"The text of table {table.name!r} does not begin with CREATE TABLE.")
-    stored = parsed(
+    stored = CreateTable.parse(
         db.value(f"SELECT sql FROM {db.catalogue} WHERE type = 'table' AND name = ?", table.name)
     )
     before = layout(db, db.schema or "main", table.name), _counts(stored)

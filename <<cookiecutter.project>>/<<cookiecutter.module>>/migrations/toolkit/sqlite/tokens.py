@@ -6,6 +6,7 @@ is the only space, a name compares without regard to case for ASCII alone.
 """
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 Span = tuple[int, int]
@@ -58,30 +59,31 @@ _TOKEN = re.compile(
 )
 
 
-def lex(sql: str, start: int = 0, end: int | None = None) -> list[Token]:
-    """Every token of ``sql[start:end]``, with the kinds ``space`` and ``comment`` among them.
+@lru_cache(maxsize=512)
+def lex(sql: str) -> tuple[Token, ...]:
+    """Every token, with the kinds ``space`` and ``comment`` among them; a text is cut once.
 
     :raises Unreadable: for a quote that is never closed.
     """
-    found = []
-    at, end = start, len(sql) if end is None else end
-    while at < end:
-        match = _TOKEN.match(sql, at, end)
+    found, at = [], 0
+    while at < len(sql):
+        match = _TOKEN.match(sql, at)
         if match is None:
             raise Unreadable(f"the quote {sql[at]} is never closed: {sql[at : at + 40]!r}")
         kind, text = match.lastgroup, match.group()
         keyword = upper(text) if kind == "word" else ""
         found.append(Token(kind, text, at, match.end(), keyword))
         at = match.end()
-    return found
+    return tuple(found)
 
 
-def tokenize(sql: str) -> list[Token]:
+@lru_cache(maxsize=512)
+def tokenize(sql: str) -> tuple[Token, ...]:
     """The tokens that mean something: no spaces, no comments.
 
     :raises Unreadable: for a quote that is never closed.
     """
-    return [token for token in lex(sql) if token.kind not in ("space", "comment")]
+    return tuple(token for token in lex(sql) if token.kind not in ("space", "comment"))
 
 
 _UPPER = {c: c - 32 for c in range(ord("a"), ord("z") + 1)}
