@@ -98,7 +98,9 @@ class Side:
     """One of the two: where its models and versions are, and its commands."""
 
     def run(self, *command: str) -> float:
-        env = {**os.environ, "SETTINGS": "dev.conf"}
+        # as on a machine where nothing is set: byte code is kept
+        env = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+        env["SETTINGS"] = "dev.conf"
         begun = time.perf_counter()
         ran = subprocess.run(command, cwd=self.folder, env=env, capture_output=True, text=True)
         taken = time.perf_counter() - begun

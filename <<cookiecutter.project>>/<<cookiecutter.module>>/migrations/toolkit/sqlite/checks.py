@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from alembic.util import CommandError
 
@@ -10,8 +11,7 @@ from .fits import FUNCTION
 from .tokens import quote
 
 
-@dataclass(frozen=True)
-class Condition:
+class Condition(NamedTuple):
     """``broken`` is SQL, true for a row that does not fit. ``sentence`` has {rows} and {examples}.
 
     ``shows`` are the columns to show, none for the ones that identify the row.
@@ -23,8 +23,7 @@ class Condition:
     function: Callable | None = None
 
 
-@dataclass(frozen=True)
-class Unique:
+class Unique(NamedTuple):
     """Columns, as SQL with their collations, that are to hold no two equal rows."""
 
     columns: tuple[str, ...]

@@ -1,14 +1,13 @@
 """The indexes of a table that CREATE INDEX made, and the columns that each depends on."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .create_table import identifiers
 from .database import Database
 from .tokens import fold, tokenize
 
 
-@dataclass(frozen=True)
-class IndexFacts:
+class IndexFacts(NamedTuple):
     """An index that CREATE INDEX made; ``uses`` holds every column that it depends on."""
 
     name: str

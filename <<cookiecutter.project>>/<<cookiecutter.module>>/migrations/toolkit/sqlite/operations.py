@@ -1,11 +1,12 @@
-"""What can be asked of a table, in SQLite's own words: SQL texts and names, no Alembic."""
+"""What can be asked of a table, in SQLite's own words: SQL texts and names, no Alembic.
 
-from dataclasses import dataclass
-from typing import Any
+Named tuples, since a data class takes ten times as long to make, in every start of every command.
+"""
+
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True)
-class AddColumn:
+class AddColumn(NamedTuple):
     """``definition`` is the column as CREATE TABLE takes it, without its keys and CHECKs."""
 
     column: str
@@ -15,20 +16,17 @@ class AddColumn:
     if_not_exists: bool = False
 
 
-@dataclass(frozen=True)
-class DropColumn:
+class DropColumn(NamedTuple):
     column: str
     if_exists: bool = False
 
 
-@dataclass(frozen=True)
-class RenameColumn:
+class RenameColumn(NamedTuple):
     column: str
     new: str
 
 
-@dataclass(frozen=True)
-class SetType:
+class SetType(NamedTuple):
     """``type`` and ``existing`` are SQLAlchemy's types, ``text`` what CREATE TABLE says."""
 
     column: str
@@ -37,28 +35,24 @@ class SetType:
     existing: Any = None
 
 
-@dataclass(frozen=True)
-class SetCollation:
+class SetCollation(NamedTuple):
     column: str
     collation: str | None
 
 
-@dataclass(frozen=True)
-class SetNotNull:
+class SetNotNull(NamedTuple):
     column: str
     not_null: bool
 
 
-@dataclass(frozen=True)
-class SetDefault:
+class SetDefault(NamedTuple):
     """``text`` is what follows DEFAULT; None takes the default away."""
 
     column: str
     text: str | None
 
 
-@dataclass(frozen=True)
-class SetGenerated:
+class SetGenerated(NamedTuple):
     """``text`` is GENERATED ALWAYS AS and what follows; None leaves an ordinary column with the
     values that it has."""
 
@@ -66,8 +60,7 @@ class SetGenerated:
     text: str | None
 
 
-@dataclass(frozen=True)
-class AddConstraint:
+class AddConstraint(NamedTuple):
     """``follows_type`` for the CHECK of an Enum or a Boolean."""
 
     text: str
@@ -75,16 +68,14 @@ class AddConstraint:
     unless_present: bool = False
 
 
-@dataclass(frozen=True)
-class NameConstraint:
+class NameConstraint(NamedTuple):
     """A constraint that the table is said to have, with its name: made when it is not there, and
     given the name when it is there without one."""
 
     text: str
 
 
-@dataclass(frozen=True)
-class DropConstraint:
+class DropConstraint(NamedTuple):
     """``names`` are the names that it can go by; ``kind`` is None when it was not said.
 
     ``follows_type`` holds the expression of the CHECK of an Enum or a Boolean: one that the table
@@ -97,8 +88,7 @@ class DropConstraint:
     follows_type: str | None = None
 
 
-@dataclass(frozen=True)
-class CreateIndex:
+class CreateIndex(NamedTuple):
     name: str
     sql: str
     unique: bool
@@ -107,14 +97,12 @@ class CreateIndex:
     if_not_exists: bool = False
 
 
-@dataclass(frozen=True)
-class DropIndex:
+class DropIndex(NamedTuple):
     name: str
     if_exists: bool = False
 
 
-@dataclass(frozen=True)
-class SetOptions:
+class SetOptions(NamedTuple):
     """Options of the table; None leaves as it is."""
 
     strict: bool | None = None
@@ -122,8 +110,7 @@ class SetOptions:
     autoincrement: bool | None = None
 
 
-@dataclass(frozen=True)
-class Reorder:
+class Reorder(NamedTuple):
     """Columns that are to follow each other, as in ``partial_reordering``."""
 
     runs: tuple[tuple[str, ...], ...]

@@ -1,12 +1,11 @@
 """Who refers to a table by a foreign key."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .database import Database
 
 
-@dataclass(frozen=True)
-class Reference:
+class Reference(NamedTuple):
     """A foreign key of a table, as ``PRAGMA foreign_key_list`` tells it."""
 
     table: str

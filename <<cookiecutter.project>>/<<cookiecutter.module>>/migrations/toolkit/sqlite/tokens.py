@@ -43,6 +43,7 @@ class Token(NamedTuple):
         return unquote(self.text)
 
 
+# a letter is what is no other ASCII character: a range up to U+10FFFF takes milliseconds to compile
 _TOKEN = re.compile(
     r"""
       (?P<space>[\ \t\n\f\r\ufeff][\ \t\n\v\f\r]*+)
@@ -52,7 +53,7 @@ _TOKEN = re.compile(
     | (?P<quoted>"(?:[^"]|"")*+" | `(?:[^`]|``)*+` | \[[^\]]*+\])
     | (?P<number>0[xX][0-9A-Fa-f_]++
                | (?:[0-9][0-9_]*+(?:\.[0-9_]*+)?|\.[0-9][0-9_]*+)(?:[eE][+-]?[0-9][0-9_]*+)?)
-    | (?P<word>[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_$\x80-\U0010ffff]*+)
+    | (?P<word>[^\x00-@\[-^`{-\x7f][^\x00-\x23%-/:-@\[-^`{-\x7f]*+)
     | (?P<punct>[^"'`\[])
     """,
     re.VERBOSE,
