@@ -8,6 +8,7 @@ from pathlib import Path
 from engine.changes import Change
 
 TEMPLATE = Path(__file__).resolve().parents[2]
+TIMED = Path(__file__).resolve().parent / "timed.py"
 MIGRATION = '''"""{title}"""
 
 import sqlalchemy as sa
@@ -178,6 +179,11 @@ class Alembic(Peer):
 
     versions: Path
 
+    @property
+    def inside(self) -> Path:
+        """Where a run writes how long the upgrade took inside of it."""
+        return self.folder / "inside"
+
     def prepare(self, change: Change) -> bool:
         for revision, down, body in (("0001", None, "pass"), ("0002", "0001", change.alembic)):
             indented = "".join(f"    {line}\n" for line in body.splitlines())
@@ -202,7 +208,8 @@ class Stock(Alembic):
         self.versions = folder / "migrations" / "versions"
 
     def command(self, nothing: bool) -> list[str]:
-        return [sys.executable, "-m", "flask", "--app", "app", "db", "upgrade"]
+        flask = ["-m", "flask", "--app", "app", "db", "upgrade"]
+        return [sys.executable, str(TIMED), str(self.inside), *flask]
 
 
 class Keel(Alembic):
@@ -229,7 +236,8 @@ class Keel(Alembic):
         self.versions = folder / "my_app" / "migrations" / "versions"
         db = folder / ".venv" / "bin" / "db"  # what make install would make
         db.parent.mkdir(parents=True)
-        db.write_text(f'#!/bin/sh\nexec "{sys.executable}" bin/manage.py db "$@"\n')
+        timed = f'"{sys.executable}" "{TIMED}" "{self.inside}"'
+        db.write_text(f'#!/bin/sh\nexec {timed} bin/manage.py db "$@"\n')
         db.chmod(0o755)
         (folder / ".venv" / ".installed").touch()
 
