@@ -66,8 +66,8 @@ def start(server):
     while True:
         try:
             return server.start()
-        except (AssertionError, subprocess.TimeoutExpired):
-            # it goes on starting by itself, and is found when it is ready
+        except (AssertionError, FileNotFoundError, subprocess.TimeoutExpired):
+            # it goes on starting by itself, with or without a log yet, and is found when it is ready
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.5)
