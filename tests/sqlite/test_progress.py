@@ -72,7 +72,7 @@ def test_at_a_terminal_a_bar_is_drawn(big, impatient, monkeypatch):
     reader.join(timeout=10)
     os.close(master)
     drawn = shown.getvalue().decode()
-    assert re.search(rf"big: copying rows  \[#*-+\]  \d+/{ROWS}", drawn)
+    assert re.search(rf"big: copying rows  \[#*-+\]  \d+/{ROWS}  \d\d:\d\d:\d\d", drawn)
     assert f"{ROWS}/{ROWS}" in drawn
 
 
