@@ -102,7 +102,7 @@ class Report:
             )
             self.bar.__enter__()
             self.bar.start -= time.monotonic() - self.started
-            self.bar.last_eta = self.bar.start  # the time left is known at once
+            self.bar.last_eta = 0  # the time left is known at once
         if done > self.shown:
             self.bar.update(done - self.shown)
             self.shown = done
