@@ -1,9 +1,10 @@
 """Databases that are not there, not databases, locked, damaged, full, or not to be written."""
 
+import shutil
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 from every_way import (
@@ -147,4 +148,29 @@ def test_a_versions_folder_that_takes_no_file(project):
     finally:
         project.versions.chmod(0o755)
     answer.assert_one_sentence("create_thing.py: Permission denied", "ls -ld")
+    assert files(project) == before
+
+
+@pytest.mark.parametrize("command", ["migrate", "revision"])
+def test_a_full_disk_while_a_migration_is_written(project, tmp_path, command):
+    project.model("thing", "id: Mapped[int] = mapped_column(primary_key=True)")
+    before = files(project)
+    kept = tmp_path / "kept"
+    shutil.copytree(project.versions, kept)
+    if not room(project.versions, "64k"):
+        pytest.skip("no small disk: mount needs root")
+    try:
+        shutil.copytree(kept, project.versions, dirs_exist_ok=True)
+        with suppress(OSError), (project.versions / "filled").open("wb", buffering=0) as filled:
+            while filled.write(b"x" * 1024):
+                pass
+        answer = project.db(command, "-m", "a thing")
+        answer.assert_one_sentence("The disk of", "versions is full", "no migration was written")
+        (project.versions / "filled").unlink()
+        assert sorted(file.name for file in project.versions.glob("*.py")) == sorted(
+            file.name for file in kept.glob("*.py")
+        )
+        project.db(command, "-m", "a thing").assert_ok()
+    finally:
+        subprocess.run(["umount", str(project.versions)], check=True)
     assert files(project) == before

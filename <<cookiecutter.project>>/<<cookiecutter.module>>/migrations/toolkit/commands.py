@@ -13,7 +13,7 @@ from flask import current_app
 from flask.cli import with_appcontext
 from flask_migrate import Migrate
 
-from . import errors, history, history_errors, messages, quiet, sqlite_file, writing
+from . import errors, history, history_errors, messages, quiet, sqlite_file, whole, writing
 from .check import command as check
 from .history import FOLDER
 from .rebase import command as rebase
@@ -126,7 +126,7 @@ merges = flask_migrate.cli.db.commands["merge"]
 def merge(revisions: tuple[str, ...], **options: Any) -> Any:
     if not revisions:  # Alembic would write a migration that stands on nothing
         raise CommandError(messages.MERGE_WHAT)
-    with quiet.alembic():
+    with quiet.alembic(), whole.migrations(FOLDER / "versions"):
         return merges.callback(revisions=revisions, **options)
 
 

@@ -66,6 +66,7 @@ DAMAGED = (
     "shows what can be read)."
 )
 FULL = "The disk of {database} is full: make room, then try again; the database is as it was."
+NO_ROOM = "The disk of {folder} is full: make room, then try again; no migration was written."
 DISK = (
     "The disk of {database} does not take what is written or give what is read (quota, limit or "
     "damage): mend that, then try again; the database is as it was."

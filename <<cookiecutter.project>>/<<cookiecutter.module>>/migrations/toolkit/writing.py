@@ -7,6 +7,8 @@ import flask_migrate.cli
 from flask import g
 from flask.cli import with_appcontext
 
+from .history import FOLDER
+
 theirs = flask_migrate.cli.db.commands
 JSON = click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON document on stdout.")
 
@@ -14,12 +16,16 @@ JSON = click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON do
 @click.command("migrate", params=[*theirs["migrate"].params, JSON], help=theirs["migrate"].help)
 @with_appcontext
 def migrate(as_json: bool, **options: Any) -> Any:
-    from . import errors, messages, quiet, report
+    from . import errors, messages, quiet, report, whole
 
     given = dict(item.partition("=")[::2] for item in options["x_arg"] or g.x_arg)
     empty: dict[str, Any] = {"operations": [], "answers": given, "file": None, "revision": None}
     empty |= {"findings": [], "proof": None, "schema": None, "next": None}
-    with report.printed(as_json, empty, errors.of_the_application), quiet.alembic():
+    with (
+        report.printed(as_json, empty, errors.of_the_application),
+        quiet.alembic(),
+        whole.migrations(FOLDER / "versions"),
+    ):
         if given:
             said = ", ".join(f"{key}={value}" for key, value in given.items())
             messages.say(messages.ANSWERED, answers=said)
@@ -29,9 +35,9 @@ def migrate(as_json: bool, **options: Any) -> Any:
 @click.command("revision", params=theirs["revision"].params, help=theirs["revision"].help)
 @with_appcontext
 def revision(**options: Any) -> Any:
-    from . import quiet
+    from . import quiet, whole
 
-    with quiet.alembic():
+    with quiet.alembic(), whole.migrations(FOLDER / "versions"):
         return theirs["revision"].callback(**options)
 
 

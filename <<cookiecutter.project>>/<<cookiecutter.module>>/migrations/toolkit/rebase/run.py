@@ -5,7 +5,7 @@ from pathlib import Path
 
 from alembic.util import CommandError
 
-from .. import errors, messages, report, schema_file, servers
+from .. import errors, messages, report, schema_file, servers, whole
 from ..revise import proving, rehearsed
 from ..revise.project import Project
 from . import branches, editing
@@ -44,7 +44,7 @@ def run(project: Project, revision: str | None) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+    whole.replace(path, text)
     # python knows a source by second and size, and both may be the same
     Path(cache_from_source(str(path))).unlink(missing_ok=True)
 

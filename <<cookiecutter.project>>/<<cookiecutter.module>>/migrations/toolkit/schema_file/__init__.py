@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from .. import whole
 from ..seam import AHEAD_TABLE
 
 HEADER = "-- The schema that the migrations make. Written by newmigration, held equal by check.\n"
@@ -45,5 +46,5 @@ def write(file: Path, wanted: str) -> bool:
     if is_equal(file, wanted):
         return False
     file.parent.mkdir(exist_ok=True)
-    file.write_text(wanted, encoding="utf-8")
+    whole.replace(file, wanted)
     return True

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from alembic.util import CommandError
 
+from ... import whole
 from . import files, look
 
 NO_LIBCST = (
@@ -83,7 +84,7 @@ def rewrite(path: Path, convention: Mapping | None = None, *, write: bool = True
         raise NotUnderstood(f"its encoding cannot be read: {error}") from error
     result = make_safe(source, convention)
     if write and result.changed:
-        files.replace(path, result.source, encoding)
+        whole.replace(path, result.source, encoding)
     return result
 
 
