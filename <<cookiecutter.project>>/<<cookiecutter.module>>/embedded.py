@@ -67,7 +67,7 @@ def start(server):
         try:
             return server.start()
         except (AssertionError, FileNotFoundError, subprocess.TimeoutExpired):
-            # it goes on starting by itself, with or without a log yet, and is found when it is ready
+            # it goes on starting by itself, log or no log, and is found when it is ready
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.5)
