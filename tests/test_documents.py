@@ -1,5 +1,6 @@
-"""The READMEs and the Makefiles say the same."""
+"""The READMEs, the Makefiles and the measurements say the same."""
 
+import json
 import re
 from pathlib import Path
 
@@ -69,3 +70,18 @@ def test_the_pipeline_calls_the_readmes_test_command():
     assert "make test" in commands
     assert re.search(r"^\s*(exec )?make test\b", script.read_text(), re.MULTILINE)
     assert Path(script).stat().st_mode & 0o111
+
+
+def test_the_readme_shows_the_figures_that_were_measured(monkeypatch):
+    monkeypatch.syspath_prepend(TEMPLATE / "benchmarks")
+    import newmigration
+    import sqlite_engine
+
+    readme = (TEMPLATE / "README.md").read_text()
+    results = TEMPLATE / "benchmarks" / "results"
+    measured = json.loads((results / "sqlite_engine.json").read_text())["results"]
+    largest = max(result["rows"] for result in measured)
+    shown = [result for result in measured if result["rows"] == largest]
+    assert sqlite_engine.table(shown) in readme
+    assert newmigration.table(json.loads((results / "newmigration.json").read_text())) in readme
+    assert (TEMPLATE / "benchmarks" / "results" / "sqlite_engine.svg").exists()
