@@ -70,3 +70,35 @@ def test_a_table_with_triggers_can_reach_anywhere(bench):
     bench.make(FAMILY, "CREATE TRIGGER t AFTER INSERT ON other BEGIN DELETE FROM parent; END;")
     bench.migrate(lambda op: op.execute("INSERT INTO other VALUES (1)"))
     assert bench.keys_to_check is None
+
+
+INSERT = "INSERT INTO other (id) VALUES (NULL)"
+TRIGGER = "CREATE TRIGGER t AFTER INSERT ON other BEGIN UPDATE child SET parent_id = 9; END"
+
+
+def test_a_trigger_that_comes_between_two_inserts_is_seen(bench):
+    bench.make(FAMILY)
+
+    def change(op):
+        for sql in (INSERT, INSERT, TRIGGER):
+            op.execute(sql)
+        assert op.impl.keys_to_check == {"other"}
+        op.execute(INSERT)
+
+    bench.migrate(change)
+    assert bench.keys_to_check is None
+
+
+def test_a_trigger_that_comes_after_another_was_rolled_back_is_seen(bench):
+    bench.make(FAMILY)
+
+    def change(op):
+        op.execute("SAVEPOINT s")
+        op.execute("CREATE TABLE harmless (id INTEGER)")
+        op.execute(INSERT)
+        op.execute("ROLLBACK TO s")
+        op.execute(TRIGGER)
+        op.execute(INSERT)
+
+    bench.migrate(change)
+    assert bench.keys_to_check is None

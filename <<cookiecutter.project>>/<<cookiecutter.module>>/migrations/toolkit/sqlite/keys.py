@@ -40,6 +40,8 @@ class KeyWatch:
         # rows were changed by a way that no listener sees, so that nobody was told
         self.unseen = False
         self.depth = 0
+        # (version of the schema, table, whether rows came): what was looked up is not looked up again
+        self.known: set[tuple[int, str, bool]] = set()
         self.changes = self._total()
         event.listen(connection, "before_cursor_execute", self._before)
         event.listen(connection, "after_cursor_execute", self._after)
@@ -90,6 +92,8 @@ class KeyWatch:
 
     def _before(self, connection, cursor, statement, parameters, context, executemany):
         self._notice()
+        if statement.lstrip()[:8].upper() == "ROLLBACK":
+            self.known.clear()  # a version of the schema may come twice
         if self.depth or self.to_check is None or _HARMLESS.match(statement):
             return
         written = _WRITES.match(statement)
@@ -110,6 +114,11 @@ class KeyWatch:
             self.changes = self._total()
 
     def _written(self, table: str, inserted: bool) -> None:
+        raw = self.connection.connection.driver_connection
+        (version,) = raw.execute("PRAGMA schema_version").fetchone()
+        if (version, table, inserted) in self.known:
+            return
+        self.known.add((version, table, inserted))
         db = Database(self.connection)
         if facts.triggers(db, table):
             self.add(None)

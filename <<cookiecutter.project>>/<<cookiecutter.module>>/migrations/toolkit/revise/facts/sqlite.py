@@ -122,7 +122,8 @@ def _constraint(table: Table, constraint: Any) -> None:
 
 def _foreign_key(schema: Schema, table: Table, rows: list[tuple]) -> None:
     _, _, parent, _, _, on_update, on_delete = rows[0]
-    parent = next((name for name in schema.tables if fold(name) == fold(parent)), parent)
+    if parent not in schema.tables:  # SQLite lets a key name its parent in other capitals
+        parent = next((name for name in schema.tables if fold(name) == fold(parent)), parent)
     columns = tuple(row[3] for row in rows)
     referred = tuple(row[4] for row in rows)
     if None in referred:

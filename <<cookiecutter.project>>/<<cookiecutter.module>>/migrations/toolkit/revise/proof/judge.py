@@ -34,12 +34,14 @@ class Judge:
                 continue
             own = {name for table, name in rewritten if table == label}
             before, after = self.before.tables[label], self.after.tables[tables[label]]
+            kept = {
+                name: columns[label, name][1] for name in before.columns if (label, name) in columns
+            }
             names = {
                 name: now
-                for (table, name), (_, now) in columns.items()
+                for name, now in kept.items()
                 # what is generated on both sides follows from the others, by another rule perhaps
-                if table == label
-                and not (before.columns[name].generated and after.columns[now].generated)
+                if not (before.columns[name].generated and after.columns[now].generated)
             }
             comparison = Comparison(self.connection, before, after, names, own)
             found[label] = comparison.outcome(rows, new[tables[label]])

@@ -102,7 +102,7 @@ def _add_later(plan: TablePlan, later: Schema, names: Names, back: Names, dialec
         if kind.limited(type="") != domain.kind.limited(type="", ascii=kind.ascii):
             domain.later = kind
         domain.nullable = domain.nullable and after.nullable
-    homes = {table for (own, _), (table, _) in names.items() if own == label}
+    homes = {names[label, name][0] for name in plan.table.columns if (label, name) in names}
     for table in (later.tables[home] for home in homes):
         own = {after: back.get((table.label, after)) for after in table.columns}
         here = {after: key[1] for after, key in own.items() if key and key[0] == label}
