@@ -237,7 +237,7 @@ def draw(results: list[dict], path: Path) -> None:
     axes.invert_yaxis()
     axes.set_xscale("log")
     axes.set_xlabel(f"seconds at {rows:,} rows, less a run with nothing to do (log scale)")
-    axes.legend(fontsize="small")
+    axes.legend(fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1), ncol=len(names))
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})
 
