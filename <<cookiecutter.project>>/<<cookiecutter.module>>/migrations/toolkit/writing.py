@@ -19,7 +19,7 @@ JSON = click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON do
 def migrate(as_json: bool, **options: Any) -> Any:
     from . import errors, messages, quiet, report, whole
 
-    gc.freeze()  # what is imported is no garbage: to look through it again and again took a sixth
+    gc.freeze()  # the models are here by now, and stay
     given = dict(item.partition("=")[::2] for item in options["x_arg"] or g.x_arg)
     empty: dict[str, Any] = {"operations": [], "answers": given, "file": None, "revision": None}
     empty |= {"findings": [], "proof": None, "schema": None, "next": None}
