@@ -32,7 +32,7 @@ class CreateTable(Definition):
     """The table that a CREATE TABLE text declares, and the changes that can be made to it."""
 
     @classmethod
-    @lru_cache(maxsize=64)
+    @lru_cache(maxsize=2000)
     def parse(cls, sql: str) -> Self:
         """Read a CREATE TABLE text, as ``sqlite_master.sql`` holds it or as it was typed; once.
 

@@ -150,7 +150,6 @@ def _index(table: Table, index: str, sql: str | None, rows: list[tuple]) -> None
         table.uniques.append(Unique(tuple(named), bool(partial)))
 
 
-@lru_cache(maxsize=2000)
 def _parsed(sql: str) -> CreateTable | None:
     try:
         return CreateTable.parse(sql)
