@@ -53,25 +53,27 @@ help: ## this list
 .PHONY: app test test-all bench lint format clean help
 
 # the generated project is checked as it is generated: its files are templates
-LINTED := keel_answers hooks tests benchmarks \
-  '<<cookiecutter.project>>/<<cookiecutter.module>>/migrations/toolkit'
+LINTED := src keel_answers hooks tests benchmarks
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Error: Python 3.11 or" \
 	  "newer is needed: type make $(MAKECMDGOALS) PYTHON=/path/to/python3.11." >&2; exit 1; }
 	@$(PYTHON) -m venv .venv
 
+INSTALL := .venv/bin/python -m pip install --quiet --disable-pip-version-check
+
 $(TOOLS): .venv/bin/python
 	@echo "installing cookiecutter" >&2
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check 'cookiecutter>=2.6,<3'
+	@$(INSTALL) 'cookiecutter>=2.6,<3'
 	@touch $@
 
 $(TESTS): .venv/bin/python pyproject.toml
 	@echo "installing what the tests need" >&2
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check '.[dev]'
+	@$(INSTALL) --upgrade 'pip>=25.1'  # older ones know no dependency groups
+	@$(INSTALL) --group tests -e '.[dev,postgresql,mysql]'
 	@touch $@
 
 $(BENCHMARKS): $(TESTS)
 	@echo "installing what the benchmarks need" >&2
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check '.[dev,benchmarks]'
+	@$(INSTALL) --group benchmarks
 	@touch $@

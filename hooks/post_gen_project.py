@@ -10,6 +10,7 @@ from pathlib import Path
 MODULE = "<<cookiecutter.module>>"
 DATABASE = "<<cookiecutter.database>>"
 EMPTY_FOLDERS = "<<empty_folders()|join(':')>>"
+TEMPLATE = "<<template_folder()>>"
 
 
 def tidy(project, module, empty_folders):
@@ -22,6 +23,16 @@ def tidy(project, module, empty_folders):
         # a template that was tested where it lies brings its bytecode along
         for cache in list((project / place).rglob("__pycache__")):
             shutil.rmtree(cache, ignore_errors=True)
+
+
+def write_wheel(project, template):
+    """Put the library's wheel into vendor/, made from the template's own checkout."""
+    sys.path.insert(0, template)
+    try:
+        from keel_answers import wheel
+    finally:
+        sys.path.remove(template)
+    wheel.write(project / "vendor")
 
 
 def make_var(project):
@@ -67,6 +78,7 @@ def say(text):
 def main():
     project = Path.cwd()
     tidy(project, MODULE, filter(None, EMPTY_FOLDERS.split(":")))
+    write_wheel(project, TEMPLATE)
     make_var(project)
     make_executable(project / "bin" / "manage.py")
     say(next_steps(project, MODULE, DATABASE, os.environ.get("PWD")))

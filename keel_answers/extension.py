@@ -18,6 +18,7 @@ from keel_answers.left_out import empty_folders, when_wanted
 from keel_answers.origin import PROJECT, lost_links, template_commit
 from keel_answers.rules import MARKS, QUESTIONS, module_name, problems, shown
 from keel_answers.text import as_json, package_author, quoted
+from keel_answers.wheel import TEMPLATE, version
 
 # the templates that cookiecutter.json itself holds: anything else in a question is an answer
 BEGIN = "<<answers_are_text()>>"
@@ -34,7 +35,9 @@ class Answers(Extension):
     - the filter `as_json`: a value as indented JSON;
     - `answers()`: question -> answer, without cookiecutter's own keys;
     - `package_author()`: one entry of `[project] authors`, or nothing;
-    - `template_commit()`: the template's commit, or nothing.
+    - `template_commit()`: the template's commit, or nothing;
+    - `template_folder()`: where the template lies on this machine, for inside of a Python string;
+    - `library_version()`: the version of the library's wheel.
     """
 
     def __init__(self, environment: Environment) -> None:
@@ -53,6 +56,8 @@ class Answers(Extension):
             package_author=_package_author,
             refuse_bad_answers=_refuse_bad_answers,
             template_commit=template_commit,
+            template_folder=_template_folder,
+            library_version=version,
         )
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
@@ -95,6 +100,10 @@ def _answers(context: Context) -> dict[str, str]:
 @pass_context
 def _empty_folders(context: Context) -> list[str]:
     return empty_folders(context["cookiecutter"])
+
+
+def _template_folder() -> str:
+    return str(TEMPLATE).encode("unicode_escape").decode().replace('"', '\\"')
 
 
 @pass_context

@@ -13,7 +13,6 @@ from fnmatch import fnmatch
 LEFT_OUT = {
     ("license", "none"): ("LICENSE",),
     ("database", "sqlite"): (
-        "<<cookiecutter.module>>/embedded.py",
         "<<cookiecutter.module>>/migrations/schema/postgresql.sql",
         "<<cookiecutter.module>>/migrations/schema/mysql.sql",
     ),
@@ -22,7 +21,6 @@ LEFT_OUT = {
         "<<cookiecutter.module>>/migrations/schema/mysql.sql",
     ),
     ("database", "mysql"): (
-        "<<cookiecutter.module>>/embedded.py",
         "<<cookiecutter.module>>/migrations/schema/sqlite.sql",
         "<<cookiecutter.module>>/migrations/schema/postgresql.sql",
     ),

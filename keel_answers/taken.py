@@ -18,6 +18,7 @@ DEPENDENCIES = {
     "editables": "editables",
     "fasteners": "fasteners",
     "flask": "Flask",
+    "flask_keel": "flask-keel",
     "flask_migrate": "Flask-Migrate",
     "flask_sqlalchemy": "Flask-SQLAlchemy",
     "greenlet": "greenlet",

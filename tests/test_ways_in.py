@@ -57,12 +57,7 @@ def test_a_command_of_ones_own_is_found(application):
     application.replace(
         "my_app/cli.py",
         "def db():",
-        '@click.command()\ndef greet():\n    """Say hello."""\n    click.echo("Hello!")\n\n\ndef db():',
-    )
-    application.replace(
-        "my_app/cli.py",
-        "    app.cli.add_command(",
-        "    app.cli.add_command(greet)\n    app.cli.add_command(",
+        '@main.command()\ndef greet():\n    """Say hello."""\n    click.echo("Hello!")\n\n\ndef db():',
     )
     assert application.typed("my-app greet").assert_ok().out == "Hello!\n"
 

@@ -2,20 +2,16 @@
 
 A command spends most of its time on importing Flask, SQLAlchemy and Alembic. Here one process
 imports them and forks for each command: the command is a process of its own, runs the project's
-own code from its files, with its own environment, folder and exit, only sooner. A toolkit file that
-is as in the template is compiled once, too, and not in each project anew. Tests of what a start
+own code from its files, with its own environment, folder and exit, only sooner. Tests of what a start
 imports, of kills and of interpreters use `Project.run`, a cold start.
 """
 
-import _imp
 import json
-import marshal
 import os
 import signal
 import subprocess
 import sys
 import tempfile
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
 LIBRARIES = (
@@ -32,10 +28,8 @@ LIBRARIES = (
     "libcst",
     "mako.template",
     "logging.config",
+    "flask_keel.commands",
 )
-
-
-TOOLKIT = "<<cookiecutter.project>>/<<cookiecutter.module>>/migrations/toolkit"
 
 
 class Warm:
@@ -99,25 +93,6 @@ def _wait(child: int, timeout: float) -> int | None:
     return os.waitstatus_to_exitcode(status)
 
 
-def compile_once() -> None:
-    """Compile the toolkit, and let projects with the very same files use that."""
-    known = {}
-    for file in (Path(__file__).resolve().parent.parent / TOOLKIT).rglob("*.py"):
-        source = file.read_bytes()
-        known[source] = marshal.dumps(compile(source, file, "exec", dont_inherit=True))
-    compiled = SourceFileLoader.source_to_code
-
-    def source_to_code(self, data, path, *, _optimize=-1):
-        code = known.get(bytes(data))
-        if code is None:
-            return compiled(self, data, path, _optimize=_optimize)
-        code = marshal.loads(code)
-        _imp._fix_co_filename(code, path)  # as for byte code that was written elsewhere
-        return code
-
-    SourceFileLoader.source_to_code = source_to_code
-
-
 def become(order: dict) -> str:
     """Make this child the process that was ordered; return the script."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
@@ -148,7 +123,6 @@ if __name__ == "__main__":
         for library in LIBRARIES:
             with contextlib.suppress(ImportError):
                 importlib.import_module(library)
-    compile_once()
     ordered = serve()
     if ordered is not None:
         del sys.modules["__main__"]

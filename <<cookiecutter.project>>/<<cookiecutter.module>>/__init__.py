@@ -1,27 +1,27 @@
 """<<cookiecutter.project>>: the application factory."""
 
 from flask import Flask
+from flask_keel import engines, health, settings
+from flask_keel.models import import_all
 
 <% if cookiecutter.starter == "blog" %>
-from . import blog, cli, config, database, extensions, health, models
-<% else %>
-from . import cli, config, database, extensions, health, models
+from . import blog
 <% endif %>
+from .extensions import db, keel
 
 
-def create_app(settings=None, overrides=None):
+def create_app(settings_file=None, overrides=None):
     """Make the application.
 
-    :param settings: the configuration file, as SETTINGS names it; None for the environment's
+    :param settings_file: the configuration file, as SETTINGS names it; None for the environment's
     :param overrides: a mapping of configuration values that win over the file's
-    :raises config.ConfigError: when the configuration cannot be used, in one sentence
+    :raises settings.ConfigError: when the configuration cannot be used, in one sentence
     """
     app = Flask(__name__)
-    config.load(app, settings, overrides)
-    extensions.init_app(app)
-    models.import_all()
-    database.init_app(app)
-    cli.init_app(app)
+    settings.load(app, settings_file, overrides)  # etc/conf/*.conf becomes app.config
+    engines.init_app(app, db)  # SQLite gets foreign keys, write-ahead logging and transactions
+    import_all(f"{__name__}.models")
+    keel.init_app(app)  # the commands `db ...`
     app.register_blueprint(health.bp)
 <% if cookiecutter.starter == "blog" %>
     app.register_blueprint(blog.bp)

@@ -2,10 +2,10 @@
 
 import flask_migrate
 import pytest
+from flask_keel import scratch
 
 from <<cookiecutter.module>> import create_app
 from <<cookiecutter.module>>.extensions import db
-from <<cookiecutter.module>>.migrations.toolkit import commands, scratch
 
 
 @pytest.fixture
@@ -15,7 +15,6 @@ def empty_app():
     with scratch.database(template.config["SQLALCHEMY_DATABASE_URI"]) as url:
         app = create_app("test.conf", {"SQLALCHEMY_DATABASE_URI": url})
         with app.app_context():
-            commands.extension(app)
             yield app
             db.session.remove()
             db.engine.dispose()

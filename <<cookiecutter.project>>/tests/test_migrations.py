@@ -15,12 +15,11 @@ from pytest_alembic.tests import (  # noqa: F401
 )
 
 from <<cookiecutter.module>>.extensions import db
-from <<cookiecutter.module>>.migrations.toolkit import commands
 
 
 @pytest.fixture
 def alembic_config(empty_app):
-    return Config(alembic_config=commands.extension(empty_app).get_config())
+    return Config(alembic_config=empty_app.extensions["migrate"].migrate.get_config())
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""toolkit.backfill: rows in batches, again after an interruption, committed where that is safe."""
+"""flask_keel.backfill: rows in batches, again after an interruption, committed where that is safe."""
 
 import pytest
 import revising
@@ -11,7 +11,7 @@ NOTE = (
 )
 BACKFILL = (
     "note = sa.table('note', sa.column('title', sa.String), sa.column('slug', sa.String))\n"
-    "done = toolkit.backfill(\n"
+    "done = flask_keel.backfill(\n"
     "    note, note.c.slug.is_(None), {'slug': sa.func.lower(note.c.title)}, batch=3\n"
     ")\n"
 )
@@ -31,7 +31,7 @@ def by_hand(project, down, upgrade):
     file.write_text(
         text.replace(
             "from alembic import op\n",
-            "from alembic import op\nfrom my_app.migrations import toolkit\n",
+            "from alembic import op\nimport flask_keel\n",
         )
     )
 
@@ -63,7 +63,7 @@ def test_on_a_server_a_batch_stands_when_a_later_one_fails(new_project, server_u
         project,
         head,
         "note = sa.table('note', sa.column('state', sa.String))\n"
-        f"toolkit.backfill(note, note.c.state == 'o', {{'state': sa.literal_column({sql!r})}}, batch=3)",
+        f"flask_keel.backfill(note, note.c.state == 'o', {{'state': sa.literal_column({sql!r})}}, batch=3)",
     )
     project.db("upgrade").assert_one_sentence("b00000000001")
     query = "SELECT count(*) FROM note WHERE state = 'n'"
@@ -110,10 +110,10 @@ def test_keys_of_two_columns_and_tables_without_a_key(bare):
         bare,
         head,
         "pair = sa.table('pair', sa.column('slug'))\n"
-        "assert toolkit.backfill(pair, None, {'slug': 'p'}, batch=2) == 11\n"
+        "assert flask_keel.backfill(pair, None, {'slug': 'p'}, batch=2) == 11\n"
         "bag = sa.table('bag', sa.column('slug'))\n"
-        "if not toolkit.is_rehearsal():\n"
-        "    assert toolkit.backfill(bag, bag.c.slug.is_(None), {'slug': 'b'}) == 1",
+        "if not flask_keel.is_rehearsal():\n"
+        "    assert flask_keel.backfill(bag, bag.c.slug.is_(None), {'slug': 'b'}) == 1",
     )
     bare.db("upgrade").assert_ok()
     assert revising.rows(bare, "SELECT count(*) FROM pair WHERE slug = 'p'") == [(11,)]
@@ -127,7 +127,7 @@ def test_the_skeleton_runs_as_it_stands_and_changes_nothing(blog, message, table
     file = blog.new_migration("-x", "empty=1", "-m", message)
     text = file.read_text()
     assert f"{table} = sa.table(" in text and f"sa.column('{column}'" in text
-    assert "toolkit.backfill(" in text and "models" not in text.partition("def upgrade")[0]
+    assert "flask_keel.backfill(" in text and "models" not in text.partition("def upgrade")[0]
     assert "# irreversible because" in text.partition("def downgrade")[2]
     blog.db("rebuild").assert_ok()
     query = f"SELECT * FROM {table} ORDER BY id"

@@ -3,7 +3,8 @@
 import databases
 import pytest
 import sqlalchemy as sa
-from toolkit import schema_file
+
+from flask_keel import schema_file
 
 SQLITE = [
     "CREATE TABLE parent (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT DEFAULT 'a, b' COLLATE NOCASE)",

@@ -3,12 +3,13 @@
 from contextlib import contextmanager, nullcontext
 
 import sqlalchemy as sa
-import toolkit.sqlite.impl  # noqa: F401  (registers itself)
 from alembic.autogenerate import produce_migrations, render_python_code
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
-from toolkit.revise import custom_types
-from toolkit.revise.compare import plugin, wording
+
+import flask_keel.sqlite.impl  # noqa: F401  (registers itself)
+from flask_keel.revise import custom_types
+from flask_keel.revise.compare import plugin, wording
 
 CONVENTION = {
     "ix": "ix_%(column_0_N_label)s",

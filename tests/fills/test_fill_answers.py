@@ -6,8 +6,9 @@ import pytest
 import revising
 from alembic.util import CommandError
 from revising import KEY
-from toolkit.revise import answers
-from toolkit.revise.answers import Fill
+
+from flask_keel.revise import answers
+from flask_keel.revise.answers import Fill
 
 NOTE = KEY + "title: Mapped[str]\nbody: Mapped[str | None]\n"
 

@@ -40,7 +40,6 @@ FILES = {
         "email = <<cookiecutter.email|quoted>>\n"
     ),
     f"{PROJECT}/{MODULE}/blog.py": "",
-    f"{PROJECT}/{MODULE}/embedded.py": "",
     f"{PROJECT}/{MODULE}/migrations/schema/sqlite.sql": "",
     f"{PROJECT}/{MODULE}/migrations/schema/postgresql.sql": "",
     f"{PROJECT}/{MODULE}/migrations/schema/mysql.sql": "",
@@ -57,9 +56,12 @@ FILES = {
     },
     f"{PROJECT}/{MODULE}/migrations/versions/.gitkeep": "",
     f"{PROJECT}/{MODULE}/migrations/versions/0001_create.py": "",
-    f"{PROJECT}/{MODULE}/migrations/toolkit/VERSION": UNRENDERED,
-    f"{PROJECT}/{MODULE}/migrations/toolkit/revise/proof.py": UNRENDERED,
-    f"{PROJECT}/{MODULE}/migrations/toolkit/revise/deep/rows.py": UNRENDERED,
+    "pyproject.toml": (ROOT / "pyproject.toml").read_text(encoding="utf-8"),
+    "src/flask_keel/VERSION": "1.2.3\n",
+    "src/flask_keel/LICENSE": "Yours.\n",
+    "src/flask_keel/README.md": "# flask-keel\n",
+    "src/flask_keel/__init__.py": UNRENDERED,
+    "src/flask_keel/deep/rows.py": UNRENDERED,
 }
 
 

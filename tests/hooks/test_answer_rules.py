@@ -52,7 +52,7 @@ def test_a_usable_module_passes(module):
         ("yaml", "is the import name of PyYAML"),
         ("tests", "is the name of a folder of the project"),
         ("migrations", "is the name of the folder of the migrations"),
-        ("toolkit", "is the name of the folder of the migrations' toolkit"),
+        ("flask_keel", "is the import name of flask-keel, which the project installs"),
         ("db", "is the name of the project's database command"),
         ("manage", "is the name of the script bin/manage.py"),
         ("dist", "that pytest, ruff and git skip"),

@@ -29,13 +29,14 @@ def tree(folder):
     }
 
 
-def run_again(project, module, folders=""):
+def run_again(project, template, module, folders=""):
     """Run post_gen as cookiecutter does: rendered, in the project's folder."""
     text = (ROOT / "hooks/post_gen_project.py").read_text(encoding="utf-8")
     for mark, value in {
         "<<cookiecutter.module>>": module,
         "<<cookiecutter.database>>": "sqlite",
         "<<empty_folders()|join(':')>>": folders,
+        "<<template_folder()>>": str(template),
     }.items():
         assert mark in text
         text = text.replace(mark, value)
@@ -91,7 +92,7 @@ def test_post_gen_leaves_var_empty_and_manage_py_executable(template, bakery):
 
 
 def test_bytecode_of_a_tested_template_stays_behind(template, bakery):
-    for folder in ("toolkit/__pycache__", "toolkit/revise/__pycache__", "__pycache__"):
+    for folder in ("versions/__pycache__", "__pycache__"):
         place = template / "<<cookiecutter.project>>/<<cookiecutter.module>>/migrations" / folder
         place.mkdir()
         (place / "x.cpython-311.pyc").write_bytes(b"\0\1")
@@ -104,7 +105,7 @@ def test_post_gen_run_twice_changes_nothing_more(template, bakery):
     project = bakery.output / "my-app"
     before = tree(project)
     for _ in range(2):
-        said = run_again(project, "my_app", "my_app/templates/blog").stdout.decode()
+        said = run_again(project, template, "my_app", "my_app/templates/blog").stdout.decode()
         assert "make db" in said
         assert tree(project) == before
 
@@ -127,7 +128,7 @@ def test_post_gen_needs_nothing_but_a_python(template, bakery):
     """No git, no network tool, no package: an empty PATH and an isolated interpreter."""
     bakery.generate(template)
     project = bakery.output / "my-app"
-    run_again(project, "my_app")
+    run_again(project, template, "my_app")
     bare = {"PATH": "", "HOME": "/nonexistent"}
     hook = [sys.executable, "-I", "-S", project.parent / "hook.py"]
     subprocess.run(hook, cwd=project, env=bare, check=True, capture_output=True)
@@ -138,7 +139,7 @@ def test_a_project_is_kept_when_nobody_reads_what_is_next(template, bakery):
     os.close(reader)
     bakery.generate(template)
     project = bakery.output / "my-app"
-    run_again(project, "my_app")
+    run_again(project, template, "my_app")
     hook = subprocess.run([sys.executable, project.parent / "hook.py"], cwd=project, stdout=writer)
     os.close(writer)
     assert hook.returncode == 0

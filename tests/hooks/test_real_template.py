@@ -1,13 +1,13 @@
 """The whole template, for what holds however its files change."""
 
 import json
-from fnmatch import fnmatch
+import zipfile
 
 import pytest
 from miniature import PROJECT, ROOT
 
 from keel_answers.extension import BEGIN, DERIVE, REFUSE
-from keel_answers.left_out import LEFT_OUT, when_wanted
+from keel_answers.left_out import LEFT_OUT
 from keel_answers.origin import LINKS, lost_links
 
 QUESTIONS = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
@@ -28,13 +28,6 @@ def test_each_template_in_the_questions_is_known_to_the_extension():
     assert list(QUESTIONS).index("__checked") > list(QUESTIONS).index(asked[-1])
 
 
-def test_what_is_copied_as_it_is_cannot_be_left_out():
-    (pattern,) = QUESTIONS["_copy_without_render"]
-    for path in (ROOT / PROJECT).rglob("*"):
-        name = str(path.relative_to(ROOT / PROJECT))
-        assert not fnmatch(name, pattern) or when_wanted(name) == name
-
-
 @pytest.mark.parametrize("pattern", [p for group in LEFT_OUT.values() for p in group])
 def test_each_file_that_an_answer_leaves_out_is_there(pattern):
     assert list((ROOT / PROJECT).glob(pattern.rstrip("/"))), pattern
@@ -43,24 +36,24 @@ def test_each_file_that_an_answer_leaves_out_is_there(pattern):
 def test_no_input_gives_a_project_without_a_mark_of_the_template(bakery):
     bakery.generate(ROOT)
     project = bakery.output / "my-app"
-    toolkit = project / "my_app/migrations/toolkit"
     for path in project.rglob("*"):
         assert not any(mark in str(path.relative_to(project)) for mark in ("<<", "<%", "<#"))
-        if path.is_file() and toolkit not in path.parents:
+        if path.is_file() and path.suffix != ".whl":
             text = path.read_text(encoding="utf-8")
             assert not any(mark in text for mark in ("<<", "<%", "<#")), path
 
 
-def test_the_toolkit_is_the_templates_byte_for_byte(bakery):
+def test_the_wheel_holds_the_library_byte_for_byte(bakery):
     bakery.generate(ROOT)
-    ours = ROOT / PROJECT / "<<cookiecutter.module>>/migrations/toolkit"
-    theirs = bakery.output / "my-app/my_app/migrations/toolkit"
-
-    def files(folder):
-        return {
-            str(path.relative_to(folder)): path.read_bytes()
-            for path in folder.rglob("*")
-            if path.is_file() and "__pycache__" not in path.parts
+    (wheel,) = (bakery.output / "my-app/vendor").iterdir()
+    with zipfile.ZipFile(wheel) as archive:
+        theirs = {
+            name: archive.read(name) for name in archive.namelist() if "dist-info" not in name
         }
-
-    assert files(theirs) == files(ours)
+    library = ROOT / "src"
+    ours = {
+        str(path.relative_to(library)): path.read_bytes()
+        for path in library.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert theirs == ours

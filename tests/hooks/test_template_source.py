@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import zipfile
 
 import pytest
 from cookiecutter.exceptions import FailedHookException
@@ -113,11 +114,12 @@ def test_another_package_called_hooks_does_not_get_in_the_way(template, bakery, 
     bakery.generate(template, environment={"PYTHONPATH": str(tmp_path / "path")})
 
 
-def test_the_toolkit_arrives_byte_for_byte(template, bakery):
+def test_the_library_arrives_byte_for_byte(template, bakery):
     bakery.generate(template)
-    toolkit = bakery.output / "my-app/my_app/migrations/toolkit"
-    for name in ("VERSION", "revise/proof.py", "revise/deep/rows.py"):
-        assert (toolkit / name).read_text() == UNRENDERED
+    (wheel,) = (bakery.output / "my-app/vendor").iterdir()
+    with zipfile.ZipFile(wheel) as archive:
+        for name in ("flask_keel/__init__.py", "flask_keel/deep/rows.py"):
+            assert archive.read(name).decode() == UNRENDERED
 
 
 def test_no_secret_is_kept_for_a_replay(template, bakery):

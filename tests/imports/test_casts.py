@@ -5,7 +5,8 @@ import revising
 import sqlalchemy as sa
 from revising import KEY
 from sqlalchemy.dialects import postgresql
-from toolkit.revise import casts
+
+from flask_keel.revise import casts
 
 BEFORE = KEY + (
     "size: Mapped[str] = mapped_column(sa.String(20), server_default='7')\n"

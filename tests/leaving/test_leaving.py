@@ -1,4 +1,4 @@
-"""A project's history without the toolkit: Flask-Migrate and Alembic as they are, with their env.py."""
+"""A project's history without the library: Flask-Migrate and Alembic as they are, with their env.py."""
 
 import shutil
 import sqlite3
@@ -109,7 +109,7 @@ def test_the_history_runs_under_stock_alembic(history, tmp_path):
     up_and_down(run, database, schema(history.database))
 
 
-def test_no_migration_of_the_starter_asks_anything_of_the_toolkit(blog):
+def test_no_migration_of_the_starter_asks_anything_of_the_library(blog):
     for path in blog.versions.glob("*.py"):
-        assert "toolkit" not in path.read_text()
+        assert "flask_keel" not in path.read_text()
         assert "my_app" not in path.read_text()

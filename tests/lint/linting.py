@@ -8,8 +8,9 @@ import databases
 import sqlalchemy as sa
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from toolkit.revise import rehearsed
-from toolkit.revise.lint import words
+
+from flask_keel.revise import rehearsed
+from flask_keel.revise.lint import words
 
 FIRST = """
 op.create_table(

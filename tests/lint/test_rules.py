@@ -3,7 +3,8 @@
 import linting
 import pytest
 from cases import CASES
-from toolkit.revise.lint import source, texts, words
+
+from flask_keel.revise.lint import source, texts, words
 
 
 def each(*names):

@@ -1,7 +1,8 @@
 """A finding is silenced in the file, with the reason; what is silenced is still said to who asks."""
 
 import linting
-from toolkit.revise.lint import silence, words
+
+from flask_keel.revise.lint import silence, words
 
 DROP = 'with op.batch_alter_table("post") as batch_op:\n    batch_op.drop_column("body"){comment}'
 

@@ -2,7 +2,8 @@
 
 import linting
 import pytest
-from toolkit.revise.lint import words
+
+from flask_keel.revise.lint import words
 
 
 def test_a_finding_says_what_happens_why_and_what_to_write_instead(tmp_path):
@@ -100,7 +101,7 @@ def test_words_that_are_not_run_are_not_judged(sql, tmp_path):
 )
 def test_statements_are_judged_as_operations_are(sql, rule, tmp_path):
     if '"body"' in sql:  # not SQLite's grammar: read by its words alone
-        from toolkit.revise.lint import sql as reader
+        from flask_keel.revise.lint import sql as reader
 
         assert [found[0] for found in reader.deeds(sql)] == [rule]
         return
@@ -108,6 +109,6 @@ def test_statements_are_judged_as_operations_are(sql, rule, tmp_path):
 
 
 def test_postgresqls_drop_not_null_in_sql_is_no_drop_of_a_column():
-    from toolkit.revise.lint import sql as reader
+    from flask_keel.revise.lint import sql as reader
 
     assert list(reader.deeds("ALTER TABLE post ALTER COLUMN title DROP NOT NULL")) == []

@@ -5,13 +5,14 @@ import textwrap
 from pathlib import Path
 
 import sqlalchemy as sa
-import toolkit.sqlite.impl  # noqa: F401  (the engine that env.py has)
 from alembic.autogenerate import produce_migrations, render_python_code
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy.pool import NullPool
-from toolkit.revise.proof import prove
-from toolkit.revise.proof.subject import Subject
+
+import flask_keel.sqlite.impl  # noqa: F401  (the engine that env.py has)
+from flask_keel.revise.proof import prove
+from flask_keel.revise.proof.subject import Subject
 
 CONVENTION = {
     "ix": "ix_%(column_0_N_label)s",

@@ -7,7 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateTable
-from toolkit.revise import facts, rows
+
+from flask_keel.revise import facts, rows
 
 from .migrations import CONVENTION
 

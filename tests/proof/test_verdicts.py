@@ -145,7 +145,7 @@ def test_an_older_migration_is_not_held_against_the_models(tmp_path):
 def test_a_migration_is_told_that_it_is_rehearsed(tmp_path):
     verdict = by_hand(
         tmp_path, [item(A)], [item(A)],
-        "from toolkit import is_rehearsal\nassert is_rehearsal()",
+        "from flask_keel import is_rehearsal\nassert is_rehearsal()",
     )  # fmt: skip
     assert verdict.ok, verdict.sentence
 

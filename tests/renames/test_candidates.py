@@ -2,7 +2,8 @@
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql, sqlite
-from toolkit.revise import candidates
+
+from flask_keel.revise import candidates
 
 SQLITE = sqlite.dialect()
 

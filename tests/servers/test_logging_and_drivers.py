@@ -20,7 +20,6 @@ APPLICATION = """import logging, sys
 import flask_migrate
 
 from my_app import create_app
-from my_app.migrations.toolkit import commands
 
 handler = logging.StreamHandler(sys.stdout)
 logging.getLogger().addHandler(handler)
@@ -29,7 +28,6 @@ own = logging.getLogger("my_app.own")
 own.setLevel(logging.DEBUG)
 app = create_app()
 with app.app_context():
-    commands.extension(app)
     flask_migrate.upgrade()
 assert logging.getLogger().handlers == [handler]
 assert logging.getLogger().level == logging.ERROR

@@ -4,7 +4,8 @@ import socket
 
 import clients
 import pytest
-from toolkit import locality
+
+from flask_keel import locality
 
 ITEM = "id: Mapped[int] = mapped_column(primary_key=True)\n"
 

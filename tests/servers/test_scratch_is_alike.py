@@ -38,8 +38,8 @@ def test_its_encoding_and_collation_are_those_of_the_database(project, server_ur
         None,
         "import sys\n"
         f"found = op.get_bind().exec_driver_sql({query!r}).first()\n"
-        "from my_app.migrations import toolkit\n"
-        "print(toolkit.is_rehearsal(), tuple(found), file=sys.stderr)",
+        "import flask_keel\n"
+        "print(flask_keel.is_rehearsal(), tuple(found), file=sys.stderr)",
     )
     assert f"True {expected[0]}" in project.db("schema").assert_ok().err
     rebuilt = project.db("rebuild").assert_ok().err

@@ -29,8 +29,8 @@ def test_each_project_has_a_key_of_its_own(blog, new_project):
 
 def test_processes_that_start_at_once_get_the_same_key(blog):
     together = (
-        "import sys; from pathlib import Path; from my_app import config; sys.stdin.readline();"
-        "print(config.development_key(Path.cwd()))"
+        "import sys; from pathlib import Path; from flask_keel import settings; sys.stdin.readline();"
+        "print(settings.development_key(Path.cwd()))"
     )
     processes = [
         subprocess.Popen(

@@ -76,7 +76,7 @@ def snapshot():
 
 def test_a_request_sees_safe_settings_and_real_transactions(blog):
     blog.write("my_app/probe.py", PROBE)
-    blog.replace("my_app/__init__.py", "import blog,", "import blog, probe,")
+    blog.replace("my_app/__init__.py", "import blog", "import blog, probe")
     blog.replace(
         "my_app/__init__.py",
         "    return app\n",

@@ -7,7 +7,7 @@ import pytest
 SHOW = """
 import sys
 from pathlib import Path
-from my_app import urls
+from flask_keel import urls
 print(urls.normalise(sys.argv[1], Path("/project")).render_as_string(hide_password=False))
 """
 PASSWORD = "hunter2"

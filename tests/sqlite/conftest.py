@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-import toolkit.sqlite.impl  # noqa: F401  (registers itself)
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.util import CommandError
-from toolkit import guard
+
+import flask_keel.sqlite.impl  # noqa: F401  (registers itself)
+from flask_keel import guard
 
 
 @contextmanager

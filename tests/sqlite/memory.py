@@ -4,9 +4,10 @@ import sqlite3
 from contextlib import contextmanager
 
 import sqlalchemy as sa
-import toolkit.sqlite.impl  # noqa: F401  (registers itself)
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
+
+import flask_keel.sqlite.impl  # noqa: F401  (registers itself)
 
 
 @contextmanager

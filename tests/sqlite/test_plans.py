@@ -5,10 +5,11 @@ import sqlite3
 
 import pytest
 import sqlalchemy as sa
-from toolkit.sqlite import operations as ops
-from toolkit.sqlite import plan
-from toolkit.sqlite.database import Database
-from toolkit.sqlite.steps import Settings
+
+from flask_keel.sqlite import operations as ops
+from flask_keel.sqlite import plan
+from flask_keel.sqlite.database import Database
+from flask_keel.sqlite.steps import Settings
 
 from .conftest import session
 

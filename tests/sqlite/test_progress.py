@@ -10,8 +10,9 @@ import threading
 
 import pytest
 import sqlalchemy as sa
-from toolkit.sqlite import progress
-from toolkit.sqlite.database import Database
+
+from flask_keel.sqlite import progress
+from flask_keel.sqlite.database import Database
 
 ROWS = 60_000
 

@@ -12,10 +12,11 @@ import pytest
 from alembic.util import CommandError
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
-from toolkit.sqlite import impl, plan
-from toolkit.sqlite import operations as ops
-from toolkit.sqlite.create_table import CreateTable, quote
-from toolkit.sqlite.tokens import fold, tokenize, unquote
+
+from flask_keel.sqlite import impl, plan
+from flask_keel.sqlite import operations as ops
+from flask_keel.sqlite.create_table import CreateTable, quote
+from flask_keel.sqlite.tokens import fold, tokenize, unquote
 
 from .memory import info, migrating, rows, what_pragmas_say
 from .strategies import CHECKS, PARENTS, Table, fill, tables

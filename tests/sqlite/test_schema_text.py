@@ -6,9 +6,10 @@ import sqlite3
 import pytest
 import sqlalchemy as sa
 from alembic.util import CommandError
-from toolkit.sqlite import plan, schema_text
-from toolkit.sqlite.create_table import CreateTable
-from toolkit.sqlite.database import Database
+
+from flask_keel.sqlite import plan, schema_text
+from flask_keel.sqlite.create_table import CreateTable
+from flask_keel.sqlite.database import Database
 
 from .conftest import session
 

@@ -11,7 +11,7 @@ from alembic.config import Config
 ENV = """
 import sqlalchemy as sa
 from alembic import context
-import toolkit.sqlite.impl
+import flask_keel.sqlite.impl
 
 engine = sa.create_engine(context.config.get_main_option("sqlalchemy.url"), poolclass=sa.NullPool)
 with engine.connect() as connection:
@@ -161,7 +161,7 @@ def test_the_result_is_what_stock_alembic_makes(bench, config, tmp_path):
             '        batch_op.create_check_constraint("ck_user_email", "email LIKE \'%@%\'")',
         )
     )
-    env.write_text(ENV.replace("import toolkit.sqlite.impl\n", ""))
+    env.write_text(ENV.replace("import flask_keel.sqlite.impl\n", ""))
     script = (
         "from alembic import command; from alembic.config import Config; c = Config();"
         f"c.set_main_option('script_location', {str(env.parent)!r});"

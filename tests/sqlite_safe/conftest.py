@@ -30,5 +30,5 @@ def up_and_down(tmp_path):
 
 @pytest.fixture(autouse=True)
 def stock_alembic(monkeypatch):
-    """What the script writes is for stock Alembic: another test may have registered the toolkit's engine."""
+    """What the script writes is for stock Alembic: another test may have registered the library's engine."""
     monkeypatch.setitem(impl._impls, "sqlite", SQLiteImpl)

@@ -9,8 +9,9 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
-from toolkit.revise.batches.names import CONVENTION
-from toolkit.revise.batches.rewriting import make_safe
+
+from flask_keel.revise.batches.names import CONVENTION
+from flask_keel.revise.batches.rewriting import make_safe
 
 HEAD = '''"""a migration
 

@@ -2,7 +2,8 @@
 
 import pytest
 from migrating import migration, safe
-from toolkit.revise.batches.rewriting import rewrite
+
+from flask_keel.revise.batches.rewriting import rewrite
 
 ODD = '''#!/usr/bin/env python
 """odd   formatting — naïve

@@ -9,7 +9,6 @@ import click
 import flask
 import pytest
 import sqlalchemy as sa
-import toolkit
 from alembic import command
 from alembic.config import Config
 from alembic.script import write_hooks
@@ -17,7 +16,9 @@ from click.testing import CliRunner
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from migrating import ENV, migration
-from toolkit.revise.sqlite_safe import register, sqlite_safe_command
+
+import flask_keel
+from flask_keel.revise.sqlite_safe import register, sqlite_safe_command
 
 PLAIN = migration("op.drop_column('t', 'a')", "op.add_column('t', sa.Column('a', sa.Text()))")
 UNNAMED = migration("op.create_unique_constraint(None, 't', ['a'])")
@@ -172,7 +173,7 @@ def test_the_hook_names_a_file_that_it_does_not_understand_and_fails_nothing(
 
 LOOK = """
 import sys
-from toolkit.revise.batches.rewriting import rewrite
+from flask_keel.revise.batches.rewriting import rewrite
 result = rewrite(sys.argv[1], write=False)
 print(result.changed, "libcst" in sys.modules)
 """
@@ -207,7 +208,7 @@ print(result.changed, "libcst" in sys.modules)
 def test_libcst_is_imported_only_for_a_file_that_needs_an_edit(tmp_path, upgrade, answer):
     path = tmp_path / "r1.py"
     path.write_text(migration(upgrade))
-    home = Path(toolkit.__file__).parents[1]
+    home = Path(flask_keel.__file__).parents[1]
     done = subprocess.run(
         [sys.executable, "-c", LOOK, str(path)], capture_output=True, text=True, cwd=home
     )
@@ -217,7 +218,7 @@ def test_libcst_is_imported_only_for_a_file_that_needs_an_edit(tmp_path, upgrade
 def test_a_file_that_was_made_safe_needs_no_second_edit(tmp_path):
     path = tmp_path / "r1.py"
     path.write_text(PLAIN + UNNAMED)
-    home = Path(toolkit.__file__).parents[1]
+    home = Path(flask_keel.__file__).parents[1]
     for answer in ("True True", "False False"):
         done = subprocess.run(
             [sys.executable, "-c", LOOK.replace(", write=False", ""), str(path)],

@@ -2,7 +2,8 @@
 
 import pytest
 from migrating import HEAD, body, migration
-from toolkit.revise.batches.rewriting import NotUnderstood, make_safe
+
+from flask_keel.revise.batches.rewriting import NotUnderstood, make_safe
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,10 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import render
 from migrating import Database, assert_same_on_postgresql, body, migration, safe
-from toolkit.revise.batches import names
-from toolkit.revise.batches.rewriting import make_safe
-from toolkit.revise.batches.transform import UNNAMED
+
+from flask_keel.revise.batches import names
+from flask_keel.revise.batches.rewriting import make_safe
+from flask_keel.revise.batches.transform import UNNAMED
 
 TABLES = """CREATE TABLE user (id INTEGER PRIMARY KEY, a TEXT, b TEXT);
 CREATE TABLE post (id INTEGER PRIMARY KEY, user_id INTEGER, price INTEGER%s);"""

@@ -7,9 +7,10 @@ from pathlib import Path
 from generated_migrations import BEFORE, migrations
 from hypothesis import given, settings
 from migrating import Database, assert_same_on_postgresql
-from toolkit.revise.batches import look
-from toolkit.revise.batches.rewriting import make_safe
-from toolkit.revise.batches.transform import transform
+
+from flask_keel.revise.batches import look
+from flask_keel.revise.batches.rewriting import make_safe
+from flask_keel.revise.batches.transform import transform
 
 
 @settings(max_examples=40, deadline=None)

@@ -4,7 +4,8 @@ import inspect
 
 import pytest
 from alembic.operations import BatchOperations, Operations
-from toolkit.revise.batches.operations import BATCH, CLOSED, PLAIN
+
+from flask_keel.revise.batches.operations import BATCH, CLOSED, PLAIN
 
 
 def parameters(owner, method):

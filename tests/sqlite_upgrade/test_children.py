@@ -12,10 +12,8 @@ IN_THE_APPLICATION = """
 import flask_migrate
 from my_app import create_app
 from my_app.extensions import db
-from my_app.migrations.toolkit import commands
 
 with create_app("dev.conf").app_context() as context:
-    commands.extension(context.app)
     db.session.execute(db.text("SELECT 1"))
     db.session.commit()
     flask_migrate.upgrade()

@@ -12,12 +12,11 @@ import sqlalchemy as sa
 from alembic import command
 from my_app import create_app
 from my_app.extensions import db
-from my_app.migrations.toolkit import commands
 
 app = create_app("dev.conf")
 context = app.app_context()
 context.push()
-config = commands.extension(app).get_config()
+config = app.extensions["migrate"].migrate.get_config()
 attributes = config.attributes
 
 def keys(connection):

@@ -6,7 +6,8 @@ from contextlib import closing
 
 from families import REBUILD
 from sqlite_contents import beside, contents, rows
-from toolkit import sqlite_file
+
+from flask_keel import sqlite_file
 
 WAITS = """
 import pathlib, time

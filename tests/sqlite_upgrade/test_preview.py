@@ -264,9 +264,9 @@ def test_a_rehearsal_refuses_what_ends_the_transaction(family, code):
 
 def test_a_migration_can_tell_a_rehearsal(family):
     code = (
-        "from my_app.migrations import toolkit\n"
+        "import flask_keel\n"
         "import pathlib\n"
-        "if not toolkit.is_rehearsal():\n"
+        "if not flask_keel.is_rehearsal():\n"
         "    pathlib.Path('mail').touch()"
     )
     family.migration("f2", "f1", code)

@@ -6,7 +6,8 @@ from contextlib import closing
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toolkit.upgrade import literals, statements
+
+from flask_keel.upgrade import literals, statements
 
 CHANGES = (
     "INSERT INTO t VALUES (1)",

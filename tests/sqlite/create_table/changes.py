@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from toolkit.sqlite.create_table import Column, Constraint, CreateTable, identifiers
-from toolkit.sqlite.layout import note_after
-from toolkit.sqlite.tokens import fold, lex, same, tokenize
+from flask_keel.sqlite.create_table import Column, Constraint, CreateTable, identifiers
+from flask_keel.sqlite.layout import note_after
+from flask_keel.sqlite.tokens import fold, lex, same, tokenize
 
 from .facts import Facts, never_null
 

@@ -4,7 +4,7 @@ import re
 import sqlite3
 from dataclasses import dataclass
 
-from toolkit.sqlite.create_table import CreateTable, quote, unquote
+from flask_keel.sqlite.create_table import CreateTable, quote, unquote
 
 from .torture import PARENTS
 

@@ -1,8 +1,9 @@
 import sqlite3
 
 import pytest
-from toolkit.sqlite.create_table import CreateTable, NoSuchPart, Unreadable
-from toolkit.sqlite.tokens import tokenize
+
+from flask_keel.sqlite.create_table import CreateTable, NoSuchPart, Unreadable
+from flask_keel.sqlite.tokens import tokenize
 
 from .asking import verify
 from .changes import every_change

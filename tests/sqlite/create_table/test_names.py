@@ -1,9 +1,10 @@
 import sqlite3
 
 import pytest
-from toolkit.sqlite.create_table import identifiers, quote, unquote
-from toolkit.sqlite.expressions import rename_identifier
-from toolkit.sqlite.tokens import FALLBACK, KEYWORDS, RESERVED, fold, in_style, same, tokenize
+
+from flask_keel.sqlite.create_table import identifiers, quote, unquote
+from flask_keel.sqlite.expressions import rename_identifier
+from flask_keel.sqlite.tokens import FALLBACK, KEYWORDS, RESERVED, fold, in_style, same, tokenize
 
 AWKWARD = ["a", "A b", 'say "hi"', "it's", "back`tick", "x]y", "größe", "a,b", "--", "/*", "key"]
 

@@ -3,8 +3,9 @@ import sqlite3
 
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from toolkit.sqlite.create_table import CreateTable, Unreadable, quote
-from toolkit.sqlite.tokens import fold, tokenize
+
+from flask_keel.sqlite.create_table import CreateTable, Unreadable, quote
+from flask_keel.sqlite.tokens import fold, tokenize
 
 from ..strategies import Table, fill, rows, tables
 from .asking import verify

@@ -1,5 +1,6 @@
 import pytest
-from toolkit.sqlite.create_table import CreateTable, Unreadable
+
+from flask_keel.sqlite.create_table import CreateTable, Unreadable
 
 from .facts import collations, database, facts, facts_of_text, stored_text
 from .torture import ALTERED, STATEMENTS

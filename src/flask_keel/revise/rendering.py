@@ -20,8 +20,11 @@ class Remark(ops.MigrateOperation):
         self.said = ()
 
 
-class ToolkitCall(ops.MigrateOperation):
-    """A call of one of the functions that a migration may use of this toolkit.
+IMPORT = "import flask_keel"
+
+
+class LibraryCall(ops.MigrateOperation):
+    """A call of one of the functions that a migration may use of this library.
 
     :param call: as it is written: ``require_no_nulls('post', 'slug')``
     """
@@ -31,22 +34,15 @@ class ToolkitCall(ops.MigrateOperation):
         self.said = ()
 
 
-def toolkit_import() -> str:
-    """Return the statement that imports the toolkit."""
-    package = __name__.rsplit(".", 2)[0]
-    parent, dot, name = package.rpartition(".")
-    return f"from {parent} import {name}" if dot else f"import {name}"
-
-
 @renderers.dispatch_for(Remark)
 def _remark(context: AutogenContext, op: Remark) -> list[str]:
     return [f"# {op.text}", *(["pass"] if op.alone else [])]
 
 
-@renderers.dispatch_for(ToolkitCall)
-def _toolkit_call(context: AutogenContext, op: ToolkitCall) -> str:
-    context.imports.add(toolkit_import())
-    return f"toolkit.{op.call}"
+@renderers.dispatch_for(LibraryCall)
+def _library_call(context: AutogenContext, op: LibraryCall) -> str:
+    context.imports.add(IMPORT)
+    return f"flask_keel.{op.call}"
 
 
 @renderers.dispatch_for(ops.RenameTableOp)

@@ -13,7 +13,7 @@ from sqlalchemy import Column, MetaData, Table
 
 from ..seam import Seam
 from . import custom_types
-from .rendering import Remark, toolkit_import
+from .rendering import IMPORT, Remark
 
 
 class Backfill(ops.MigrateOperation):
@@ -66,7 +66,7 @@ def _said(name: str, words: Iterable[str]) -> bool:
 def _render(context: AutogenContext, op: Backfill) -> list[str]:
     if op.table is None or op.column is None:
         return ["# change the rows here, with sa.table(...), never with the models", "pass"]
-    context.imports.add(toolkit_import())
+    context.imports.add(IMPORT)
     plain = op.table.name.isidentifier() and not keyword.iskeyword(op.table.name)
     name = op.table.name if plain else "table"
     columns = [*op.table.primary_key.columns, op.column]
@@ -85,7 +85,7 @@ def _render(context: AutogenContext, op: Backfill) -> list[str]:
             ]
         )
         + "\n)",
-        "toolkit.backfill(\n"
+        "flask_keel.backfill(\n"
         f"    {name},\n"
         f"    where=sa.false(),  # which rows: {name}.c[{op.column.name!r}].is_(None)\n"
         f"    set={{{op.column.name!r}: {name}.c[{op.column.name!r}]}},"

@@ -3,18 +3,16 @@
 import fcntl
 import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
+from flask import Flask
+from sqlalchemy.engine import URL
 
-<% if cookiecutter.database == "postgresql" %>
-from . import embedded, urls
-<% else %>
 from . import urls
-<% endif %>
 
-ROOT = Path(__file__).resolve().parent.parent
-CONF = ROOT / "etc" / "conf"
 KEY = Path("var", "secret_key")
 
 
@@ -22,14 +20,18 @@ class ConfigError(click.ClickException):
     """The configuration cannot be used: one sentence that says what to type."""
 
 
-def load(app, settings=None, overrides=None):
+def load(
+    app: Flask, settings: str | None = None, overrides: Mapping[str, Any] | None = None
+) -> None:
     """Read the settings file into ``app.config`` and check it.
 
-    :param settings: a bare name (a file of etc/conf) or a path; None for the environment's SETTINGS
+    :param settings: a bare name (a file of the project's etc/conf) or a path; None for what the
+        environment says as SETTINGS
     :param overrides: a mapping of values that win over the file's
     :raises ConfigError: when there is no such file, it does not run, or it may not be used for this
     """
-    path = find(os.environ.get("SETTINGS") if settings is None else settings)
+    project = Path(app.root_path).resolve().parent
+    path = find(os.environ.get("SETTINGS") if settings is None else settings, project)
     read(app, path)
     app.config.update(overrides or {})
     root = path.parents[2] if path.parent.parts[-2:] == ("etc", "conf") else path.parent
@@ -38,14 +40,18 @@ def load(app, settings=None, overrides=None):
     if app.config.get("DEVELOPMENT"):
         app.config["SECRET_KEY"] = app.config.get("SECRET_KEY") or development_key(root)
     elif serving():
-        refuse_to_serve(app, path, root)
+        refuse_to_serve(app, path, (root, project))
 
 
-def find(settings):
+def find(settings: str | None, project: Path) -> Path:
     """Return the path of the settings file: a bare name is looked up in etc/conf, a path is a path.
 
     Unset, a command uses dev.conf and says so; a server refuses, so that nobody serves by accident.
+
+    :param project: the folder that holds etc/conf
+    :raises ConfigError: when there is no such file
     """
+    conf = project / "etc" / "conf"
     unset = settings is None
     if unset:
         if click.get_current_context(silent=True) is None:
@@ -54,12 +60,12 @@ def find(settings):
     if not settings.strip():
         raise ConfigError("SETTINGS is empty: type SETTINGS=dev.conf, or a path with a slash.")
     if os.sep in settings:
-        path = Path(os.path.expanduser(settings)).absolute()  # pathlib's raises for ~nobody/
+        path = Path(os.path.expanduser(settings)).absolute()  # noqa: PTH111  (pathlib's raises for ~nobody/)
     else:
-        path = CONF / settings
+        path = conf / settings
     if not os.access(path, os.F_OK) or not path.is_file():
-        names = ", ".join(sorted(file.name for file in CONF.glob("*.conf")))
-        there = f"there is {names} in {CONF}" if names else "give a path: SETTINGS=/etc/prod.conf"
+        names = ", ".join(sorted(file.name for file in conf.glob("*.conf")))
+        there = f"there is {names} in {conf}" if names else "give a path: SETTINGS=/etc/prod.conf"
         raise ConfigError(f"No settings file {path} (SETTINGS={settings}): {there}.")
     if not os.access(path, os.R_OK):
         raise ConfigError(f"{path} cannot be read: look at its permissions (ls -l {path}).")
@@ -68,7 +74,7 @@ def find(settings):
     return path.resolve()
 
 
-def read(app, path):
+def read(app: Flask, path: Path) -> None:
     """Run the settings file, as Flask documents ``from_pyfile``; its errors become a sentence."""
     try:
         app.config.from_pyfile(path)
@@ -82,8 +88,11 @@ def read(app, path):
         ) from error
 
 
-def database_url(app, path, root):
-    """Return the database URL with its driver and an absolute path."""
+def database_url(app: Flask, path: Path, root: Path) -> URL:
+    """Return the database URL with its driver and an absolute path.
+
+    ``embedded:FOLDER#NAME`` is a real PostgreSQL of the project's own, its data in the folder.
+    """
     value = app.config.get("SQLALCHEMY_DATABASE_URI")
     if not value:
         variable = app.config.get("DATABASE_VARIABLE", "DATABASE_URL")
@@ -92,16 +101,16 @@ def database_url(app, path, root):
             "(sqlite:///var/app.db, postgresql://user@host/name or mysql://user@host/name)."
         )
     try:
-<% if cookiecutter.database == "postgresql" %>
         if isinstance(value, str) and value.startswith("embedded:"):
+            from . import embedded
+
             return embedded.postgresql(value.removeprefix("embedded:"), root)
-<% endif %>
         return urls.normalise(value, root)
     except urls.UrlError as error:
         raise ConfigError(str(error)) from error
 
 
-def development_key(root):
+def development_key(root: Path) -> str:
     """Return the secret key of this checkout, made at first use and readable by its owner alone.
 
     :raises ConfigError: when it can be neither read nor made
@@ -111,7 +120,7 @@ def development_key(root):
         if file.is_file() and (key := file.read_text()):
             return key
         file.parent.mkdir(parents=True, exist_ok=True)
-        with open(os.open(file, os.O_RDWR | os.O_CREAT, 0o600), "r+") as held:
+        with os.fdopen(os.open(file, os.O_RDWR | os.O_CREAT, 0o600), "r+") as held:
             # two processes may start at once, and both need the same key
             fcntl.flock(held, fcntl.LOCK_EX)
             key = held.read() or secrets.token_hex(32)
@@ -125,13 +134,13 @@ def development_key(root):
         ) from error
 
 
-def serving():
+def serving() -> bool:
     """Whether this process answers requests: any process but a command, and the command ``run``."""
     context = click.get_current_context(silent=True)
     return context is None or context.info_name == "run"
 
 
-def refuse_to_serve(app, path, root):
+def refuse_to_serve(app: Flask, path: Path, folders: tuple[Path, ...]) -> None:
     """Refuse a key that is missing, short or development's, and debug mode."""
     if app.config.get("TESTING"):
         return
@@ -141,7 +150,7 @@ def refuse_to_serve(app, path, root):
         raise ConfigError(f"{path} has no SECRET_KEY: {mend}")
     if len(key) < 32:
         raise ConfigError(f"The SECRET_KEY of {path} is shorter than 32 characters: {mend}")
-    if key in (file.read_text() for file in (root / KEY, ROOT / KEY) if file.is_file()):
+    if key in (file.read_text() for file in (folder / KEY for folder in folders) if file.is_file()):
         raise ConfigError(f"The SECRET_KEY of {path} is the one of development: {mend}")
     if app.debug:
         raise ConfigError(f"{path} is not for debug mode: type unset FLASK_DEBUG, and no --debug.")

@@ -2,8 +2,6 @@
 
 import gc
 import os
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
@@ -16,7 +14,7 @@ from flask_migrate import Migrate
 
 from . import errors, history, history_errors, messages, quiet, sqlite_file, whole, writing
 from .check import command as check
-from .history import FOLDER
+from .extension import Deferred
 from .rebase import command as rebase
 from .revise import review_hook as review
 from .revise import sqlite_safe
@@ -39,11 +37,8 @@ class Db(click.Group):
             raise click.ClickException(errors.of_the_application(error)) from error
 
 
-def group(starter_rows: Callable[[], None]) -> Db:
-    """Return the group.
-
-    :param starter_rows: what `db rebuild` calls to put rows into a fresh database
-    """
+def group() -> Db:
+    """Return the group."""
     theirs = flask_migrate.cli.db
     _let_errors_through()
     sqlite_safe.register()
@@ -51,7 +46,7 @@ def group(starter_rows: Callable[[], None]) -> Db:
 
     @with_appcontext
     def callback(**options: Any) -> Any:
-        extension(current_app)
+        flask_migrate_of(current_app, current_app.extensions["keel"])
         return theirs.callback(**options)
 
     db = Db("db", params=theirs.params, callback=callback, help=theirs.help)
@@ -59,7 +54,7 @@ def group(starter_rows: Callable[[], None]) -> Db:
         db.add_command(command, name)
     db.add_command(downgrade)
     db.add_command(merge)
-    db.add_command(_rebuild(starter_rows))
+    db.add_command(rebuild)
     db.add_command(sqlite_safe.sqlite_safe_command)
     for command in writing.commands:
         db.add_command(command)
@@ -69,18 +64,17 @@ def group(starter_rows: Callable[[], None]) -> Db:
     return db
 
 
-def extension(app: Any) -> Migrate:
-    """Return the application's Flask-Migrate, made when it is first asked for.
+def flask_migrate_of(app: Any, keel: Any) -> Any:
+    """Make the application's Flask-Migrate when it is first asked for; return what it keeps.
 
     Not at start-up: a server has no use for Alembic.
     """
-    if "migrate" not in app.extensions:
+    if isinstance(app.extensions["migrate"], Deferred):
         commands = dict(app.cli.commands)
         flask_migrate.Config = _Config
-        migrate = Migrate(app, app.extensions["sqlalchemy"], directory=str(FOLDER))
+        Migrate(app, keel.db, directory=str(keel.directory), **keel.options)
         app.cli.commands.update(commands)  # Flask-Migrate has put its own `db` there
-        return migrate
-    return app.extensions["migrate"].migrate
+    return app.extensions["migrate"]
 
 
 class _Config(flask_migrate.Config):
@@ -129,17 +123,15 @@ merges = flask_migrate.cli.db.commands["merge"]
 def merge(revisions: tuple[str, ...], **options: Any) -> Any:
     if not revisions:  # Alembic would write a migration that stands on nothing
         raise CommandError(messages.MERGE_WHAT)
-    with quiet.alembic(), whole.migrations(FOLDER / "versions"):
+    with quiet.alembic(), whole.migrations(history.folder() / "versions"):
         return merges.callback(revisions=revisions, **options)
 
 
-def _rebuild(starter_rows: Callable[[], None]) -> click.Command:
-    @click.command("rebuild")
-    @with_appcontext
-    def rebuild() -> None:
-        """Delete the development database and build it again, with the starter rows."""
-        from . import fresh
+@click.command("rebuild")
+@with_appcontext
+def rebuild() -> None:
+    """Delete the development database and build it again, with the starter rows."""
+    from . import fresh
 
-        fresh.rebuild(extension(current_app).get_config(str(Path(FOLDER))), starter_rows)
-
-    return rebuild
+    config = current_app.extensions["migrate"].migrate.get_config()
+    fresh.rebuild(config, current_app.extensions["keel"].sow)

@@ -8,6 +8,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.script.revision import ResolutionError
 from alembic.util import CommandError
+from flask import current_app
 from sqlalchemy import Connection
 
 from . import messages
@@ -15,12 +16,15 @@ from . import messages
 if TYPE_CHECKING:
     from alembic.script import Script
 
-FOLDER = Path(__file__).resolve().parent.parent
+
+def folder() -> Path:
+    """Return the migrations folder of the current application."""
+    return Path(current_app.extensions["keel"].directory).absolute()
 
 
-def heads(folder: Path = FOLDER) -> set[str]:
-    """Return the head revisions of the files in ``folder``/versions."""
-    return set(ScriptDirectory(str(folder)).get_heads())
+def heads() -> set[str]:
+    """Return the head revisions of the current application's files."""
+    return set(ScriptDirectory(str(folder())).get_heads())
 
 
 def applied(connection: Connection) -> set[str]:

@@ -11,7 +11,6 @@ from alembic.script.revision import CycleDetected, MultipleHeads, ResolutionErro
 from alembic.util import CommandError, to_tuple
 
 from . import history, messages
-from .history import FOLDER
 
 # Alembic warns of these, and goes on until something else fails
 TWICE = re.compile(r"Revision (\S+) is present more than once")
@@ -33,7 +32,7 @@ def sentence(error: BaseException) -> str | None:
     cause = error.__cause__ if isinstance(error, CommandError) else error
     said = str(error)
     if isinstance(cause, MultipleHeads):
-        return history.two_heads(ScriptDirectory(str(FOLDER)), cause.heads)
+        return history.two_heads(ScriptDirectory(str(history.folder())), cause.heads)
     if isinstance(cause, CycleDetected):
         files = _files(lambda script: script.revision in cause.revisions)
         return messages.CYCLE.format(files=files)
@@ -52,7 +51,7 @@ def sentence(error: BaseException) -> str | None:
 
 def _files(wanted: Callable[[Script], bool]) -> str:
     # one by one, since the whole cannot be put in order
-    scripts = ScriptDirectory(str(FOLDER))._load_revisions()
+    scripts = ScriptDirectory(str(history.folder()))._load_revisions()
     return " and ".join(sorted(Path(script.path).name for script in scripts if wanted(script)))
 
 

@@ -11,7 +11,7 @@ def is_rehearsal() -> bool:
     """Tell a migration whether it runs on a scratch database or a copy.
 
     What must happen only once in the world (a mail, a role on the server) belongs under
-    ``if not toolkit.is_rehearsal():``.
+    ``if not flask_keel.is_rehearsal():``.
     """
     return _rehearsing.get()
 

@@ -186,7 +186,7 @@ RULES = {
         LOCKS,
         "updates every row of {table} in one statement",
         "the rows stay locked until the migration ends",
-        "toolkit.backfill({table!r}, where=..., set=...)  # in a migration of its own",
+        "flask_keel.backfill({table!r}, where=..., set=...)  # in a migration of its own",
     ),
     "rows-and-schema": Text(
         LOCKS,

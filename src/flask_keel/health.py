@@ -1,20 +1,20 @@
 """/health: is the database there, and is its schema the one that this code expects?"""
 
-from flask import Blueprint
-from sqlalchemy.exc import SQLAlchemyError
+from typing import Any
 
-from .extensions import db
+from flask import Blueprint, current_app
+from sqlalchemy.exc import SQLAlchemyError
 
 bp = Blueprint("health", __name__)
 
 
 @bp.get("/health")
-def health():
+def health() -> tuple[dict[str, Any], int]:
     """Answer 200 when the database is at the head of the history, else 503 and why."""
-    from .migrations.toolkit import history
+    from . import history
 
     try:
-        with db.engine.connect() as connection:
+        with current_app.extensions["sqlalchemy"].engine.connect() as connection:
             applied = history.applied(connection)
     except SQLAlchemyError:
         return {"database": "unreachable"}, 503

@@ -5,6 +5,7 @@ import re
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
@@ -31,7 +32,7 @@ class UrlError(ValueError):
     """The URL cannot be used: one sentence, without its password."""
 
 
-def normalise(value, root):
+def normalise(value: Any, root: Path) -> URL:
     """Return the URL with its driver, and a SQLite path made absolute.
 
     :param value: a string or a SQLAlchemy URL
@@ -69,7 +70,11 @@ def _absolute(url: URL, root: Path) -> URL:
     return url.set(database=str(Path(root) / Path(name).expanduser()))
 
 
-def require(driver):
+def require(driver: str) -> None:
+    """Stop when a driver is not installed.
+
+    :raises UrlError: with the command that installs it
+    """
     module = MODULES.get(driver, driver)
     try:
         found = importlib.util.find_spec(module)
@@ -80,7 +85,7 @@ def require(driver):
         raise UrlError(f"The driver {driver} is not installed: type {_install()} '{package}'.")
 
 
-def _install():
+def _install() -> str:
     # an environment that uv made has no pip
     python = shlex.quote(sys.executable)
     if importlib.util.find_spec("pip"):

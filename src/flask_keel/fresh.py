@@ -47,7 +47,7 @@ def rebuild(config: Any, starter_rows: Callable[[], None]) -> None:
     else:
         said = _replace_on_server(config, engine)
     starter_rows()
-    at = " and ".join(sorted(history.heads(Path(config.get_main_option("script_location")))))
+    at = " and ".join(sorted(history.heads()))
     if said:
         messages.say(messages.MODELS_AHEAD, operations="; ".join(said), database=shown(engine.url))
     messages.say(messages.REBUILT, database=shown(engine.url), revision=at or "the base")

@@ -9,8 +9,10 @@ import tempfile
 import time
 import warnings
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import create_engine, make_url, text
+from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
 from .urls import UrlError, require
@@ -18,7 +20,7 @@ from .urls import UrlError, require
 PATIENCE = 60  # seconds
 
 
-def postgresql(where, root):
+def postgresql(where: str, root: Path) -> URL:
     """Start the server if it does not run, make the database if it is not there, return its URL.
 
     The server stops by itself when the last process that uses it ends.
@@ -60,7 +62,7 @@ def postgresql(where, root):
     return url.set(database=name)
 
 
-def start(server):
+def start(server: Any) -> Any:
     """Start the server, also where that takes longer than the library's ten seconds."""
     deadline = time.monotonic() + PATIENCE
     while True:
@@ -73,7 +75,7 @@ def start(server):
             time.sleep(0.5)
 
 
-def create(url, name):
+def create(url: URL, name: str) -> None:
     """Make the database if it is not there; another process may do the same at this moment."""
     engine = create_engine(url, isolation_level="AUTOCOMMIT")
     there = text("SELECT 1 FROM pg_database WHERE datname = :name")
@@ -88,7 +90,7 @@ def create(url, name):
     engine.dispose()
 
 
-def forget_the_dead(file, lock):
+def forget_the_dead(file: Path, lock: Any) -> None:
     """Take killed processes off the list of the server's users, or it would never stop."""
     with lock:
         if file.exists():
@@ -96,7 +98,8 @@ def forget_the_dead(file, lock):
             file.write_text(json.dumps([pid for pid in pids if alive(pid)]))
 
 
-def alive(pid):
+def alive(pid: int) -> bool:
+    """Whether a process runs, whoever's it is."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

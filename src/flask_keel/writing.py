@@ -8,8 +8,6 @@ import flask_migrate.cli
 from flask import g
 from flask.cli import with_appcontext
 
-from .history import FOLDER
-
 theirs = flask_migrate.cli.db.commands
 JSON = click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON document on stdout.")
 
@@ -17,7 +15,7 @@ JSON = click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON do
 @click.command("migrate", params=[*theirs["migrate"].params, JSON], help=theirs["migrate"].help)
 @with_appcontext
 def migrate(as_json: bool, **options: Any) -> Any:
-    from . import errors, messages, quiet, report, whole
+    from . import errors, history, messages, quiet, report, whole
 
     gc.freeze()  # the models are here by now, and stay
     given = dict(item.partition("=")[::2] for item in options["x_arg"] or g.x_arg)
@@ -26,7 +24,7 @@ def migrate(as_json: bool, **options: Any) -> Any:
     with (
         report.printed(as_json, empty, errors.of_the_application),
         quiet.alembic(),
-        whole.migrations(FOLDER / "versions"),
+        whole.migrations(history.folder() / "versions"),
     ):
         if given:
             said = ", ".join(f"{key}={value}" for key, value in given.items())
@@ -37,9 +35,9 @@ def migrate(as_json: bool, **options: Any) -> Any:
 @click.command("revision", params=theirs["revision"].params, help=theirs["revision"].help)
 @with_appcontext
 def revision(**options: Any) -> Any:
-    from . import quiet, whole
+    from . import history, quiet, whole
 
-    with quiet.alembic(), whole.migrations(FOLDER / "versions"):
+    with quiet.alembic(), whole.migrations(history.folder() / "versions"):
         return theirs["revision"].callback(**options)
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Column
 
 from . import literals
 from .answers import Fill
-from .rendering import ToolkitCall
+from .rendering import LibraryCall
 
 
 class FillColumn(ops.MigrateOperation):
@@ -62,7 +62,7 @@ def _render(context: AutogenContext, op: FillColumn) -> str:
 
 def no_nulls(
     container: ops.OpContainer, fills: dict[str, Fill], name: Callable[[Any], str]
-) -> Iterator[ToolkitCall]:
+) -> Iterator[LibraryCall]:
     """Look first whether rows hold NULL in a column that may not hold it any more.
 
     Without a look the database would stop in the middle, which MySQL does not undo.
@@ -90,4 +90,4 @@ def no_nulls(
         first = tables.get((schema, table), table)
         arguments = ", ".join(repr(str(part)) for part in [first, *names])
         last = f", schema={schema!r}" if schema else ""
-        yield ToolkitCall(f"require_no_nulls({arguments}{last})")
+        yield LibraryCall(f"require_no_nulls({arguments}{last})")

@@ -1,0 +1,29 @@
+"""What a project's ``migrations/env.py`` calls: every way in passes through here.
+
+make, `db`, `flask db`, bin/manage.py and Alembic's own functions run env.py, so each gets the same care.
+"""
+
+
+def run() -> None:
+    """Run the command for which Alembic loaded env.py, on the current Flask application.
+
+    :raises CommandError: in one sentence, when it cannot be run
+    """
+    from alembic import context
+    from flask import current_app
+
+    from .seam import Seam
+
+    seam = Seam(context, current_app)
+    if context.is_offline_mode():  # --sql
+        from .upgrade import preview
+
+        preview.print_sql(seam)
+    elif seam.comparing:  # migrate, revision --autogenerate, check
+        from .revise import autogenerate
+
+        autogenerate.compare(seam)
+    else:  # upgrade, downgrade, stamp, current
+        from .upgrade import session
+
+        session.migrate(seam)

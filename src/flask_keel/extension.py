@@ -1,0 +1,114 @@
+"""The extension: an application's models, its migrations folder and the commands `db ...`."""
+
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import click
+from flask import Flask
+from flask.cli import ScriptInfo
+
+Seed = str | Callable[[Any], None]
+
+
+class Keel:
+    """A drop-in for ``flask_migrate.Migrate`` that loads Alembic when a command asks for it.
+
+    :param app: the Flask application; or call :meth:`init_app` later
+    :param db: the ``flask_sqlalchemy.SQLAlchemy`` object
+    :param directory: the migrations folder
+    :param seed: what puts rows into a fresh development database: a function that takes a session,
+        or where it is, as ``"my_app.seed:seed"``
+    :param options: Flask-Migrate's own, which it hands to Alembic: ``compare_type``,
+        ``include_object`` and the rest
+    """
+
+    def __init__(
+        self,
+        app: Flask | None = None,
+        db: Any = None,
+        directory: str | Path = "migrations",
+        seed: Seed | None = None,
+        **options: Any,
+    ) -> None:
+        self.db = db
+        self.directory = Path(directory)
+        self.seed = seed
+        self.options = options
+        if app is not None and db is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask) -> None:
+        """Give the application its commands, and Flask-Migrate what it looks for there."""
+        app.extensions["keel"] = self
+        app.extensions["migrate"] = Deferred(app, self)
+        app.cli.add_command(
+            Database("db", help="Change the database: upgrade, migrate, downgrade ...")
+        )
+
+    def main(self, create_app: Callable[[], Flask]) -> None:
+        """Run ``db ...`` as a command of its own, for a script of the application's package.
+
+        :param create_app: the application factory
+        """
+        Database("db").main(prog_name="db", obj=ScriptInfo(create_app=lambda: create_app()))
+
+    def sow(self) -> None:
+        """Put the starter rows into the database of the current application."""
+        seed = self.seed
+        if isinstance(seed, str):
+            module, _, name = seed.partition(":")
+            seed = getattr(import_module(module), name)
+        if seed is not None:
+            seed(self.db.session)
+            self.db.session.commit()
+
+
+class Deferred:
+    """Stands in ``app.extensions["migrate"]`` until something is asked of Flask-Migrate."""
+
+    def __init__(self, app: Flask, keel: Keel) -> None:
+        self._app = app
+        self._keel = keel
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(load(self._app, self._keel), name)
+
+
+def load(app: Flask, keel: Keel) -> Any:
+    """Make the application's Flask-Migrate; return what it keeps in ``app.extensions``."""
+    from . import commands
+
+    return commands.flask_migrate_of(app, keel)
+
+
+class Database(click.Command):
+    """`db`, loaded when it is called: a server never imports Alembic."""
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        return _group().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, context: click.Context) -> Any:
+        return context.command.invoke(context)
+
+
+def _group() -> click.Group:
+    from alembic.util import CommandError
+
+    from . import requirements
+
+    try:
+        requirements.check()  # before the rest, which some versions could not even import
+    except CommandError as error:
+        raise click.ClickException(str(error)) from error
+
+    from . import commands
+
+    return commands.group()

@@ -1,0 +1,68 @@
+"""What an application's models need: a name for each constraint, and every module imported."""
+
+import importlib
+import pkgutil
+import re
+import traceback
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+def _check(constraint: Any, table: Any) -> str:
+    """Name a CHECK that has no name after the words in it, or after its type's column."""
+    bound = getattr(constraint, "_type_bound", False)
+    column = next(iter(constraint.columns), None) if bound else None
+    words = str(constraint.sqltext) if column is None else column.name
+    return "_".join(re.findall(r"\w+", words)).lower()[:40]
+
+
+# for MetaData: a constraint without a name cannot be dropped on SQLite
+naming_convention = {
+    "ix": "ix_%(column_0_N_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(check)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+    "check": _check,
+}
+
+
+class ModelError(click.ClickException):
+    """A model's module cannot be imported: its name and the error, in one sentence."""
+
+
+def import_all(package: str) -> None:
+    """Import every module of a package, so that no model is forgotten.
+
+    :param package: the name of the package that holds the models, one file each
+    :raises ModelError: naming the file that cannot be imported
+    """
+    here = Path(importlib.import_module(package).__file__).parent
+    for folder in here.rglob("*/"):
+        python = [file for file in folder.glob("*.py") if file.name != "__init__.py"]
+        if python and not (folder / "__init__.py").exists():
+            raise ModelError(
+                f"{folder} has no __init__.py, so its models would be ignored: "
+                f"type touch '{folder / '__init__.py'}'."
+            )
+    for module in pkgutil.walk_packages([str(here)], f"{package}."):
+        name = module.name.removeprefix(f"{package}.")
+        if not all(part.isidentifier() for part in name.split(".")):
+            raise ModelError(f"{here / name}.py is no module name: rename or delete the file.")
+        try:
+            importlib.import_module(module.name)
+        except Exception as error:
+            file = here.joinpath(*name.split("."), *["__init__"] * module.ispkg)
+            raise ModelError(_sentence(error, file.with_suffix(".py"))) from error
+
+
+def _sentence(error: Exception, file: Path) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == str(file)]
+    if isinstance(error, SyntaxError) and error.filename == str(file):
+        lines = [error.lineno]
+    where = f"{file}, line {lines[-1]}" if lines else f"{file}"
+    said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return f"{where}: the model does not import ({said}); mend it and try again."
