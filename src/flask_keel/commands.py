@@ -14,7 +14,6 @@ from flask_migrate import Migrate
 
 from . import errors, history, history_errors, messages, quiet, sqlite_file, whole, writing
 from .check import command as check
-from .extension import Deferred
 from .rebase import command as rebase
 from .revise import review_hook as review
 from .revise import sqlite_safe
@@ -46,7 +45,7 @@ def group() -> Db:
 
     @with_appcontext
     def callback(**options: Any) -> Any:
-        flask_migrate_of(current_app, current_app.extensions["keel"])
+        current_app.extensions["migrate"].migrate  # noqa: B018  (makes it)
         return theirs.callback(**options)
 
     db = Db("db", params=theirs.params, callback=callback, help=theirs.help)
@@ -64,16 +63,12 @@ def group() -> Db:
     return db
 
 
-def flask_migrate_of(app: Any, keel: Any) -> Any:
-    """Make the application's Flask-Migrate when it is first asked for; return what it keeps.
-
-    Not at start-up: a server has no use for Alembic.
-    """
-    if isinstance(app.extensions["migrate"], Deferred):
-        commands = dict(app.cli.commands)
-        flask_migrate.Config = _Config
-        Migrate(app, keel.db, directory=str(keel.directory), **keel.options)
-        app.cli.commands.update(commands)  # Flask-Migrate has put its own `db` there
+def make_flask_migrate(app: Any, keel: Any) -> Any:
+    """Make the application's Flask-Migrate; return what it keeps in ``app.extensions``."""
+    commands = dict(app.cli.commands)
+    flask_migrate.Config = _Config
+    Migrate(app, keel.db, directory=str(keel.directory), **keel.options)
+    app.cli.commands.update(commands)  # Flask-Migrate has put its own `db` there
     return app.extensions["migrate"]
 
 

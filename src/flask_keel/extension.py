@@ -66,21 +66,22 @@ class Keel:
 
 
 class Deferred:
-    """Stands in ``app.extensions["migrate"]`` until something is asked of Flask-Migrate."""
+    """Stands in ``app.extensions["migrate"]`` until something is asked of Flask-Migrate.
+
+    Not made at start-up: a server has no use for Alembic.
+    """
 
     def __init__(self, app: Flask, keel: Keel) -> None:
         self._app = app
         self._keel = keel
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(load(self._app, self._keel), name)
+        from . import commands
 
-
-def load(app: Flask, keel: Keel) -> Any:
-    """Make the application's Flask-Migrate; return what it keeps in ``app.extensions``."""
-    from . import commands
-
-    return commands.flask_migrate_of(app, keel)
+        made = self._app.extensions["migrate"]
+        if made is self:
+            made = commands.make_flask_migrate(self._app, self._keel)
+        return getattr(made, name)
 
 
 class Database(click.Command):
