@@ -38,7 +38,8 @@ def of_table(event: Any, scope: Scope) -> Iterator[Said]:
             yield from _index(op, facts, scope)
         case ops.CreateCheckConstraintOp():
             if not op.kw.get("postgresql_not_valid"):
-                yield "add-check", {**facts, "condition": op.condition, "name": op.constraint_name}
+                condition = scope.sql(op.condition)
+                yield "add-check", {**facts, "condition": condition, "name": op.constraint_name}
         case ops.CreateForeignKeyOp():
             yield from _key(op, facts, scope)
         case ops.CreatePrimaryKeyOp():

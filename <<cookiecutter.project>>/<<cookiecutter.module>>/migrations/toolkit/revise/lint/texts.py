@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .finding import BLOCKS, LOCKS, LOSES_DATA, NOTE
+from .finding import BLOCKS, LOCKS, LOSES_DATA, NOTE, UNKNOWN
 
 # the same words everywhere, or other words for other databases; "" stands for the rest
 Words = str | dict[str, str]
@@ -26,6 +26,12 @@ CONCURRENTLY = (
 )
 
 RULES = {
+    # cannot be told
+    "not-judged": Text(
+        UNKNOWN,
+        "what it does cannot be judged ({error})",
+        "whether it loses data is for its reader to say",
+    ),
     # loses data
     "drop-table": Text(
         LOSES_DATA,

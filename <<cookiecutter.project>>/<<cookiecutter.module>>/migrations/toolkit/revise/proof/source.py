@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tokenize
 from pathlib import Path
 
 IRREVERSIBLE = re.compile(r"#\s*irreversible\s+because\s+(\S.*)", re.IGNORECASE)
@@ -16,7 +17,8 @@ class Source:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self.text = self.path.read_text(encoding="utf-8")
+        with tokenize.open(path) as file:  # it may say its own encoding
+            self.text = file.read()
         self.functions = {
             node.name: node
             for node in ast.parse(self.text).body

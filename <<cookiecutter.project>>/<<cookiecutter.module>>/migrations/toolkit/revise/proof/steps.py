@@ -6,7 +6,7 @@ from . import down, prepare, up
 from .scene import Scene
 from .stage import stage
 from .subject import Subject
-from .verdict import Failed, Verdict
+from .verdict import Failed, Verdict, passing
 
 
 def take(subject: Subject, revision: str, seed: int) -> Verdict:
@@ -20,6 +20,7 @@ def take(subject: Subject, revision: str, seed: int) -> Verdict:
             verdict = scene.verdict
             verdict.ok, verdict.step = False, failed.step
             verdict.difference, verdict.agree = failed.difference, failed.agree
+            verdict.lasting = not passing(failed.__cause__)
     return scene.verdict
 
 

@@ -21,11 +21,12 @@ def upgrade(scene: Scene) -> None:
 
 
 def compare_models(scene: Scene) -> None:
-    """Compare with the models, when the migration is the head.
+    """Compare with the models, when there are some and the migration is the head.
 
     :raises Failed: with what autogenerate would still write
     """
-    if scene.script.revision not in scene.subject.script.get_heads():
+    head = scene.script.revision in scene.subject.script.get_heads()
+    if not head or not scene.subject.metadata.tables:
         return
     changed = {label for label in scene.changes.tables if label in scene.after.tables}
     changed |= {now for was, now in scene.lineage.tables.items() if was != now}

@@ -1,5 +1,6 @@
 """What a proof found, as facts and in words."""
 
+import re
 import traceback
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,6 +40,10 @@ NOT_BACK = "{column} keeps what the UPDATE has set: the downgrade does not bring
 DELETES = "deletes {count} of {rows} rows of {table}, as it says: {sql}"
 AGREED = "changes {column}, as it says: because {reason}"
 STOPS = "with {what}: the upgrade stops ({error})"
+PASSING = re.compile(
+    r"\b(lock(ed)?|deadlock|disk|memory|too many connections|gone away|lost connection|readonly)\b",
+    re.IGNORECASE,
+)
 GOES_THROUGH = "with {what}: the upgrade goes through"
 
 
@@ -48,7 +53,7 @@ class Verdict:
 
     ``step`` and ``difference`` say what failed, ``notes`` what is worth knowing: what is lost on the
     way, what was deleted on purpose, what hostile rows would meet. ``rows`` counts the made rows by
-    table.
+    table. ``lasting`` is False where the surroundings failed: a server that went, a full disk.
     """
 
     revision: str
@@ -62,6 +67,7 @@ class Verdict:
     notes: list[str] = field(default_factory=list)
     hostile: list[str] = field(default_factory=list)
     rows: dict[str, int] = field(default_factory=dict)
+    lasting: bool = True
 
     @property
     def sentence(self) -> str:
@@ -97,6 +103,13 @@ class Failed(Exception):
     def __init__(self, step: str, difference: str, agree: str | None = None) -> None:
         super().__init__(difference)
         self.step, self.difference, self.agree = step, difference, agree
+
+
+def passing(error: BaseException | None) -> bool:
+    """Whether the surroundings may have raised an error: it need not come a second time."""
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or bool(PASSING.search(str(error.orig)))
+    return isinstance(error, OSError | MemoryError)
 
 
 def said(error: BaseException, path: Any) -> str:
