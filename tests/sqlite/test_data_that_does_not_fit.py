@@ -332,6 +332,70 @@ def test_a_check_that_somebody_wrote_stays_when_the_type_changes(bench):
     assert "CHECK (v IN ('a', 'b'))" in bench.sql("t")
 
 
+@pytest.mark.parametrize("rule", ["s IN ('a', 'b')", "s IN (0, 1)"])
+@pytest.mark.parametrize("declared", ["VARCHAR(1)", "BOOLEAN"])
+@pytest.mark.parametrize("in_batch", [True, False])
+@pytest.mark.parametrize(
+    "type_",
+    [
+        sa.Boolean(),
+        sa.Boolean(create_constraint=True),
+        sa.Boolean(create_constraint=True, name="flag"),
+        sa.Enum("a", "b", "c"),
+        enum("a", "b", "c"),
+        sa.Enum("x", "y", create_constraint=True),
+        sa.String(5),
+        sa.Integer(),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("existing", [None, sa.Boolean(), enum("a", "c"), sa.String(1)], ids=repr)
+def test_a_named_check_of_the_owner_stays_whatever_the_type_becomes(
+    bench, rule, declared, in_batch, type_, existing
+):
+    written = f"CONSTRAINT my_rule CHECK ({rule})"
+    bench.make(f"CREATE TABLE t (id INTEGER PRIMARY KEY, s {declared}, {written});")
+    known = {"existing_type": existing} if existing else {}
+
+    def change(op):
+        if in_batch:
+            with op.batch_alter_table("t") as batch:
+                batch.alter_column("s", type_=type_, **known)
+        else:
+            op.alter_column("t", "s", type_=type_, **known)
+
+    bench.migrate(change)
+    assert written in bench.sql("t")
+
+
+def test_the_check_of_an_enum_goes_by_the_name_that_a_convention_gave_it(bench):
+    bench.make(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v VARCHAR(1), s TEXT,"
+        "CONSTRAINT rule_t_kind CHECK (v IN ('a', 'b')), CONSTRAINT kind CHECK (s <> ''));"
+    )
+    convention = sa.MetaData(naming_convention={"ck": "rule_%(table_name)s_%(constraint_name)s"})
+    bench.migrate(
+        lambda op: op.alter_column("t", "v", type_=enum("a", "b", "c")), target_metadata=convention
+    )
+    assert "rule_t_kind CHECK (v IN ('a', 'b', 'c'))" in bench.sql("t")
+    assert bench.sql("t").count("CHECK") == 2
+    old = {"existing_type": enum("a", "b", "c")}
+    bench.migrate(lambda op: op.alter_column("t", "v", type_=sa.Text(), **old))
+    assert "CONSTRAINT kind CHECK (s <> '')" in bench.sql("t")
+
+
+def test_the_check_of_an_unnamed_enum_follows_its_type_and_a_wider_one_is_the_owners(bench):
+    bench.make(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v VARCHAR(2), w VARCHAR(9),"
+        "CHECK (v IN ('a', 'bc')), CHECK (w IN ('a', 'bc')));"
+    )
+    for name in "vw":
+        bench.migrate(
+            lambda op, name=name: op.alter_column("t", name, type_=sa.Enum("a", "bc", "c"))
+        )
+    assert "CHECK (v" not in bench.sql("t") and "CHECK (w IN ('a', 'bc'))" in bench.sql("t")
+
+
 def test_text_that_is_not_utf_8_is_shown_all_the_same(bench):
     bench.make("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT);")
     bench.run("INSERT INTO t (v) VALUES (CAST(x'80' AS TEXT))")

@@ -6,7 +6,7 @@ from alembic.util import CommandError
 from . import facts
 from .changed_columns import may_be_short, same_words
 from .checks import Condition, escaped, not_null
-from .create_table import Column
+from .create_table import Column, Constraint
 from .draft import Draft
 from .dropped_constraints import drop_step
 from .facts import affinity
@@ -15,6 +15,7 @@ from .matching import describe, involves, restricts_to_values
 from .operations import SetType
 from .steps import Step
 from .tokens import fold, quote, same
+from .translate_constraints import constraint_names
 
 
 def set_type(draft: Draft, op: SetType) -> None:
@@ -85,22 +86,52 @@ def _way_to_type(draft: Draft, column: Column, text: str) -> tuple[str, str | No
 
 
 def _follow_type(draft: Draft, name: str, op: SetType) -> None:
-    """The CHECK of an Enum or a Boolean goes when its type does; a new one comes on its own."""
-    boolean = {"0", "1"}
-    was_boolean = fold(draft.table.column(name).type_text) == "boolean"
-    allowed = None
-    if isinstance(op.type, sa.Enum):
-        allowed = {"'" + value.replace("'", "''") + "'" for value in op.type.enums}
-    elif isinstance(op.type, sa.Boolean):
-        allowed = boolean
+    """The CHECK that an Enum or a Boolean made goes when its type does, and no other; a new one
+    comes on its own."""
+    allowed = _values(op.type)
     for c in draft.table.all_constraints():
         values = restricts_to_values(c, name)
         if values is None or values == allowed:
             continue
-        of_old_type = getattr(op.existing, "create_constraint", False)
-        if allowed or of_old_type or (was_boolean and values == boolean):
+        made = _is_of_type(draft, c, op) if c.name else _looks_made(draft, c, values, name, op)
+        if made:
             says = f"drop {describe(c)}, which went with the type of {name}"
             draft.add(drop_step(draft, c, says))
+
+
+def _values(type_) -> set[str] | None:
+    """What the CHECK of an Enum or a Boolean lists; None for any other type."""
+    if isinstance(type_, sa.Enum):
+        return {"'" + value.replace("'", "''") + "'" for value in type_.enums}
+    return {"0", "1"} if isinstance(type_, sa.Boolean) else None
+
+
+def _is_of_type(draft: Draft, c: Constraint, op: SetType) -> bool:
+    """Whether a CHECK has the name of the type that was, or of the one that takes its place."""
+    for type_ in (op.existing, op.type):
+        typed = getattr(type_, "name", None)
+        if _values(type_) is None or typed is None:
+            continue
+        given = sa.CheckConstraint("1", name=str(typed))
+        sa.Table(draft.name, sa.MetaData(naming_convention=draft.settings.convention), given)
+        names = constraint_names(draft.settings.dialect, given)
+        if any(same(c.name, known) for known in (*names, f"ck_{draft.name}_{typed}")):
+            return True
+    return False
+
+
+def _looks_made(draft: Draft, c: Constraint, values: set[str], name: str, op: SetType) -> bool:
+    """Whether a CHECK without a name is as SQLAlchemy makes it for the type that the column has:
+    one of the table, and for an Enum as wide as its longest value."""
+    if c.inline:
+        return False
+    if getattr(op.existing, "create_constraint", False):
+        return True
+    old = fold(draft.table.column(name).type_text)
+    if old == "boolean":
+        return values == _values(sa.Boolean())
+    longest = max(len(value[1:-1].replace("''", "'")) for value in values)
+    return _values(op.type) is not None and old == f"varchar({longest})"
 
 
 def _check_keys_later(draft: Draft, name: str) -> None:
