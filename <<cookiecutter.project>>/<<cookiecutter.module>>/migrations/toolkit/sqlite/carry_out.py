@@ -70,7 +70,7 @@ def _run(chosen: Plan) -> None:
     if chosen.rebuilds:
         target = _applied(draft, draft.steps)
         exact = draft.settings.schema_edits and schema_text.is_possible(db)
-        rebuild(db, target, frozenset(map(fold, draft.dropped_indexes)), exact)
+        rebuild(db, target, frozenset(map(fold, draft.dropped_indexes)), exact, draft.made_over)
     else:
         for name in draft.dropped_indexes:
             db.run(f"DROP INDEX {db.name(name)}")

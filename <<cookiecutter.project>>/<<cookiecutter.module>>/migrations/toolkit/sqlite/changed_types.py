@@ -14,6 +14,7 @@ from .fits import misfit
 from .matching import describe, involves, restricts_to_values
 from .operations import SetType
 from .steps import Step
+from .stored_forms import made_over
 from .tokens import fold, quote, same
 from .translate_constraints import constraint_names
 
@@ -23,26 +24,30 @@ def set_type(draft: Draft, op: SetType) -> None:
     column = draft.table.column(name)
     old = column.type_text
     _follow_type(draft, name, op)
-    found = misfit(draft.settings.dialect, quote(name), old, op.text, op.type)
-    if found and not column.generated and fold(name) not in draft.new_columns:
+    present = not column.generated and fold(name) not in draft.new_columns
+    value = _made_over(draft, name, op) if present else None
+    dialect, encoding = draft.settings.dialect, draft.db.value("PRAGMA encoding")
+    found = misfit(dialect, value or quote(name), old, op.text, op.type, encoding)
+    if found and present:
         broken, function = found
         sentence = escaped(f"{draft.name}.{name} cannot become {op.text}: ") + (
             "{rows} would not keep a value that it can read ({examples}); "
             "change them first with op.execute."
         )
         draft.conditions.append(Condition(broken, sentence, (name,), function))
-    if same_words(old, op.text):
+    if same_words(old, op.text) and value is None:
         return
-    if same(facts.integer_primary_key(draft.table), name):
+    if not same_words(old, op.text) and same(facts.integer_primary_key(draft.table), name):
         raise CommandError(
             f"{draft.name}.{name} is an INTEGER PRIMARY KEY, SQLite's own row number; as "
             f"{op.text} it would no longer be numbered: write "
             'BigInteger().with_variant(Integer, "sqlite") as its type.'
         )
-    way, update = _way_to_type(draft, column, op.text)
+    way, update = _way_to_type(draft, column, op.text) if value is None else ("rebuild", None)
+    rewritten = " with its values rewritten" if value else ""
     draft.add(
         Step(
-            f"change type of {name} to {op.text}",
+            f"change type of {name} to {op.text}{rewritten}",
             lambda table: table.set_type(name, op.text),
             way,
             "type",
@@ -50,10 +55,26 @@ def set_type(draft: Draft, op: SetType) -> None:
             scans=found is not None,
         )
     )
+    if value is not None:
+        draft.made_over[fold(name)] = value
     if same(facts.integer_primary_key(draft.table), name):
         draft.conditions.append(not_null(draft.name, name, "a row number cannot be missing"))
-    if affinity(old) != affinity(op.text):
+    if value is not None or affinity(old) != affinity(op.text):
         _check_keys_later(draft, name)
+
+
+def _made_over(draft: Draft, name: str, op: SetType) -> str | None:
+    """The values as the new type stores them, as SQL; None where all of them are so already."""
+    column, dialect = draft.table.column(name), draft.settings.dialect
+    value = made_over(dialect, quote(name), column.type_text, op.type, op.existing)
+    if value is None or draft.is_empty:
+        return None
+    if "BLOB" in value and draft.db.value("PRAGMA encoding") != "UTF-8":
+        return None  # the bytes would be those of this database's own encoding
+    if draft.settings.portable and not same_words(column.type_text, op.text):
+        return value  # the rows that the script will meet are not these
+    differ = f"SELECT EXISTS (SELECT 1 FROM {draft.source().sql} WHERE {value} IS NOT {quote(name)})"
+    return value if draft.db.value(differ) else None
 
 
 def _way_to_type(draft: Draft, column: Column, text: str) -> tuple[str, str | None]:

@@ -23,7 +23,8 @@ class Draft:
     """The table as it is, as it will be, and the steps in between.
 
     ``table`` is the text so far; ``new_columns`` maps the folded names of added columns to the
-    SQL of their value in the rows that are there.
+    SQL of their value in the rows that are there, ``made_over`` those of the columns
+    whose values are copied in another form.
     """
 
     db: Database
@@ -36,6 +37,7 @@ class Draft:
     dropped_indexes: list[str] = field(default_factory=list)
     new_indexes: list[CreateIndex] = field(default_factory=list)
     new_columns: dict[str, str] = field(default_factory=dict)
+    made_over: dict[str, str] = field(default_factory=dict)
     dropped_columns: list[str] = field(default_factory=list)
     conditions: list[Condition] = field(default_factory=list)
     uniques: list[Unique] = field(default_factory=list)

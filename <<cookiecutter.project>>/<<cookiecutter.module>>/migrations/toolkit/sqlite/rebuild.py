@@ -5,6 +5,9 @@ everything carried over that belongs to the table: indexes, triggers, the AUTOIN
 the statistics of ANALYZE. Views need nothing: they are text.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from alembic.util import CommandError
 
 from . import schema_text
@@ -23,6 +26,7 @@ def rebuild(
     target: CreateTable,
     dropped_indexes: frozenset[str] = frozenset(),
     exact_text: bool = True,
+    made_over: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Make the table of ``target``'s name into what ``target`` declares, keeping its rows.
 
@@ -30,6 +34,7 @@ def rebuild(
 
     :param dropped_indexes: names, folded, of indexes that go
     :param exact_text: put the text in as it is at the end, where SQLite has requoted the name
+    :param made_over: by the folded names of columns, what is copied instead of their values
     :raises CommandError: when a row would be lost
     """
     name = target.name
@@ -40,7 +45,7 @@ def rebuild(
     # otherwise the rename would read every view and trigger while the table is missing
     with db.switched("legacy_alter_table", "ON"):
         db.run(db.qualified(unqualified(target).rename(new).sql))
-        copied = db.run_long(f"{name}: copying rows", rows, copy_statement(db, target, new))
+        copied = db.run_long(f"{name}: copying rows", rows, copy_statement(db, target, new, made_over))
         if copied.rowcount != rows:
             raise CommandError(
                 f"Table {name!r} has {rows} rows and {copied.rowcount} were copied: a constraint "
@@ -60,24 +65,31 @@ def rebuild(
         schema_text.write(db, target)
 
 
-def copy_statement(db: Database, target: CreateTable, new: str) -> str:
+def copy_statement(
+    db: Database,
+    target: CreateTable,
+    new: str,
+    made_over: Mapping[str, str] = MappingProxyType({}),
+) -> str:
     """INSERT ... SELECT of the columns that the table has and keeps, and of its rowid."""
     stored = {fold(row[1]) for row in db.pragma("table_xinfo", target.name)}
     columns = [c for c in target.columns if not c.generated]
-    kept = [quote(c.name) for c in columns if fold(c.name) in stored]
+    copied = [c.name for c in columns if fold(c.name) in stored]
+    kept = [quote(name) for name in copied]
+    values = [made_over.get(fold(name), quote(name)) for name in copied]
     source = db.pragma("table_xinfo", target.name)
     same_columns = [row[1] for row in source] == [c.name for c in target.columns]
     key = integer_primary_key(target)
-    if same_columns and len(columns) == len(source) and key:
+    if not made_over and same_columns and len(columns) == len(source) and key:
         # SQLite copies whole records when nothing else is asked of it
         return f"INSERT OR ABORT INTO {db.name(new)} SELECT * FROM {db.name(target.name)}"
     own_rowid = _rowid_of_both(db, target)
     if own_rowid and key is None:
         kept.insert(0, own_rowid)
-    listed = ", ".join(kept)
+        values.insert(0, own_rowid)
     return (
-        f"INSERT OR ABORT INTO {db.name(new)} ({listed}) "
-        f"SELECT {listed} FROM {db.name(target.name)}"
+        f"INSERT OR ABORT INTO {db.name(new)} ({', '.join(kept)}) "
+        f"SELECT {', '.join(values)} FROM {db.name(target.name)}"
     )
 
 
