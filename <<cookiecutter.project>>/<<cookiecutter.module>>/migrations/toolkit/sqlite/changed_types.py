@@ -73,7 +73,9 @@ def _made_over(draft: Draft, name: str, op: SetType) -> str | None:
         return None  # the bytes would be those of this database's own encoding
     if draft.settings.portable and not same_words(column.type_text, op.text):
         return value  # the rows that the script will meet are not these
-    differ = f"SELECT EXISTS (SELECT 1 FROM {draft.source().sql} WHERE {value} IS NOT {quote(name)})"
+    differ = (
+        f"SELECT EXISTS (SELECT 1 FROM {draft.source().sql} WHERE {value} IS NOT {quote(name)})"
+    )
     return value if draft.db.value(differ) else None
 
 

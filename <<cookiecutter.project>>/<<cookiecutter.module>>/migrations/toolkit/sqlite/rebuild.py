@@ -45,7 +45,9 @@ def rebuild(
     # otherwise the rename would read every view and trigger while the table is missing
     with db.switched("legacy_alter_table", "ON"):
         db.run(db.qualified(unqualified(target).rename(new).sql))
-        copied = db.run_long(f"{name}: copying rows", rows, copy_statement(db, target, new, made_over))
+        copied = db.run_long(
+            f"{name}: copying rows", rows, copy_statement(db, target, new, made_over)
+        )
         if copied.rowcount != rows:
             raise CommandError(
                 f"Table {name!r} has {rows} rows and {copied.rowcount} were copied: a constraint "
