@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic.util import CommandError
 
 from . import facts
-from .changed_columns import may_be_short, same_words
+from .changed_columns import same_words
 from .checks import Condition, escaped, not_null
 from .create_table import Column, Constraint
 from .draft import Draft
@@ -13,6 +13,7 @@ from .facts import affinity
 from .fits import misfit
 from .matching import describe, involves, restricts_to_values
 from .operations import SetType
+from .short_rows import reads_otherwise
 from .steps import Step
 from .stored_forms import made_over
 from .tokens import fold, quote, same
@@ -45,6 +46,8 @@ def set_type(draft: Draft, op: SetType) -> None:
         )
     way, update = _way_to_type(draft, column, op.text) if value is None else ("rebuild", None)
     rewritten = " with its values rewritten" if value else ""
+    changed = draft.table.set_type(name, op.text)
+    short = way == "text" and reads_otherwise(draft.table, changed, name) and not draft.is_empty
     draft.add(
         Step(
             f"change type of {name} to {op.text}{rewritten}",
@@ -53,6 +56,7 @@ def set_type(draft: Draft, op: SetType) -> None:
             "type",
             update=update,
             scans=found is not None,
+            settles=short,
         )
     )
     if value is not None:
@@ -94,9 +98,8 @@ def _way_to_type(draft: Draft, column: Column, text: str) -> tuple[str, str | No
         return "rebuild", None
     if old == new:
         return "text", None
-    default = column.default_text is not None and may_be_short(draft, name)
     # a REAL column stores 5.0 as the integer 5, which only its affinity turns back
-    if indexes or "check" in users or default or draft.triggers or old == "REAL":
+    if indexes or "check" in users or draft.triggers or old == "REAL":
         return "rebuild", None
     if new == "BLOB":
         return "text", None

@@ -81,9 +81,10 @@ def copy_statement(
     values = [made_over.get(fold(name), quote(name)) for name in copied]
     source = db.pragma("table_xinfo", target.name)
     same_columns = [row[1] for row in source] == [c.name for c in target.columns]
+    # SQLite copies whole records when nothing else is asked of it, and looks at no type then
+    same_columns &= not target.strict or [r[2] for r in source] == [c.type_text for c in columns]
     key = integer_primary_key(target)
     if not made_over and same_columns and len(columns) == len(source) and key:
-        # SQLite copies whole records when nothing else is asked of it
         return f"INSERT OR ABORT INTO {db.name(new)} SELECT * FROM {db.name(target.name)}"
     own_rowid = _rowid_of_both(db, target)
     if own_rowid and key is None:

@@ -29,8 +29,8 @@ class Step:
 
     ``way`` is "add" or "drop" (SQLite's own ALTER TABLE ADD or DROP COLUMN), "text" (an edit of
     the schema text, by ``statement`` where SQLite has had one ``since`` a version) or "rebuild".
-    ``prepare`` and ``update`` are the statements that change rows in place, before and after an
-    edit of the text; ``column`` is the one whose default changes.
+    ``settles`` says that rows which are shorter than the table would read otherwise by the new
+    text, ``update`` is the statement that changes rows in place after an edit of the text.
     """
 
     says: str
@@ -40,6 +40,5 @@ class Step:
     statement: str | None = None
     since: tuple[int, int] = (3, 53)
     update: str | None = None
-    prepare: str | None = None
     scans: bool = False
-    column: str | None = None
+    settles: bool = False
