@@ -180,7 +180,7 @@ FILLS_OPEN = (
 )
 WHICH_VALUE = (
     "{name} is new and may not be NULL: what do the rows that are there get?\n"
-    "  (text, or = and an SQL expression)"
+    "  ({wanted}, or = and an SQL expression)"
 )
 IRREVERSIBLE = (
     "irreversible because the values of {name} are gone, and no neutral one can stand in for them"
