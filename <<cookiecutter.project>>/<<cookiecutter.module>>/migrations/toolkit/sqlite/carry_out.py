@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from alembic.util import CommandError
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from . import facts, schema_text, short_rows
+from . import facts, made_for, schema_text, short_rows
 from .checks import check
 from .create_table import CreateTable
 from .draft import Draft
@@ -59,12 +59,14 @@ def _run(chosen: Plan) -> None:
     draft, db = chosen.draft, chosen.draft.db
     if draft.settings.portable:
         _comment(chosen)
+        made_for.require_fitting(db, draft.name, draft.source().sql, draft.conditions)
     for old, new in draft.renames:
         db.run(f"ALTER TABLE {draft.sql_name} RENAME COLUMN {quote(old)} TO {quote(new)}")
     if chosen.rebuilds:
         target = _applied(draft, draft.steps)
         exact = draft.settings.schema_edits and schema_text.is_possible(db)
-        rebuild(db, target, frozenset(map(fold, draft.dropped_indexes)), exact, draft.made_over)
+        dropped, portable = frozenset(map(fold, draft.dropped_indexes)), draft.settings.portable
+        rebuild(db, target, dropped, exact, draft.made_over, portable)
     else:
         for name in draft.dropped_indexes:
             db.run(f"DROP INDEX {db.name(name)}")

@@ -71,7 +71,7 @@ def _made_over(draft: Draft, name: str, op: SetType) -> str | None:
     """The values as the new type stores them, as SQL; None where all of them are so already."""
     column, dialect = draft.table.column(name), draft.settings.dialect
     value = made_over(dialect, quote(name), column.type_text, op.type, op.existing)
-    if value is None or draft.is_empty:
+    if value is None or (draft.is_empty and not draft.settings.portable):
         return None
     if "BLOB" in value and draft.db.value("PRAGMA encoding") != "UTF-8":
         return None  # the bytes would be those of this database's own encoding

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from alembic.util import CommandError
 
-from . import schema_text
+from . import made_for, schema_text
 from .create_table import CreateTable
 from .database import Database
 from .expressions import column_tokens
@@ -27,6 +27,7 @@ def rebuild(
     dropped_indexes: frozenset[str] = frozenset(),
     exact_text: bool = True,
     made_over: Mapping[str, str] = MappingProxyType({}),
+    printed: bool = False,
 ) -> None:
     """Make the table of ``target``'s name into what ``target`` declares, keeping its rows.
 
@@ -35,6 +36,7 @@ def rebuild(
     :param dropped_indexes: names, folded, of indexes that go
     :param exact_text: put the text in as it is at the end, where SQLite has requoted the name
     :param made_over: by the folded names of columns, what is copied instead of their values
+    :param printed: for a script that is run later, and on another database
     :raises CommandError: when a row would be lost
     """
     name = target.name
@@ -42,17 +44,21 @@ def rebuild(
     kept_triggers = [trigger.sql for trigger in triggers(db, name)]
     rows = row_count(db, name)
     new = _free_name(db, name)
+    if printed:
+        made_for.require_same_table(db, name)
     # otherwise the rename would read every view and trigger while the table is missing
     with db.switched("legacy_alter_table", "ON"):
         db.run(db.qualified(unqualified(target).rename(new).sql))
         copied = db.run_long(
-            f"{name}: copying rows", rows, copy_statement(db, target, new, made_over)
+            f"{name}: copying rows", rows, copy_statement(db, target, new, made_over, printed)
         )
         if copied.rowcount != rows:
             raise CommandError(
                 f"Table {name!r} has {rows} rows and {copied.rowcount} were copied: a constraint "
                 "with ON CONFLICT leaves rows out; take the clause away or the rows first."
             )
+        if printed:
+            _require_unchanged(db, target, new, made_over)
         _hand_over_counter(db, name, new, target)
         _move_statistics(db, name, new)
         db.run(f"DROP TABLE {db.name(name)}")
@@ -72,8 +78,12 @@ def copy_statement(
     target: CreateTable,
     new: str,
     made_over: Mapping[str, str] = MappingProxyType({}),
+    named: bool = False,
 ) -> str:
-    """INSERT ... SELECT of the columns that the table has and keeps, and of its rowid."""
+    """INSERT ... SELECT of the columns that the table has and keeps, and of its rowid.
+
+    :param named: name the columns even where they are all: another database may have another order
+    """
     stored = {fold(row[1]) for row in db.pragma("table_xinfo", target.name)}
     columns = [c for c in target.columns if not c.generated]
     copied = [c.name for c in columns if fold(c.name) in stored]
@@ -84,7 +94,8 @@ def copy_statement(
     # SQLite copies whole records when nothing else is asked of it, and looks at no type then
     same_columns &= not target.strict or [r[2] for r in source] == [c.type_text for c in columns]
     key = integer_primary_key(target)
-    if not made_over and same_columns and len(columns) == len(source) and key:
+    copies_all = same_columns and len(columns) == len(source) and not made_over
+    if copies_all and key and not named:
         return f"INSERT OR ABORT INTO {db.name(new)} SELECT * FROM {db.name(target.name)}"
     own_rowid = _rowid_of_both(db, target)
     if own_rowid and key is None:
@@ -94,6 +105,17 @@ def copy_statement(
         f"INSERT OR ABORT INTO {db.name(new)} ({', '.join(kept)}) "
         f"SELECT {', '.join(values)} FROM {db.name(target.name)}"
     )
+
+
+def _require_unchanged(
+    db: Database, target: CreateTable, new: str, made_over: Mapping[str, str]
+) -> None:
+    before = CreateTable.parse(_text(db, target.name))
+    rowid = _rowid_of_both(db, target)
+    if rowid and bool(before.rowid_alias) == bool(target.rowid_alias):
+        types = made_for.changed_types(before, target)
+        kept = [changed for changed in types if fold(changed[0]) not in made_over]
+        made_for.require_unchanged(db, target.name, new, rowid, kept)
 
 
 def _rowid_of_both(db: Database, target: CreateTable) -> str | None:
