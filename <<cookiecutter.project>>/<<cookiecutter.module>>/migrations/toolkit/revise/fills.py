@@ -19,6 +19,7 @@ from .answers import Answers, Fill
 from .candidates import families, named
 from .filling import FillColumn, no_nulls
 from .rendering import Remark
+from .stand_ins import checks_of, stand_in
 
 
 def step(answers: Answers) -> Callable[..., None]:
@@ -28,7 +29,7 @@ def step(answers: Answers) -> Callable[..., None]:
         for script in directives:
             fills = _decide(script, answers, context)
             _forwards(script.upgrade_ops, fills)
-            _backwards(script.downgrade_ops, fills, context.dialect)
+            _backwards(script.downgrade_ops, fills, context.connection)
 
     return process
 
@@ -214,22 +215,23 @@ def _not_null(op: ops.AddColumnOp) -> ops.AlterColumnOp:
     return change
 
 
-def _backwards(container: ops.OpContainer, fills: dict[str, Fill], dialect: Any) -> None:
+def _backwards(container: ops.OpContainer, fills: dict[str, Fill], connection: Any) -> None:
     """Give a column that comes back on the way down a value that stands for those that are gone."""
-    stand_in: dict[str, Fill] = {}
+    values: dict[str, Fill] = {}
     remarks = []
     for op in _of(container, ops.AddColumnOp):
         if not needed(op.column):
             continue
         name = _name(op)
-        text = literals.neutral(op.column, families(op.column.type, dialect))
         if name in fills:
-            stand_in[name] = fills[name]
-        elif text is not None:
-            stand_in[name] = Fill(text)
+            values[name] = fills[name]
+            continue
+        text = stand_in(op.column, checks_of(container, op), connection)
+        if text is not None:
+            values[name] = Fill(text)
         else:
             remarks.append(Remark(messages.IRREVERSIBLE.format(name=name)))
-    _forwards(container, stand_in)
+    _forwards(container, values)
     container.ops[:] = [*remarks, *container.ops]
 
 
