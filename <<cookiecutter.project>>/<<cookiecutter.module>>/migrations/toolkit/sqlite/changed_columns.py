@@ -7,6 +7,7 @@ from .added_constraints import unique_check
 from .checks import not_null
 from .create_table import CreateTable
 from .draft import Draft
+from .foreign_keys import check_keys_later
 from .matching import involves
 from .operations import SetCollation, SetDefault, SetGenerated, SetNotNull
 from .short_rows import reads_otherwise
@@ -69,6 +70,7 @@ def set_collation(draft: Draft, op: SetCollation) -> None:
             "rebuild",
         )
     )
+    check_keys_later(draft, name)
     for c in draft.table.all_constraints():
         if c.kind in ("unique", "primary key") and involves(draft.table, c, name):
             draft.uniques.append(unique_check(draft.table, c))
@@ -92,6 +94,7 @@ def set_generated(draft: Draft, op: SetGenerated) -> None:
 
     says = f"compute {name} by {op.text}" if op.text else f"make {name} an ordinary column"
     draft.add(Step(says, apply, "rebuild"))
+    check_keys_later(draft, name)
 
 
 def same_words(one: str, other: str) -> bool:

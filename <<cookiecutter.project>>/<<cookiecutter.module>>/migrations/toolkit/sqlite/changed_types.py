@@ -11,6 +11,7 @@ from .draft import Draft
 from .dropped_constraints import drop_step
 from .facts import affinity
 from .fits import misfit
+from .foreign_keys import check_keys_later
 from .matching import describe, involves, restricts_to_values
 from .operations import SetType
 from .short_rows import reads_otherwise
@@ -64,7 +65,7 @@ def set_type(draft: Draft, op: SetType) -> None:
     if same(facts.integer_primary_key(draft.table), name):
         draft.conditions.append(not_null(draft.name, name, "a row number cannot be missing"))
     if value is not None or affinity(old) != affinity(op.text):
-        _check_keys_later(draft, name)
+        check_keys_later(draft, name)
 
 
 def _made_over(draft: Draft, name: str, op: SetType) -> str | None:
@@ -158,13 +159,3 @@ def _looks_made(draft: Draft, c: Constraint, values: set[str], name: str, op: Se
         return values == _values(sa.Boolean())
     longest = max(len(value[1:-1].replace("''", "'")) for value in values)
     return _values(op.type) is not None and old == f"varchar({longest})"
-
-
-def _check_keys_later(draft: Draft, name: str) -> None:
-    """Foreign keys whose values are stored in another way are looked at again at the end."""
-    for c in draft.table.all_constraints():
-        if c.kind == "foreign key" and any(same(name, own) for own in c.columns):
-            draft.keys_to_check.add(draft.name)
-    for reference in draft.references_to:
-        if name in draft.referred_by(reference):
-            draft.keys_to_check.add(reference.table)

@@ -15,7 +15,7 @@ from .mirror import Mirror, newly_broken
 from .operations import CreateIndex, RenameColumn
 from .references import Reference, primary_key, references_to
 from .steps import Settings, Step
-from .tokens import fold, quote
+from .tokens import fold, quote, same
 
 
 @dataclass
@@ -138,6 +138,9 @@ class Draft:
 
     def drop_index(self, name: str) -> None:
         self.dropped_indexes.append(name)
+        if any(same(index.name, name) and index.unique for index in self.indexes):
+            # it may be the key that a foreign key needs
+            self.keys_to_check |= {reference.table for reference in self.references_to}
         self.indexes = [index for index in self.indexes if fold(index.name) != fold(name)]
 
     # -- the rows as they will be --------------------------------------------------------------

@@ -171,6 +171,8 @@ class EngineImpl(SQLiteImpl):
         with self._watch as watch:
             name = facts.read_table(db, old_table_name).name
             log.info(f"{name}: rename to {new_table_name} (native)")
+            # a foreign key can wait for a table of the new name
+            watch.add(tables.referring_to(db, str(new_table_name)))
             tables.rename(db, name, str(new_table_name))
             watch.renamed(name, str(new_table_name))
         return None
@@ -192,7 +194,8 @@ class EngineImpl(SQLiteImpl):
     def create_table(self, table, **options):
         if self.as_sql:
             return super().create_table(table, **options)
-        with self._watch:
+        with self._watch as watch:
+            watch.add(tables.referring_to(self._database(table.schema), table.name))
             super().create_table(table, **options)
         return None
 

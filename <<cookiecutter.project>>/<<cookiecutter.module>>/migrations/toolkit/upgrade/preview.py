@@ -77,7 +77,7 @@ def _rehearse(seam: Seam) -> str:
             on_version_apply=close,
             sqlite_portable_sql=True,
         )
-        foreign_keys.require_whole(before, foreign_keys.broken(connection))
+        foreign_keys.require_whole(connection, before, foreign_keys.broken(connection))
         end = made_for.no_more_broken(connection, watched[0].now()) if script else []
     if not script:
         at = " and ".join(sorted(applied)) or "the base"
