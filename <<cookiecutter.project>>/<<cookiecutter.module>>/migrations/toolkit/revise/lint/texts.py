@@ -51,6 +51,12 @@ RULES = {
         "if that is a rename, its values are lost",
         "op.alter_column({table!r}, {column!r}, new_column_name={added!r})",
     ),
+    "drop-and-compute": Text(
+        LOSES_DATA,
+        "makes {table}.{column} a computed column, and drops its values",
+        "a downgrade computes them, and does not bring back what was there",
+        "op.add_column({table!r}, sa.Column(..., sa.Computed(...)))  # under another name",
+    ),
     "narrow-type": Text(
         LOSES_DATA,
         "makes {table}.{column} narrower: {old} to {new}",
