@@ -55,7 +55,9 @@ CASES = [
         ),
         "line 12: makes user.age a computed column, and drops its values "
         "[drop-and-compute, loses data]",
-        batch("user", 'add_column(sa.Column("w", sa.Integer(), sa.Computed("price", persisted=True)))'),
+        batch(
+            "user", 'add_column(sa.Column("w", sa.Integer(), sa.Computed("price", persisted=True)))'
+        ),
     ),
     Case(
         "drop-column",

@@ -88,7 +88,7 @@ def _replace_file(config: Any, engine: Any, starter_rows: Rows) -> tuple[list[st
     sqlite_file.require_folder(path)
     with interruptible(), scratch.database(engine.url) as url:
         with starter.redirected(engine, url, _engine_options()):
-            with atomic.connect(atomic.engine(url)) as connection:
+            with atomic.connect(atomic.engine(url), app=engine) as connection:
                 said = _build(config, connection)
             starter.put(starter_rows, UNTOUCHED)
         var = Path(config.get_main_option("script_location")).resolve().parent.parent / "var"
@@ -112,7 +112,7 @@ def _replace_memory(config: Any, engine: Any, starter_rows: Rows) -> list[str]:
     """Its one connection cannot be another: the old content is kept aside, and comes back."""
     fresh = create_engine("sqlite://", poolclass=StaticPool)
     with (
-        atomic.connect(fresh) as connection,
+        atomic.connect(fresh, app=engine) as connection,
         engine.connect() as target,
         closing(sqlite3.connect(":memory:", check_same_thread=False)) as before,
     ):

@@ -13,6 +13,7 @@ from .indexes import IndexFacts
 from .indexes import indexes as read_indexes
 from .mirror import Mirror, newly_broken
 from .operations import CreateIndex, RenameColumn
+from .quoted_strings import require_no_string
 from .references import Reference, primary_key, references_to
 from .steps import Settings, Step
 from .tokens import fold, quote, same
@@ -24,7 +25,8 @@ class Draft:
 
     ``table`` is the text so far; ``new_columns`` maps the folded names of added columns to the
     SQL of their value in the rows that are there, ``made_over`` those of the columns
-    whose values are copied in another form.
+    whose values are copied in another form, ``with_columns`` the table's text before each column
+    that was dropped.
     """
 
     db: Database
@@ -39,6 +41,7 @@ class Draft:
     new_columns: dict[str, str] = field(default_factory=dict)
     made_over: dict[str, str] = field(default_factory=dict)
     dropped_columns: list[str] = field(default_factory=list)
+    with_columns: list[CreateTable] = field(default_factory=list)
     conditions: list[Condition] = field(default_factory=list)
     uniques: list[Unique] = field(default_factory=list)
     keys_to_check: set[str] = field(default_factory=set)
@@ -127,6 +130,8 @@ class Draft:
         self.objects = after
 
     def _rename(self, mirror: Mirror, old: str, new: str) -> None:
+        if not same(old, new):
+            require_no_string(facts.objects(mirror), self.name, new)
         statement = f"ALTER TABLE {quote(self.name)} RENAME COLUMN {quote(old)} TO {quote(new)}"
         if error := mirror.error_of(statement):
             raise CommandError(

@@ -169,7 +169,7 @@ class EngineImpl(SQLiteImpl):
             return super().rename_table(old_table_name, new_table_name, schema=schema)
         db = self._database(schema)
         with self._watch as watch:
-            name = facts.read_table(db, old_table_name).name
+            name = facts.stored_table(db, old_table_name).name
             log.info(f"{name}: rename to {new_table_name} (native)")
             # a foreign key can wait for a table of the new name
             watch.add(tables.referring_to(db, str(new_table_name)))

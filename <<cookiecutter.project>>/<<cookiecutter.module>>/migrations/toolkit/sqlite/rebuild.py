@@ -35,7 +35,8 @@ def rebuild(
 
     :param dropped_indexes: names, folded, of indexes that go
     :param exact_text: put the text in as it is at the end, where SQLite has requoted the name
-    :param made_over: by the folded names of columns, what is copied instead of their values
+    :param made_over: by the folded names of columns, what is copied instead of their values, or into
+        a new column
     :param printed: for a script that is run later, and on another database
     :raises CommandError: when a row would be lost
     """
@@ -86,7 +87,7 @@ def copy_statement(
     """
     stored = {fold(row[1]) for row in db.pragma("table_xinfo", target.name)}
     columns = [c for c in target.columns if not c.generated]
-    copied = [c.name for c in columns if fold(c.name) in stored]
+    copied = [c.name for c in columns if fold(c.name) in stored or fold(c.name) in made_over]
     kept = [quote(name) for name in copied]
     values = [made_over.get(fold(name), quote(name)) for name in copied]
     source = db.pragma("table_xinfo", target.name)

@@ -120,5 +120,5 @@ def _copy(seam: Seam, write: Callable[[str], None]) -> Iterator[Connection]:
         return copy
 
     engine = create_engine("sqlite://", creator=connect, poolclass=StaticPool)
-    with atomic.connect(engine) as connection:
+    with atomic.connect(engine, app=seam.engine) as connection:
         yield connection

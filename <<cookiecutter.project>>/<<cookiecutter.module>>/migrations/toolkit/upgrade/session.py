@@ -136,7 +136,8 @@ def _file(seam: Seam, engine: Engine) -> Iterator[Connection]:
         messages.say(messages.CREATING, database=path)
     options = seam.settings.get("SQLALCHEMY_ENGINE_OPTIONS")
     try:
-        with atomic.connect(atomic.engine(engine.url, options), patience(seam)) as connection:
+        source = atomic.engine(engine.url, options)
+        with atomic.connect(source, patience(seam), engine) as connection:
             yield connection
     except BaseException:
         if new:
