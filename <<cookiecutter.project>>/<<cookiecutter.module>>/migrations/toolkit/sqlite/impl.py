@@ -107,6 +107,17 @@ class EngineImpl(SQLiteImpl):
         """True lets insert_before and insert_after through in every batch."""
         return super().requires_recreate_in_batch(batch_op) if self.as_sql else True
 
+    def autogen_column_reflect(self, inspector, table, column_info) -> None:
+        """Give a generated column its own expression: SQLAlchemy's has those that follow in it.
+
+        https://github.com/sqlalchemy/sqlalchemy/blob/main/lib/sqlalchemy/dialects/sqlite/base.py
+        """
+        super().autogen_column_reflect(inspector, table, column_info)
+        if "computed" in column_info:
+            said = facts.read_table(Database(inspector.bind, table.schema), table.name)
+            generated = said.column(column_info["name"]).last("generated")
+            column_info["computed"]["sqltext"] = generated.expression
+
     # -- Alembic's calls -------------------------------------------------------------------------
 
     def alter_column(self, table_name, column_name, *, schema=None, **changes):
