@@ -246,3 +246,12 @@ def test_a_machine_reads_the_same(blog):
     )
     assert finding["silenced"] is None
     assert "deploy" in finding["instead"]
+
+
+def test_what_a_migration_does_to_values_is_said_and_fails_nothing(blog):
+    blog.migration("aaaa00000001", HEAD, "op.execute(\"UPDATE post SET title = 'gone'\")", "pass")
+    said = blog.db("check").assert_ok()
+    assert "aaaa00000001_by_hand.py\n  sets post.title to 'gone' in every row\n" in said.err
+    assert "sets post.title to 'gone' in every row" in blog.db("check").assert_ok().err
+    facts = json.loads(blog.db("check", "--json").out)["migrations"][-1]["proof"]
+    assert facts["changes"] == ["sets post.title to 'gone' in every row"]

@@ -101,17 +101,18 @@ def _tell(project: Project, one: migrations.Judged) -> None:
                 "revision": one.revision,
                 "file": project.shown(one.path),
                 "findings": [words.as_facts(finding) for finding in one.findings],
-                "proof": {"ok": proof.ok, "lines": proof.lines} if proof else None,
+                "proof": proof and {key: getattr(proof, key) for key in ("ok", "lines", "changes")},
                 "on_main_branch": proof is None,
                 "judged_before": one.before,
             }
         ],
     )
     failed = proof is not None and not proof.ok
+    changes = proof.changes if proof is not None else []
     open_ = [finding for finding in one.findings if finding.silenced is None]
-    if open_ or failed:
+    if open_ or failed or changes:
         messages.say(messages.LINE, line=project.shown(one.path))
-        for line in words.briefly(open_):
+        for line in [*words.briefly(open_), *changes]:
             messages.say(messages.DETAIL, line=line)
         if failed:
             messages.say(messages.DETAIL, line=colours.paint(proof.sentence, fg="red"))

@@ -32,7 +32,7 @@ def _take(scene: Scene) -> None:
     up.upgrade(scene)
     up.compare_models(scene)
     up.compare_rows(scene)
-    if scene.source.irreversible:
+    if scene.source.irreversible or scene.source.raises:
         up.stay(scene)
         return
     journal = down.downgrade(scene)

@@ -1,5 +1,7 @@
 """The way up: the upgrade, the models, the rows."""
 
+import re
+
 from ..facts import difference
 from . import models, run, verdict
 from .journal import Journal
@@ -54,13 +56,20 @@ def compare_rows(scene: Scene) -> None:
         lineage.rewritten,
     )
     judge.judge("upgrade", outcomes, lineage.emptied, lineage.rewritten)
+    scene.verdict.changes = list(judge.changes)
     for note in judge.notes:
         scene.note(note)
 
 
 def stay(scene: Scene) -> None:
     """Say what is lost for good by an upgrade that is not to be undone."""
-    scene.verdict.irreversible = scene.source.irreversible
+    reason, raises = scene.source.irreversible, scene.source.raises
+    if reason:
+        scene.verdict.irreversible = verdict.SAYS.format(reason=reason)
+    else:
+        scene.verdict.irreversible = verdict.RAISES.format(raises=raises)
+        if not re.search("['\"]", raises):
+            scene.note(verdict.WITHOUT_REASON)
     lost = [f"the table {label}" for label in scene.lineage.lost_tables()]
     lost += [f"{label}.{name}" for label, name in scene.lineage.lost_columns()]
     for what in lost:

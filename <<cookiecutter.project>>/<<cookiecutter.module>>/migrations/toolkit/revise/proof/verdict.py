@@ -17,7 +17,10 @@ FAILED = (
 )
 AGREE = "; or say in it # proof: {what} because ..., where that is what it is for"
 STEPS = "up, down and up again"
-IRREVERSIBLE = "up; not down, since it says: irreversible because {reason}"
+IRREVERSIBLE = "up; not down, since {reason}"
+SAYS = "it says: irreversible because {reason}"
+RAISES = "downgrade() raises {raises}"
+WITHOUT_REASON = "say in downgrade() why there is no way back: # irreversible because ..."
 
 DOES_NOTHING = (
     "it does nothing, and the upgrade changes the schema (where that is right, write "
@@ -35,8 +38,9 @@ NO_ROWS = (
 )
 SAMPLE = " (on made rows: a sample_rows(connection) in the file brings others)"
 ORDER = "the downgrade leaves the columns of {table} in another order"
-REWRITES = "rewrites {column} in {count} of {rows} rows, as its UPDATE says"
-NOT_BACK = "{column} keeps what the UPDATE has set: the downgrade does not bring it back"
+CHANGES = "changes {column} in {rows} ({old} becomes {new})"
+SETS = "sets {column} to {new} in {rows}"
+NOT_BACK = "{column} keeps what the upgrade has set: the downgrade does not bring it back"
 DELETES = "deletes {count} of {rows} rows of {table}, as it says: {sql}"
 AGREED = "changes {column}, as it says: because {reason}"
 STOPS = "with {what}: the upgrade stops ({error})"
@@ -53,7 +57,8 @@ class Verdict:
 
     ``step`` and ``difference`` say what failed, ``notes`` what is worth knowing: what is lost on the
     way, what was deleted on purpose, what hostile rows would meet. ``rows`` counts the made rows by
-    table. ``lasting`` is False where the surroundings failed: a server that went, a full disk.
+    table. ``changes`` are the notes that say which values the upgrade rewrites. ``lasting`` is False
+    where the surroundings failed: a server that went, a full disk.
     """
 
     revision: str
@@ -65,6 +70,7 @@ class Verdict:
     agree: str | None = None
     irreversible: str | None = None
     notes: list[str] = field(default_factory=list)
+    changes: list[str] = field(default_factory=list)
     hostile: list[str] = field(default_factory=list)
     rows: dict[str, int] = field(default_factory=dict)
     lasting: bool = True
