@@ -184,7 +184,8 @@ class EngineImpl(SQLiteImpl):
             log.info(f"{name}: rename to {new_table_name} (native)")
             # a foreign key can wait for a table of the new name
             watch.add(tables.referring_to(db, str(new_table_name)))
-            tables.rename(db, name, str(new_table_name))
+            with db.all_or_nothing():
+                tables.rename(db, name, str(new_table_name))
             watch.renamed(name, str(new_table_name))
         return None
 

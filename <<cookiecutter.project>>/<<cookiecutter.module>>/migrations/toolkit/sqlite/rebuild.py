@@ -18,6 +18,7 @@ from .facts import integer_primary_key, row_count, rowid_name, triggers
 from .indexes import indexes
 from .layout import Change, apply
 from .names import expressions
+from .tables import free_name
 from .tokens import fold, quote, same
 
 
@@ -44,7 +45,7 @@ def rebuild(
     kept_indexes = [i.sql for i in indexes(db, name) if fold(i.name) not in dropped_indexes]
     kept_triggers = [trigger.sql for trigger in triggers(db, name)]
     rows = row_count(db, name)
-    new = _free_name(db, name)
+    new = free_name(db, name)
     if printed:
         made_for.require_same_table(db, name)
     # otherwise the rename would read every view and trigger while the table is missing
@@ -135,14 +136,6 @@ def unqualified(table: CreateTable) -> CreateTable:
             if qualifier and same(qualifier.name, table.name):
                 changes.append(Change(start + qualifier.start, start + column.start))
     return CreateTable.parse(apply(table.sql, *changes)) if changes else table
-
-
-def _free_name(db: Database, table: str) -> str:
-    taken = {fold(row[0]) for row in db.rows(f"SELECT name FROM {db.catalogue}")}
-    name, number = f"_new_{table}", 1
-    while fold(name) in taken:
-        name, number = f"_new_{table}_{number}", number + 1
-    return name
 
 
 def _text(db: Database, name: str) -> str:
