@@ -387,6 +387,33 @@ def test_a_row_number_does_not_become_a_bigint(post):
     )
 
 
+def test_on_the_way_down_a_row_number_becomes_the_bigint_that_it_was(post):
+    def downgrade(revisions, context):
+        return []
+
+    for type_ in (sa.BigInteger(), sa.Integer(), sa.Numeric(9), sa.Integer()):
+        post.migrate(
+            lambda op, type_=type_: op.alter_column("post", "id", type_=type_), fn=downgrade
+        )
+        assert post.rows("SELECT id FROM post") == [(n,) for n in range(1, 8)]
+
+
+def test_a_row_number_becomes_a_text(bench):
+    bench.make(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, v TEXT);"
+        "CREATE TABLE c (t_id INTEGER REFERENCES t (id));"
+        "INSERT INTO t (v) VALUES ('x'); INSERT INTO c VALUES (1);"
+    )
+
+    def change(op):
+        op.alter_column("t", "id", type_=sa.String(36))
+        op.alter_column("c", "t_id", type_=sa.String(36))
+
+    bench.migrate(change)
+    assert bench.rows("SELECT id, t_id FROM t, c") == [("1", "1")]
+    assert "AUTOINCREMENT" not in bench.sql("t") and "PRIMARY KEY" in bench.sql("t")
+
+
 def test_a_bigint_key_becomes_a_row_number(bench):
     bench.make("CREATE TABLE t (id BIGINT PRIMARY KEY, v TEXT); INSERT INTO t VALUES (5, 'x');")
     bench.migrate(lambda op: op.alter_column("t", "id", type_=sa.Integer()))

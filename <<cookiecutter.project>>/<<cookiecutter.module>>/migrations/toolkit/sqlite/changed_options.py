@@ -37,7 +37,7 @@ def set_options(draft: Draft, op: SetOptions) -> None:
             )
         # a key of several columns: SQLAlchemy takes no notice either
     if op.autoincrement is False and automatic:
-        draft.add(Step("no longer make its key AUTOINCREMENT", _no_autoincrement, "rebuild"))
+        draft.add(Step("no longer make its key AUTOINCREMENT", no_autoincrement, "rebuild"))
 
 
 def _autoincrement(table: CreateTable) -> CreateTable:
@@ -51,7 +51,7 @@ def _autoincrement(table: CreateTable) -> CreateTable:
     return CreateTable.parse(apply(table.sql, inline))
 
 
-def _no_autoincrement(table: CreateTable) -> CreateTable:
+def no_autoincrement(table: CreateTable) -> CreateTable:
     words = [token for token in tokenize(table.sql) if token.keyword == "AUTOINCREMENT"]
     key = table.primary_key
     places = [token for token in words if key.span[0] <= token.start < key.span[1]]

@@ -5,6 +5,7 @@ from alembic.util import CommandError
 
 from . import facts
 from .changed_columns import same_words
+from .changed_options import no_autoincrement
 from .checks import Condition, escaped, not_null
 from .create_table import Column, Constraint
 from .draft import Draft
@@ -40,11 +41,7 @@ def set_type(draft: Draft, op: SetType) -> None:
     if same_words(old, op.text) and value is None:
         return
     if not same_words(old, op.text) and same(facts.integer_primary_key(draft.table), name):
-        raise CommandError(
-            f"{draft.name}.{name} is an INTEGER PRIMARY KEY, SQLite's own row number; as "
-            f"{op.text} it would no longer be numbered: write "
-            'BigInteger().with_variant(Integer, "sqlite") as its type.'
-        )
+        _give_up_row_number(draft, name, op.text)
     way, update = _way_to_type(draft, column, op.text) if value is None else ("rebuild", None)
     rewritten = " with its values rewritten" if value else ""
     changed = draft.table.set_type(name, op.text)
@@ -66,6 +63,19 @@ def set_type(draft: Draft, op: SetType) -> None:
         draft.conditions.append(not_null(draft.name, name, "a row number cannot be missing"))
     if value is not None or affinity(old) != affinity(op.text):
         check_keys_later(draft, name)
+
+
+def _give_up_row_number(draft: Draft, name: str, text: str) -> None:
+    """A text is a key that nobody takes for a number; and on the way down it was so before."""
+    numbers = affinity(text) in ("INTEGER", "NUMERIC", "REAL")
+    if numbers and not draft.settings.going_down:
+        raise CommandError(
+            f"{draft.name}.{name} is an INTEGER PRIMARY KEY, SQLite's own row number; as {text} "
+            'it would no longer be numbered: write BigInteger().with_variant(Integer, "sqlite") '
+            "as its type."
+        )
+    if draft.table.column(name).autoincrement:
+        draft.add(Step("no longer make its key AUTOINCREMENT", no_autoincrement, "rebuild"))
 
 
 def _made_over(draft: Draft, name: str, op: SetType) -> str | None:

@@ -70,6 +70,7 @@ class EngineImpl(SQLiteImpl):
             schema_edits=edits,
             portable=portable,
             text_edits=plan.TEXT_EDITS if edits else frozenset(),
+            going_down=getattr(options.get("fn"), "__name__", "") == "downgrade",
         )
 
     def _database(self, schema: str | None) -> Database:

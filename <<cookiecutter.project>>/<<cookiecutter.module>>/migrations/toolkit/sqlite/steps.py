@@ -13,6 +13,7 @@ class Settings:
 
     ``recreate`` is "auto", "always" or "never". ``text_edits`` are the kinds of change that may
     be made in the schema text, none where the configuration or a portable script forbids it.
+    ``going_down`` is a downgrade, which brings back what was there.
     """
 
     dialect: Any
@@ -21,6 +22,7 @@ class Settings:
     schema_edits: bool = True
     portable: bool = False
     text_edits: frozenset[str] = frozenset()
+    going_down: bool = False
 
 
 @dataclass(frozen=True)
