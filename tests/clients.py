@@ -10,9 +10,14 @@ from sqlalchemy import make_url
 
 
 def feed(url: str, sql: str) -> None:
-    """Run SQL with sqlite3, psql or mariadb, which stop at the first error."""
-    ran = subprocess.run(_client(url), input=sql, capture_output=True, text=True)
+    """Run SQL with sqlite3, psql or mariadb."""
+    ran = program(url, sql)
     assert ran.returncode == 0, ran.stderr
+
+
+def program(url: str, sql: str) -> subprocess.CompletedProcess:
+    """Hand SQL to sqlite3, psql or mariadb as a person would: with no word of what to do on an error."""
+    return subprocess.run(_client(url), input=sql, capture_output=True, text=True)
 
 
 def dump(url: str) -> list[str]:
@@ -43,9 +48,9 @@ def run(url: str, *statements: str) -> None:
 def _client(url: str) -> list[str]:
     match make_url(url).get_backend_name():
         case "sqlite":
-            return ["sqlite3", "-bail", make_url(url).database]
+            return ["sqlite3", make_url(url).database]
         case "postgresql":
-            return [_postgresql("psql"), "-q", "-X", "-v", "ON_ERROR_STOP=1", "-d", url]
+            return [_postgresql("psql"), "-q", "-X", "-d", url]
         case _:
             return ["mariadb", *_mariadb(url)]
 

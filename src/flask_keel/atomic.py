@@ -14,7 +14,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import NullPool, StaticPool
 
-from . import messages
+from . import messages, registered
 
 PATIENCE = 60.0  # seconds
 # how the application pools its connections and begins its transactions is not ours
@@ -42,15 +42,20 @@ def _without_theirs(options: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def connect(source: Engine, patience: float = PATIENCE) -> Iterator[Connection]:
+def connect(
+    source: Engine, patience: float = PATIENCE, app: Engine | None = None
+) -> Iterator[Connection]:
     """Connect so that foreign keys are off and a transaction begins with BEGIN IMMEDIATE.
 
     :param source: an engine without listeners of its own, as :func:`engine` and :func:`borrowed` make
     :param patience: how long to wait for another writer, in seconds
+    :param app: the application's engine, where its functions and collations are wanted
     :raises CommandError: when foreign keys cannot be turned off
     """
     with source.connect() as connection:
         raw = connection.connection.driver_connection
+        if app is not None:
+            registered.hand_over(app, raw)
         level, raw.isolation_level = raw.isolation_level, None
         keys = foreign_keys_off(raw)
 

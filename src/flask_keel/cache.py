@@ -51,13 +51,13 @@ class Cache:
         if not kept:
             return
         for state in self._states(tuple(heads), without):
-            name = self._name(state)
+            name = self.name(state)
             if name in kept and self._read(self.folder / f"{name}.db", raw):
                 return
 
     def keep(self, raw: sqlite3.Connection, heads: Iterable[str]) -> None:
         """Keep a database that holds the history up to ``heads``; where it cannot be, it is not."""
-        name = self._name(tuple(heads))
+        name = self.name(tuple(heads))
         if not self._usable or (self.folder / f"{name}.db").exists():
             return
         with suppress(OSError, sqlite3.Error):
@@ -98,7 +98,8 @@ class Cache:
                 yield below
             revision = self.script.get_revision(below[0])
 
-    def _name(self, heads: tuple[str, ...]) -> str:
+    def name(self, heads: tuple[str, ...]) -> str:
+        """Return the name of the history's state at some heads, by all that makes it what it is."""
         keys = [self._key(head) for head in sorted(heads)]
         return hashlib.sha256("".join([_surroundings(), *keys]).encode()).hexdigest()[:32]
 

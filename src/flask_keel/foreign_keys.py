@@ -1,28 +1,38 @@
-"""Rows that point to nothing: SQLite's foreign keys are off while migrations run, so they are counted."""
+"""Rows that point to nothing: SQLite's foreign keys are off while migrations run, so they are looked up."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from sqlite3 import Connection as Raw
 from sqlite3 import Error
-from typing import Any
+from typing import Any, NamedTuple
 
 from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from . import messages
+from .sqlite.tokens import fold, quote
+
+Row = Any  # the rowid of a row, or the primary key of one without
+Rows = dict[Row, tuple]
 
 
-@dataclass(frozen=True)
-class Broken:
-    """The tables of a database, and how many rows point to nothing for each child and parent."""
+class Key(NamedTuple):
+    """A foreign key by what it says; without columns a table whose keys cannot be checked, and why."""
 
-    tables: frozenset[str]
-    rows: Counter
+    child: str
+    columns: tuple[str, ...]
+    parent: str
+
+
+class Broken(NamedTuple):
+    """Every foreign key of a database, and the rows that point to nothing with what they hold there."""
+
+    keys: frozenset[Key]
+    rows: dict[Key, Rows]
 
 
 def broken(connection: Connection, among: Iterable[str] | None = None) -> Broken:
-    """Count the rows that point to nothing: https://www.sqlite.org/pragma.html#pragma_foreign_key_check
+    """Find the rows that point to nothing: https://www.sqlite.org/pragma.html#pragma_foreign_key_check
 
     A table whose keys cannot be checked (its parent has no such key) counts as one, with the reason.
 
@@ -32,25 +42,143 @@ def broken(connection: Connection, among: Iterable[str] | None = None) -> Broken
 
 
 def _broken(raw: Raw, among: Iterable[str] | None = None) -> Broken:
-    rows: Counter = Counter()
-    listed = raw.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-    tables = [name for (name,) in listed]
-    wanted = None if among is None else {name.lower() for name in among}
-    for table in tables:
-        if wanted is not None and table.lower() not in wanted:
+    keys = _keys(raw)
+    wanted = None if among is None else set(map(fold, among))
+    rows: dict[Key, Rows] = {}
+    for table, own in keys.items():
+        if wanted is not None and fold(table) not in wanted:
             continue
-        quoted = table.replace('"', '""')
         try:
-            found = raw.execute(f'PRAGMA foreign_key_check("{quoted}")').fetchall()
-        except Exception as error:
-            rows[(table, str(error))] += 1
-        else:
-            rows.update((child, parent) for child, _, parent, _ in found)
-    return Broken(frozenset(tables), rows)
+            numbers = _read(raw, f"SELECT DISTINCT fkid FROM {_check(table)}")
+            for (number,) in numbers:
+                found = rows.setdefault(own[number], {})
+                found.update(_rows(raw, own[number], number))
+        except Error as error:
+            rows[Key(table, (), str(error))] = {None: ()}
+    return Broken(frozenset(key for own in keys.values() for key in own.values()), rows)
+
+
+def _read(raw: Raw, sql: str, parameters: tuple = ()) -> list[tuple]:
+    cursor = raw.cursor()
+    cursor.row_factory = None
+    return cursor.execute(sql, parameters).fetchall()
+
+
+def _check(table: str) -> str:
+    return f"pragma_foreign_key_check({_text(table)})"
+
+
+def _exact(column: str) -> str:
+    """A value as plain letters, whatever bytes are in it."""
+    return f"typeof({column}) || quote(CAST({column} AS BLOB))"
+
+
+def _text(name: str) -> str:
+    return "'" + name.replace("'", "''") + "'"
+
+
+def _keys(raw: Raw) -> dict[str, dict[int, Key]]:
+    """The foreign keys of every table that has any, by the numbers that SQLite gives them."""
+    query = (
+        "SELECT child.name, key.id, key.'from', key.'table' FROM sqlite_master AS child, "
+        "pragma_foreign_key_list(child.name) AS key WHERE child.type = 'table' "
+        "ORDER BY child.rowid, key.id, key.seq"
+    )
+    found: dict[str, dict[int, Key]] = {}
+    for child, number, column, parent in _read(raw, query):
+        own = found.setdefault(child, {})
+        before = own[number].columns if number in own else ()
+        own[number] = Key(child, (*before, column), parent)
+    return found
+
+
+def _rows(raw: Raw, key: Key, number: int) -> Rows:
+    held = [_exact(f"child.{quote(name)}") for name in key.columns]
+    columns = _read(raw, f"PRAGMA table_xinfo({quote(key.child)})")
+    taken = {fold(row[1]) for row in columns}
+    rowid = next((name for name in ("_rowid_", "rowid", "oid") if name not in taken), None)
+    numbers = f"SELECT rowid FROM {_check(key.child)} WHERE fkid = {number}"
+    found = _read(raw, numbers)
+    if found[0][0] is None:
+        return _without_rowid(raw, key, number, held)
+    if rowid is None:
+        return {row: () for (row,) in found}
+    listed = ", ".join([f"child.{rowid}", *held])
+    of_table = (
+        f"SELECT {listed} FROM {quote(key.child)} AS child WHERE child.{rowid} IN ({numbers})"
+    )
+    return {row: tuple(values) for row, *values in _read(raw, of_table)}
+
+
+def _without_rowid(raw: Raw, key: Key, number: int, held: list[str]) -> Rows:
+    """SQLite says only how many rows of such a table are broken: which ones, a query has to tell."""
+    listed = _read(raw, f"PRAGMA foreign_key_list({quote(key.child)})")
+    referred = [row[4] for row in listed if row[0] == number]
+    if None in referred:
+        referred = _primary_key(raw, key.parent)
+    pairs = zip(key.columns, referred, strict=True)
+    # the unary plus leaves the affinity of the parent's column to decide, as it does for the key
+    matches = " AND ".join(f"parent.{quote(b)} = +child.{quote(a)}" for a, b in pairs)
+    present = " AND ".join(f"child.{quote(name)} IS NOT NULL" for name in key.columns)
+    exists = f"EXISTS (SELECT 1 FROM {quote(key.parent)} AS parent WHERE {matches})"
+    if not _read(raw, "SELECT 1 FROM sqlite_master WHERE name = ? COLLATE NOCASE", (key.parent,)):
+        exists = "0"
+    own = [_exact(f"child.{quote(name)}") for name in _primary_key(raw, key.child)]
+    query = (
+        f"SELECT {', '.join([*own, *held])} FROM {quote(key.child)} AS child "
+        f"WHERE {present} AND NOT {exists}"
+    )
+    return {row[: len(own)]: row[len(own) :] for row in _read(raw, query)}
+
+
+def _primary_key(raw: Raw, table: str) -> list[str]:
+    columns = _read(raw, f"PRAGMA table_xinfo({quote(table)})")
+    return [name for _, name in sorted((row[5], row[1]) for row in columns if row[5])]
+
+
+def newly_broken(connection: Connection, before: Broken, now: Broken) -> Counter:
+    """Count, for each child and parent, the rows that point to nothing and did not before.
+
+    A row is known by its number or its key. One that has another now is the one that is gone and
+    pointed to the same; a table or a column that was renamed takes its broken rows along.
+    """
+    raw = connection.connection.driver_connection
+    gone = [key for key in before.rows if key not in now.keys and key not in now.rows]
+    tables = {key.child for key in now.keys}
+    found: Counter = Counter()
+    for key, rows in now.rows.items():
+        candidates = [before.rows.get(key, {})]
+        if key not in before.keys and key not in before.rows:
+            others = [k for k in gone if k.child == key.child or k.child not in tables]
+            candidates += [before.rows[other] for other in others]
+        new = min(_unexplained(raw, key, rows, known) for known in candidates)
+        if new:
+            found[key.child, key.parent] += new
+    return found
+
+
+def _unexplained(raw: Raw, key: Key, rows: Rows, known: Rows) -> int:
+    new = rows.keys() - known.keys()
+    if not new or {*map(type, rows)} != {*map(type, known)}:
+        return len(new)
+    healed = known.keys() - rows.keys()
+    lost = Counter(known[row] for row in healed if known[row] and not _is_there(raw, key, row))
+    return (Counter(rows[row] for row in new) - lost).total()
+
+
+def _is_there(raw: Raw, key: Key, row: Row) -> bool:
+    table = quote(key.child)
+    if isinstance(row, tuple):
+        pairs = zip(_primary_key(raw, key.child), row, strict=False)
+        same = " AND ".join(f"{_exact(quote(name))} = {_text(value)}" for name, value in pairs)
+    else:
+        taken = {fold(found[1]) for found in _read(raw, f"PRAGMA table_xinfo({table})")}
+        same = f"{next(n for n in ('_rowid_', 'rowid', 'oid') if n not in taken)} = {row}"
+    return bool(_read(raw, f"SELECT 1 FROM {table} WHERE {same}"))
 
 
 class Watch:
-    """Counts a table's broken rows just before it is touched, and again at the end.
+    """Looks up a table's broken rows just before it is touched, and again at the end.
 
     Tables whose keys and rows nothing touches are not gone over at all.
 
@@ -64,14 +192,14 @@ class Watch:
         self.connection = connection
         self.keys = keys
         self.committed = committed
-        self.before = broken(connection, None if committed is None else ())
+        self.before = self._now(None if committed is None else ())
         self.looked: set[str] = set()
         keys.look = self._look if committed is not None else None
 
     def _look(self, tables: set[str] | None) -> None:
-        there = broken(self.connection, ()).tables if tables is None else tables
-        new = {name.lower() for name in there} - self.looked
-        self.before.rows.update(broken(self.connection, new).rows)
+        there = {key.child for key in self._now(()).keys} if tables is None else tables
+        new = set(map(fold, there)) - self.looked
+        self.before.rows.update(self._now(new).rows)
         self.looked |= new
 
     def require_whole(self) -> None:
@@ -83,36 +211,42 @@ class Watch:
         touched = self.keys.now()
         if touched is not None and not touched:
             return
-        now = broken(self.connection, touched)
+        now = self._now(touched)
         before = self.before
         if now.rows and self.keys.unseen and self.committed is not None:
             before = self._as_committed(now)
-        require_whole(before, now)
+        require_whole(self.connection, before, now)
+
+    def _now(self, among: Iterable[str] | None) -> Broken:
+        return broken(self.connection, among)
 
     def _as_committed(self, now: Broken) -> Broken:
         try:
             raw = self.committed()
         except Error:
-            raise CommandError(messages.KEYS_UNKNOWN.format(rows=_said(now.rows))) from None
+            raise CommandError(messages.KEYS_UNKNOWN.format(rows=_said(_counted(now)))) from None
         try:
             return _broken(raw)
         except Error:  # another one may not read any more once SQLite has written to the file
-            raise CommandError(messages.KEYS_UNKNOWN.format(rows=_said(now.rows))) from None
+            raise CommandError(messages.KEYS_UNKNOWN.format(rows=_said(_counted(now)))) from None
         finally:
             raw.close()
 
 
-def require_whole(before: Broken, now: Broken) -> None:
+def require_whole(connection: Connection, before: Broken, now: Broken) -> None:
     """Stop when rows point to nothing that did not before.
 
     :raises CommandError: naming the tables and how many rows
     """
-    new, healed = now.rows - before.rows, before.rows - now.rows
-    # a table that was renamed took its broken rows along
-    gone = sum(count for pair, count in healed.items() if set(pair) - now.tables)
-    moved = sum(count for pair, count in new.items() if set(pair) - before.tables)
-    if new and not (moved == new.total() and moved <= gone):
+    if new := newly_broken(connection, before, now):
         raise CommandError(messages.BROKEN_KEYS.format(rows=_said(new)))
+
+
+def _counted(found: Broken) -> Counter:
+    counted: Counter = Counter()
+    for key, rows in found.rows.items():
+        counted[key.child, key.parent] += len(rows)
+    return counted
 
 
 def _said(rows: Counter) -> str:

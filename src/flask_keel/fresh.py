@@ -1,8 +1,9 @@
 """`make db`: a fresh development database: the history, what the models add, the starter rows."""
 
+import inspect
 import sqlite3
-import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,29 @@ from alembic.operations import Operations, ops
 from alembic.util import CommandError
 from flask import current_app
 from sqlalchemy import Column, Connection, MetaData, String, Table, create_engine
+from sqlalchemy import inspect as look_at
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
-from . import aftermath, atomic, history, locality, messages, servers, sqlite_file, temporary
-from .rehearsal import rehearsal
+from . import (
+    aftermath,
+    atomic,
+    history,
+    locality,
+    messages,
+    scratch,
+    servers,
+    sqlite_file,
+    starter,
+    swap,
+)
+from .interrupts import interruptible
 from .revise import naming, schemas
 from .revise.compare.plugin import OPTIONS
 from .seam import AHEAD_TABLE, engine_options, keep_one_transaction, shown, use_engine
 
-PATIENCE = 5  # seconds
+UNTOUCHED = "the database is as it was"
+Rows = Callable[[], None]
 # the application's options that say what is compared
 COMPARISON = (
     "autogenerate_plugins",
@@ -33,7 +48,7 @@ COMPARISON = (
 )
 
 
-def rebuild(config: Any, starter_rows: Callable[[], None]) -> None:
+def rebuild(config: Any, starter_rows: Rows) -> None:
     """Replace the development database by a fresh one; the old one stays until the new one is whole.
 
     :param config: Alembic's
@@ -42,15 +57,14 @@ def rebuild(config: Any, starter_rows: Callable[[], None]) -> None:
     """
     engine = current_app.extensions["migrate"].db.engine
     require_allowed(engine.url)
-    if engine.dialect.name == "sqlite":
-        said = _replace_file(config, engine)
-    else:
-        said = _replace_on_server(config, engine)
-    starter_rows()
+    replace = _replace_file if engine.dialect.name == "sqlite" else _replace_on_server
+    said, kept = replace(config, engine, starter_rows)
     at = " and ".join(sorted(history.heads()))
     if said:
         messages.say(messages.MODELS_AHEAD, operations="; ".join(said), database=shown(engine.url))
     messages.say(messages.REBUILT, database=shown(engine.url), revision=at or "the base")
+    if kept:
+        messages.say("The one before it is kept: {file}", file=kept)
 
 
 def require_allowed(url: Any) -> None:
@@ -66,76 +80,107 @@ def require_allowed(url: Any) -> None:
         raise CommandError(messages.REBUILD_NOT_LOCAL.format(database=shown(url), lead=lead))
 
 
-def _replace_file(config: Any, engine: Any) -> list[str]:
-    """Build in memory, then write the whole over the file in one transaction of SQLite's backup.
+def _replace_file(config: Any, engine: Any, starter_rows: Rows) -> tuple[list[str], Path | None]:
+    """Build in a file beside, put the starter rows into it, and then write it over the old one."""
+    path = _file(engine)
+    if path is None:
+        return _replace_memory(config, engine, starter_rows), None
+    sqlite_file.require_folder(path)
+    with interruptible(), scratch.database(engine.url) as url:
+        with starter.redirected(engine, url, _engine_options()):
+            with atomic.connect(atomic.engine(url), app=engine) as connection:
+                said = _build(config, connection)
+            starter.put(starter_rows, UNTOUCHED)
+        var = Path(config.get_main_option("script_location")).resolve().parent.parent / "var"
+        backups = (var if var.is_dir() else path.parent) / "backups"
+        kept = swap.file(Path(url.database), path, backups)
+    return said, kept
 
-    A server that has the file open sees the new content, not a deleted file.
-    """
-    memory = create_engine("sqlite://", poolclass=StaticPool)
-    with atomic.connect(memory) as connection:
+
+def _file(engine: Any) -> Path | None:
+    """Return the file of the database, also where SQLite's own URI names it; None for memory."""
+    if not sqlite_file.in_memory(engine.url):
+        return Path(engine.url.database)
+    if not (engine.url.database or "").startswith("file:"):
+        return None
+    with engine.connect() as connection:
+        found = atomic.main_file(connection.connection.driver_connection)
+    return Path(found) if found else None
+
+
+def _replace_memory(config: Any, engine: Any, starter_rows: Rows) -> list[str]:
+    """Its one connection cannot be another: the old content is kept aside, and comes back."""
+    fresh = create_engine("sqlite://", poolclass=StaticPool)
+    with (
+        atomic.connect(fresh, app=engine) as connection,
+        engine.connect() as target,
+        closing(sqlite3.connect(":memory:", check_same_thread=False)) as before,
+    ):
         said = _build(config, connection)
-        raw = connection.connection.driver_connection
-        if sqlite_file.in_memory(engine.url):
-            with engine.connect() as target:
-                raw.backup(target.connection.driver_connection)
-            return said
-        path = Path(engine.url.database)
-        sqlite_file.require_folder(path)
-        engine.dispose()
+        live = target.connection.driver_connection
+        live.backup(before)
+        connection.connection.driver_connection.backup(live)
         try:
-            _copy_over(raw, path)
-        except sqlite3.OperationalError:
+            starter.put(starter_rows, UNTOUCHED)
+        except BaseException:
+            before.backup(live)
             raise
-        except sqlite3.DatabaseError:  # not a database at all
-            sqlite_file.remove(path)
-            _copy_over(raw, path)
     return said
 
 
-def _replace_on_server(config: Any, engine: Any) -> list[str]:
-    """Build in a scratch database first, so that a history that fails does not cost the old one."""
-    engine.dispose()
-    metadata = current_app.extensions["migrate"].db.metadata
+def _replace_on_server(
+    config: Any, engine: Any, starter_rows: Rows
+) -> tuple[list[str], Path | None]:
+    """Build in a scratch database, with the starter rows, and let it take the place of the old one."""
+    options, url = _engine_options(), engine.url
     try:
-        schemas.require_isolation(engine.url, metadata)
-        with (
-            temporary.database(engine.url, _engine_options()) as url,
-            create_engine(url, **servers.connection_options(_engine_options())).connect() as trial,
-            rehearsal(),
-        ):
-            _build(config, trial)
+        schemas.require_isolation(url, current_app.extensions["migrate"].db.metadata)
+        with scratch.database(url, options) as fresh:
+            try:
+                with starter.redirected(engine, fresh, options):
+                    said = _build_at(config, fresh)
+                    starter.put(starter_rows, UNTOUCHED)
+            except servers.NotAllowed:
+                raise
+            except Exception as error:
+                aftermath.note(error, messages.AS_IT_WAS)
+                raise
+            if swap.server(url, fresh, options):
+                return said, None
     except servers.NotAllowed as denied:
-        if servers.kind(engine.url) == "postgresql":  # there it may not create any other either
+        if servers.kind(url) == "postgresql" and _tables(engine):
+            # there it may not create it again, either
             raise CommandError(f"{denied.reason}.") from denied
-        messages.say(messages.NO_REHEARSAL, database=shown(engine.url), reason=denied.reason)
-    except Exception as error:
-        aftermath.note(error, messages.AS_IT_WAS)
-        raise
-    servers.recreate(engine.url, _engine_options())
+        messages.say(messages.NO_REHEARSAL, database=shown(url), reason=denied.reason)
+        if servers.kind(url) == "postgresql":
+            return _build_in_place(config, engine, starter_rows), None
+    servers.recreate(url, options)
+    return _build_in_place(config, engine, starter_rows), None
+
+
+def _tables(engine: Any) -> list[str]:
     with engine.connect() as connection:
-        return _build(config, connection)
+        return look_at(connection).get_table_names()
+
+
+def _build_in_place(config: Any, engine: Any, starter_rows: Rows) -> list[str]:
+    engine.dispose()
+    said = _build_at(config, engine.url, f"{shown(engine.url)} holds what the history makes")
+    starter.put(starter_rows, f"{shown(engine.url)} is built, without them")
+    return said
+
+
+def _build_at(config: Any, url: Any, state: str = UNTOUCHED) -> list[str]:
+    options = servers.connection_options(_engine_options())
+    with create_engine(url, **options).connect() as connection:
+        return _build(config, connection, state)
 
 
 def _engine_options() -> dict[str, Any]:
     return current_app.config.get("SQLALCHEMY_ENGINE_OPTIONS") or {}
 
 
-def _copy_over(raw: sqlite3.Connection, path: Path) -> None:
-    deadline = time.monotonic() + PATIENCE
-
-    def give_up(status: int, remaining: int, total: int) -> None:
-        # the backup would try for ever: https://www.sqlite.org/c3ref/backup_finish.html
-        if time.monotonic() > deadline:
-            raise CommandError(messages.LOCKED.format(database=path))
-
-    target = sqlite3.connect(path)
-    try:
-        raw.backup(target, progress=give_up)
-    finally:
-        target.close()
-
-
-def _build(config: Any, connection: Connection) -> list[str]:
+def _build(config: Any, connection: Connection, state: str = UNTOUCHED) -> list[str]:
     """Run the history, then what the models add; return what that was."""
     config.attributes["connection"] = connection
     command.upgrade(config, "heads")
@@ -150,7 +195,7 @@ def _build(config: Any, connection: Connection) -> list[str]:
         said = naming.phrases(script.upgrade_ops)
         schemas.create_first(context, None, [script])
         if said:
-            _apply(Operations(context), script.upgrade_ops)
+            _apply(Operations(context), script.upgrade_ops, state)
             mark = Table(AHEAD_TABLE, MetaData(), Column("of", String(32), primary_key=True))
             mark.create(connection)
     connection.commit()
@@ -166,14 +211,41 @@ def _options(connection: Connection) -> dict[str, Any]:
     return keep
 
 
-def _apply(operations: Operations, container: ops.OpContainer) -> None:
-    """Run autogenerate's operations at once, without a file."""
+def _apply(operations: Operations, container: ops.OpContainer, state: str) -> None:
+    """Run autogenerate's operations at once, without a file.
+
+    :param state: what an error leaves, in the words of a sentence
+    :raises CommandError: naming the model whose table cannot be made so
+    """
     for op in container.ops:
-        if isinstance(op, ops.ModifyTableOps):
-            with operations.batch_alter_table(op.table_name, schema=op.schema) as batch:
-                for change in op.ops:
-                    batch.invoke(change)
-        elif isinstance(op, ops.OpContainer):
-            _apply(operations, op)
-        else:
-            operations.invoke(op)
+        if isinstance(op, ops.OpContainer) and not isinstance(op, ops.ModifyTableOps):
+            _apply(operations, op, state)
+            continue
+        try:
+            _apply_one(operations, op)
+        except (SQLAlchemyError, CommandError) as error:
+            said = " ".join(str(getattr(error, "orig", error)).split()).rstrip(".")
+            raise CommandError(
+                f"{_model_of(op)}: what it adds to the history cannot be made ({said}); {state}: "
+                "mend the model and try again."
+            ) from error
+
+
+def _apply_one(operations: Operations, op: Any) -> None:
+    if not isinstance(op, ops.ModifyTableOps):
+        operations.invoke(op)
+        return
+    with operations.batch_alter_table(op.table_name, schema=op.schema) as batch:
+        for change in op.ops:
+            batch.invoke(change)
+
+
+def _model_of(op: Any) -> str:
+    """Return the file of the model whose table an operation changes."""
+    name = getattr(op, "table_name", None) or getattr(op, "source_table", None)
+    for mapper in current_app.extensions["migrate"].db.Model.registry.mappers:
+        file = inspect.getsourcefile(mapper.class_)
+        if getattr(mapper.local_table, "name", None) == name and file:
+            root = Path(current_app.root_path).parent
+            return str(Path(file).relative_to(root) if Path(file).is_relative_to(root) else file)
+    return f"The model of {name}" if name else "The models"

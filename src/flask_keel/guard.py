@@ -4,10 +4,11 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import product
 from typing import Any
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, Inspector, event
 
 from . import messages
 
@@ -18,6 +19,23 @@ CONNECTING = ("do_connect", "engine_connect")
 
 class Refused(Exception):
     """A migration does what cannot be undone or would not be seen: words for the sentence."""
+
+
+@contextmanager
+def _inspected(connection: Connection, engines: set[Engine], thread: int) -> Iterator[None]:
+    """Let an inspector of one of the engines, which only reads, look through ``connection``: what
+    the migration has done so far is seen there, as ``sa.inspect(op.get_bind().engine)`` means it."""
+    original = Inspector._init_engine
+
+    def init(self: Inspector, engine: Engine) -> None:
+        lent = engine in engines and threading.get_ident() == thread
+        (self._init_connection if lent else partial(original, self))(connection if lent else engine)
+
+    Inspector._init_engine = init  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        Inspector._init_engine = original  # type: ignore[method-assign]
 
 
 @contextmanager
@@ -53,7 +71,8 @@ def guarded(connection: Connection, live: Engine) -> Iterator[None]:
         raw = connection.connection.driver_connection
         raw.set_authorizer(authorize)
     try:
-        yield
+        with _inspected(connection, engines, thread):
+            yield
     except Exception as error:
         if DENIED in str(error) and not denied:
             # Ctrl-C came while SQLite asked, and it takes any exception for a no

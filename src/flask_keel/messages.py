@@ -180,7 +180,7 @@ FILLS_OPEN = (
 )
 WHICH_VALUE = (
     "{name} is new and may not be NULL: what do the rows that are there get?\n"
-    "  (text, or = and an SQL expression)"
+    "  ({wanted}, or = and an SQL expression)"
 )
 IRREVERSIBLE = (
     "irreversible because the values of {name} are gone, and no neutral one can stand in for them"
@@ -210,7 +210,7 @@ CHECK_AGREE = "the models and the history agree"
 CHECK_JUDGED = "{count} migrations linted and proved ({before} of them before)"
 CHECK_SCHEMA = "{file} is what they make"
 CHECK_FINDING = (
-    "{file}, line {line}: {severity} ({rules}): write what is said above, or "
+    "{file}: {severity} ({rules}): write what is said above, or "
     "# lint: {rules} because ... in the file"
 )
 CHECK_MORE = " (and {count} more, see above)"

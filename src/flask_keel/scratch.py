@@ -45,7 +45,8 @@ def at_head(seam: Seam) -> Iterator[Connection]:
 def empty(seam: Any) -> Iterator[Connection]:
     """Give a connection to an empty scratch database, in memory on SQLite."""
     if seam.engine.dialect.name == "sqlite":
-        with atomic.connect(atomic.engine(make_url("sqlite://"))) as connection:
+        memory = atomic.engine(make_url("sqlite://"))
+        with atomic.connect(memory, app=seam.engine) as connection:
             yield connection
         return
     options = seam.settings.get("SQLALCHEMY_ENGINE_OPTIONS")

@@ -3,10 +3,11 @@
 import os
 import shlex
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from alembic.util import CommandError
 from sqlalchemy import Engine, create_engine, make_url
@@ -48,6 +49,32 @@ def open_to_read(url: Any) -> sqlite3.Connection:
     """
     path = quote(str(Path(url.database).absolute()))
     raw = sqlite3.connect(f"file:{path}?mode=rw", uri=True, check_same_thread=False)
+    raw.execute("PRAGMA query_only=ON")
+    return raw
+
+
+@contextmanager
+def named(engine: Engine) -> Iterator[sqlite3.Connection | None]:
+    """Give the database that an engine names, to read: SQLite's own URI form too.
+
+    None when there is no file. Memory is given as the engine holds it, for nobody else sees it.
+    """
+    (name,), options = engine.dialect.create_connect_args(engine.url)
+    uri = bool(options.get("uri"))
+    asked = parse_qs(urlsplit(name).query) if uri else {}
+    if name == ":memory:" or asked.get("mode") == ["memory"]:
+        with closing(engine.raw_connection()) as lent:
+            yield lent.driver_connection
+    elif not Path(unquote(urlsplit(name).path) if uri else name).exists():
+        yield None
+    else:
+        opened = _open_uri(name) if uri else open_to_read(make_url("sqlite://").set(database=name))
+        with closing(opened) as raw:
+            yield raw
+
+
+def _open_uri(name: str) -> sqlite3.Connection:
+    raw = sqlite3.connect(name, uri=True, check_same_thread=False)
     raw.execute("PRAGMA query_only=ON")
     return raw
 

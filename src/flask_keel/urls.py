@@ -42,25 +42,37 @@ def normalise(value: Any, root: Path) -> URL:
     try:
         url = make_url(value)
         url = url.set(drivername=DRIVERS.get(url.drivername, url.drivername))
-        if "@" in (url.host or ""):
-            raise ValueError("a part of the password stands where the host should")
+        if isinstance(value, str) and url.get_backend_name() != "sqlite":
+            _require_plain_account(value)
         url.get_dialect()
-    except NoSuchModuleError as error:
+    except NoSuchModuleError:
         raise UrlError(
             f"There is no driver for {url.drivername}:// in this environment: "
             "write sqlite://, postgresql:// or mysql://."
-        ) from error
-    except (ArgumentError, ValueError) as error:
+        ) from None
+    except (ArgumentError, ValueError):
         scheme = re.match(r"([\w+]+://)?", str(value)).group()
         raise UrlError(
             f"The database URL {scheme}... cannot be read: write "
             "postgresql://user:password@host/name, mysql://user:password@host/name or "
-            "sqlite:///var/app.db, with odd characters of the password percent-encoded."
-        ) from error
+            "sqlite:///var/app.db, with odd characters of the password percent-encoded "
+            "(@ is %40, / is %2F, ? is %3F, # is %23, % is %25)."
+        ) from None  # the cause holds what could not be read
     if url.get_backend_name() == "sqlite":
         return _absolute(url, root)
     require(url.get_driver_name())
     return url
+
+
+def _require_plain_account(text):
+    """Stop at an account that other programs, or SQLAlchemy itself, would end too early: a part of
+    the password would be taken for the host, and printed.
+
+    https://www.rfc-editor.org/rfc/rfc3986#section-3.2
+    """
+    account = text.partition("://")[2].rpartition("@")[0]
+    if re.search("[@/?#]", account):
+        raise ValueError("a part of the password stands where the host should")
 
 
 def _absolute(url: URL, root: Path) -> URL:

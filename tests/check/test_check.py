@@ -120,6 +120,88 @@ def test_what_is_on_the_main_branch_was_decided_there(blog, tmp_path):
     assert "drop-column" not in said.err
 
 
+def on_main(project, tmp_path):
+    """Put all that the project holds on the main branch of a remote."""
+    git(project, "init", "-q", "-b", "main")
+    git(project, "add", ".")
+    git(project, "commit", "-q", "-m", "all")
+    git(project, "clone", "-q", "--bare", ".", str(tmp_path / "origin.git"))
+    git(project, "remote", "add", "origin", str(tmp_path / "origin.git"))
+    git(project, "fetch", "-q", "origin")
+    git(project, "remote", "set-head", "origin", "main")
+
+
+def test_a_proof_that_failed_on_the_main_branch_does_not_fail_the_check_for_ever(blog, tmp_path):
+    index = "op.create_index('ix_post_summary', 'post', ['summary'])"
+    drop = "op.drop_index('ix_post_summary', 'post')"
+    blog.migration("aaaa00000001", HEAD, index, "pass")
+    blog.migration("aaaa00000002", "aaaa00000001", drop, index)
+    blog.db("check").assert_one_sentence("aaaa00000001_by_hand.py fails its proof", "does nothing")
+    on_main(blog, tmp_path)
+    said = blog.db("check").assert_ok()
+    assert (
+        "0 migrations linted and proved (0 of them before); 4 more on the main branch" in said.err
+    )
+    file = blog.migration("aaaa00000003", "aaaa00000002", index + "\n" + drop, "assert False")
+    said = blog.db("check").assert_one_sentence("aaaa00000003_by_hand.py fails its proof")
+    assert "aaaa00000001" not in said.err
+    file.unlink()
+    (one,) = blog.versions.glob("aaaa00000001*")
+    one.write_text(one.read_text() + "# a word\n")  # what is changed here is decided here
+    blog.db("check").assert_one_sentence("aaaa00000001_by_hand.py fails its proof")
+
+
+def judged_before(project) -> list[bool]:
+    report = json.loads(project.db("check", "--json").out)
+    return [one["judged_before"] for one in report["migrations"]]
+
+
+def test_a_proof_that_failed_is_remembered_until_something_that_it_rests_on_changes(blog):
+    change = "with op.batch_alter_table('post') as batch:\n    batch.drop_index('ix_post_user_id')"
+    blog.migration("aaaa00000001", HEAD, change, "from my_app.words import say\nsay()")
+    helper = blog.write("my_app/words.py", "def say():\n    raise ValueError('no')\n")
+    blog.replace("my_app/models/post.py", "index=True", "index=False")
+    blog.db("check").assert_one_sentence("fails its proof", "line 17: no")
+    assert judged_before(blog) == [True, True, True]
+    helper.write_text(
+        "from alembic import op\n\n\n"
+        "def say():\n    op.create_index('ix_post_user_id', 'post', ['user_id'])\n"
+    )
+    assert judged_before(blog) == [True, True, False]
+    assert judged_before(blog) == [True, True, True]
+
+
+def as_enum(project):
+    """Say in the model what the column holds: the database does not tell it from other text."""
+    words = 'Enum("short", "long", native_enum=False, length=500)'
+    project.replace(
+        "my_app/models/post.py", "mapped_column(String(500))", f"mapped_column({words})"
+    )
+    project.replace("my_app/models/post.py", "sqlalchemy import ", "sqlalchemy import Enum, ")
+
+
+@pytest.mark.parametrize(
+    "mend",
+    [lambda project: project.write("my_app/migrations/words.csv", "a,b"), as_enum],
+    ids=["a file beside the migrations", "the models"],
+)
+def test_a_proof_that_failed_is_made_again_when_what_may_mend_it_changed(mend, blog):
+    blog.migration("aaaa00000001", HEAD, "pass", "assert False")
+    assert judged_before(blog) == [False, False, False]
+    assert judged_before(blog) == [True, True, True]
+    mend(blog)
+    assert judged_before(blog) == [True, True, False]
+
+
+def test_a_history_without_models_is_linted_and_proved_all_the_same(bare):
+    table = 'op.create_table("note", sa.Column("id", sa.Integer(), primary_key=True))'
+    bare.migration("aaaa00000001", None, table, 'op.drop_table("note")')
+    bare.migration("aaaa00000002", "aaaa00000001", 'op.execute("DELETE FROM note")', "pass")
+    said = bare.db("check").assert_one_sentence("there are no models to compare", "and 2 more")
+    assert "deletes rows: DELETE FROM note" in said.err
+    assert "agree" not in said.err
+
+
 def test_a_migration_is_judged_again_only_when_something_under_it_changed(blog):
     blog.db("check").assert_ok()
     assert "(2 of them before)" in blog.db("check").assert_ok().err
@@ -164,3 +246,12 @@ def test_a_machine_reads_the_same(blog):
     )
     assert finding["silenced"] is None
     assert "deploy" in finding["instead"]
+
+
+def test_what_a_migration_does_to_values_is_said_and_fails_nothing(blog):
+    blog.migration("aaaa00000001", HEAD, "op.execute(\"UPDATE post SET title = 'gone'\")", "pass")
+    said = blog.db("check").assert_ok()
+    assert "aaaa00000001_by_hand.py\n  sets post.title to 'gone' in every row\n" in said.err
+    assert "sets post.title to 'gone' in every row" in blog.db("check").assert_ok().err
+    facts = json.loads(blog.db("check", "--json").out)["migrations"][-1]["proof"]
+    assert facts["changes"] == ["sets post.title to 'gone' in every row"]

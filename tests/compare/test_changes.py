@@ -127,6 +127,29 @@ def test_a_generated_column(bench):
         assert connection.execute(sa.text("SELECT g FROM t")).scalar() == 10
 
 
+def test_one_of_several_generated_columns_changes_and_goes(bench):
+    def made(*found):
+        columns = [
+            sa.Column(name, sa.Integer, sa.Computed(sql, persisted=True)) for name, sql in found
+        ]
+        return model(a(), *columns)
+
+    others = [("g_h", "abs(a - 1)"), ("h", "(a * 3)")]
+    before = made(("g", "(a + 1)"), *others)
+    bench.create(before)
+    bench.run("INSERT INTO t (id, a) VALUES (1, 5)")
+    for after in (made(("g", "abs(a) + 2"), *others), made(*others), made(others[0])):
+        # SQLite's text of the table has what was added in one line
+        bench.written(after)
+        up, down = bench.code
+        for _ in range(2):
+            bench.apply(after, up)
+            assert bench.changes(after) == ["pass"]
+            bench.apply(before, down)
+            assert bench.changes(before) == ["pass"]
+            assert bench.rows("SELECT g, g_h, h FROM t") == [(6, 4, 15)]
+
+
 def test_a_generated_column_comes_and_goes(bench):
     bench.round_trip(
         model(a()), model(a(), b(sa.Computed("a + 1", persisted=True), kind=sa.Integer)), "Computed"

@@ -86,6 +86,7 @@ def test_without_an_answer_the_text_to_type_is_said_and_works(grown):
         ("note.stars:many", ["'many' is no value for note.stars", "a whole number"]),
         ("note.slug", ["cannot be read"]),
         ("note.slug:a,note.slug:b", ["note.slug twice"]),
+        ("note.slug:a,note.stars:1", ["note.slug is unique, and 'a'", "fill=note.slug:=id"]),
     ],
 )
 def test_an_answer_that_fits_nothing_is_a_sentence(grown, fill, words):
@@ -93,6 +94,59 @@ def test_an_answer_that_fits_nothing_is_a_sentence(grown, fill, words):
     arguments = ["-x", "rename=note.body:text", "-x", f"fill={fill}"]
     grown.db("migrate", *arguments).assert_one_sentence(*words)
     assert revising.files(grown) == before
+
+
+@pytest.mark.parametrize(
+    "type_, typed, wanted",
+    [
+        ("sa.String(5)", "longer", "text of at most 5 characters"),
+        ("sa.SmallInteger", "40000", "a whole number from -32768 to 32767"),
+        ("sa.Integer", "-2147483649", "a whole number from -2147483648 to 2147483647"),
+        ("sa.Numeric(5, 2)", "1234", "at most 3 digits before the point and 2 after it"),
+        ("sa.Numeric(5, 2)", "1.234", "at most 3 digits before the point and 2 after it"),
+        ("sa.Numeric(5, 2)", "NaN", "at most 3 digits before the point and 2 after it"),
+        ("sa.Float", "inf", "a number"),
+        ("sa.Enum('a', 'b', native_enum=False)", "c", "one of a, b"),
+    ],
+)
+def test_a_value_that_does_not_fit_into_the_column_is_said_on_sqlite_too(
+    bare, type_, typed, wanted
+):
+    bare.model("note", NOTE)
+    bare.new_migration()
+    before = revising.files(bare)
+    bare.model("note", NOTE + f"more: Mapped[object] = mapped_column({type_}, nullable=False)\n")
+    answer = bare.db("migrate", "-x", f"fill=note.more:{typed}")
+    answer.assert_one_sentence(f"{typed!r} is no value for note.more: give", wanted)
+    assert revising.files(bare) == before
+
+
+def test_a_value_has_to_fit_the_column_before_and_after_a_change_of_its_type(bare):
+    bare.model("note", NOTE + "more: Mapped[str | None] = mapped_column(sa.String(9))\n")
+    bare.new_migration()
+    bare.model("note", NOTE + "more: Mapped[str] = mapped_column(sa.String(5))\n")
+    answer = bare.db("migrate", "-x", "fill=note.more:longer")
+    answer.assert_one_sentence("text of at most 5 characters")
+
+
+def test_one_value_for_the_nulls_of_a_unique_column_is_refused(bare):
+    code = "code: Mapped[str{}] = mapped_column(sa.String(9), unique=True)\n"
+    bare.model("note", NOTE + code.format(" | None"))
+    bare.new_migration()
+    before = revising.files(bare)
+    bare.model("note", NOTE + code.format(""))
+    answer = bare.db("migrate", "-x", "fill=note.code:x")
+    answer.assert_one_sentence("note.code is unique, and 'x' would stand in every row")
+    assert revising.files(bare) == before
+    assert bare.new_migration("-x", "fill=note.code:=id")
+
+
+def test_a_unique_column_s_own_default_is_not_what_is_typed_for_it(bare):
+    bare.model("note", NOTE)
+    bare.new_migration()
+    bare.model("note", NOTE + "more: Mapped[str] = mapped_column(unique=True, default='x')\n")
+    answer = bare.db("migrate").assert_one_sentence("fill=note.more:=id")
+    assert "note.more:x" not in answer.said
 
 
 def test_a_column_with_a_default_needs_no_answer(bare):
@@ -106,9 +160,14 @@ def test_a_column_with_a_default_needs_no_answer(bare):
 
 
 def test_a_question_takes_text_or_an_expression_and_asks_again_for_what_is_no_value(grown):
-    keys = ["\n", "=lower(title)\n", "\n", "many\n", "4\n"]
+    keys = ["\n", "\n", "=lower(title)\n", "\n", "many\n", "4\n"]
     arguments = [*grown.manage, "db", "migrate"]
     answer = revising.at_terminal(grown, *arguments, keys=keys).assert_ok()
+    assert answer.out.count("An empty answer is no value for note.slug: type text, or =") == 1
+    assert "note.stars is new and may not be NULL" in answer.out
+    assert (
+        "(a whole number from -2147483648 to 2147483647, or = and an SQL expression)" in answer.out
+    )
     assert "'many' is no value" in answer.out
     grown.db("upgrade").assert_ok()
     found = revising.rows(grown, "SELECT slug, mood, stars FROM note ORDER BY id")

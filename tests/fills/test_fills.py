@@ -1,5 +1,6 @@
 """New NOT NULL columns on the three databases: add, fill, set NOT NULL."""
 
+import pytest
 import revising
 from revising import KEY
 
@@ -103,5 +104,42 @@ def test_a_dropped_not_null_column_comes_back_on_the_way_down(any_database):
     assert not revising.columns(any_database, "note")["stars"]["nullable"]
     any_database.db("upgrade").assert_ok()
 
+    any_database.model("note", NOTE)
+    assert "# irreversible because" in revising.applied(any_database).read_text()
+
+
+ENUM = "sa.Enum('new', 'it\\'s', native_enum=False, create_constraint=True, name='state')"
+
+
+@pytest.mark.parametrize(
+    "kind, rule, gone, back",
+    [
+        (ENUM, None, "'new'", "new"),
+        ("sa.String(9)", "gone IN ('b', 'c')", "'c'", "b"),
+        ("sa.String(9)", "length(gone) > 3", "'long'", "aaaa"),
+        ("sa.Integer", "gone > 0", "7", 1),
+        ("sa.Integer", "gone BETWEEN 5 AND 9", "7", 5),
+    ],
+)
+def test_a_dropped_column_comes_back_with_a_value_that_its_check_allows(
+    any_database, kind, rule, gone, back
+):
+    column = f"gone: Mapped[object] = mapped_column({kind}, nullable=False)\n"
+    if rule:
+        column += f"__table_args__ = (sa.CheckConstraint({rule!r}),)\n"
+    any_database.model("note", NOTE + column)
+    revising.applied(any_database)
+    revising.execute(any_database, f"INSERT INTO note (title, gone) VALUES ('A', {gone})")
+    any_database.model("note", NOTE)
+    revising.applied(any_database)
+    any_database.db("downgrade").assert_ok()
+    assert revising.rows(any_database, "SELECT gone FROM note") == [(back,)]
+    any_database.db("upgrade").assert_ok()
+
+
+def test_a_dropped_column_whose_check_nothing_fulfils_is_said_to_be_gone_for_good(any_database):
+    rule = "__table_args__ = (sa.CheckConstraint(\"gone LIKE '%@%.%' AND length(gone) > 7\"),)\n"
+    any_database.model("note", NOTE + "gone: Mapped[str] = mapped_column(sa.String(9))\n" + rule)
+    revising.applied(any_database)
     any_database.model("note", NOTE)
     assert "# irreversible because" in revising.applied(any_database).read_text()

@@ -1,5 +1,7 @@
 """Changes of a type that a database does not make by itself."""
 
+import uuid
+
 import pytest
 import revising
 import sqlalchemy as sa
@@ -61,3 +63,20 @@ def test_rows_live_when_types_change(any_database):
 )
 def test_using_is_written_only_where_postgresql_needs_it(old, new, expression):
     assert casts.using(old, new, "c") == expression
+
+
+def test_a_text_becomes_a_uuid_that_queries_find(any_database):
+    dashed = "12345678-1234-4234-8234-123456789abc"
+    any_database.model("note", KEY + "ref: Mapped[str | None] = mapped_column(sa.String(36))\n")
+    revising.applied(any_database)
+    revising.execute(any_database, f"INSERT INTO note (ref) VALUES ('{dashed}'), (NULL)")
+    any_database.model("note", KEY + "ref: Mapped[uuid.UUID | None]\n", "import uuid")
+    revising.applied(any_database)
+    note = sa.table("note", sa.column("id"), sa.column("ref", sa.Uuid))
+    query = sa.select(note.c.id).where(note.c.ref == uuid.UUID(dashed))
+    with revising.engine(any_database).connect() as connection:
+        assert connection.scalars(query).all() == [1]
+    any_database.db("downgrade").assert_ok()
+    assert revising.rows(any_database, "SELECT ref FROM note ORDER BY id") == [(dashed,), (None,)]
+    any_database.db("upgrade").assert_ok()
+    revising.assert_nothing_left(any_database)

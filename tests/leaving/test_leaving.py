@@ -113,3 +113,35 @@ def test_no_migration_of_the_starter_asks_anything_of_the_library(blog):
     for path in blog.versions.glob("*.py"):
         assert "flask_keel" not in path.read_text()
         assert "my_app" not in path.read_text()
+
+
+def test_the_readme_says_how_to_leave_and_it_works(history):
+    """What "Leaving" of the project's README says, step by step."""
+    folder = history.package / "migrations"
+    before = schema(history.database)
+    flask = (sys.executable, "-m", "flask", "--app", "my_app", "db")
+    plain = {"PYTHONPATH": str(history.path)}
+    history.run(*flask, "init", "-d", "stock", **plain).assert_ok()
+    for name in ("env.py", "alembic.ini", "script.py.mako"):
+        shutil.copy(history.path / "stock" / name, folder / name)
+    extensions = (history.package / "extensions.py").read_text()
+    kept, _, _ = extensions.partition("keel = Keel(")
+    history.write(
+        "my_app/extensions.py",
+        kept.replace("import Keel, naming_convention", "import naming_convention").replace(
+            "from flask_sqlalchemy", "from flask_migrate import Migrate\nfrom flask_sqlalchemy"
+        )
+        + 'migrate = Migrate(db=db, directory="my_app/migrations")\n',
+    )
+    history.replace("my_app/__init__.py", "import db, keel", "import db, migrate")
+    history.replace("my_app/__init__.py", "keel.init_app(app)", "migrate.init_app(app)")
+    shutil.rmtree(folder / "schema")
+
+    assert "(head)" in history.run(*flask, "current", **plain).assert_ok().out
+    history.run(*flask, "downgrade", "base", **plain).assert_ok()
+    history.run(*flask, "upgrade", **plain).assert_ok()
+    assert schema(history.database) == before
+    history.replace("my_app/models/user.py", "String(80), unique=True", "String(80)")
+    history.run(*flask, "migrate", "-m", "by stock", **plain).assert_ok()
+    (written,) = history.versions.glob("*_by_stock.py")
+    assert "flask_keel" not in written.read_text()

@@ -47,6 +47,25 @@ CASES = [
         batch("post", 'alter_column("body", new_column_name="text", existing_type=sa.Text())'),
     ),
     Case(
+        "drop-and-compute",
+        batch(
+            "user",
+            'drop_column("age")\n    batch_op.add_column(sa.Column("age", sa.Integer(), '
+            'sa.Computed("price * 2", persisted=True)))',
+        ),
+        "line 12: makes user.age a computed column, and drops its values "
+        "[drop-and-compute, loses data]",
+        batch(
+            "user", 'add_column(sa.Column("w", sa.Integer(), sa.Computed("price", persisted=True)))'
+        ),
+    ),
+    Case(
+        "drop-column",
+        batch("post", 'drop_column("body")\n    batch_op.add_column(sa.Column("body", sa.Text()))'),
+        "line 12: drops post.body and its values [drop-column, loses data]",
+        batch("post", 'add_column(sa.Column("other", sa.Text()))'),
+    ),
+    Case(
         "narrow-type",
         batch(
             "user",

@@ -53,8 +53,8 @@ def test_a_rule_is_silent_where_the_database_does_no_harm(case, name, urls, tmp_
 
 
 def test_every_rule_has_an_unsafe_and_a_safe_example():
-    seen_in_the_text = {"models-imported"}
-    assert set(texts.RULES) - seen_in_the_text <= {case.rule for case in CASES}
+    elsewhere = {"models-imported", "not-judged"}
+    assert set(texts.RULES) - elsewhere <= {case.rule for case in CASES}
 
 
 @pytest.mark.parametrize(

@@ -112,3 +112,76 @@ def test_postgresqls_drop_not_null_in_sql_is_no_drop_of_a_column():
     from flask_keel.revise.lint import sql as reader
 
     assert list(reader.deeds("ALTER TABLE post ALTER COLUMN title DROP NOT NULL")) == []
+
+
+OLD_STYLE = """
+op.create_table(
+    "user",
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("email", sa.String(50)),
+    sa.Column("role", sa.String),
+    sa.Index("ix_user_email", "email", unique=True),
+    sa.Index("ix_user_role", "role"),
+    sqlite_autoincrement=True,
+)"""
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ('"role", existing_type=sa.String, type_=sa.Integer', "VARCHAR to INTEGER"),
+        ('"role", existing_type=sa.String(), type_=sa.Integer', "VARCHAR to INTEGER"),
+        ('"role", type_=sa.Date', "VARCHAR to DATE"),
+        ('"role", existing_type=sa.VARCHAR, type_=sa.String(9)', "VARCHAR to VARCHAR(9)"),
+        ('"role", existing_type=postgresql.UUID, type_=sa.String(9)', "UUID to VARCHAR(9)"),
+        ('"role", existing_type=sa.String, type_=sa.Enum("a", "b", name="e")', "VARCHAR to "),
+    ],
+)
+def test_types_are_judged_as_classes_too(change, says, tmp_path):
+    body = f'with op.batch_alter_table("user") as batch_op:\n    batch_op.alter_column({change})'
+    (said,) = linting.said(tmp_path, body, first=OLD_STYLE)
+    assert says in said
+
+
+def test_an_index_inside_of_a_new_table_is_judged_with_it(tmp_path):
+    column = 'sa.Column("big", sa.BigInteger(), primary_key=True)'
+    body = f'op.create_table("t", {column}, sa.Index("ix_t_big", "big"))'
+    (said,) = linting.said(tmp_path, body, first=OLD_STYLE)
+    assert "gives t a primary key of type BIGINT" in said
+
+
+def test_a_condition_that_is_an_expression_is_said_with_its_values(tmp_path):
+    body = """with op.batch_alter_table("user") as batch_op:
+    batch_op.create_check_constraint("ck_user_role", sa.column("role").in_(["a", "b"]))"""
+    (finding,) = linting.judge(tmp_path, body, first=OLD_STYLE)
+    assert words.first(finding).startswith("line 12: adds a CHECK to user: role IN ('a', 'b') [")
+    assert words.instead(finding).endswith("WHERE NOT (role IN ('a', 'b'))")
+
+
+def test_what_cannot_be_judged_is_one_line_and_the_rest_is_judged(tmp_path, monkeypatch):
+    from flask_keel.revise.lint import source, tables
+
+    def stumble(*_):
+        raise KeyError("no such thing")
+
+    body = 'op.add_column("post", sa.Column("a", sa.Integer()))\nop.drop_table("post")'
+    monkeypatch.setattr(tables, "new_column", stumble)
+    monkeypatch.setattr(source, "_modules", stumble)
+    file, here, other = linting.judge(tmp_path, body)
+    assert words.first(here) == (
+        "line 11: what it does cannot be judged (KeyError: 'no such thing') "
+        "[not-judged, cannot be told]"
+    )
+    assert here.fails(zero_downtime=False)
+    assert words.first(file).startswith("what it does cannot be judged")
+    assert words.first(other) == "line 12: drops post and its rows [drop-table, loses data]"
+
+
+def test_a_file_may_have_an_encoding_of_its_own(tmp_path):
+    from sqlalchemy.dialects import sqlite
+
+    from flask_keel.revise import lint
+    from flask_keel.revise.recorded import Recording
+
+    (tmp_path / "m.py").write_bytes("# -*- coding: latin-1 -*-\n# für\n".encode("latin-1"))
+    assert lint.check(tmp_path / "m.py", Recording(), sqlite.dialect()) == []

@@ -204,7 +204,7 @@ with op.batch_alter_table('item') as batch:
         [item(A)],
         [WITH_M],
         ADD_M,
-        "raise NotImplementedError('no way')",
+        DROP_M + "\nraise NotImplementedError('no way')",
         "downgrade",
         "NotImplementedError",
         "no way",
@@ -518,5 +518,129 @@ with op.batch_alter_table('item') as batch:
         "downgrade",
         "the check (size in ( 's' , 'm' ))",
         "missing",
+    ),
+    broken(
+        "a USING is not all that changes",
+        [item(A, N)],
+        [item(A, N)],
+        """
+           op.execute("UPDATE item SET a = 'x' || a")
+           op.execute('CREATE TABLE x (id INTEGER NOT NULL, a VARCHAR(40), n INTEGER, '
+                      'CONSTRAINT pk_item PRIMARY KEY (id))')
+           op.execute('INSERT INTO x SELECT id, a, n + 1 FROM item')
+           op.execute('DROP TABLE item')
+           op.execute('ALTER TABLE x RENAME TO item')
+           """,
+        "pass",
+        "upgrade",
+        "item.n held",
+    ),
+    broken(
+        "JSON loses what it held",
+        [item(C("data", sa.JSON))],
+        [item(C("data", sa.JSON))],
+        """
+           op.execute('CREATE TABLE x (id INTEGER NOT NULL, data JSON, '
+                      'CONSTRAINT pk_item PRIMARY KEY (id))')
+           op.execute("INSERT INTO x SELECT id, json_remove(data, '$.a') FROM item")
+           op.execute('DROP TABLE item')
+           op.execute('ALTER TABLE x RENAME TO item')
+           """,
+        "pass",
+        "upgrade",
+        "item.data held",
+    ),
+    broken(
+        "a list is taken for an object",
+        [item(C("data", sa.JSON, nullable=False, server_default="[]"))],
+        [item(C("data", sa.JSON, nullable=False, server_default="[]"))],
+        """
+           t = sa.table('item', sa.column('data', sa.JSON))
+           for data, in op.get_bind().execute(sa.select(t.c.data)).all():
+               data['version'] = 1
+           """,
+        "pass",
+        "upgrade",
+        "line 16",
+    ),
+    broken(
+        "NULL is forgotten",
+        [item(C("email", sa.String(80)))],
+        [item(C("email", sa.String(80)))],
+        """
+           for email, in op.get_bind().execute(sa.text('SELECT email FROM item')).all():
+               email.split('@')
+           """,
+        "pass",
+        "upgrade",
+        "AttributeError",
+    ),
+    broken(
+        "its rows take the numbers that rows have",
+        [item(A)],
+        [item(A)],
+        """
+           high, = op.get_bind().execute(sa.text('SELECT max(id) FROM item')).one()
+           if high:
+               op.execute(f"INSERT INTO item (id, a) VALUES ({high}, 'admin')")
+           """,
+        "pass",
+        "upgrade",
+        "UNIQUE",
+    ),
+    broken(
+        "its rows have names that rows have",
+        [item(C("a", sa.String(40), unique=True)), table("other", pk(), C("a", sa.String(40)))],
+        [item(C("a", sa.String(40), unique=True)), table("other", pk(), C("a", sa.String(40)))],
+        """
+           op.bulk_insert(sa.table('item', sa.column('a')), [{'a': 'admin'}, {'a': 'admin'}])
+           """,
+        "pass",
+        "upgrade",
+        "UNIQUE",
+    ),
+    broken(
+        "a text becomes a Boolean, and the other one",
+        [item(C("a", sa.String(20)))],
+        [item(C("a", sa.Boolean))],
+        """
+           op.execute('CREATE TABLE x (id INTEGER NOT NULL, a BOOLEAN, '
+                      'CONSTRAINT pk_item PRIMARY KEY (id))')
+           op.execute("INSERT INTO x SELECT id, NOT a FROM item")
+           op.execute('DROP TABLE item')
+           op.execute('ALTER TABLE x RENAME TO item')
+           """,
+        "pass  # irreversible because it is told by its rows",
+        "upgrade",
+        "item.a held",
+    ),
+    broken(
+        "a type comes back with other values",
+        [item(C("at", sa.DateTime))],
+        [item(C("at", sa.String(40)))],
+        """
+           with op.batch_alter_table('item') as batch:
+               batch.alter_column('at', existing_type=sa.DateTime(), type_=sa.String(40))
+           """,
+        """
+           with op.batch_alter_table('item') as batch:
+               batch.alter_column('at', existing_type=sa.String(40), type_=sa.DateTime())
+           op.execute('CREATE TABLE x (id INTEGER NOT NULL, at DATETIME, '
+                      'CONSTRAINT pk_item PRIMARY KEY (id))')
+           op.execute("INSERT INTO x SELECT id, datetime(at, '+1 second') FROM item")
+           op.execute('DROP TABLE item')
+           op.execute('ALTER TABLE x RENAME TO item')
+           """,
+        "downgrade",
+        "item.at held",
+    ),
+    broken(
+        "the downgrade does something and raises",
+        [item(A)],
+        [WITH_M],
+        ADD_M,
+        "op.get_bind()\nraise NotImplementedError",
+        "downgrade",
+        "NotImplementedError",
     ),
 ]

@@ -4,6 +4,7 @@ import pytest
 
 from .good import BY_HAND, GENERATED, ON_SQLITE
 from .migrations import History, metadata
+from .other_hands import CASES
 
 GOOD = [*GENERATED, *BY_HAND, *ON_SQLITE]
 
@@ -27,3 +28,10 @@ def prove(case, folder, url="sqlite:///app.db"):
 def test_a_right_migration_passes(case, tmp_path):
     verdict = prove(case, tmp_path)
     assert verdict.ok, verdict.sentence
+
+
+@pytest.mark.parametrize("case", CASES["sqlite"], ids=lambda case: case[0])
+def test_made_rows_do_not_stand_in_the_way_of_a_right_migration(case, tmp_path):
+    verdict = prove(case, tmp_path)
+    assert verdict.ok, verdict.sentence
+    assert sum(verdict.rows.values()) > 5

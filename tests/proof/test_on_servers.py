@@ -9,6 +9,7 @@ from sqlalchemy.dialects import postgresql
 from .broken import BROKEN
 from .good import BY_HAND, GENERATED, by_hand, item, person, pk, table
 from .migrations import History, metadata
+from .other_hands import CASES
 from .test_good_migrations import prove
 
 GOOD = (
@@ -171,6 +172,20 @@ def test_a_right_migration_passes_on_postgresql(case, postgresql_url, tmp_path):
 def test_a_right_migration_passes_on_mariadb(case, mariadb_url, tmp_path):
     verdict = prove(case, tmp_path, mariadb_url)
     assert verdict.ok, verdict.sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "case"),
+    [
+        pytest.param(name, case, id=f"{name}-{case[0]}")
+        for name in ("postgresql", "mariadb")
+        for case in CASES[name]
+    ],
+)
+def test_made_rows_do_not_stand_in_the_way_of_a_right_migration(name, case, tmp_path, request):
+    verdict = prove(case, tmp_path, request.getfixturevalue(f"{name}_url"))
+    assert verdict.ok, verdict.sentence
+    assert sum(verdict.rows.values()) > 5
 
 
 @pytest.mark.parametrize("case", named(BROKEN, WRONG), ids=lambda case: case[0])

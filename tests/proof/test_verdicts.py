@@ -6,6 +6,8 @@ import sqlalchemy as sa
 from alembic.util import CommandError
 from sqlalchemy import Column as C
 
+from flask_keel.revise.proof import mentioned
+
 from .good import BY_HAND, GENERATED, PERSON, A, N, item, person, post, table
 from .migrations import History, metadata
 from .test_good_migrations import prove
@@ -65,7 +67,7 @@ def test_a_rename_loses_nothing(tmp_path):
 
 def test_an_update_is_told(tmp_path):
     notes = of("a data migration row by row", tmp_path).notes
-    assert "rewrites item.a in 5 of 6 rows, as its UPDATE says" in notes
+    assert "changes item.a in 5 of 6 rows ('plain text' becomes 'PLAIN TEXT')" in notes
     assert any("the downgrade does not bring it back" in note for note in notes)
 
 
@@ -204,3 +206,72 @@ def test_an_order_of_columns_that_changed_is_told(tmp_path):
     )  # fmt: skip
     assert verdict.ok, verdict.sentence
     assert "the downgrade leaves the columns of item in another order" in verdict.notes
+
+
+@pytest.mark.parametrize(
+    ("upgrade", "note"),
+    [
+        ("op.execute(\"UPDATE item SET a = 'gone'\")", "sets item.a to 'gone' in every row"),
+        (
+            "op.execute(\"UPDATE item SET a = 'gone' WHERE n > 0\")",
+            "sets item.a to 'gone' in 2 of 6 rows",
+        ),
+        (
+            "op.execute(\"UPDATE item SET a = 'x' || a\")",
+            "changes item.a in 5 of 6 rows ('plain text' becomes 'xplain text')",
+        ),
+        (
+            "op.get_bind().execute(sa.table('item', sa.column('n')).update().values(n=5))",
+            "sets item.n to 5 in every row",
+        ),
+        ("op.execute('UPDATE item SET n = n')", None),
+    ],
+)
+def test_what_an_update_does_is_measured_from_the_rows(upgrade, note, tmp_path):
+    verdict = by_hand(tmp_path, [item(A, N)], [item(A, N)], upgrade)
+    assert verdict.ok, verdict.sentence
+    assert verdict.changes == ([note] if note else [])
+    assert set(verdict.changes) <= set(verdict.notes)
+
+
+def test_a_downgrade_that_only_raises_is_no_way_back_and_asked_why(tmp_path):
+    drop = "with op.batch_alter_table('item') as batch:\n    batch.drop_column('n')"
+    verdict = by_hand(tmp_path, [item(A, N)], [item(A)], drop, "raise NotImplementedError")
+    assert verdict.ok, verdict.sentence
+    assert "up; not down, since downgrade() raises NotImplementedError (seed 1)" in verdict.sentence
+    assert verdict.notes == [
+        "say in downgrade() why there is no way back: # irreversible because ...",
+        "loses item.n on the way up",
+    ]
+
+
+def test_a_downgrade_that_raises_its_reason_is_asked_nothing(tmp_path):
+    drop = "with op.batch_alter_table('item') as batch:\n    batch.drop_column('n')"
+    raises = '"""Downgrade."""\nraise RuntimeError("the numbers are gone")'
+    verdict = by_hand(tmp_path, [item(A, N)], [item(A)], drop, raises)
+    assert "since downgrade() raises RuntimeError('the numbers are gone')" in verdict.sentence
+    assert verdict.notes == ["loses item.n on the way up"]
+
+
+@pytest.mark.parametrize(
+    ("text", "becomes", "found"),
+    [
+        ("'CASE a WHEN \\'x\\' THEN 1 END'", (), (["x"], True)),
+        ("'CASE \"a\" WHEN \\'it\\'\\'s\\' THEN 1 ELSE 0 END'", (), (["it's"], False)),
+        ("'CASE WHEN t.a = \\'x\\' OR b = \\'z\\' THEN 1 ELSE NULL END'", (), (["x"], True)),
+        ("'UPDATE t SET a = \\'y\\' WHERE a = \\'x\\' AND b = \\'z\\''", (), (["x"], False)),
+        ("'UPDATE t SET a = \\'y\\''", (), ([], False)),
+        ("'UPDATE t SET b = 1 WHERE lower(a) IN (\\'x\\', \\'y\\')'", (), (["x", "y"], False)),
+        ("'SELECT data FROM t WHERE data = \\'x\\''", (), ([], False)),
+        ("t.c.a == 'x'", (), (["x"], False)),
+        ("row['a'] in ('x', 'y')", (), (["x", "y"], False)),
+        ("t.c.a.in_(['x'])", (), (["x"], False)),
+        ("t.c.b == 'x'", (), ([], False)),
+        ("{'x': 'OPEN', 'y': 'DONE', None: None}", ("open", "done"), (["x", "y"], True)),
+        ("{'x': True}", ("true", "false"), (["x"], True)),
+        ("{'id': 5, 'name': 'x'}", ("open", "done"), ([], False)),
+    ],
+)
+def test_the_values_that_a_migration_speaks_of_are_found(text, becomes, found):
+    source = f"def upgrade():\n    {text}\n\n\ndef downgrade():\n    t.c.a == 'no'\n"
+    assert mentioned.values(source, "a", set(becomes)) == found

@@ -43,7 +43,7 @@ def test_its_encoding_and_collation_are_those_of_the_database(project, server_ur
     )
     assert f"True {expected[0]}" in project.db("schema").assert_ok().err
     rebuilt = project.db("rebuild").assert_ok().err
-    assert f"True {expected[0]}" in rebuilt and f"False {expected[0]}" in rebuilt
+    assert rebuilt.count(f"False {expected[0]}") == 1  # it is not run twice
 
 
 def test_tables_in_a_schema_of_their_own_work(new_project, postgresql_server):

@@ -26,6 +26,8 @@ PASSWORD = "hunter2"
         ("sqlite:////srv/shop.db", "sqlite:////srv/shop.db"),
         ("sqlite:///var/shop.db?timeout=3", "sqlite:////project/var/shop.db?timeout=3"),
         ("sqlite://", "sqlite://"),
+        ("sqlite:////srv/me@home/shop.db", "sqlite:////srv/me%40home/shop.db"),
+        ("postgresql://u:p@/shop?host=%40abstract&user=a%40b", None),
     ],
 )
 def test_a_url_is_given_the_right_driver(project, written, used):
@@ -42,6 +44,16 @@ def test_a_url_is_given_the_right_driver(project, written, used):
         (f"postgresql://app:{PASSWORD}@localhost:port/shop", ["postgresql://...", "cannot be"]),
         (f"postgresql://app:a@{PASSWORD}@localhost/shop", ["percent-encoded"]),
         (f"mysql://app:a@{PASSWORD}@localhost/shop", ["percent-encoded"]),
+        (f"postgresql://app:a@{PASSWORD}/x@127.0.0.1:1/shop", ["percent-encoded"]),
+        (f"mysql://app:a@{PASSWORD}/x@127.0.0.1:1/shop", ["percent-encoded"]),
+        (f"postgresql://app:a/{PASSWORD}@127.0.0.1:1/shop", ["percent-encoded"]),
+        (f"postgresql://app:a?{PASSWORD}@127.0.0.1:1/shop", ["percent-encoded"]),
+        (f"postgresql://app:a#{PASSWORD}@127.0.0.1:1/shop", ["percent-encoded"]),
+        (f"postgresql://app:a@{PASSWORD}?x=1@127.0.0.1:1/shop", ["percent-encoded"]),
+        (f"postgresql://a/b:{PASSWORD}@127.0.0.1:1/shop", ["percent-encoded"]),
+        (f"postgresql://127.0.0.1:1?user=a&password={PASSWORD}@b", ["percent-encoded"]),
+        (f"postgresql://127.0.0.1:1/shop?password=a@{PASSWORD}", ["percent-encoded"]),
+        (f"embedded@{PASSWORD}", ["cannot be read"]),
         (f"foo://app:{PASSWORD}@localhost/shop", ["no driver for foo://"]),
         (f"postgresql+foo://app:{PASSWORD}@localhost/shop", ["no driver for postgresql+foo://"]),
         (f"postgresql://app:{PASSWORD}@127.0.0.1:1/shop", ["No database server answers", "app@"]),
@@ -57,6 +69,21 @@ def test_what_is_wrong_with_a_url_is_said_without_its_password(project, url, wor
     answer = project.db("current", DEV_DATABASE_URL=url)
     answer.assert_one_sentence(*words)
     assert PASSWORD not in answer.said
+
+
+@pytest.mark.parametrize(
+    "url",
+    [f"postgresql://app:a@{PASSWORD}/x@h/shop", f"mysql://app:a@h:{PASSWORD}/shop", PASSWORD],
+)
+def test_no_way_in_prints_a_part_of_the_password(project, url):
+    serving = [sys.executable, "-c", "import my_app; my_app.create_app()"]
+    for answer in (
+        project.db("upgrade", "--sql", DEV_DATABASE_URL=url, FLASK_DEBUG="1"),
+        project.run(*serving, DEV_DATABASE_URL=url),
+    ):
+        assert answer.code != 0
+        assert "percent-encoded" in answer.err
+        assert PASSWORD not in answer.said
 
 
 @pytest.mark.parametrize(

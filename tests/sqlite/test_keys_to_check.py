@@ -9,12 +9,21 @@ CREATE TABLE child (id INTEGER PRIMARY KEY, parent_id INT REFERENCES parent, cod
 CREATE TABLE other (id INTEGER PRIMARY KEY);
 CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL);
 INSERT INTO parent VALUES (1, 'a', 1, 1);
+CREATE INDEX plain ON parent (n);
+CREATE TABLE taking (id INTEGER PRIMARY KEY, n INT UNIQUE ON CONFLICT REPLACE);
+CREATE TABLE taken (id INTEGER PRIMARY KEY, taking_id INT REFERENCES taking);
+CREATE TABLE waiting (id INTEGER PRIMARY KEY, gone_id INT REFERENCES gone);
 """
 
 
 def raw_update(op):
     raw = op.get_bind().connection.driver_connection
     raw.execute("UPDATE parent SET name = 'z'")
+
+
+def the_schema(op):
+    op.get_bind().connection.driver_connection.execute("PRAGMA writable_schema=ON")
+    op.execute("DELETE FROM sqlite_master WHERE 0")
 
 
 QUIET = {
@@ -30,6 +39,12 @@ QUIET = {
     "version": lambda op: op.execute("INSERT INTO alembic_version VALUES ('1')"),
     "index": lambda op: op.execute("CREATE INDEX i ON parent (name)"),
     "comment": lambda op: op.execute("-- nothing"),
+    "comments and a question": lambda op: op.execute("-- who\n/* is */ SELECT 1 FROM parent"),
+    "with": lambda op: op.execute("WITH x AS (SELECT 1 AS a) SELECT a FROM x"),
+    "pragma that tells": lambda op: op.execute("PRAGMA foreign_key_list(child)"),
+    "pragma without a value": lambda op: op.execute("PRAGMA foreign_keys"),
+    "table by hand": lambda op: op.execute("CREATE TABLE x (id INT REFERENCES parent)"),
+    "drop index": lambda op: op.drop_index("plain", "parent"),
 }
 LOUD = {
     "insert": (lambda op: op.execute("INSERT INTO child VALUES (1, 1, 1)"), {"child"}),
@@ -44,6 +59,55 @@ LOUD = {
     "a key of another affinity": (
         lambda op: op.create_foreign_key("f", "child", "parent", ["code"], ["name"]),
         {"child"},
+    ),
+    "a comment and a write": (
+        lambda op: op.execute("-- test accounts\nDELETE FROM parent"),
+        {"parent", "child"},
+    ),
+    "comments of both kinds": (
+        lambda op: op.execute("/* test\n-- */ -- accounts\n ; UPDATE parent SET id = 2"),
+        {"parent", "child"},
+    ),
+    "a comment in between": (lambda op: op.execute("DELETE /* all */ FROM parent"), None),
+    "insert or replace": (
+        lambda op: op.execute("INSERT OR REPLACE INTO parent (id, name) VALUES (2, 'a')"),
+        {"parent", "child"},
+    ),
+    "replace": (
+        lambda op: op.execute("REPLACE INTO parent (id, name) VALUES (2, 'a')"),
+        {"parent", "child"},
+    ),
+    "upsert": (
+        lambda op: op.execute(
+            "INSERT INTO parent (id, name) VALUES (2, 'a') ON CONFLICT (name) DO UPDATE SET id = 2"
+        ),
+        {"parent", "child"},
+    ),
+    "update or replace": (
+        lambda op: op.execute("UPDATE OR REPLACE parent SET code = 1"),
+        {"parent", "child"},
+    ),
+    "a table that replaces": (
+        lambda op: op.execute("INSERT INTO taking VALUES (1, 1)"),
+        {"taking", "taken"},
+    ),
+    "the table that a key waits for": (
+        lambda op: op.create_table("gone", sa.Column("id", sa.Integer, primary_key=True)),
+        {"waiting"},
+    ),
+    "that table by hand": (
+        lambda op: op.execute("CREATE TABLE gone (id INTEGER PRIMARY KEY)"),
+        {"waiting"},
+    ),
+    "that table by another name": (lambda op: op.rename_table("other", "gone"), {"waiting"}),
+    "pragma": (lambda op: op.execute("PRAGMA writable_schema=ON"), None),
+    "the schema": (the_schema, None),
+    "drop index by hand": (lambda op: op.execute("DROP INDEX plain"), None),
+    "a temporary trigger": (
+        lambda op: op.execute(
+            "CREATE TEMP TRIGGER t AFTER INSERT ON other BEGIN DELETE FROM parent; END"
+        ),
+        None,
     ),
     "drop by hand": (lambda op: op.execute("DROP TABLE parent"), None),
     "with": (lambda op: op.execute("WITH x AS (SELECT 1) DELETE FROM parent"), None),
@@ -99,6 +163,52 @@ def test_a_trigger_that_comes_after_another_was_rolled_back_is_seen(bench):
         op.execute("ROLLBACK TO s")
         op.execute(TRIGGER)
         op.execute(INSERT)
+
+    bench.migrate(change)
+    assert bench.keys_to_check is None
+
+
+NAMED = """
+CREATE TABLE parent (id INTEGER PRIMARY KEY, name TEXT, up AS (upper(name)) STORED);
+CREATE UNIQUE INDEX by_name ON parent (name);
+CREATE UNIQUE INDEX by_up ON parent (up);
+CREATE TABLE child (id INTEGER PRIMARY KEY, name TEXT REFERENCES parent (name));
+CREATE TABLE other (id INTEGER PRIMARY KEY, up TEXT REFERENCES parent (up));
+INSERT INTO parent (name) VALUES ('a');
+"""
+CHANGED_KEYS = {
+    "the collation of a key": (
+        lambda op: op.alter_column("parent", "name", type_=sa.String(collation="NOCASE")),
+        {"child", "other"},
+    ),
+    "what a key is computed by": (
+        lambda op: op.alter_column(
+            "parent", "up", server_default=sa.Computed("lower(name)", persisted=True)
+        ),
+        {"other"},
+    ),
+    "the index that makes a column a key": (
+        lambda op: op.drop_index("by_name", "parent"),
+        {"child", "other"},
+    ),
+}
+
+
+@pytest.mark.parametrize("what", CHANGED_KEYS)
+def test_a_key_that_is_compared_in_another_way_is_looked_at(bench, what):
+    bench.make(NAMED, "DROP TABLE child;" if "index" in what else "")
+    change, concerned = CHANGED_KEYS[what]
+    bench.migrate(change)
+    assert bench.keys_to_check == concerned - ({"child"} if "index" in what else set())
+
+
+def test_a_trigger_that_was_temporary_and_there_before_is_seen(bench):
+    bench.make(FAMILY)
+
+    def change(op):
+        raw = op.get_bind().connection.driver_connection
+        raw.execute("CREATE TEMP TRIGGER t AFTER INSERT ON other BEGIN DELETE FROM parent; END")
+        op.execute("INSERT INTO other VALUES (1)")
 
     bench.migrate(change)
     assert bench.keys_to_check is None

@@ -20,7 +20,6 @@ INSERT INTO post SELECT n, 'a' || n, n, NULL FROM i;
 CHANGES = {
     "widen": lambda op: op.alter_column("post", "slug", type_=sa.String(80)),
     "nullable": lambda op: op.alter_column("post", "slug", nullable=True),
-    "default": lambda op: op.alter_column("post", "n", server_default="2"),
     "drop a check": lambda op: op.drop_constraint("ck_n", "post"),
     "drop a foreign key": lambda op: op.drop_constraint("fk", "post"),
     "rename": lambda op: op.alter_column("post", "slug", new_column_name="path"),

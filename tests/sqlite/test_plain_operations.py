@@ -136,6 +136,22 @@ def test_rename_table_takes_all_references_along(shop):
     assert '"article"' in shop.sql("t")
 
 
+def test_a_table_and_a_column_change_their_capitals(shop):
+    shop.make(
+        "CREATE TABLE note (post_id INT REFERENCES post);"
+        "CREATE VIEW v AS SELECT title FROM post; CREATE TABLE _new_post (id INTEGER);"
+    )
+    shop.migrate(lambda op: op.rename_table("post", "Post"))
+    shop.migrate(lambda op: op.alter_column("Post", "title", new_column_name="Title"))
+    tables = shop.rows("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY 1")
+    assert tables == [("Post",), ("_new_post",), ("author",), ("note",)]
+    assert 'REFERENCES "Post"' in shop.sql("note") and shop.rows("SELECT Title FROM v") == [
+        ("one",),
+        ("two",),
+    ]
+    assert shop.columns("Post") == ["id", "Title", "n"]
+
+
 def test_rename_table_names_the_view_that_is_in_the_way(shop):
     shop.make("CREATE VIEW lost AS SELECT * FROM nowhere;")
     with pytest.raises(CommandError, match="error in view lost"):

@@ -93,5 +93,5 @@ def test_a_comment_says_what_a_live_upgrade_would_do(bench, tmp_path):
     assert comments == [
         "-- note: set default '1' on line_id (rebuild, 3 rows)",
         "-- a live upgrade does it cheaper: "
-        "note: set default '1' on line_id (schema text, one scan, rows changed in place)",
+        "note: set default '1' on line_id (schema text, one scan)",
     ]

@@ -126,51 +126,5 @@ def test_a_really_defensive_library_makes_rebuilds(bench, plans):
     assert bench.is_whole()
 
 
-# -- rows that were written before their column was there ------------------------------------------
-
-
-ADDED = {
-    "another default": ("INT DEFAULT 5", "7", [5, 5]),
-    "a default for none": ("INT", "7", [None, None]),
-    "no default for one": ("INT DEFAULT 5", None, [5, 5]),
-    "a word": ("TEXT DEFAULT word", "'x'", ["word", "word"]),
-    "a quoted word": ('TEXT DEFAULT "a b"', "'x'", ["a b", "a b"]),
-    "a number in a text column": ("TEXT DEFAULT 5", "'x'", ["5", "5"]),
-    "NULL": ("TEXT DEFAULT NULL", "'x'", [None, None]),
-}
-
-
-@pytest.mark.parametrize("what", ADDED)
-@pytest.mark.parametrize("trigger", [False, True])
-def test_old_rows_keep_the_default_that_they_were_given(bench, what, trigger):
-    declared, new, kept = ADDED[what]
-    bench.make(SCHEMA, f"ALTER TABLE t ADD COLUMN d {declared};")
-    if trigger:
-        bench.make("CREATE TRIGGER no AFTER UPDATE ON t BEGIN SELECT raise(ABORT, 'fired'); END;")
-    default = None if new is None else sa.text(new)
-    bench.migrate(lambda op: op.alter_column("t", "d", server_default=default))
-    bench.run("INSERT INTO t (a) VALUES ('z')")
-    assert [row[0] for row in bench.rows("SELECT d FROM t WHERE a < 'z'")] == kept
-    assert bench.rows(f"SELECT d IS {new or 'NULL'} FROM t WHERE a = 'z'") == [(1,)]
-
-
-def test_a_default_of_a_column_that_was_always_there_is_changed_without_a_scan(bench, plans):
-    bench.make("CREATE TABLE t (\n\ta INT,\n\tb INT DEFAULT 1\n); INSERT INTO t (a) VALUES (1);")
-    bench.migrate(lambda op: op.alter_column("t", "b", server_default="2"))
-    assert plans() == ["t: set default '2' on b (schema text)"]
-    assert bench.rows("SELECT b FROM t") == [(1,)]
-
-
-def test_rows_copied_as_they_were_by_somebodys_own_rebuild_keep_their_default(bench):
-    """INSERT ... SELECT * copies short rows as they are, into a text that does not look it."""
-    bench.make(
-        "CREATE TABLE o (a INT); INSERT INTO o VALUES (1), (2);"
-        "ALTER TABLE o ADD COLUMN b INT DEFAULT 5;"
-        "CREATE TABLE t (\n\ta INT,\n\tb INT DEFAULT 5\n); INSERT INTO t SELECT * FROM o;"
-    )
-    bench.migrate(lambda op: op.alter_column("t", "b", server_default="7"))
-    assert bench.rows("SELECT b FROM t") == [(5,), (5,)]
-
-
 def test_the_kinds_of_edits_are_a_list_of_few():
     assert {"not null", "default", "type", "check", "foreign key"} >= plan.TEXT_EDITS

@@ -112,7 +112,7 @@ def sqlite3_program(database, sql):
     """Feed SQL to the sqlite3 program, as a person would."""
     if not shutil.which("sqlite3"):
         databases.missing("no sqlite3 program: apt-get install sqlite3")
-    command = ["sqlite3", "-bail", str(database)]
+    command = ["sqlite3", str(database)]
     ran = subprocess.run(command, input=sql.encode(), capture_output=True)
     assert ran.returncode == 0, ran.stderr
     assert ran.stderr == b""

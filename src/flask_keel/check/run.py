@@ -6,10 +6,17 @@ from typing import Any
 from alembic import command
 from alembic.util import CommandError
 
-from .. import colours, messages, report, schema_file
-from ..revise.lint import words
+from .. import colours, history, messages, report, schema_file, servers
+from ..revise import rehearsed
+from ..revise.lint import Finding, words
 from ..revise.project import Project
-from . import main_branch, migrations
+from . import migrations
+
+NO_MODELS = (
+    "The history makes tables, and there are no models to compare them with (lint and proof ran all "
+    "the same): import the models where the application is made, then type make check (db check)"
+)
+ON_MAIN = "; {count} more on the main branch, where they were decided"
 
 
 def run(project: Project) -> None:
@@ -17,16 +24,32 @@ def run(project: Project) -> None:
 
     :raises CommandError: with the first thing that is wrong
     """
-    wanted = _agree(project)
+    unknown = not project.metadata.tables
+    wanted = _made(project) if unknown else _agree(project)
+    alone = unknown and wanted != schema_file.HEADER
     head = ", ".join(project.script.get_heads()) or "none"
     messages.say(messages.CHECK_HEAD, head=head)
-    messages.say(messages.CHECK_AGREE)
+    if not alone:
+        messages.say(messages.CHECK_AGREE)
     report.add("head", head)
-    wrong = _migrations(project)
+    wrong = [NO_MODELS] * alone + _migrations(project)
     if wrong:
         more = messages.CHECK_MORE.format(count=len(wrong) - 1) if wrong[1:] else ""
         raise CommandError(f"{wrong[0]}{more}.")
     _schema(project, wanted)
+
+
+def _made(project: Project) -> str:
+    """Return the schema that the history makes, where there are no models to compare it with.
+
+    :raises CommandError: for two heads, or when there may be no scratch database
+    """
+    history.require_one_head(project.script)
+    try:
+        with rehearsed.history(project, []) as (connection, _):
+            return schema_file.text(connection, project.version_table)
+    except servers.NotAllowed as denied:
+        raise CommandError(messages.CHECK_NEEDS_SCRATCH.format(reason=denied.reason)) from denied
 
 
 def _agree(project: Project) -> str | None:
@@ -45,27 +68,32 @@ def _agree(project: Project) -> str | None:
 
 def _migrations(project: Project) -> list[str]:
     """Say what lint and proof found, and return a sentence without full stop for what fails."""
-    judged = migrations.judge(project)
-    new = main_branch.new(project.folder)
     wrong = []
+    judged = migrations.judge(project)
     for one in judged:
-        on_main = new is not None and one.path.name not in new
-        failing = [f for f in one.findings if not on_main and f.fails(project.zero_downtime)]
-        _tell(project, one, [f for f in one.findings if f.silenced is None and not on_main])
+        failing = [finding for finding in one.findings if finding.fails(project.zero_downtime)]
+        _tell(project, one)
         if failing:
-            rules = ", ".join(dict.fromkeys(finding.rule for finding in failing))
-            line = failing[0].line
-            words_ = {"file": one.path.name, "line": line, "rules": rules}
-            wrong.append(messages.CHECK_FINDING.format(severity=failing[0].severity, **words_))
-        if not one.proof.ok:
+            wrong.append(_failing(one, failing))
+        if one.proof is not None and not one.proof.ok:
             wrong.append(one.proof.sentence)
-    before = sum(one.before for one in judged)
+    own = [one for one in judged if one.proof is not None]
     if judged and not wrong:
-        messages.say(messages.CHECK_JUDGED, count=len(judged), before=before)
+        before, main = sum(one.before for one in own), len(judged) - len(own)
+        decided = ON_MAIN.format(count=main) if main else ""
+        messages.say(messages.CHECK_JUDGED + decided, count=len(own), before=before)
     return wrong
 
 
-def _tell(project: Project, one: migrations.Judged, open_: list[Any]) -> None:
+def _failing(one: migrations.Judged, failing: list[Finding]) -> str:
+    line = f", line {failing[0].line}" if failing[0].line else ""
+    rules = ", ".join(dict.fromkeys(finding.rule for finding in failing))
+    words_ = {"file": one.path.name + line, "rules": rules}
+    return messages.CHECK_FINDING.format(severity=failing[0].severity, **words_)
+
+
+def _tell(project: Project, one: migrations.Judged) -> None:
+    proof = one.proof
     report.add(
         "migrations",
         [
@@ -73,17 +101,21 @@ def _tell(project: Project, one: migrations.Judged, open_: list[Any]) -> None:
                 "revision": one.revision,
                 "file": project.shown(one.path),
                 "findings": [words.as_facts(finding) for finding in one.findings],
-                "proof": {"ok": one.proof.ok, "lines": one.proof.lines},
+                "proof": proof and {key: getattr(proof, key) for key in ("ok", "lines", "changes")},
+                "on_main_branch": proof is None,
                 "judged_before": one.before,
             }
         ],
     )
-    if open_ or not one.proof.ok:
+    failed = proof is not None and not proof.ok
+    changes = proof.changes if proof is not None else []
+    open_ = [finding for finding in one.findings if finding.silenced is None]
+    if open_ or failed or changes:
         messages.say(messages.LINE, line=project.shown(one.path))
-        for line in words.briefly(open_):
+        for line in [*words.briefly(open_), *changes]:
             messages.say(messages.DETAIL, line=line)
-        if not one.proof.ok:
-            messages.say(messages.DETAIL, line=colours.paint(one.proof.sentence, fg="red"))
+        if failed:
+            messages.say(messages.DETAIL, line=colours.paint(proof.sentence, fg="red"))
 
 
 def _schema(project: Project, wanted: str | None) -> None:

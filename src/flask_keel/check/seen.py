@@ -2,35 +2,53 @@
 
 import hashlib
 import json
-import sqlite3
+from collections.abc import Iterable
 from contextlib import suppress
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from ..cache import IMPORT, Cache
 from ..revise.project import Project
 
-LIBRARIES = ("alembic", "SQLAlchemy", "Flask-Migrate")
-TOOLKIT = Path(__file__).resolve().parent.parent
+NOT_DATA = ("versions", "schema", "__pycache__")
 
 
 class Seen:
-    """The verdicts of earlier runs, in ``var/cache/proved.json``; without ``var`` there are none."""
+    """The verdicts of earlier runs, in ``var/cache/proved.json``; without ``var`` there are none.
+
+    A verdict is known by the dialect, the migration's file and what it imports, those before it, the
+    toolkit, and the libraries' versions. One that failed rests on more, by which it could be mended:
+    the models, the files beside the migrations, and the application's code where it imports that.
+    """
 
     def __init__(self, project: Project) -> None:
         var = project.root / "var"
+        self.project, self.dialect = project, project.dialect
         self.file = var / "cache" / "proved.json" if var.is_dir() else None
-        self.dialect = project.dialect
         self.keys = keys(project)
         self.verdicts = self._read()
 
     def get(self, revision: str) -> dict[str, Any] | None:
         """Return what was found of a migration, when all that it rests on is as it was."""
-        return self.verdicts.get(self.keys[revision])
+        found = self.verdicts.get(self.keys[revision])
+        if found is None or found["proof"]["ok"] or found["rests_on"] == self._more(revision):
+            return found
+        return None
 
     def put(self, revision: str, verdict: dict[str, Any]) -> None:
-        """Keep what was found of a migration."""
-        self.verdicts[self.keys[revision]] = {**verdict, "dialect": self.dialect}
+        """Keep what was found of a migration, unless another try may find something else."""
+        proof = verdict["proof"]
+        if proof["lasting"]:
+            more = {
+                "dialect": self.dialect,
+                "rests_on": "" if proof["ok"] else self._more(revision),
+            }
+            self.verdicts[self.keys[revision]] = {**verdict, **more}
 
     def save(self) -> None:
         """Write the file, without what is of no use any more; a disk that is full is no error."""
@@ -55,28 +73,55 @@ class Seen:
             return {}
         return found if isinstance(found, dict) else {}
 
+    def _more(self, revision: str) -> str:
+        content = Path(self.project.script.get_revision(revision).path).read_bytes()
+        package = self.project.folder.parent.name.encode()
+        own = any(name.split(b".")[0] in (b"", package) for name in IMPORT.findall(content))
+        return self._around + (self._code if own else "")
+
+    @cached_property
+    def _around(self) -> str:
+        settings = self.project.settings.get("SQLITE_SCHEMA_EDITS")
+        data = [
+            path
+            for path in self.project.folder.rglob("*")
+            if path.relative_to(self.project.folder).parts[0] not in NOT_DATA
+        ]
+        return _checksum([repr(settings).encode(), *_models(self.project), *_files(data)])
+
+    @cached_property
+    def _code(self) -> str:
+        return _checksum(_files(self.project.folder.parent.rglob("*.py")))
+
 
 def keys(project: Project) -> dict[str, str]:
     """Return a checksum for each revision: of its file, its ancestors, the toolkit and the versions."""
-    ground = _ground(project)
-    found: dict[str, str] = {}
-    for revision in reversed(list(project.script.walk_revisions())):
-        parents = revision._versioned_down_revisions + revision._resolved_dependencies
-        parts = [ground, Path(revision.path).read_bytes()]
-        parts += [found[parent].encode() for parent in sorted(parents)]
-        found[revision.revision] = _checksum(parts)
-    return found
+    ground = [project.dialect.encode(), metadata.version("Flask-Migrate").encode()]
+    kept = Cache(project.script)
+    return {
+        one.revision: _checksum([*ground, kept.name((one.revision,)).encode()])
+        for one in project.script.walk_revisions()
+    }
 
 
-def _ground(project: Project) -> bytes:
-    versions = [f"{name} {metadata.version(name)}" for name in LIBRARIES]
-    parts = [project.dialect.encode(), sqlite3.sqlite_version.encode(), *map(str.encode, versions)]
-    for path in sorted(TOOLKIT.rglob("*.py")):
-        parts += [str(path.relative_to(TOOLKIT)).encode(), path.read_bytes()]
-    return _checksum(parts).encode()
+def _models(project: Project) -> Iterable[bytes]:
+    """What the models make, and the types that a database does not tell from others."""
+    dialect = project.engine.dialect
+    for _, table in sorted(project.metadata.tables.items()):
+        yield repr([(column.name, column.type) for column in table.columns]).encode()
+        with suppress(SQLAlchemyError):  # a type of another database
+            yield str(CreateTable(table).compile(dialect=dialect)).encode()
+            made = [str(CreateIndex(index).compile(dialect=dialect)) for index in table.indexes]
+            yield "".join(sorted(made)).encode()
 
 
-def _checksum(parts: list[bytes]) -> str:
+def _files(paths: Iterable[Path]) -> Iterable[bytes]:
+    for path in sorted(paths):
+        if path.is_file():
+            yield from (str(path).encode(), path.read_bytes())
+
+
+def _checksum(parts: Iterable[bytes]) -> str:
     found = hashlib.sha256()
     for part in parts:
         found.update(len(part).to_bytes(8, "big") + part)

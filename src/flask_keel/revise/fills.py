@@ -5,6 +5,7 @@ SQLite would copy the table before the rows have their values.
 """
 
 import json
+import shlex
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,9 +16,10 @@ from sqlalchemy import Column, DefaultClause
 from .. import messages
 from . import literals, naming, questions
 from .answers import Answers, Fill
-from .candidates import families
+from .candidates import families, named
 from .filling import FillColumn, no_nulls
 from .rendering import Remark
+from .stand_ins import checks_of, stand_in
 
 
 def step(answers: Answers) -> Callable[..., None]:
@@ -25,18 +27,19 @@ def step(answers: Answers) -> Callable[..., None]:
 
     def process(context: Any, revision: Any, directives: list[ops.MigrationScript]) -> None:
         for script in directives:
-            fills = _decide(script, answers, context.dialect)
+            fills = _decide(script, answers, context)
             _forwards(script.upgrade_ops, fills)
-            _backwards(script.downgrade_ops, fills, context.dialect)
+            _backwards(script.downgrade_ops, fills, context.connection)
 
     return process
 
 
-def _decide(script: ops.MigrationScript, answers: Answers, dialect: Any) -> dict[str, Fill]:
+def _decide(script: ops.MigrationScript, answers: Answers, context: Any) -> dict[str, Fill]:
     """Return the value of each column that gets one, from answers and questions.
 
     :raises CommandError: for an answer that is no value or about nothing, and for a missing one
     """
+    dialect = context.dialect
     added = {_name(op): op.column for op in _of(script.upgrade_ops, ops.AddColumnOp)}
     turned = {
         _name(op): op
@@ -51,8 +54,14 @@ def _decide(script: ops.MigrationScript, answers: Answers, dialect: Any) -> dict
             raise CommandError(
                 messages.NO_SUCH_FILL.format(name=name, known=", ".join(known) or messages.NOTHING)
             )
-        type_ = _type_now(turned[name]) if name in turned else (added | lost)[name].type
-        _check(name, type_, fill)
+        if name in turned:
+            op = turned[name]
+            column = _model(context, op)
+            types = [type_ for type_ in (op.existing_type, op.modify_type) if type_ is not None]
+        else:
+            column = (added | lost)[name]
+            types = [column.type]
+        _check(name, column, types, fill, dialect)
     missing = {name: c for name, c in added.items() if needed(c) and name not in fills}
     if missing and not questions.at_a_terminal():
         likely = {name: suggestion(column, dialect) for name, column in missing.items()}
@@ -75,38 +84,80 @@ def needed(column: Column) -> bool:
 
 def suggestion(column: Column, dialect: Any) -> Fill:
     """Return a value to begin with: the model's own default, or what such columns often get."""
-    default = (
-        column.default.arg if column.default is not None and column.default.is_scalar else None
-    )
+    default = None
+    if column.default is not None and column.default.is_scalar and not _unique(column):
+        default = column.default.arg
     if isinstance(default, dict | list):
         return Fill(json.dumps(default))
     if default is not None:
         return Fill(str(getattr(default, "name", default)))
     kinds = families(column.type, dialect)
-    keys = [key.name for key in column.table.primary_key] if column.table is not None else []
-    if column.foreign_keys:
+    if column.foreign_keys and not _unique(column):
         return Fill("1")
-    if (column.unique or literals.neutral(column, kinds) is None) and keys:
-        return Fill(keys[0], expression=True)
+    each = _each_row(column, dialect)
+    if (_unique(column) or literals.neutral(column, kinds) is None) and each:
+        return Fill(each, expression=True)
     if "text" in kinds and literals.plain_text(column.type):
         return Fill("none")
     return Fill(literals.neutral(column, kinds) or "none")
 
 
+def _each_row(column: Column, dialect: Any) -> str:
+    """An expression that differs from row to row: the primary key."""
+    quote = dialect.identifier_preparer.quote
+    keys = [quote(key.name) for key in column.table.primary_key if key is not column]
+    if len(keys) > 1 and dialect.name == "mysql":
+        return f"concat_ws('-', {', '.join(keys)})"
+    return " || '-' || ".join(keys)
+
+
+def _unique(column: Column) -> bool:
+    """Whether a value of the column can stand in one row only, whatever the row."""
+    partial = [
+        any(name.endswith("_where") for name in key.dialect_kwargs)
+        for key in literals.uniques(column)
+    ]
+    return not all(partial)
+
+
 def _ask(name: str, column: Column, dialect: Any) -> Fill:
     def read(text: str) -> Fill:
+        if not text:
+            raise CommandError(
+                f"An empty answer is no value for {name}: type {wanted}, or = and an SQL expression "
+                "(='' is an empty text), or Ctrl-C to stop."
+            )
         fill = Fill.read(text)
-        _check(name, column.type, fill)
+        _check(name, column, [column.type], fill, dialect)
         return fill
 
+    wanted = literals.wanted(column.type, dialect)
     default = column.default is not None and column.default.is_scalar
-    likely = str(suggestion(column, dialect)) if default else None
-    return questions.ask(messages.WHICH_VALUE.format(name=name), read, likely)
+    likely = str(suggestion(column, dialect)) if default and not _unique(column) else None
+    return questions.ask(messages.WHICH_VALUE.format(name=name, wanted=wanted), read, likely)
 
 
-def _check(name: str, type_: Any, fill: Fill) -> None:
-    if not fill.expression:
-        literals.value(name, type_, fill.text)
+def _check(name: str, column: Column | None, types: list[Any], fill: Fill, dialect: Any) -> None:
+    """Require a value that the column holds, before and after its type changes, in every row."""
+    if fill.expression:
+        return
+    for type_ in types:
+        literals.require(name, type_, fill.text, dialect)
+    if column is not None and _unique(column):
+        better = Fill(_each_row(column, dialect) or "...", expression=True)
+        raise CommandError(
+            f"{name} is unique, and {fill.text!r} would stand in every row that needs a value: give "
+            ":= and an SQL expression that tells the rows apart, such as "
+            f"fill={shlex.quote(f'{name}:{better}')}."
+        )
+
+
+def _model(context: Any, op: ops.AlterColumnOp) -> Column | None:
+    """The column in the models."""
+    for table in context.opts["target_metadata"].tables.values():
+        if (table.schema, table.name) == (op.schema, op.table_name):
+            return named(table).get(op.column_name)
+    return None
 
 
 def _forwards(container: ops.OpContainer, fills: dict[str, Fill]) -> None:
@@ -164,22 +215,23 @@ def _not_null(op: ops.AddColumnOp) -> ops.AlterColumnOp:
     return change
 
 
-def _backwards(container: ops.OpContainer, fills: dict[str, Fill], dialect: Any) -> None:
+def _backwards(container: ops.OpContainer, fills: dict[str, Fill], connection: Any) -> None:
     """Give a column that comes back on the way down a value that stands for those that are gone."""
-    stand_in: dict[str, Fill] = {}
+    values: dict[str, Fill] = {}
     remarks = []
     for op in _of(container, ops.AddColumnOp):
         if not needed(op.column):
             continue
         name = _name(op)
-        text = literals.neutral(op.column, families(op.column.type, dialect))
         if name in fills:
-            stand_in[name] = fills[name]
-        elif text is not None:
-            stand_in[name] = Fill(text)
+            values[name] = fills[name]
+            continue
+        text = stand_in(op.column, checks_of(container, op), connection)
+        if text is not None:
+            values[name] = Fill(text)
         else:
             remarks.append(Remark(messages.IRREVERSIBLE.format(name=name)))
-    _forwards(container, stand_in)
+    _forwards(container, values)
     container.ops[:] = [*remarks, *container.ops]
 
 

@@ -1,17 +1,21 @@
 """From the text of an answer to the value that a column gets, and to the code that says it."""
 
 import json
+import math
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from alembic.util import CommandError
-from sqlalchemy import Column
+from sqlalchemy import Column, Index, UniqueConstraint
 from sqlalchemy import types as sa
+from sqlalchemy.engine import Dialect
 
 from .. import messages
+from .rows.kinds import Kind, kind_of
+from .rows.limits import accepts, whole_numbers
 
 WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 NEUTRAL = {
@@ -54,18 +58,61 @@ def value(name: str, type_: Any, text: str) -> Any:
     :raises CommandError: when the text is no such value
     """
     stored = unwrapped(type_)
-    if isinstance(stored, sa.Enum):
-        if text not in stored.enums:
-            allowed = "one of " + ", ".join(stored.enums)
-            raise CommandError(messages.NOT_A_VALUE.format(name=name, text=text, wanted=allowed))
-        return text
-    read, wanted = READ.get(_python_type(stored), (str, "text"))
     try:
+        if isinstance(stored, sa.Enum):
+            return stored.enums[stored.enums.index(text)]
+        read, _ = READ.get(_python_type(stored), (str, "text"))
         return read(text)
     except (ValueError, KeyError, InvalidOperation) as error:
-        raise CommandError(
-            messages.NOT_A_VALUE.format(name=name, text=text, wanted=wanted)
-        ) from error
+        raise _no_value(name, text, _words(stored)) from error
+
+
+def require(name: str, type_: Any, text: str, dialect: Dialect) -> None:
+    """Require that a literal text is a value that a column of this type holds as it is.
+
+    SQLite holds what is too long as well; the database that the application moves to does not.
+
+    :raises CommandError: when it is none, with what it is to be
+    """
+    found, kind = value(name, type_, text), _kind(type_, dialect)
+    measured = kind is not None and not isinstance(found, bool | float)
+    infinite = isinstance(found, float | Decimal) and not math.isfinite(found)
+    if infinite or (measured and not accepts(kind, found)):
+        raise _no_value(name, text, wanted(type_, dialect))
+
+
+def wanted(type_: Any, dialect: Dialect) -> str:
+    """Say what a literal text for a column of this type is to be: "text of at most 20 characters"."""
+    words, kind = _words(unwrapped(type_)), _kind(type_, dialect)
+    match kind and kind.family:
+        case "text" if kind.length:
+            return f"{words} of at most {kind.length} characters"
+        case "int":
+            low, high = whole_numbers(kind)
+            return f"{words} from {low} to {high}"
+        case "numeric" if kind.precision:
+            whole = kind.precision - kind.scale
+            return f"{words} of at most {whole} digits before the point and {kind.scale} after it"
+    return words
+
+
+def _words(stored: Any) -> str:
+    if isinstance(stored, sa.Enum):
+        return "one of " + ", ".join(stored.enums)
+    return READ.get(_python_type(stored), (str, "text"))[1]
+
+
+def _kind(type_: Any, dialect: Dialect) -> Kind | None:
+    """The limits of a type, where it is SQLAlchemy's own and a literal is held as it is typed."""
+    stored = unwrapped(type_)
+    measured = isinstance(stored, sa.String | sa.Integer | sa.Numeric)
+    if not measured or isinstance(stored, sa.Enum | sa.Float):
+        return None
+    return kind_of(stored.compile(dialect), dialect.name)
+
+
+def _no_value(name: str, text: str, wanted: str) -> CommandError:
+    return CommandError(messages.NOT_A_VALUE.format(name=name, text=text, wanted=wanted))
 
 
 def code(value: Any, imports: set[str]) -> str:
@@ -95,12 +142,7 @@ def neutral(column: Column, families: set[str]) -> str | None:
     :param families: the column's type families
     """
     stored = unwrapped(column.type)
-    alone = any(
-        len(key.columns) == 1 and column.name in key.columns
-        for key in [*column.table.constraints, *column.table.indexes]
-        if getattr(key, "unique", None) or type(key).__name__ == "UniqueConstraint"
-    )
-    if column.primary_key or column.foreign_keys or alone:
+    if column.primary_key or column.foreign_keys or list(uniques(column)):
         return None
     if isinstance(stored, sa.Enum):
         return stored.enums[0] if stored.enums else None
@@ -111,6 +153,14 @@ def neutral(column: Column, families: set[str]) -> str | None:
         return None
     known = [NEUTRAL[name] for name in NEUTRAL if name in families]
     return known[0] if known else NEUTRAL.get(_python_type(stored))
+
+
+def uniques(column: Column) -> Iterator[UniqueConstraint | Index]:
+    """The constraints and indexes that let a value of this column stand in one row only."""
+    for key in [*column.table.constraints, *column.table.indexes]:
+        unique = isinstance(key, UniqueConstraint) or getattr(key, "unique", None)
+        if unique and list(key.columns) == [column]:
+            yield key
 
 
 def unwrapped(type_: Any) -> Any:

@@ -10,11 +10,15 @@ class Proved:
 
     :param sentence: without a full stop
     :param lines: the sentence, and what is worth knowing
+    :param changes: those of the lines that say which values the upgrade rewrites
+    :param lasting: whether a second proof of the same thing would say the same
     """
 
     ok: bool
     sentence: str
     lines: list[str] = field(default_factory=list)
+    changes: list[str] = field(default_factory=list)
+    lasting: bool = True
 
 
 def prove(app: Any, config: Any, revision: str) -> Proved:
@@ -28,4 +32,6 @@ def prove(app: Any, config: Any, revision: str) -> Proved:
     from .proof.subject import Subject
 
     verdict = prove_subject(Subject.of(app, config), revision)
-    return Proved(verdict.ok, verdict.sentence, verdict.lines)
+    return Proved(
+        verdict.ok, verdict.sentence, verdict.lines, verdict.changes, lasting=verdict.lasting
+    )

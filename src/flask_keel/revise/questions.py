@@ -33,7 +33,8 @@ def choose(question: str, choices: Sequence[str]) -> int:
 def ask(question: str, read: Callable[[str], Any], default: str | None) -> Any:
     """Ask for a text until ``read`` accepts it.
 
-    :param read: raises CommandError with the sentence that is shown before the question comes again
+    :param read: raises CommandError with the sentence that is shown before the question comes again;
+        it is given an empty answer, too, where there is no default
     :param default: what an empty answer takes, where there is such a value
     :raises CommandError: when the question is left with Ctrl-C
     """
@@ -45,7 +46,13 @@ def ask(question: str, read: Callable[[str], Any], default: str | None) -> Any:
             raise click.UsageError(str(error)) from error
 
     with _left():
-        return click.prompt(question, value_proc=value, default=default, err=True)
+        return click.prompt(
+            question,
+            value_proc=value,
+            default=default or "",
+            show_default=bool(default),
+            err=True,
+        )
 
 
 @contextmanager

@@ -6,6 +6,7 @@ a new type, another nullability, the names of indexes.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 from alembic.operations import ops
@@ -65,12 +66,13 @@ def decide(found: Differences, answers: Answers, dialect: Any) -> Renames:
         for score, old, new in candidates.tables(gone.values(), come.values(), dialect)
     ]
     pairs = list(found.pairs)
-    for old, new in match([""], gone, come, likely):
+    for old, new in match([""], gone, come, likely, dialect.name == "sqlite"):
         renames.tables.append((gone[old], come[new]))
         pairs.append(Pair.of(gone[old], come[new]))
     for pair in pairs:
         likely = candidates.columns(pair.old, pair.gone, pair.new, pair.come, dialect)
-        for old, new in match(pair.prefixes, pair.gone, pair.come, likely):
+        one = dialect.name != "postgresql"
+        for old, new in match(pair.prefixes, pair.gone, pair.come, likely, one):
             renames.columns.append((pair, old, new))
     _require_all_used(found, pairs, match.unused)
     if renames.open:
@@ -100,12 +102,15 @@ class _Matcher:
         gone: Iterable[str],
         come: Iterable[str],
         likely: Iterable[tuple[Any, str, str]],
+        capitals_are_one: bool,
     ) -> list[tuple[str, str]]:
         """Give the pairs of old and new name.
 
         :param prefixes: the names of the table with a dot, or an empty text for tables; the first is
             the one to show
         :param likely: (score, old, new) for the candidates
+        :param capitals_are_one: whether two names that differ in capitals only are one name for the
+            database, which can hold the old and the new one at no time
         """
         gone, come = set(gone), set(come)
         matched = []
@@ -113,6 +118,10 @@ class _Matcher:
             for old in sorted(gone):
                 if self.unused.get(prefix + old) in come:
                     matched.append((old, self.unused.pop(prefix + old)))
+        if capitals_are_one:
+            olds, news = {old for old, _ in matched}, {new for _, new in matched}
+            pairs = product(sorted(gone - olds), sorted(come - news))
+            matched += [(old, new) for old, new in pairs if old.lower() == new.lower()]
         if self.nothing_else:
             return matched
         taken = {new for _, new in matched}

@@ -9,6 +9,7 @@ from .create_table import Column
 from .draft import Draft
 from .mirror import Mirror
 from .operations import AddColumn
+from .quoted_strings import require_no_string
 from .steps import Step
 from .tokens import fold, quote, tokenize, unquote
 
@@ -18,23 +19,28 @@ def add_column(draft: Draft, op: AddColumn) -> None:
         if op.if_not_exists:
             return
         raise CommandError(f"Table {draft.name!r} already has a column {op.column!r}.")
+    require_no_string(draft.objects, draft.name, op.column)
     before, after = (draft.column(n) if n else None for n in (op.before, op.after))
     if after:
         before = None
     known = [c.name for c in draft.table.columns]
     at_end = before is None and after in (None, known[-1])
+    filled = op.fill is not None and not draft.is_empty
     step = Step(
-        f"add column {op.column}",
+        f"add column {op.column}" + (f" with {op.fill} in every row" if filled else ""),
         lambda table: table.add_column(op.definition, before=before, after=after),
-        "add" if at_end and _can_be_added(draft, op) else "rebuild",
+        "add" if at_end and not filled and _can_be_added(draft, op) else "rebuild",
         statement=f"ALTER TABLE {draft.sql_name} ADD COLUMN {op.definition}",
     )
     draft.add(step)
     column = draft.table.column(op.column)
-    draft.new_columns[fold(op.column)] = _value_of_new(column)
+    draft.new_columns[fold(op.column)] = op.fill if filled else _value_of_new(column)
+    if filled:
+        draft.made_over[fold(op.column)] = op.fill
     for c in column.of_kind("check"):
         draft.conditions.append(check_condition(draft, c))
-    if not draft.is_empty and column.not_null and not column.generated and not column.default_text:
+    has_value = filled or column.generated or column.default_text
+    if not draft.is_empty and column.not_null and not has_value:
         raise CommandError(
             f"Column {draft.name}.{op.column} cannot be added as NOT NULL, since the rows of "
             f"{draft.name!r} would have no value in it: give it a server_default, or add it "

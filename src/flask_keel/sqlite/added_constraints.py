@@ -6,6 +6,7 @@ from . import facts
 from .checks import Condition, Unique, escaped, not_null
 from .create_table import Constraint, CreateTable
 from .draft import Draft
+from .dropped_constraints import drop_step
 from .foreign_keys import reference_condition
 from .matching import describe, same_expression
 from .operations import AddConstraint, NameConstraint
@@ -35,12 +36,27 @@ def _is_there(draft: Draft, new: Constraint, op: AddConstraint) -> bool:
             continue
         if (op.follows_type or op.unless_present) and _says_the_same(c, new):
             return True
-        if new.name and same(c.name, new.name):
+        if op.replaces and _takes_the_place(new, c):
+            if _alike(draft, new, c):
+                return True
+            draft.add(drop_step(draft, c, f"drop {describe(c)}"))
+        elif new.name and same(c.name, new.name):
             raise CommandError(
                 f"Table {draft.name!r} already has a {describe(c)}: drop it first or give the new "
                 "one another name."
             )
     return False
+
+
+def _takes_the_place(new: Constraint, present: Constraint) -> bool:
+    return present.kind == "primary key" or bool(new.name and same(new.name, present.name))
+
+
+def _alike(draft: Draft, new: Constraint, present: Constraint) -> bool:
+    """Whether two primary keys differ in nothing; of other constraints the text says more."""
+    names = new.name is None or same(new.name, present.name)
+    columns = list(map(fold, new.columns)) == list(map(fold, present.columns))
+    return new.kind == "primary key" and names and columns
 
 
 def name_constraint(draft: Draft, op: NameConstraint) -> None:

@@ -50,7 +50,7 @@ def _drop_column(impl, table_name, column, schema=None, if_exists=None, **option
 def _add_constraint(impl, constraint):
     if not wants_constraint(impl, constraint):
         return []
-    return [add_constraint(impl.dialect, constraint)]
+    return [add_constraint(impl.dialect, constraint)._replace(replaces=True)]
 
 
 def _drop_constraint(impl, constraint, if_exists=None):
@@ -60,7 +60,7 @@ def _drop_constraint(impl, constraint, if_exists=None):
 
 
 def _create_index(impl, index, if_not_exists=None):
-    return [create_index(impl.dialect, index, bool(if_not_exists))]
+    return [create_index(impl.dialect, index, bool(if_not_exists))._replace(replaces=True)]
 
 
 def _drop_index(impl, index, if_exists=None):

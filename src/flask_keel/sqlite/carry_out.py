@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from alembic.util import CommandError
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from . import facts, schema_text
+from . import facts, made_for, schema_text, short_rows
 from .checks import check
 from .create_table import CreateTable
 from .draft import Draft
@@ -33,8 +33,6 @@ def carry_out(chosen: Plan) -> None:
     try:
         with db.keys_unenforced(referenced, what), guard:
             _run(chosen)
-    except _ValuesChanged as error:
-        _rebuild_instead(chosen, error)
     except IntegrityError as error:
         raise CommandError(
             f"Table {draft.name!r} cannot be changed so ({said(draft.steps)}): SQLite says "
@@ -44,10 +42,6 @@ def carry_out(chosen: Plan) -> None:
         if not str(error.orig).startswith("error in "):
             raise
         _rebuild_instead(chosen, error.orig)
-
-
-class _ValuesChanged(Exception):
-    """Rows read otherwise after an edit of the text that should not have touched them."""
 
 
 def _rebuild_instead(chosen: Plan, error: Exception) -> None:
@@ -65,12 +59,14 @@ def _run(chosen: Plan) -> None:
     draft, db = chosen.draft, chosen.draft.db
     if draft.settings.portable:
         _comment(chosen)
+        made_for.require_fitting(db, draft.name, draft.source().sql, draft.conditions)
     for old, new in draft.renames:
         db.run(f"ALTER TABLE {draft.sql_name} RENAME COLUMN {quote(old)} TO {quote(new)}")
     if chosen.rebuilds:
         target = _applied(draft, draft.steps)
         exact = draft.settings.schema_edits and schema_text.is_possible(db)
-        rebuild(db, target, frozenset(map(fold, draft.dropped_indexes)), exact)
+        dropped, portable = frozenset(map(fold, draft.dropped_indexes)), draft.settings.portable
+        rebuild(db, target, dropped, exact, draft.made_over, portable)
     else:
         for name in draft.dropped_indexes:
             db.run(f"DROP INDEX {db.name(name)}")
@@ -82,20 +78,16 @@ def _run(chosen: Plan) -> None:
 
 def _run_in_place(chosen: Plan) -> None:
     draft, db = chosen.draft, chosen.draft.db
-    rewriting = [s for s in draft.steps if s.prepare or s.update or s.way == "drop"]
+    rewriting = [s for s in draft.steps if s.update or s.way == "drop"]
     rows = facts.rough_row_count(db, draft.before) if rewriting else 0
     label = f"{draft.name}: changing rows"
     for step in (s for s in chosen.native if s.way != "drop"):
         db.run(step.statement)
     if chosen.text:
-        for step in chosen.text:
-            if step.prepare:
-                db.run_long(label, rows, step.prepare)
         target = _applied(draft, chosen.text)
-        before = _sample(draft)
+        if not draft.is_empty:
+            short_rows.settle(db, target)
         schema_text.write(db, target)
-        if _sample(draft) != before:
-            raise _ValuesChanged("the rows would read otherwise")
         for step in chosen.text:
             if step.update:
                 db.run_long(label, rows, step.update)
@@ -111,21 +103,6 @@ def _applied(draft: Draft, steps: Sequence[Step]) -> CreateTable:
     for step in steps:
         table = step.apply(table)
     return table
-
-
-def _sample(draft: Draft) -> list[tuple]:
-    """The first and the last rows, in the columns whose default changes.
-
-    Rows that are shorter than the table, copied as they were by somebody's own INSERT ... SELECT *
-    into a new text, give nothing else away: see :func:`.columns.may_be_short`.
-    """
-    names = [step.column for step in draft.steps if step.kind == "default" and not step.prepare]
-    if not names:
-        return []
-    listed, alias = ", ".join(map(quote, names)), facts.rowid_name(draft.before)
-    query = f"SELECT {listed} FROM {draft.sql_name}"
-    orders = [f" ORDER BY {alias}", f" ORDER BY {alias} DESC"] if alias else [""]
-    return [row for order in orders for row in draft.db.rows(f"{query}{order} LIMIT 500")]
 
 
 def _comment(chosen: Plan) -> None:

@@ -3,13 +3,14 @@
 from alembic.util import CommandError
 
 from . import facts
-from .added_columns import literal_default
 from .added_constraints import unique_check
 from .checks import not_null
-from .create_table import Column, CreateTable
+from .create_table import CreateTable
 from .draft import Draft
+from .foreign_keys import check_keys_later
 from .matching import involves
 from .operations import SetCollation, SetDefault, SetGenerated, SetNotNull
+from .short_rows import reads_otherwise
 from .steps import Step
 from .tokens import fold, quote, same, tokenize
 
@@ -46,50 +47,16 @@ def set_default(draft: Draft, op: SetDefault) -> None:
     changed = draft.table.set_default(name, op.text)
     if changed.column(name).default_text == column.default_text:
         return
-    way, prepare = "text", None
-    if fold(name) in draft.new_columns:
-        way = "rebuild"
-    elif may_be_short(draft, name):
-        way, prepare = _lengthened(draft, column)
+    is_new = fold(name) in draft.new_columns
     draft.add(
         Step(
             f"set default {op.text} on {name}" if op.text else f"drop default on {name}",
             lambda table: table.set_default(name, op.text),
-            way,
+            "rebuild" if is_new else "text",
             "default",
-            prepare=prepare,
-            scans=prepare is not None,
-            column=name,
+            settles=not draft.is_empty and reads_otherwise(draft.table, changed, name),
         )
     )
-
-
-def may_be_short(draft: Draft, name: str) -> bool:
-    """Whether there can be rows that were written before the column was there.
-
-    ALTER TABLE ADD COLUMN leaves such rows as they are, and SQLite reads the column's default
-    from the schema for them: with another default in the schema they would read as that one.
-    ADD COLUMN sets a new column off by a comma and one space; a text in which the column begins
-    on a line of its own, as SQLAlchemy writes it, was made together with the column.
-    """
-    if draft.is_empty:
-        return False
-    start = draft.before.column(draft.origin(name)).span[0]
-    return draft.before.sql[start - 2 : start] == ", " or _trims_rows(draft)
-
-
-def _trims_rows(draft: Draft) -> bool:
-    """Whether this library leaves NULLs at the end of a row unwritten."""
-    return bool(draft.db.value("SELECT sqlite_compileoption_used('ENABLE_NULL_TRIM')"))
-
-
-def _lengthened(draft: Draft, column: Column) -> tuple[str, str | None]:
-    """Rows that read as the old default are written with it before the default changes."""
-    # UPDATE would fire triggers, which is no part of a migration
-    if draft.triggers or _trims_rows(draft):
-        return "rebuild", None
-    name, value = quote(column.name), literal_default(column) if column.default_text else "NULL"
-    return "text", f"UPDATE {draft.sql_name} SET {name} = {name} WHERE {name} IS {value}"
 
 
 def set_collation(draft: Draft, op: SetCollation) -> None:
@@ -103,6 +70,7 @@ def set_collation(draft: Draft, op: SetCollation) -> None:
             "rebuild",
         )
     )
+    check_keys_later(draft, name)
     for c in draft.table.all_constraints():
         if c.kind in ("unique", "primary key") and involves(draft.table, c, name):
             draft.uniques.append(unique_check(draft.table, c))
@@ -126,6 +94,7 @@ def set_generated(draft: Draft, op: SetGenerated) -> None:
 
     says = f"compute {name} by {op.text}" if op.text else f"make {name} an ordinary column"
     draft.add(Step(says, apply, "rebuild"))
+    check_keys_later(draft, name)
 
 
 def same_words(one: str, other: str) -> bool:

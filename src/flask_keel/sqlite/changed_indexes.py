@@ -11,6 +11,9 @@ from .tokens import fold, same
 
 
 def create_index(draft: Draft, op: CreateIndex) -> None:
+    replaced = op.replaces and not op.if_not_exists
+    if replaced and any(same(index.name, op.name) for index in draft.indexes):
+        draft.drop_index(op.name)
     present = {fold(i.name) for i in draft.indexes} | {fold(i.name) for i in draft.new_indexes}
     dropped = {fold(name) for name in draft.dropped_indexes}
     taken = table_of_index(draft.db, op.name)

@@ -28,13 +28,16 @@ def set_options(draft: Draft, op: SetOptions) -> None:
         )
     automatic = any(c.autoincrement for c in draft.table.columns)
     if op.autoincrement and not automatic:
-        if facts.integer_primary_key(draft.table) is None:
+        key = draft.table.primary_key
+        if facts.integer_primary_key(draft.table) is not None:
+            draft.add(Step("make its key AUTOINCREMENT", _autoincrement, "rebuild"))
+        elif key is None or len(key.columns) == 1:
             raise CommandError(
                 f"Table {draft.name!r} has no INTEGER PRIMARY KEY that could be AUTOINCREMENT."
             )
-        draft.add(Step("make its key AUTOINCREMENT", _autoincrement, "rebuild"))
+        # a key of several columns: SQLAlchemy takes no notice either
     if op.autoincrement is False and automatic:
-        draft.add(Step("no longer make its key AUTOINCREMENT", _no_autoincrement, "rebuild"))
+        draft.add(Step("no longer make its key AUTOINCREMENT", no_autoincrement, "rebuild"))
 
 
 def _autoincrement(table: CreateTable) -> CreateTable:
@@ -48,7 +51,7 @@ def _autoincrement(table: CreateTable) -> CreateTable:
     return CreateTable.parse(apply(table.sql, inline))
 
 
-def _no_autoincrement(table: CreateTable) -> CreateTable:
+def no_autoincrement(table: CreateTable) -> CreateTable:
     words = [token for token in tokenize(table.sql) if token.keyword == "AUTOINCREMENT"]
     key = table.primary_key
     places = [token for token in words if key.span[0] <= token.start < key.span[1]]

@@ -4,17 +4,22 @@ import sqlalchemy as sa
 from alembic.util import CommandError
 
 from . import facts
-from .changed_columns import may_be_short, same_words
+from .changed_columns import same_words
+from .changed_options import no_autoincrement
 from .checks import Condition, escaped, not_null
-from .create_table import Column
+from .create_table import Column, Constraint
 from .draft import Draft
 from .dropped_constraints import drop_step
 from .facts import affinity
 from .fits import misfit
+from .foreign_keys import check_keys_later
 from .matching import describe, involves, restricts_to_values
 from .operations import SetType
+from .short_rows import reads_otherwise
 from .steps import Step
+from .stored_forms import made_over
 from .tokens import fold, quote, same
+from .translate_constraints import constraint_names
 
 
 def set_type(draft: Draft, op: SetType) -> None:
@@ -22,37 +27,71 @@ def set_type(draft: Draft, op: SetType) -> None:
     column = draft.table.column(name)
     old = column.type_text
     _follow_type(draft, name, op)
-    found = misfit(draft.settings.dialect, quote(name), old, op.text, op.type)
-    if found and not column.generated and fold(name) not in draft.new_columns:
+    present = not column.generated and fold(name) not in draft.new_columns
+    value = _made_over(draft, name, op) if present else None
+    dialect, encoding = draft.settings.dialect, draft.db.value("PRAGMA encoding")
+    found = misfit(dialect, value or quote(name), old, op.text, op.type, encoding)
+    if found and present:
         broken, function = found
         sentence = escaped(f"{draft.name}.{name} cannot become {op.text}: ") + (
             "{rows} would not keep a value that it can read ({examples}); "
             "change them first with op.execute."
         )
         draft.conditions.append(Condition(broken, sentence, (name,), function))
-    if same_words(old, op.text):
+    if same_words(old, op.text) and value is None:
         return
-    if same(facts.integer_primary_key(draft.table), name):
-        raise CommandError(
-            f"{draft.name}.{name} is an INTEGER PRIMARY KEY, SQLite's own row number; as "
-            f"{op.text} it would no longer be numbered: write "
-            'BigInteger().with_variant(Integer, "sqlite") as its type.'
-        )
-    way, update = _way_to_type(draft, column, op.text)
+    if not same_words(old, op.text) and same(facts.integer_primary_key(draft.table), name):
+        _give_up_row_number(draft, name, op.text)
+    way, update = _way_to_type(draft, column, op.text) if value is None else ("rebuild", None)
+    rewritten = " with its values rewritten" if value else ""
+    changed = draft.table.set_type(name, op.text)
+    short = way == "text" and reads_otherwise(draft.table, changed, name) and not draft.is_empty
     draft.add(
         Step(
-            f"change type of {name} to {op.text}",
+            f"change type of {name} to {op.text}{rewritten}",
             lambda table: table.set_type(name, op.text),
             way,
             "type",
             update=update,
             scans=found is not None,
+            settles=short,
         )
     )
+    if value is not None:
+        draft.made_over[fold(name)] = value
     if same(facts.integer_primary_key(draft.table), name):
         draft.conditions.append(not_null(draft.name, name, "a row number cannot be missing"))
-    if affinity(old) != affinity(op.text):
-        _check_keys_later(draft, name)
+    if value is not None or affinity(old) != affinity(op.text):
+        check_keys_later(draft, name)
+
+
+def _give_up_row_number(draft: Draft, name: str, text: str) -> None:
+    """A text is a key that nobody takes for a number; and on the way down it was so before."""
+    numbers = affinity(text) in ("INTEGER", "NUMERIC", "REAL")
+    if numbers and not draft.settings.going_down:
+        raise CommandError(
+            f"{draft.name}.{name} is an INTEGER PRIMARY KEY, SQLite's own row number; as {text} "
+            'it would no longer be numbered: write BigInteger().with_variant(Integer, "sqlite") '
+            "as its type."
+        )
+    if draft.table.column(name).autoincrement:
+        draft.add(Step("no longer make its key AUTOINCREMENT", no_autoincrement, "rebuild"))
+
+
+def _made_over(draft: Draft, name: str, op: SetType) -> str | None:
+    """The values as the new type stores them, as SQL; None where all of them are so already."""
+    column, dialect = draft.table.column(name), draft.settings.dialect
+    value = made_over(dialect, quote(name), column.type_text, op.type, op.existing)
+    if value is None or (draft.is_empty and not draft.settings.portable):
+        return None
+    if "BLOB" in value and draft.db.value("PRAGMA encoding") != "UTF-8":
+        return None  # the bytes would be those of this database's own encoding
+    if draft.settings.portable and not same_words(column.type_text, op.text):
+        return value  # the rows that the script will meet are not these
+    differ = (
+        f"SELECT EXISTS (SELECT 1 FROM {draft.source().sql} WHERE {value} IS NOT {quote(name)})"
+    )
+    return value if draft.db.value(differ) else None
 
 
 def _way_to_type(draft: Draft, column: Column, text: str) -> tuple[str, str | None]:
@@ -70,9 +109,8 @@ def _way_to_type(draft: Draft, column: Column, text: str) -> tuple[str, str | No
         return "rebuild", None
     if old == new:
         return "text", None
-    default = column.default_text is not None and may_be_short(draft, name)
     # a REAL column stores 5.0 as the integer 5, which only its affinity turns back
-    if indexes or "check" in users or default or draft.triggers or old == "REAL":
+    if indexes or "check" in users or draft.triggers or old == "REAL":
         return "rebuild", None
     if new == "BLOB":
         return "text", None
@@ -85,29 +123,49 @@ def _way_to_type(draft: Draft, column: Column, text: str) -> tuple[str, str | No
 
 
 def _follow_type(draft: Draft, name: str, op: SetType) -> None:
-    """The CHECK of an Enum or a Boolean goes when its type does; a new one comes on its own."""
-    boolean = {"0", "1"}
-    was_boolean = fold(draft.table.column(name).type_text) == "boolean"
-    allowed = None
-    if isinstance(op.type, sa.Enum):
-        allowed = {"'" + value.replace("'", "''") + "'" for value in op.type.enums}
-    elif isinstance(op.type, sa.Boolean):
-        allowed = boolean
+    """The CHECK that an Enum or a Boolean made goes when its type does, and no other; a new one
+    comes on its own."""
+    allowed = _values(op.type)
     for c in draft.table.all_constraints():
         values = restricts_to_values(c, name)
         if values is None or values == allowed:
             continue
-        of_old_type = getattr(op.existing, "create_constraint", False)
-        if allowed or of_old_type or (was_boolean and values == boolean):
+        made = _is_of_type(draft, c, op) if c.name else _looks_made(draft, c, values, name, op)
+        if made:
             says = f"drop {describe(c)}, which went with the type of {name}"
             draft.add(drop_step(draft, c, says))
 
 
-def _check_keys_later(draft: Draft, name: str) -> None:
-    """Foreign keys whose values are stored in another way are looked at again at the end."""
-    for c in draft.table.all_constraints():
-        if c.kind == "foreign key" and any(same(name, own) for own in c.columns):
-            draft.keys_to_check.add(draft.name)
-    for reference in draft.references_to:
-        if name in draft.referred_by(reference):
-            draft.keys_to_check.add(reference.table)
+def _values(type_) -> set[str] | None:
+    """What the CHECK of an Enum or a Boolean lists; None for any other type."""
+    if isinstance(type_, sa.Enum):
+        return {"'" + value.replace("'", "''") + "'" for value in type_.enums}
+    return {"0", "1"} if isinstance(type_, sa.Boolean) else None
+
+
+def _is_of_type(draft: Draft, c: Constraint, op: SetType) -> bool:
+    """Whether a CHECK has the name of the type that was, or of the one that takes its place."""
+    for type_ in (op.existing, op.type):
+        typed = getattr(type_, "name", None)
+        if _values(type_) is None or typed is None:
+            continue
+        given = sa.CheckConstraint("1", name=str(typed))
+        sa.Table(draft.name, sa.MetaData(naming_convention=draft.settings.convention), given)
+        names = constraint_names(draft.settings.dialect, given)
+        if any(same(c.name, known) for known in (*names, f"ck_{draft.name}_{typed}")):
+            return True
+    return False
+
+
+def _looks_made(draft: Draft, c: Constraint, values: set[str], name: str, op: SetType) -> bool:
+    """Whether a CHECK without a name is as SQLAlchemy makes it for the type that the column has:
+    one of the table, and for an Enum as wide as its longest value."""
+    if c.inline:
+        return False
+    if getattr(op.existing, "create_constraint", False):
+        return True
+    old = fold(draft.table.column(name).type_text)
+    if old == "boolean":
+        return values == _values(sa.Boolean())
+    longest = max(len(value[1:-1].replace("''", "'")) for value in values)
+    return _values(op.type) is not None and old == f"varchar({longest})"

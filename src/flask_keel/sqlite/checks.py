@@ -71,7 +71,7 @@ def check(db: Database, source: Source) -> None:
     ]
     for number, c in enumerate(wanted):
         if c.function is not None:
-            db.raw.create_function(f"{FUNCTION}_{number}", 1, c.function, deterministic=True)
+            db.raw.create_function(f"{FUNCTION}_{number}", 2, c.function, deterministic=True)
     decode = db.raw.text_factory
     # whatever bytes there are, they can be shown
     db.raw.text_factory = lambda value: value.decode(errors="backslashreplace")
@@ -81,7 +81,7 @@ def check(db: Database, source: Source) -> None:
         db.raw.text_factory = decode
         for number, c in enumerate(wanted):
             if c.function is not None:
-                db.raw.create_function(f"{FUNCTION}_{number}", 1, None)
+                db.raw.create_function(f"{FUNCTION}_{number}", 2, None)
 
 
 def _check(db: Database, source: Source, conditions: Sequence[Condition]) -> None:

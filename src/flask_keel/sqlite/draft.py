@@ -13,9 +13,10 @@ from .indexes import IndexFacts
 from .indexes import indexes as read_indexes
 from .mirror import Mirror, newly_broken
 from .operations import CreateIndex, RenameColumn
+from .quoted_strings import require_no_string
 from .references import Reference, primary_key, references_to
 from .steps import Settings, Step
-from .tokens import fold, quote
+from .tokens import fold, quote, same
 
 
 @dataclass
@@ -23,7 +24,9 @@ class Draft:
     """The table as it is, as it will be, and the steps in between.
 
     ``table`` is the text so far; ``new_columns`` maps the folded names of added columns to the
-    SQL of their value in the rows that are there.
+    SQL of their value in the rows that are there, ``made_over`` those of the columns
+    whose values are copied in another form, ``with_columns`` the table's text before each column
+    that was dropped.
     """
 
     db: Database
@@ -36,7 +39,9 @@ class Draft:
     dropped_indexes: list[str] = field(default_factory=list)
     new_indexes: list[CreateIndex] = field(default_factory=list)
     new_columns: dict[str, str] = field(default_factory=dict)
+    made_over: dict[str, str] = field(default_factory=dict)
     dropped_columns: list[str] = field(default_factory=list)
+    with_columns: list[CreateTable] = field(default_factory=list)
     conditions: list[Condition] = field(default_factory=list)
     uniques: list[Unique] = field(default_factory=list)
     keys_to_check: set[str] = field(default_factory=set)
@@ -125,6 +130,8 @@ class Draft:
         self.objects = after
 
     def _rename(self, mirror: Mirror, old: str, new: str) -> None:
+        if not same(old, new):
+            require_no_string(facts.objects(mirror), self.name, new)
         statement = f"ALTER TABLE {quote(self.name)} RENAME COLUMN {quote(old)} TO {quote(new)}"
         if error := mirror.error_of(statement):
             raise CommandError(
@@ -136,6 +143,9 @@ class Draft:
 
     def drop_index(self, name: str) -> None:
         self.dropped_indexes.append(name)
+        if any(same(index.name, name) and index.unique for index in self.indexes):
+            # it may be the key that a foreign key needs
+            self.keys_to_check |= {reference.table for reference in self.references_to}
         self.indexes = [index for index in self.indexes if fold(index.name) != fold(name)]
 
     # -- the rows as they will be --------------------------------------------------------------

@@ -18,6 +18,7 @@ def drop_column(draft: Draft, op: DropColumn) -> None:
         return
     name = draft.column(op.column)
     _refuse_drop(draft, name)
+    draft.with_columns.append(draft.table)
     gone = [f"index {i.name}" for i in draft.indexes if i.concerns(name)]
     for index in [i for i in draft.indexes if i.concerns(name)]:
         draft.drop_index(index.name)
@@ -30,6 +31,7 @@ def drop_column(draft: Draft, op: DropColumn) -> None:
     gone += [describe(c) for c in draft.table.column(name).constraints if is_named_apart(c)]
     draft.dropped_columns.append(name)
     added = draft.new_columns.pop(fold(name), None)
+    draft.made_over.pop(fold(name), None)
     draft.add(
         Step(
             f"drop column {name}" + (f" with {', '.join(gone)}" if gone else ""),

@@ -1,5 +1,7 @@
 """A constraint dropped."""
 
+from contextlib import suppress
+
 from alembic.util import CommandError
 
 from .create_table import Constraint
@@ -14,7 +16,7 @@ def drop_constraint(draft: Draft, op: DropConstraint) -> None:
     try:
         found = find_constraint(draft.db, draft.table, op, draft.settings.convention)
     except CommandError:
-        if _drop_unique_index(draft, op):
+        if _drop_unique_index(draft, op) or _went_with_column(draft, op):
             return
         raise
     if found is None:
@@ -34,6 +36,18 @@ def drop_step(draft: Draft, c: Constraint, says: str) -> Step:
         statement = f"ALTER TABLE {draft.sql_name} DROP CONSTRAINT {quote(c.name)}"
     way = "text" if c.kind in ("check", "foreign key") else "rebuild"
     return Step(says, lambda table: table.drop_constraint(c), way, c.kind, statement)
+
+
+def _went_with_column(draft: Draft, op: DropConstraint) -> bool:
+    """Whether a column that was dropped in the same batch took it along."""
+    gone = draft.dropped_indexes if op.kind in (None, "unique") else ()
+    if draft.with_columns and any(same(index, name) for index in gone for name in op.names):
+        return True
+    for table in draft.with_columns:
+        with suppress(CommandError):
+            if find_constraint(draft.db, table, op, draft.settings.convention):
+                return True
+    return False
 
 
 def _drop_unique_index(draft: Draft, op: DropConstraint) -> bool:

@@ -30,17 +30,25 @@ def read_table(db: Database, name: str) -> CreateTable:
 
     :raises CommandError: when there is none of this name, or it is a view or a virtual table
     """
-    query = f"SELECT type, sql FROM {db.catalogue} WHERE name = ? COLLATE NOCASE"
+    try:
+        return CreateTable.parse(stored_table(db, name).sql)
+    except Unreadable as error:
+        raise CommandError(f"Table {name!r} cannot be changed: {error}.") from None
+
+
+def stored_table(db: Database, name: str) -> SchemaObject:
+    """The table as it is stored, be it a virtual one.
+
+    :raises CommandError: when there is none of this name, or it is a view
+    """
+    query = f"SELECT type, name, tbl_name, sql FROM {db.catalogue} WHERE name = ? COLLATE NOCASE"
     rows = db.rows(f"{query} AND type IN ('table', 'view')", name)
     if not rows:
         raise CommandError(f"There is no table {name!r}: look at the order of the migrations.")
-    kind, sql = rows[0]
-    if kind == "view":
+    found = SchemaObject(*rows[0])
+    if found.type == "view":
         raise CommandError(f"{name!r} is a view: drop it and create it again to change it.")
-    try:
-        return CreateTable.parse(sql)
-    except Unreadable as error:
-        raise CommandError(f"Table {name!r} cannot be changed: {error}.") from None
+    return found
 
 
 def triggers(db: Database, table: str) -> list[SchemaObject]:

@@ -71,6 +71,19 @@ def _referred_columns(draft: Draft, new: Constraint, own: bool) -> tuple[str, ..
     return tuple(parent.column(name).name for name in referred)
 
 
+def check_keys_later(draft: Draft, name: str) -> None:
+    """Foreign keys whose values are stored or compared in another way from now on, those that a
+    generated column has part in included, are looked at again at the end."""
+    computed = [c.name for c in draft.table.columns if c.generated]
+    names = {fold(name), *map(fold, computed)}
+    for c in draft.table.all_constraints():
+        if c.kind == "foreign key" and names & set(map(fold, c.columns)):
+            draft.keys_to_check.add(draft.name)
+    for reference in draft.references_to:
+        if names & set(map(fold, draft.referred_by(reference))):
+            draft.keys_to_check.add(reference.table)
+
+
 def is_key(table: CreateTable, found: list[IndexFacts], columns: tuple[str, ...]) -> bool:
     """Whether a foreign key can refer to these columns."""
     wanted = {fold(name) for name in columns}

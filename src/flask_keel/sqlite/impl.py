@@ -70,6 +70,7 @@ class EngineImpl(SQLiteImpl):
             schema_edits=edits,
             portable=portable,
             text_edits=plan.TEXT_EDITS if edits else frozenset(),
+            going_down=getattr(options.get("fn"), "__name__", "") == "downgrade",
         )
 
     def _database(self, schema: str | None) -> Database:
@@ -106,6 +107,17 @@ class EngineImpl(SQLiteImpl):
     def requires_recreate_in_batch(self, batch_op: BatchOperationsImpl) -> bool:
         """True lets insert_before and insert_after through in every batch."""
         return super().requires_recreate_in_batch(batch_op) if self.as_sql else True
+
+    def autogen_column_reflect(self, inspector, table, column_info) -> None:
+        """Give a generated column its own expression: SQLAlchemy's has those that follow in it.
+
+        https://github.com/sqlalchemy/sqlalchemy/blob/main/lib/sqlalchemy/dialects/sqlite/base.py
+        """
+        super().autogen_column_reflect(inspector, table, column_info)
+        if "computed" in column_info:
+            said = facts.read_table(Database(inspector.bind, table.schema), table.name)
+            generated = said.column(column_info["name"]).last("generated")
+            column_info["computed"]["sqltext"] = generated.expression
 
     # -- Alembic's calls -------------------------------------------------------------------------
 
@@ -169,9 +181,12 @@ class EngineImpl(SQLiteImpl):
             return super().rename_table(old_table_name, new_table_name, schema=schema)
         db = self._database(schema)
         with self._watch as watch:
-            name = facts.read_table(db, old_table_name).name
+            name = facts.stored_table(db, old_table_name).name
             log.info(f"{name}: rename to {new_table_name} (native)")
-            tables.rename(db, name, str(new_table_name))
+            # a foreign key can wait for a table of the new name
+            watch.add(tables.referring_to(db, str(new_table_name)))
+            with db.all_or_nothing():
+                tables.rename(db, name, str(new_table_name))
             watch.renamed(name, str(new_table_name))
         return None
 
@@ -192,7 +207,8 @@ class EngineImpl(SQLiteImpl):
     def create_table(self, table, **options):
         if self.as_sql:
             return super().create_table(table, **options)
-        with self._watch:
+        with self._watch as watch:
+            watch.add(tables.referring_to(self._database(table.schema), table.name))
             super().create_table(table, **options)
         return None
 

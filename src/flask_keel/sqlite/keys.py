@@ -15,16 +15,26 @@ from .references import references_to
 from .tokens import fold, unquote
 
 _NAME = r"(\"(?:[^\"]|\"\")+\"|`[^`]+`|\[[^\]]+\]|\w+)"
+_WORDS = re.IGNORECASE | re.DOTALL
+_LEAD = re.compile(r"(?:[\s;]|--[^\n]*(?:\n|\Z)|/\*.*?(?:\*/|\Z))*", _WORDS)
 _WRITES = re.compile(
-    rf"\s*(INSERT\s+(?:OR\s+\w+\s+)?INTO|REPLACE\s+INTO|UPDATE(?:\s+OR\s+\w+)?|DELETE\s+FROM)\s+"
+    rf"(INSERT\s+(?:OR\s+\w+\s+)?INTO|REPLACE\s+INTO|UPDATE(?:\s+OR\s+\w+)?|DELETE\s+FROM)\s+"
     rf"(?:{_NAME}\s*\.\s*)?{_NAME}",
-    re.IGNORECASE,
+    _WORDS,
 )
+_CREATES = re.compile(rf"CREATE\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?{_NAME}\s*[(\w]", _WORDS)
+# INSERT OR REPLACE and DO UPDATE take rows away, or their keys; also where only a string says so
+_TAKES_AWAY = re.compile("REPLACE|CONFLICT", _WORDS)
+_DATA = re.compile(r"\b(INSERT|UPDATE|DELETE|REPLACE)\b", _WORDS)
+_READS = """table_info table_xinfo table_list index_list index_info index_xinfo foreign_key_list
+foreign_key_check database_list integrity_check quick_check user_version application_id cache_size
+journal_mode synchronous busy_timeout temp_store mmap_size optimize"""
 _HARMLESS = re.compile(
-    r"\s*(?:(--)|(SELECT|PRAGMA|EXPLAIN|SAVEPOINT|RELEASE|ROLLBACK|BEGIN|COMMIT|ANALYZE|REINDEX"
-    r"|CREATE\s+(UNIQUE\s+)?INDEX|DROP\s+INDEX|CREATE\s+(TEMP\w*\s+)?(VIEW|TRIGGER|TABLE)"
-    r"|DROP\s+(VIEW|TRIGGER))\b)",
-    re.IGNORECASE,
+    r"(?:\Z|(?:SELECT|VALUES|EXPLAIN|SAVEPOINT|RELEASE|ROLLBACK|BEGIN|COMMIT|END|ANALYZE|REINDEX"
+    r"|CREATE\s+(?:UNIQUE\s+)?INDEX|CREATE\s+(?:TEMP\w*\s+)?VIEW|CREATE\s+TEMP\w*\s+TABLE"
+    r"|CREATE\s+TRIGGER|DROP\s+(?:VIEW|TRIGGER))\b"
+    rf"|PRAGMA\s+(?:{_NAME}\s*\.\s*)?(?:(?:{'|'.join(_READS.split())})\b|\w+[\s;]*\Z))",
+    _WORDS,
 )
 
 
@@ -94,34 +104,54 @@ class KeyWatch:
         self._notice()
         if statement.lstrip()[:8].upper() == "ROLLBACK":
             self.known.clear()  # a version of the schema may come twice
-        if self.depth or self.to_check is None or _HARMLESS.match(statement):
+        if self.depth or self.to_check is None:
             return
-        written = _WRITES.match(statement)
-        if written is None or written[2]:
-            self.add(None)
-            return
-        table = unquote(written[3])
-        if fold(table) in self.ignored:
-            return
-        self.depth += 1
-        try:
-            self._written(table, inserted=written[1][:6].upper() == "INSERT")
-        finally:
-            self.depth -= 1
+        sql = statement[_LEAD.match(statement).end() :]
+        if not _is_harmless(sql):
+            self.depth += 1
+            try:
+                self.add(self._concerned(sql))
+            finally:
+                self.depth -= 1
 
     def _after(self, *arguments):
         if not self.depth:
             self.changes = self._total()
 
-    def _written(self, table: str, inserted: bool) -> None:
+    def _concerned(self, sql: str) -> set[str] | None:
+        """The tables whose keys may not hold after a statement; None for all, and in doubt."""
+        db = Database(self.connection)
+        if created := _CREATES.match(sql):
+            return {reference.table for reference in references_to(db, unquote(created[1]))}
+        written = _WRITES.match(sql)
+        if written is None or written[2]:
+            return None
+        table = unquote(written[3])
+        if fold(table) in self.ignored:
+            return set()
+        inserted = written[1][:6].upper() == "INSERT" and not _TAKES_AWAY.search(sql)
         raw = self.connection.connection.driver_connection
         (version,) = raw.execute("PRAGMA schema_version").fetchone()
         if (version, table, inserted) in self.known:
-            return
+            return set()
         self.known.add((version, table, inserted))
-        db = Database(self.connection)
-        if facts.triggers(db, table):
-            self.add(None)
-            return
-        referring = () if inserted else references_to(db, table)
-        self.add({table, *(reference.table for reference in referring)})
+        return _reached(db, table, inserted)
+
+
+def _is_harmless(sql: str) -> bool:
+    """Whether no row and no key can be another one after a statement."""
+    return bool(_HARMLESS.match(sql)) or (sql[:4].upper() == "WITH" and not _DATA.search(sql))
+
+
+def _reached(db: Database, table: str, inserted: bool) -> set[str] | None:
+    """The table and those that refer to it, unless rows only come; None where triggers go on."""
+    temporary = db.rows("SELECT 1 FROM sqlite_temp_master WHERE type = 'trigger'")
+    if temporary or fold(table) in _SCHEMA or facts.triggers(db, table):
+        return None
+    text = db.value(f"SELECT sql FROM {db.catalogue} WHERE name = ? COLLATE NOCASE", table)
+    only_comes = inserted and not _TAKES_AWAY.search(text or "")
+    referring = () if only_comes else references_to(db, table)
+    return {table, *(reference.table for reference in referring)}
+
+
+_SCHEMA = {"sqlite_master", "sqlite_schema"}

@@ -24,6 +24,8 @@ def find_constraint(
     """
     here = [c for c in table.all_constraints() if c.kind in _KINDS]
     of_kind = [c for c in here if wanted.kind in (None, c.kind)]
+    if wanted.follows_type is not None:
+        of_kind = [c for c in of_kind if _lists_values(c, wanted.follows_type)]
     for name in wanted.names:
         for c in of_kind:
             if same(c.name, name):
@@ -105,6 +107,12 @@ def restricts_to_values(c: Constraint, column: str) -> set[str] | None:
         return None
     values, commas = plain[3:-1:2], plain[4:-1:2]
     return set(values) if values and all(comma == "," for comma in commas) else None
+
+
+def _lists_values(c: Constraint, of_type: str) -> bool:
+    """Whether a CHECK is what an Enum or a Boolean makes, if with other values, for the column of
+    which ``of_type`` speaks."""
+    return restricts_to_values(c, _plain(of_type)[0]) is not None
 
 
 def involves(table: CreateTable, c: Constraint, column: str) -> bool:

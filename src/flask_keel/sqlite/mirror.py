@@ -14,7 +14,7 @@ from .database import Database
 from .facts import SchemaObject
 from .tokens import Unreadable, fold, quote, same, tokenize
 
-_UNKNOWN_FUNCTION = re.compile(r"no such function: (\S+)")
+_UNKNOWN = re.compile(r"no such (function|collation sequence): (\S+)")
 _ORDER = {"table": 0, "index": 1, "view": 2, "trigger": 3}
 
 
@@ -42,17 +42,21 @@ class Mirror(Database):
         return self.run(sql, *parameters)
 
     def run(self, sql: str, *parameters):
-        """Run a statement; functions that only the application knows are stood in for."""
+        """Run a statement; functions and collations that only the application knows are stood in
+        for."""
         unknown = set()
         while True:
             try:
                 return self.connection.execute(sql, parameters)
             except sqlite3.OperationalError as error:
-                missing = _UNKNOWN_FUNCTION.search(str(error))
-                if missing is None or missing[1] in unknown:
+                missing = _UNKNOWN.search(str(error))
+                if missing is None or missing[2] in unknown:
                     raise
-                unknown.add(missing[1])
-                self.connection.create_function(missing[1], -1, lambda *arguments: None)
+                unknown.add(missing[2])
+                if missing[1] == "function":
+                    self.connection.create_function(missing[2], -1, lambda *arguments: None)
+                else:
+                    self.connection.create_collation(missing[2], lambda one, other: 0)
 
     def error_of(self, sql: str) -> str | None:
         """What SQLite says against a statement; None when it runs."""

@@ -7,13 +7,18 @@ from typing import Any, NamedTuple
 
 
 class AddColumn(NamedTuple):
-    """``definition`` is the column as CREATE TABLE takes it, without its keys and CHECKs."""
+    """``definition`` is the column as CREATE TABLE takes it, without its keys and CHECKs.
+
+    ``fill`` is the SQL of the value that the rows get which are there, where no default of the
+    database gives them one.
+    """
 
     column: str
     definition: str
     before: str | None = None
     after: str | None = None
     if_not_exists: bool = False
+    fill: str | None = None
 
 
 class DropColumn(NamedTuple):
@@ -61,11 +66,13 @@ class SetGenerated(NamedTuple):
 
 
 class AddConstraint(NamedTuple):
-    """``follows_type`` for the CHECK of an Enum or a Boolean."""
+    """``follows_type`` for the CHECK of an Enum or a Boolean; ``replaces`` what has its name, or
+    is the primary key."""
 
     text: str
     follows_type: bool = False
     unless_present: bool = False
+    replaces: bool = False
 
 
 class NameConstraint(NamedTuple):
@@ -95,6 +102,7 @@ class CreateIndex(NamedTuple):
     columns: tuple[str, ...]
     where: str | None = None
     if_not_exists: bool = False
+    replaces: bool = False
 
 
 class DropIndex(NamedTuple):

@@ -22,6 +22,7 @@ from .database import Database
 from .draft import Draft
 from .dropped_columns import drop_column
 from .dropped_constraints import drop_constraint
+from .short_rows import is_unsteady
 from .steps import Settings, Step
 from .unusable import refuse_unusable
 
@@ -99,9 +100,9 @@ def said(steps: Iterable[Step]) -> str:
 
 def _cost(draft: Draft, steps: Sequence[Step]) -> str:
     costs = []
-    if draft.conditions or any(step.scans for step in steps):
+    if draft.conditions or any(step.scans or step.settles for step in steps):
         costs.append("one scan")
-    if any(step.update or step.prepare for step in steps):
+    if any(step.update for step in steps):
         costs.append("rows changed in place")
     return "".join(f", {cost}" for cost in costs)
 
@@ -128,12 +129,13 @@ def _choose(draft: Draft, probe: bool = True) -> Plan:
     text = [step for step in steps if step.way == "text"]
     own = [step for step in text if _has_statement(draft, step)]
     edited = [step for step in text if step not in own]
-    rewriting = [s for s in steps if s.way == "drop" or s.update or s.prepare]
+    rewriting = [s for s in steps if s.way == "drop" or s.update]
     rebuilds = (
         settings.recreate == "always"
         or any(step.way == "rebuild" for step in steps)
         or not all(step.kind in settings.text_edits for step in edited)
         or len(rewriting) > MOST_PASSES_IN_PLACE
+        or (any(s.settles or s.update for s in steps) and is_unsteady(draft.before))
     )
     if not rebuilds and edited and probe and not schema_text.is_possible(draft.db):
         rebuilds = True

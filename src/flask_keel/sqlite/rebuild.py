@@ -5,9 +5,12 @@ everything carried over that belongs to the table: indexes, triggers, the AUTOIN
 the statistics of ANALYZE. Views need nothing: they are text.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from alembic.util import CommandError
 
-from . import schema_text
+from . import made_for, schema_text
 from .create_table import CreateTable
 from .database import Database
 from .expressions import column_tokens
@@ -15,6 +18,7 @@ from .facts import integer_primary_key, row_count, rowid_name, triggers
 from .indexes import indexes
 from .layout import Change, apply
 from .names import expressions
+from .tables import free_name
 from .tokens import fold, quote, same
 
 
@@ -23,6 +27,8 @@ def rebuild(
     target: CreateTable,
     dropped_indexes: frozenset[str] = frozenset(),
     exact_text: bool = True,
+    made_over: Mapping[str, str] = MappingProxyType({}),
+    printed: bool = False,
 ) -> None:
     """Make the table of ``target``'s name into what ``target`` declares, keeping its rows.
 
@@ -30,22 +36,31 @@ def rebuild(
 
     :param dropped_indexes: names, folded, of indexes that go
     :param exact_text: put the text in as it is at the end, where SQLite has requoted the name
+    :param made_over: by the folded names of columns, what is copied instead of their values, or into
+        a new column
+    :param printed: for a script that is run later, and on another database
     :raises CommandError: when a row would be lost
     """
     name = target.name
     kept_indexes = [i.sql for i in indexes(db, name) if fold(i.name) not in dropped_indexes]
     kept_triggers = [trigger.sql for trigger in triggers(db, name)]
     rows = row_count(db, name)
-    new = _free_name(db, name)
+    new = free_name(db, name)
+    if printed:
+        made_for.require_same_table(db, name)
     # otherwise the rename would read every view and trigger while the table is missing
     with db.switched("legacy_alter_table", "ON"):
         db.run(db.qualified(unqualified(target).rename(new).sql))
-        copied = db.run_long(f"{name}: copying rows", rows, copy_statement(db, target, new))
+        copied = db.run_long(
+            f"{name}: copying rows", rows, copy_statement(db, target, new, made_over, printed)
+        )
         if copied.rowcount != rows:
             raise CommandError(
                 f"Table {name!r} has {rows} rows and {copied.rowcount} were copied: a constraint "
                 "with ON CONFLICT leaves rows out; take the clause away or the rows first."
             )
+        if printed:
+            _require_unchanged(db, target, new, made_over)
         _hand_over_counter(db, name, new, target)
         _move_statistics(db, name, new)
         db.run(f"DROP TABLE {db.name(name)}")
@@ -60,25 +75,49 @@ def rebuild(
         schema_text.write(db, target)
 
 
-def copy_statement(db: Database, target: CreateTable, new: str) -> str:
-    """INSERT ... SELECT of the columns that the table has and keeps, and of its rowid."""
+def copy_statement(
+    db: Database,
+    target: CreateTable,
+    new: str,
+    made_over: Mapping[str, str] = MappingProxyType({}),
+    named: bool = False,
+) -> str:
+    """INSERT ... SELECT of the columns that the table has and keeps, and of its rowid.
+
+    :param named: name the columns even where they are all: another database may have another order
+    """
     stored = {fold(row[1]) for row in db.pragma("table_xinfo", target.name)}
     columns = [c for c in target.columns if not c.generated]
-    kept = [quote(c.name) for c in columns if fold(c.name) in stored]
+    copied = [c.name for c in columns if fold(c.name) in stored or fold(c.name) in made_over]
+    kept = [quote(name) for name in copied]
+    values = [made_over.get(fold(name), quote(name)) for name in copied]
     source = db.pragma("table_xinfo", target.name)
     same_columns = [row[1] for row in source] == [c.name for c in target.columns]
+    # SQLite copies whole records when nothing else is asked of it, and looks at no type then
+    same_columns &= not target.strict or [r[2] for r in source] == [c.type_text for c in columns]
     key = integer_primary_key(target)
-    if same_columns and len(columns) == len(source) and key:
-        # SQLite copies whole records when nothing else is asked of it
+    copies_all = same_columns and len(columns) == len(source) and not made_over
+    if copies_all and key and not named:
         return f"INSERT OR ABORT INTO {db.name(new)} SELECT * FROM {db.name(target.name)}"
     own_rowid = _rowid_of_both(db, target)
     if own_rowid and key is None:
         kept.insert(0, own_rowid)
-    listed = ", ".join(kept)
+        values.insert(0, own_rowid)
     return (
-        f"INSERT OR ABORT INTO {db.name(new)} ({listed}) "
-        f"SELECT {listed} FROM {db.name(target.name)}"
+        f"INSERT OR ABORT INTO {db.name(new)} ({', '.join(kept)}) "
+        f"SELECT {', '.join(values)} FROM {db.name(target.name)}"
     )
+
+
+def _require_unchanged(
+    db: Database, target: CreateTable, new: str, made_over: Mapping[str, str]
+) -> None:
+    before = CreateTable.parse(_text(db, target.name))
+    rowid = _rowid_of_both(db, target)
+    if rowid and bool(before.rowid_alias) == bool(target.rowid_alias):
+        types = made_for.changed_types(before, target)
+        kept = [changed for changed in types if fold(changed[0]) not in made_over]
+        made_for.require_unchanged(db, target.name, new, rowid, kept)
 
 
 def _rowid_of_both(db: Database, target: CreateTable) -> str | None:
@@ -97,14 +136,6 @@ def unqualified(table: CreateTable) -> CreateTable:
             if qualifier and same(qualifier.name, table.name):
                 changes.append(Change(start + qualifier.start, start + column.start))
     return CreateTable.parse(apply(table.sql, *changes)) if changes else table
-
-
-def _free_name(db: Database, table: str) -> str:
-    taken = {fold(row[0]) for row in db.rows(f"SELECT name FROM {db.catalogue}")}
-    name, number = f"_new_{table}", 1
-    while fold(name) in taken:
-        name, number = f"_new_{table}_{number}", number + 1
-    return name
 
 
 def _text(db: Database, name: str) -> str:

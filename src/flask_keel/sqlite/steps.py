@@ -13,6 +13,7 @@ class Settings:
 
     ``recreate`` is "auto", "always" or "never". ``text_edits`` are the kinds of change that may
     be made in the schema text, none where the configuration or a portable script forbids it.
+    ``going_down`` is a downgrade, which brings back what was there.
     """
 
     dialect: Any
@@ -21,6 +22,7 @@ class Settings:
     schema_edits: bool = True
     portable: bool = False
     text_edits: frozenset[str] = frozenset()
+    going_down: bool = False
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,8 @@ class Step:
 
     ``way`` is "add" or "drop" (SQLite's own ALTER TABLE ADD or DROP COLUMN), "text" (an edit of
     the schema text, by ``statement`` where SQLite has had one ``since`` a version) or "rebuild".
-    ``prepare`` and ``update`` are the statements that change rows in place, before and after an
-    edit of the text; ``column`` is the one whose default changes.
+    ``settles`` says that rows which are shorter than the table would read otherwise by the new
+    text, ``update`` is the statement that changes rows in place after an edit of the text.
     """
 
     says: str
@@ -40,6 +42,5 @@ class Step:
     statement: str | None = None
     since: tuple[int, int] = (3, 53)
     update: str | None = None
-    prepare: str | None = None
     scans: bool = False
-    column: str | None = None
+    settles: bool = False

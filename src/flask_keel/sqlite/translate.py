@@ -62,7 +62,37 @@ def add_column(dialect, column: sa.Column, **where) -> AddColumn:
         text = " ".join([compiler.get_column_specification(column), *own])
     except CompileError as error:
         raise CommandError(f"Column {column.name!r} cannot be added: {error}.") from None
-    return AddColumn(column.name, text, **where)
+    return AddColumn(column.name, text, fill=_fill(dialect, column), **where)
+
+
+def _fill(dialect, column: sa.Column) -> str | None:
+    """The value of a Python-side default for the rows that are there, as SQL: Alembic writes it
+    into them in its rebuild. None where the database has one itself, or where NULL will do."""
+    default = column.default
+    if column.nullable or column.server_default is not None or default is None:
+        return None
+    if default.is_clause_element:
+        compiled = default.arg.compile(dialect=dialect, compile_kwargs={"literal_binds": True})
+        return f"({compiled})"
+    if not (default.is_scalar or default.is_callable):
+        return None
+    try:
+        value = default.arg(None) if default.is_callable else default.arg
+    except Exception:
+        return None  # it makes its value of the other columns
+    bind = column.type.dialect_impl(dialect).bind_processor(dialect)
+    return literal(bind(value) if bind else value)
+
+
+def literal(value) -> str:
+    """A value of the driver's, as SQL."""
+    if value is None:
+        return "NULL"
+    if isinstance(value, bytes | memoryview):
+        return f"x'{value.hex()}'"
+    if isinstance(value, str):
+        return "'" + value.replace("'", "''") + "'"
+    return repr(+value)  # a bool is the number that the driver makes of it
 
 
 def add_columns(

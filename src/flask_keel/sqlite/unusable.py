@@ -5,6 +5,7 @@ from alembic.util import CommandError
 from . import mirror
 from .draft import Draft
 from .foreign_keys import is_key
+from .quoted_strings import as_name
 from .tokens import fold, same
 
 
@@ -15,8 +16,12 @@ def refuse_unusable(draft: Draft) -> None:
     if error := mirror.error_of(draft.table.sql):
         raise CommandError(f"Table {draft.name!r} cannot be changed so: {error}.")
     if draft.dropped_columns or draft.new_columns:
-        after = mirror.with_table(draft.objects, draft.name, draft.table.sql)
-        if broken := mirror.newly_broken(draft.objects, after):
+        before = draft.objects
+        for name in draft.dropped_columns:
+            # in double quotes it would be taken for a string
+            before = [as_name(o, name) if o.type in ("view", "trigger") else o for o in before]
+        after = mirror.with_table(before, draft.name, draft.table.sql)
+        if broken := mirror.newly_broken(before, after):
             name, error = next(iter(broken.items()))
             kind = next(o.type for o in draft.objects if o.name == name)
             raise CommandError(

@@ -11,13 +11,15 @@ from typing import Any, NoReturn
 
 from sqlalchemy import BindParameter, Dialect, Insert, Update, text
 from sqlalchemy.engine.mock import MockConnection
-from sqlalchemy.schema import DDLElement
+from sqlalchemy.schema import CreateTable, DDLElement
 from sqlalchemy.sql import visitors
 from sqlalchemy.types import NullType
 
 from .. import messages
 from ..guard import Refused
+from .guards import TABLE, Guards
 
+RUNNING, BEGIN, COMMIT = "-- Running ", "BEGIN;", "COMMIT;"
 ROUTINE = re.compile(r"\s*CREATE\b.*?\b(TRIGGER|PROCEDURE|FUNCTION|EVENT)\b", re.IGNORECASE)
 
 
@@ -33,17 +35,25 @@ class Offline(MockConnection):
 
     :param dialect: as :func:`readable.dialect` gives it
     :param write: takes one piece of SQL
+    :param again: the command that prints the SQL anew
     """
 
-    def __init__(self, dialect: Dialect, write: Callable[[str], None]) -> None:
+    def __init__(self, dialect: Dialect, write: Callable[[str], None], again: str) -> None:
         super().__init__(dialect, self.run)
         self.write = write
+        self.guards = Guards(dialect, again)
+        self.heads: set[str] = set()
+        # what runs now, and what of it a rollback would not undo any more
+        self.running: str | None = None
+        self.begun: str | None = None
 
     def settle(self, context: Any) -> None:
         """Take the place of the connection that Alembic made for itself."""
         context.connection = context.impl.connection = self
         context.impl._exec = self.run
         context.impl.static_output = self.comment
+        self.heads = set(context.get_current_heads())
+        context.on_version_apply_callbacks = (*context.on_version_apply_callbacks, self._applied)
 
     def run(
         self,
@@ -52,6 +62,9 @@ class Offline(MockConnection):
         multiparams: Any = None,
         params: Any = None,
     ) -> "NoRows":
+        if isinstance(construct, CreateTable) and construct.element.name == TABLE:
+            # the table stays when a database goes back to the base
+            construct = CreateTable(construct.element, if_not_exists=True)
         for row in multiparams or [params or {}]:
             self.write(self._sql(construct, row))
         return NoRows()
@@ -70,8 +83,29 @@ class Offline(MockConnection):
         return NoRows()
 
     def comment(self, words: str) -> None:
-        # the title of a migration may have several lines
+        if words.startswith(RUNNING):
+            # the title of a migration may have several lines
+            self.write("\n-- ".join(words.splitlines()))
+            self.running = words.removeprefix(RUNNING).splitlines()[0]
+            if not self.guards.transactional:
+                self.write(self.guards.at(self.heads))
+                self._mark()
+            return
+        if words == COMMIT and self.running:
+            self._mark()  # an autocommit block: what ran so far stays, whatever comes
         self.write("\n-- ".join(words.splitlines()) if words.startswith("--") else words)
+        if words == BEGIN:
+            self.write(self.guards.at(self.heads, self.begun))
+
+    def _mark(self) -> None:
+        if self.begun is None:
+            self.begun = self.running
+            self.write(self.guards.mark(self.begun))
+
+    def _applied(self, heads: set[str], **_: Any) -> None:
+        if self.begun is not None:
+            self.write(self.guards.mark(None))
+        self.heads, self.running, self.begun = heads, None, None
 
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("_"):

@@ -3,18 +3,29 @@
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, redirect_stdout
-from pathlib import Path
+from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 from alembic.util import CommandError
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, create_engine, inspect
 from sqlalchemy.pool import StaticPool
 
 from .. import atomic, foreign_keys, history, messages, sqlite_file
 from ..rehearsal import rehearsal
 from ..seam import Seam, replay
+from ..sqlite import made_for
+from ..sqlite.keys import KeyWatch
 from . import preflight, server_sql, statements
+from .session import patience
+
+# sqlite3 goes on after an error unless it is told; a rebuild drops the table, and with foreign keys
+# on its children would go with it
+HEAD = """\
+.bail on
+.timeout {patience}
+PRAGMA foreign_keys=OFF;
+BEGIN IMMEDIATE;
+"""
 
 
 def print_sql(seam: Seam) -> None:
@@ -31,6 +42,7 @@ def _rehearse(seam: Seam) -> str:
     """Run the revisions on a copy and write down what they did."""
     script: list[str] = []
     pending: list[str] = []
+    watched: list[KeyWatch] = []
 
     def note(statement: str) -> None:
         if statement.startswith("-- "):
@@ -39,7 +51,8 @@ def _rehearse(seam: Seam) -> str:
         # the semicolon must not end up in a comment
         pending.append(f"{statement}\n;\n" if "--" in statement else f"{statement};\n")
 
-    def close(step: Any, **_: Any) -> None:
+    def close(step: Any, ctx: Any, **_: Any) -> None:
+        watched[:] = [ctx.impl.key_watch]
         revision = step.up_revision
         if revision is not None:
             script.append(f"-- {revision.revision} {history.title(revision)}\n")
@@ -50,6 +63,9 @@ def _rehearse(seam: Seam) -> str:
         applied = history.applied(connection)
         _require_start(seam, applied)
         preflight.check(seam, connection, applied)
+        start = made_for.at_revisions(
+            applied, inspect(connection).has_table("alembic_version"), _command(seam)
+        )
         before = foreign_keys.broken(connection)
         connection.rollback()
         pending.clear()
@@ -61,13 +77,22 @@ def _rehearse(seam: Seam) -> str:
             on_version_apply=close,
             sqlite_portable_sql=True,
         )
-        foreign_keys.require_whole(before, foreign_keys.broken(connection))
+        foreign_keys.require_whole(connection, before, foreign_keys.broken(connection))
+        end = made_for.no_more_broken(connection, watched[0].now()) if script else []
     if not script:
         at = " and ".join(sorted(applied)) or "the base"
         messages.say(messages.NOTHING_TO_DO, database=seam.database, revision=at)
         return ""
-    # a table rebuild drops the table: with foreign keys on, its children would go with it
-    return "".join(["PRAGMA foreign_keys=OFF;\nBEGIN IMMEDIATE;\n", *script, "COMMIT;\n"])
+    head = HEAD.format(patience=int(patience(seam) * 1000))
+    return "".join([head, _ended(start), *script, _ended(end), "COMMIT;\n"])
+
+
+def _ended(sql: list[str]) -> str:
+    return "".join(f"{statement};\n" for statement in sql)
+
+
+def _command(seam: Seam) -> str:
+    return f"db {seam.moving or 'stamp'} --sql"
 
 
 def _require_start(seam: Seam, applied: set[str]) -> None:
@@ -89,12 +114,11 @@ def _copy(seam: Seam, write: Callable[[str], None]) -> Iterator[Connection]:
     def connect() -> sqlite3.Connection:
         # no name: a database of this connection alone, on disk when it grows
         copy = sqlite3.connect("", factory=factory, check_same_thread=False)
-        path = seam.engine.url.database
-        if not sqlite_file.in_memory(seam.engine.url) and Path(path).exists():
-            with closing(sqlite_file.open_to_read(seam.engine.url)) as source:
+        with sqlite_file.named(seam.engine) as source:
+            if source is not None:
                 source.backup(copy)
         return copy
 
     engine = create_engine("sqlite://", creator=connect, poolclass=StaticPool)
-    with atomic.connect(engine) as connection:
+    with atomic.connect(engine, app=seam.engine) as connection:
         yield connection

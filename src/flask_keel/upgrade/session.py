@@ -25,7 +25,7 @@ def migrate(seam: Seam) -> None:
     given = seam.config.attributes.get("connection")
     if isinstance(given, Connection):
         protect = given.dialect.name == "sqlite" and not seam.reading
-        with lent.protected(given, _patience(seam)) if protect else nullcontext():
+        with lent.protected(given, patience(seam)) if protect else nullcontext():
             _run(seam, given)
         return
     seam.engine = given or seam.engine
@@ -41,7 +41,7 @@ def _connect(seam: Seam, engine: Engine) -> Iterator[Connection]:
     elif sqlite_file.in_memory(engine.url):
         with (
             atomic.borrowed(engine) as borrowed,
-            atomic.connect(borrowed, _patience(seam)) as connection,
+            atomic.connect(borrowed, patience(seam)) as connection,
         ):
             yield connection
     elif seam.reading and not seam.config.attributes.get("connection"):
@@ -113,7 +113,11 @@ def _reporters(seam: Seam, steps: list[Any]) -> list[Any]:
     return [*([own] if callable(own) else own), report]
 
 
-def _patience(seam: Seam) -> float:
+def patience(seam: Seam) -> float:
+    """Return how many seconds the configuration waits for another writer.
+
+    :raises CommandError: when it says no number
+    """
     value = seam.settings.get("MIGRATION_LOCK_TIMEOUT", atomic.PATIENCE)
     try:
         return float(value)
@@ -132,7 +136,8 @@ def _file(seam: Seam, engine: Engine) -> Iterator[Connection]:
         messages.say(messages.CREATING, database=path)
     options = seam.settings.get("SQLALCHEMY_ENGINE_OPTIONS")
     try:
-        with atomic.connect(atomic.engine(engine.url, options), _patience(seam)) as connection:
+        source = atomic.engine(engine.url, options)
+        with atomic.connect(source, patience(seam), engine) as connection:
             yield connection
     except BaseException:
         if new:

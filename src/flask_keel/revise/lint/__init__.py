@@ -1,5 +1,7 @@
 """Lint: what in a migration loses data, blocks the running release or takes a lock."""
 
+import tokenize
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +14,28 @@ __all__ = ["BLOCKS", "LOCKS", "LOSES_DATA", "NOTE", "SEVERITIES", "Finding", "ch
 def check(path: Path, recording: Any, dialect: Any) -> list[Finding]:
     """Return the findings for one migration, the worst first, each with the reason that silences it.
 
+    What cannot be judged is a finding, too: the rest of the migration is judged all the same.
+
     :param path: its file
     :param recording: what its ``upgrade()`` did (:class:`..recorded.Recording`)
     :param dialect: SQLAlchemy's, of the database on which it did that
     """
-    text = path.read_text(encoding="utf-8")
-    ruler = rules.Ruler(dialect)
-    found = ruler.findings(recording.events)
-    found += source.findings(text)
+    with tokenize.open(path) as file:  # it may say its own encoding
+        text = file.read()
+    found = _judged(rules.Ruler(dialect).findings, recording.events)
+    found += _judged(source.findings, text)
     if dialect.name == "postgresql":
-        found += squawk.findings(recording.sql)
+        found += _judged(squawk.findings, recording.sql)
     reasons = silence.reasons(text)
     for finding in found:
         finding.silenced = silence.reason(finding.rule, reasons)
     return sorted(
         found, key=lambda finding: (SEVERITIES.index(finding.severity), finding.line or 0)
     )
+
+
+def _judged(judge: Callable[[Any], list[Finding]], what: Any) -> list[Finding]:
+    try:
+        return judge(what)
+    except Exception as error:
+        return [Finding.not_judged(None, error)]

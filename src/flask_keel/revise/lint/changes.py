@@ -1,6 +1,7 @@
 """What is said of changes to a table that was there before."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from alembic.operations import ops
@@ -38,7 +39,8 @@ def of_table(event: Any, scope: Scope) -> Iterator[Said]:
             yield from _index(op, facts, scope)
         case ops.CreateCheckConstraintOp():
             if not op.kw.get("postgresql_not_valid"):
-                yield "add-check", {**facts, "condition": op.condition, "name": op.constraint_name}
+                condition = scope.sql(op.condition)
+                yield "add-check", {**facts, "condition": condition, "name": op.constraint_name}
         case ops.CreateForeignKeyOp():
             yield from _key(op, facts, scope)
         case ops.CreatePrimaryKeyOp():
@@ -144,8 +146,15 @@ def missed_renames(found: list[Finding], events: list[Any], scope: Scope) -> lis
     for finding in found:
         event = dropped.get((finding.facts.get("table"), finding.facts.get("column")))
         like = _like(event, finding.facts["table"], free, scope) if event else None
-        if like is not None and like == finding.facts["column"]:
-            continue  # a generated column that is generated in another way
+        column = finding.facts.get("column")
+        if like is not None and like == column:
+            computed = free.pop((finding.facts["table"], like)).computed is not None
+            if event.columns[column].get("computed"):
+                continue  # its values follow from the others, before and after
+            if computed:
+                finding = replace(finding, rule="drop-and-compute")
+            result.append(finding)
+            continue
         if finding.rule != "drop-column" or like is None:
             result.append(finding)
             continue

@@ -3,11 +3,12 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+UNKNOWN = "cannot be told"
 LOSES_DATA = "loses data"
 BLOCKS = "blocks the running release"
 LOCKS = "takes a lock"
 NOTE = "note"
-SEVERITIES = (LOSES_DATA, BLOCKS, LOCKS, NOTE)
+SEVERITIES = (UNKNOWN, LOSES_DATA, BLOCKS, LOCKS, NOTE)
 
 
 @dataclass
@@ -28,6 +29,15 @@ class Finding:
     dialect: str = "sqlite"
     silenced: str | None = None
 
+    @classmethod
+    def not_judged(cls, line: int | None, error: Exception) -> "Finding":
+        """Return what is said of a place that could not be judged: the others were.
+
+        :param error: what the lint raised over it
+        """
+        said = f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(".: ")
+        return cls("not-judged", UNKNOWN, line, {"error": said})
+
     @property
     def loses_data(self) -> bool:
         """Whether rows or values are gone after it."""
@@ -40,4 +50,4 @@ class Finding:
         """
         if self.silenced is not None or self.severity == NOTE:
             return False
-        return self.loses_data or zero_downtime
+        return self.loses_data or self.severity == UNKNOWN or zero_downtime

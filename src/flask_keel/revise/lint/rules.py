@@ -31,8 +31,10 @@ class Ruler:
         found: list[Finding] = []
         for event in events:
             judge = self._statement if isinstance(event.what, str) else self._operation
-            for rule, facts in judge(event):
-                found.append(self._finding(rule, event.line, facts))
+            try:
+                found += [self._finding(rule, event.line, facts) for rule, facts in judge(event)]
+            except Exception as error:
+                found.append(Finding.not_judged(event.line, error))
         found = changes.missed_renames(found, events, self.scope)
         kept = {finding.rule for finding in found}
         if self.scope.rows and self.scope.schema and "update-every-row" not in kept:

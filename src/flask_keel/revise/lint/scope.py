@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from sqlalchemy import ClauseElement
+
 
 class Scope:
     """What is known of one migration while its events are gone through.
@@ -35,6 +37,13 @@ class Scope:
     def quote(self, name: Any) -> str:
         """Return a name as SQL takes it."""
         return self.dialect.identifier_preparer.quote(str(name))
+
+    def sql(self, expression: Any) -> str:
+        """Return an expression as the database reads it, with its values."""
+        if not isinstance(expression, ClauseElement):
+            return str(expression)
+        options = {"literal_binds": True, "include_table": False}
+        return str(expression.compile(dialect=self.dialect, compile_kwargs=options))
 
     def label(self, table: str, schema: str | None = None) -> str:
         """Return a table's name, with its schema if it has one."""

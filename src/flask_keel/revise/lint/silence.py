@@ -7,7 +7,7 @@ from io import StringIO
 COMMENT = re.compile(r"#\s*lint:\s*(?P<rules>[\w\-, ]+?)\s+because\s+(?P<reason>\S.*)")
 BARE = re.compile(r"#\s*lint:\s*(?P<rules>[\w\-, ]*?)(\s+because)?\s*$")
 # who says why a column goes has said it of one that may have been renamed, too
-INCLUDED = {"drop-and-add": "drop-column"}
+INCLUDED = {"drop-and-add": "drop-column", "drop-and-compute": "drop-column"}
 
 
 def reasons(source: str) -> dict[str, str]:

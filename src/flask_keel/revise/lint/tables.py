@@ -1,5 +1,6 @@
 """What is said of new tables and new columns."""
 
+import copy
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -21,7 +22,10 @@ Said = tuple[str, dict[str, Any]]
 
 def new_table(op: ops.CreateTableOp, scope: Scope) -> Iterator[Said]:
     """Judge the columns and the key of a table that the migration creates."""
-    table = op.to_table()
+    made = copy.copy(op)
+    # an Index is a part of the table that was made: Alembic cannot put it into a second one
+    made.columns = [item for item in op.columns if not isinstance(item, sa.Index)]
+    table = made.to_table()
     label = scope.label(op.table_name, op.schema)
     keys = list(table.primary_key.columns)
     if len(keys) == 1 and isinstance(keys[0].type, sa.Integer):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .finding import BLOCKS, LOCKS, LOSES_DATA, NOTE
+from .finding import BLOCKS, LOCKS, LOSES_DATA, NOTE, UNKNOWN
 
 # the same words everywhere, or other words for other databases; "" stands for the rest
 Words = str | dict[str, str]
@@ -26,6 +26,12 @@ CONCURRENTLY = (
 )
 
 RULES = {
+    # cannot be told
+    "not-judged": Text(
+        UNKNOWN,
+        "what it does cannot be judged ({error})",
+        "whether it loses data is for its reader to say",
+    ),
     # loses data
     "drop-table": Text(
         LOSES_DATA,
@@ -44,6 +50,12 @@ RULES = {
         "drops {table}.{column} and adds {table}.{added} of the same type",
         "if that is a rename, its values are lost",
         "op.alter_column({table!r}, {column!r}, new_column_name={added!r})",
+    ),
+    "drop-and-compute": Text(
+        LOSES_DATA,
+        "makes {table}.{column} a computed column, and drops its values",
+        "a downgrade computes them, and does not bring back what was there",
+        "op.add_column({table!r}, sa.Column(..., sa.Computed(...)))  # under another name",
     ),
     "narrow-type": Text(
         LOSES_DATA,

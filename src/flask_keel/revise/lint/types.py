@@ -40,7 +40,8 @@ WHOLE_NUMBER = {
 
 
 def plain(type_: Any, dialect: Any) -> Any:
-    """Return what a type is on a database, without decorators and variants."""
+    """Return what a type, or its class, is on a database, without decorators and variants."""
+    type_ = sa.types.to_instance(type_)
     if isinstance(type_, sa.types.TypeDecorator):
         type_ = type_.load_dialect_impl(dialect)
     type_ = getattr(type_, "_variant_mapping", {}).get(dialect.name, type_)

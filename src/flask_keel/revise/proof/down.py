@@ -105,12 +105,23 @@ def compare_rows(scene: Scene, below: Schema, journal: Journal) -> None:
         same,
         {column: column for column in columns},
         up.rewritten | rewritten,
+        _through(scene),
     )
     for label in list(outcomes):
         _forgive(scene, label, outcomes, emptied)
     judge.judge("downgrade", outcomes, emptied, rewritten)
     for note in judge.notes:
         scene.note(note)
+
+
+def _through(scene: Scene) -> set[tuple[str, str]]:
+    """The columns to which the upgrade gave another type."""
+    before, after = scene.before.tables, scene.after.tables
+    return {
+        (label, name)
+        for (label, name), (table, now) in scene.lineage.columns.items()
+        if before[label].columns[name].type != after[table].columns[now].type
+    }
 
 
 def _require_same_renames(up: Lineage, down: Lineage) -> None:

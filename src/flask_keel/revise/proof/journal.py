@@ -6,14 +6,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from alembic.operations import MigrateOperation, Operations, ops
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, TableClause, event
+from sqlalchemy.sql import ClauseElement, visitors
+from sqlalchemy.sql.expression import SelectBase
+from sqlalchemy.types import NullType, TypeEngine
 
 
 @dataclass
 class Journal:
-    """``events`` holds Alembic's operations and, as text, the statements that no operation stands for."""
+    """What a migration did.
+
+    ``events`` holds Alembic's operations and, as text, the statements that no operation stands for;
+    ``types`` the types with which its Python reads columns, by table and column.
+    """
 
     events: list[MigrateOperation | str] = field(default_factory=list)
+    types: dict[tuple[str, str], TypeEngine] = field(default_factory=dict)
     depth: int = 0
 
     @property
@@ -28,11 +36,27 @@ class Journal:
             if not self.depth:
                 self.events.append(statement)
 
+        def read(_connection: Any, statement: Any, *_more: Any) -> None:
+            if not self.depth and isinstance(statement, SelectBase):
+                self.types.update(_types(statement))
+
         event.listen(connection, "before_cursor_execute", note)
+        event.listen(connection, "before_execute", read)
         try:
             yield
         finally:
             event.remove(connection, "before_cursor_execute", note)
+            event.remove(connection, "before_execute", read)
+
+
+def _types(statement: ClauseElement) -> Iterator[tuple[tuple[str, str], TypeEngine]]:
+    """The types of the columns of all tables that a statement is made of."""
+    for part in visitors.iterate(statement):
+        if isinstance(part, TableClause):
+            schema = f"{part.schema}." if part.schema else ""
+            for column in part.columns:
+                if not isinstance(column.type, NullType):
+                    yield (schema + part.name, column.name), column.type
 
 
 class Recorder(Operations):

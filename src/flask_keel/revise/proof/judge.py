@@ -1,6 +1,7 @@
 """Do the rows live? What a migration says that it does to them is a note, all else is a failure."""
 
 from ..facts import Schema
+from ..rows.kinds import kind_of
 from . import verdict
 from .survival import Comparison, Outcome, Row, truncated
 from .verdict import Failed
@@ -18,6 +19,7 @@ class Judge:
         self.connection, self.before, self.after = connection, before, after
         self.agreed = agreed
         self.notes: list[str] = []
+        self.changes: list[str] = []
 
     def outcomes(
         self,
@@ -26,13 +28,18 @@ class Judge:
         tables: dict[str, str],
         columns: Columns,
         rewritten: set[tuple[str, str]],
+        through: set[tuple[str, str]] = frozenset(),
     ) -> dict[str, Outcome]:
-        """Return what became of the rows of each table that is still there."""
+        """Return what became of the rows of each table that is still there.
+
+        :param through: columns that had another type in between
+        """
         found = {}
         for label, rows in old.items():
             if not rows or label not in tables:
                 continue
             own = {name for table, name in rewritten if table == label}
+            other = {name for table, name in through if table == label}
             before, after = self.before.tables[label], self.after.tables[tables[label]]
             kept = {
                 name: columns[label, name][1] for name in before.columns if (label, name) in columns
@@ -43,7 +50,7 @@ class Judge:
                 # what is generated on both sides follows from the others, by another rule perhaps
                 if not (before.columns[name].generated and after.columns[now].generated)
             }
-            comparison = Comparison(self.connection, before, after, names, own)
+            comparison = Comparison(self.connection, before, after, names, own, other)
             found[label] = comparison.outcome(rows, new[tables[label]])
         return found
 
@@ -85,13 +92,24 @@ class Judge:
         old, new = pairs[0]
         if agreed in self.agreed:
             self._agree(at, agreed)
-        elif own and truncated(pairs):
+        elif own and self._is_text(label, name) and truncated(pairs):
             raise Failed(step, f"{at} is cut off: {_short(old)} becomes {_short(new)}", at)
         elif own:
-            words = {"column": at, "count": len(pairs), "rows": outcome.rows}
-            self._note(verdict.REWRITES.format(**words))
+            self._change(at, pairs, outcome)
         else:
             raise Failed(step, f"{at} held {_short(old)} and now holds {_short(new)}", at)
+
+    def _is_text(self, label: str, name: str) -> bool:
+        return kind_of(self.before.tables[label].columns[name].type, "").family == "text"
+
+    def _change(self, at: str, pairs: list, outcome: Outcome) -> None:
+        every = len(pairs) == outcome.rows
+        rows = "every row" if every else f"{len(pairs)} of {outcome.rows} rows"
+        words = {"column": at, "rows": rows, "old": _short(pairs[0][0]), "new": _short(pairs[0][1])}
+        same = len({repr(new) for _, new in pairs}) == 1 < len(pairs)
+        note = (verdict.SETS if same else verdict.CHANGES).format(**words)
+        self.changes.append(note)
+        self._note(note)
 
     def _delete(self, label: str, emptied: dict[str, str]) -> str | None:
         """The DELETE that took rows from the table, or from one that it points to."""

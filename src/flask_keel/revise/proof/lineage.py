@@ -26,6 +26,15 @@ DROP_COLUMN = re.compile(
 UPDATE = re.compile(rf"\bUPDATE\s+(?:OR\s+\w+\s+|ONLY\s+)?{NAME}(.*?)\bSET\b(.*)", re.I | re.S)
 DELETE = re.compile(rf"^\s*(?:WITH\b.*?)?\bDELETE\s+FROM\s+(?:ONLY\s+)?{NAME}(.*)", re.I | re.S)
 TRUNCATE = re.compile(rf"^\s*TRUNCATE\s+(?:TABLE\s+)?{NAME}", re.IGNORECASE)
+# PostgreSQL's ALTER COLUMN ... TYPE ... USING, and a USING that only casts the column
+USING = re.compile(
+    rf"\bALTER\s+(?:COLUMN\s+)?{NAME}\s+(?:SET\s+DATA\s+)?TYPE\b[^;]*?\bUSING\b([^;]*)", re.I | re.S
+)
+ALTER_TABLE = re.compile(rf"^\s*ALTER\s+TABLE\s+(?:IF\s+EXISTS\s+)?(?:ONLY\s+)?{NAME}", re.I)
+CAST = re.compile(
+    rf"[\s(]*{NAME}[\s)]*(::[\s\w\".(),\[\]]+)*|\s*\(?CAST\s*\(\s*{NAME}\s+AS\s[^()]*(\([^()]*\))?\s*\)\)?",
+    re.IGNORECASE,
+)
 ASSIGNED = re.compile(rf"(?:{NAME}\.)?{NAME}\s*=(?!=)")
 
 
@@ -33,8 +42,8 @@ class Lineage:
     """Follows what was there before through a journal.
 
     ``columns`` maps (table, column) before to (table, column) afterwards; what is not in it is lost.
-    ``rewritten`` are the columns, by their names before, whose values an UPDATE has set; ``emptied``
-    the tables from which rows were deleted, with the DELETE.
+    ``rewritten`` are the columns, by their names before, whose values an UPDATE or a USING has set;
+    ``emptied`` the tables from which rows were deleted, with the DELETE.
     """
 
     def __init__(self, before: Schema, after: Schema, journal: Journal) -> None:
@@ -96,6 +105,8 @@ class Lineage:
     def _operation(self, operation: Any) -> None:
         schema = getattr(operation, "schema", None)
         table = _label(getattr(operation, "table_name", None), schema)
+        if isinstance(operation, ops.AlterColumnOp):
+            self._convert(table, operation.column_name, operation.kw.get("postgresql_using"))
         match operation:
             case ops.RenameTableOp():
                 self._rename_table(table, _label(operation.new_table_name, schema))
@@ -108,6 +119,9 @@ class Lineage:
 
     def _statement(self, sql: str) -> None:
         sql = re.sub(r"--[^\n]*|/\*.*?\*/", " ", sql, flags=re.S)
+        if found := ALTER_TABLE.match(sql):
+            for column, using in USING.findall(sql):
+                self._convert(bare(found[1]), bare(column), using)
         if found := RENAME_TABLE.match(sql):
             old, new = (bare(name) for name in found.groups() if name)
             self._rename_table(old, new)
@@ -155,11 +169,18 @@ class Lineage:
     def _update(self, found: re.Match[str]) -> None:
         tables = {bare(found[1]), *(bare(name) for name in re.findall(NAME, found[2]))}
         for pair in ASSIGNED.findall(_assignments(found[3])):
-            self.written += [[table, bare(pair[1])] for table in tables]
-            for label, now in self.now.items():
-                if any(_same(now, table) for table in tables):
-                    names = self.names[label]
-                    self.rewritten |= {(label, n) for n in names if _same(names[n], bare(pair[1]))}
+            self._set(tables, bare(pair[1]))
+
+    def _convert(self, table: str | None, column: str, using: str | None) -> None:
+        if table and using and not CAST.fullmatch(using.strip()):
+            self._set({table}, column)
+
+    def _set(self, tables: set[str], column: str) -> None:
+        self.written += [[table, column] for table in tables]
+        for label, now in self.now.items():
+            if any(_same(now, table) for table in tables):
+                names = self.names[label]
+                self.rewritten |= {(label, name) for name in names if _same(names[name], column)}
 
 
 def _assignments(rest: str) -> str:

@@ -1,11 +1,18 @@
 """Before the migration: its history, what it will do, and rows for the tables that it concerns."""
 
 import re
+from typing import Any
+
+from alembic.operations import ops
 
 from ...rehearsal import rehearsal
 from .. import rows
 from ..facts import difference
-from . import run, verdict
+from ..rows import hints
+from ..rows.domains import Domain
+from ..rows.kinds import kind_of
+from ..rows.limits import accepts
+from . import mentioned, run, verdict
 from .hostile import Hostile
 from .journal import Journal
 from .lineage import Lineage
@@ -70,6 +77,7 @@ def fill(scene: Scene, journal: Journal) -> None:
         scene.lineage.columns,
         scene.subject.metadata,
     )
+    _speak(scene, journal)
     made = rows.fill(scene.connection, scene.plans, scene.verdict.seed)
     scene.scratch.settle()
     scene.verdict.rows = {label: made.rows[label] + given[label] for label in counts}
@@ -78,11 +86,62 @@ def fill(scene: Scene, journal: Journal) -> None:
     scene.old = scene.take(scene.before, counts)
 
 
+def _speak(scene: Scene, journal: Journal) -> None:
+    """Give columns what the migration reads them as, and the values that it speaks of."""
+    for (label, name), place in scene.lineage.columns.items():
+        for known in (_modelled(scene, place), journal.types.get((label, name))):
+            if label in scene.plans and name in scene.plans[label].domains and known is not None:
+                domain = scene.plans[label].domains[name]
+                domain.kind = hints.typed(known, domain.kind)
+                domain.reader = hints.reader(known, scene.connection.dialect)
+    for entry in journal.events:
+        if isinstance(entry, ops.AlterColumnOp) and entry.modify_type is not None:
+            for (label, name), place in scene.lineage.columns.items():
+                names = (entry.column_name, entry.modify_name or entry.column_name)
+                if label in scene.plans and place == (_home(entry), names[1]):
+                    _retype(scene, scene.plans[label].domains.get(name), entry)
+    words = _words(journal)
+    for label, plan in scene.plans.items():
+        for name, domain in plan.domains.items():
+            domain.computed = plan.table.name.lower() in words
+            _mention(scene, scene.before.tables[label].columns[name].type, domain)
+
+
+def _modelled(scene: Scene, place: tuple[str, str]) -> Any:
+    table = scene.subject.metadata.tables.get(place[0])
+    return table.columns[place[1]].type if table is not None and place[1] in table.columns else None
+
+
+def _home(entry: ops.AlterColumnOp) -> str:
+    return f"{entry.schema}.{entry.table_name}" if entry.schema else entry.table_name
+
+
+def _retype(scene: Scene, domain: Domain | None, entry: ops.AlterColumnOp) -> None:
+    if domain is None:
+        return
+    if entry.existing_type is not None:
+        domain.kind = hints.typed(entry.existing_type, domain.kind)
+    domain.later = hints.typed(entry.modify_type, domain.later or domain.kind)
+
+
+def _mention(scene: Scene, declared: str, domain: Domain) -> None:
+    now, target = kind_of(declared, scene.dialect, scene.before), domain.later or domain.kind
+    if now.family != "text" or target.family == "text":
+        return
+    bools = {"true", "false", "0", "1"} if target.family == "bool" else set()
+    becomes = {label.lower() for label in target.labels} | bools
+    words, complete = mentioned.values(scene.source.text, domain.name, becomes)
+    words = [word for word in words if accepts(now, word)]
+    if words:
+        domain.given = words if complete else [*words, *domain.specials]
+
+
 def concerned(scene: Scene, journal: Journal) -> dict[str, int]:
     """Return how many rows each table is to have: those that change, their children, their parents."""
     tables, lineage = scene.before.tables, scene.lineage
-    words = set(re.findall(r"\w+", " ".join(journal.statements).lower()))
+    words = _words(journal)
     named = {getattr(entry, "table_name", None) for entry in journal.events}
+    named |= {entry.table.name for entry in journal.events if isinstance(entry, ops.BulkInsertOp)}
     direct = {
         label
         for label, table in tables.items()
@@ -109,6 +168,10 @@ def concerned(scene: Scene, journal: Journal) -> dict[str, int]:
                 found[parent] = FEW
                 waiting.append(parent)
     return found
+
+
+def _words(journal: Journal) -> set[str]:
+    return set(re.findall(r"\w+", " ".join(journal.statements).lower()))
 
 
 def meet_hostile_rows(scene: Scene) -> None:

@@ -30,7 +30,12 @@ def upgrade(subject: Subject, connection: Connection, revision: Any, journal: Jo
 def downgrade(subject: Subject, connection: Connection, revision: Any, journal: Journal) -> None:
     """Run one revision's ``downgrade()``."""
     step = MigrationStep.downgrade_from_script(subject.script.revision_map, revision)
-    _run(subject, connection, lambda applied, context: [step], journal)
+
+    def steps(applied: Any, context: Any) -> Any:
+        return [step]
+
+    steps.__name__ = "downgrade"  # as the command's own has it: the engine asks
+    _run(subject, connection, steps, journal)
 
 
 def history(subject: Subject, connection: Connection, revisions: tuple[str, ...]) -> None:

@@ -93,7 +93,7 @@ class Scene:
             return
         broken = foreign_keys.broken(connection)
         work(self.subject, connection, self.script, journal)
-        found = foreign_keys.broken(connection).rows - broken.rows
+        found = foreign_keys.newly_broken(connection, broken, foreign_keys.broken(connection))
         if found:
             phrases = [
                 f"{count} rows of {child} point to no row of {parent}"

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tokenize
 from pathlib import Path
 
 IRREVERSIBLE = re.compile(r"#\s*irreversible\s+because\s+(\S.*)", re.IGNORECASE)
@@ -16,7 +17,8 @@ class Source:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self.text = self.path.read_text(encoding="utf-8")
+        with tokenize.open(path) as file:  # it may say its own encoding
+            self.text = file.read()
         self.functions = {
             node.name: node
             for node in ast.parse(self.text).body
@@ -30,6 +32,14 @@ class Source:
         return found[1].strip() if found else None
 
     @property
+    def raises(self) -> str | None:
+        """What a downgrade raises that does nothing else: it is not to be run either."""
+        match self._lines("downgrade"):
+            case [ast.Raise(exc=ast.AST() as raised)]:
+                return " ".join(ast.unparse(raised).split())
+        return None
+
+    @property
     def agreed(self) -> dict[str, str]:
         """What may change although nothing else says so, with the reason: a table, or table.column."""
         return {
@@ -41,12 +51,17 @@ class Source:
     @property
     def downgrade_is_empty(self) -> bool:
         """Whether ``downgrade`` is missing, or a ``pass``."""
-        function = self.functions.get("downgrade")
-        return function is None or all(
-            isinstance(line, ast.Pass)
-            or (isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant))
-            for line in function.body
-        )
+        return not self._lines("downgrade")
+
+    def _lines(self, name: str) -> list[ast.stmt]:
+        """What a function does: neither its docstring nor a ``pass``."""
+        function = self.functions.get(name)
+        return [
+            line
+            for line in (function.body if function else ())
+            if not isinstance(line, ast.Pass)
+            and not (isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant))
+        ]
 
     def _of(self, name: str) -> str:
         """A function's text, with the comments at its end."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, create_engine, make_url
+from sqlalchemy import Connection, Engine, create_engine, make_url
 
 from ... import atomic, servers, temporary
 from .. import schemas
@@ -19,8 +19,9 @@ def stage(subject: Subject) -> Iterator["Stage"]:
     """
     kind = servers.kind(subject.url)
     if kind == "sqlite":
-        with atomic.connect(atomic.engine(make_url("sqlite://"))) as connection:
-            yield SQLite(connection)
+        memory = atomic.engine(make_url("sqlite://"))
+        with atomic.connect(memory, app=subject.engine) as connection:
+            yield SQLite(connection, subject.engine)
         return
     schemas.require_isolation(subject.url, subject.metadata)
     options = subject.engine_options
@@ -51,10 +52,14 @@ class Stage:
 class SQLite(Stage):
     """In memory: an attempt is made on a copy, by https://www.sqlite.org/backup.html."""
 
+    def __init__(self, connection: Connection, app: Engine | None = None) -> None:
+        super().__init__(connection)
+        self.app = app
+
     @contextmanager
     def attempt(self) -> Iterator[Connection]:
         self.settle()
-        with atomic.connect(atomic.engine(make_url("sqlite://"))) as copy:
+        with atomic.connect(atomic.engine(make_url("sqlite://")), app=self.app) as copy:
             source = self.connection.connection.driver_connection
             source.backup(copy.connection.driver_connection)
             yield copy

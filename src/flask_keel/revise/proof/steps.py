@@ -6,7 +6,7 @@ from . import down, prepare, up
 from .scene import Scene
 from .stage import stage
 from .subject import Subject
-from .verdict import Failed, Verdict
+from .verdict import Failed, Verdict, passing
 
 
 def take(subject: Subject, revision: str, seed: int) -> Verdict:
@@ -20,6 +20,7 @@ def take(subject: Subject, revision: str, seed: int) -> Verdict:
             verdict = scene.verdict
             verdict.ok, verdict.step = False, failed.step
             verdict.difference, verdict.agree = failed.difference, failed.agree
+            verdict.lasting = not passing(failed.__cause__)
     return scene.verdict
 
 
@@ -31,7 +32,7 @@ def _take(scene: Scene) -> None:
     up.upgrade(scene)
     up.compare_models(scene)
     up.compare_rows(scene)
-    if scene.source.irreversible:
+    if scene.source.irreversible or scene.source.raises:
         up.stay(scene)
         return
     journal = down.downgrade(scene)

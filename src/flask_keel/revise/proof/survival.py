@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -47,6 +48,7 @@ class Comparison:
 
     :param names: the columns that are still there: their names before and after
     :param rewritten: columns, by their names before, that the migration sets itself
+    :param through: columns that had another type in between, which may write a value otherwise
     """
 
     def __init__(
@@ -56,9 +58,10 @@ class Comparison:
         after: Table,
         names: dict[str, str],
         rewritten: set[str],
+        through: set[str],
     ) -> None:
         self.connection, self.before, self.after = connection, before, after
-        self.names, self.rewritten = names, rewritten
+        self.names, self.rewritten, self.through = names, rewritten, through
 
     def outcome(self, old: list[Row], new: list[Row]) -> Outcome:
         """Say what became of the rows; more rows than there were are nobody's loss."""
@@ -85,6 +88,7 @@ class Comparison:
         return tuple(
             row[self.names[name] if new else name]
             if self.before.columns[name].type == self.after.columns[self.names[name]].type
+            and name not in self.through
             else _plain(row[self.names[name] if new else name])
             for name in names
         )
@@ -105,9 +109,11 @@ class Comparison:
         if old == new and isinstance(old, bool | bytes) == isinstance(new, bool | bytes):
             return True
         was, is_ = self.before.columns[name].type, self.after.columns[now].type
-        if old is None or new is None or was == is_:
+        if old is None or new is None or (was == is_ and name not in self.through):
             return False
-        return _plain(old) == _plain(new) or self._cast(old, new, was, is_)
+        if _plain(old) == _plain(new) or _bytes(old, was) == _bytes(new, is_):
+            return True
+        return was != is_ and self._cast(old, new, was, is_)
 
     def _cast(self, old: Any, new: Any, was: str, is_: str) -> bool:
         """Whether the database itself turns the old value into the new one, and back again."""
@@ -150,8 +156,26 @@ def _plain(value: Any) -> Any:
             return _text(value)
         case memoryview():
             return bytes(value)
+        case timedelta():
+            return _time(value)
         case _:
             return _text(str(value))
+
+
+def _bytes(value: Any, type_: str) -> bytes:
+    """A text or its bytes; PostgreSQL writes bytes as text."""
+    if isinstance(value, bytes):
+        return value
+    if type_ == "bytea" and str(value).startswith("\\x"):
+        return bytes.fromhex(value[2:])
+    return str(value).encode(errors="surrogateescape")
+
+
+def _time(value: timedelta) -> str:
+    """A time of MySQL, as it writes it."""
+    seconds, sign = abs(value) // timedelta(seconds=1), "-" if value < timedelta(0) else ""
+    text = f"{sign}{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    return _text(f"{text}.{abs(value).microseconds:06}")
 
 
 def _text(text: str) -> str:

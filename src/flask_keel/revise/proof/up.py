@@ -1,5 +1,7 @@
 """The way up: the upgrade, the models, the rows."""
 
+import re
+
 from ..facts import difference
 from . import models, run, verdict
 from .journal import Journal
@@ -21,11 +23,12 @@ def upgrade(scene: Scene) -> None:
 
 
 def compare_models(scene: Scene) -> None:
-    """Compare with the models, when the migration is the head.
+    """Compare with the models, when there are some and the migration is the head.
 
     :raises Failed: with what autogenerate would still write
     """
-    if scene.script.revision not in scene.subject.script.get_heads():
+    head = scene.script.revision in scene.subject.script.get_heads()
+    if not head or not scene.subject.metadata.tables:
         return
     changed = {label for label in scene.changes.tables if label in scene.after.tables}
     changed |= {now for was, now in scene.lineage.tables.items() if was != now}
@@ -53,13 +56,20 @@ def compare_rows(scene: Scene) -> None:
         lineage.rewritten,
     )
     judge.judge("upgrade", outcomes, lineage.emptied, lineage.rewritten)
+    scene.verdict.changes = list(judge.changes)
     for note in judge.notes:
         scene.note(note)
 
 
 def stay(scene: Scene) -> None:
     """Say what is lost for good by an upgrade that is not to be undone."""
-    scene.verdict.irreversible = scene.source.irreversible
+    reason, raises = scene.source.irreversible, scene.source.raises
+    if reason:
+        scene.verdict.irreversible = verdict.SAYS.format(reason=reason)
+    else:
+        scene.verdict.irreversible = verdict.RAISES.format(raises=raises)
+        if not re.search("['\"]", raises):
+            scene.note(verdict.WITHOUT_REASON)
     lost = [f"the table {label}" for label in scene.lineage.lost_tables()]
     lost += [f"{label}.{name}" for label, name in scene.lineage.lost_columns()]
     for what in lost:

@@ -1,5 +1,6 @@
 """What a proof found, as facts and in words."""
 
+import re
 import traceback
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +17,10 @@ FAILED = (
 )
 AGREE = "; or say in it # proof: {what} because ..., where that is what it is for"
 STEPS = "up, down and up again"
-IRREVERSIBLE = "up; not down, since it says: irreversible because {reason}"
+IRREVERSIBLE = "up; not down, since {reason}"
+SAYS = "it says: irreversible because {reason}"
+RAISES = "downgrade() raises {raises}"
+WITHOUT_REASON = "say in downgrade() why there is no way back: # irreversible because ..."
 
 DOES_NOTHING = (
     "it does nothing, and the upgrade changes the schema (where that is right, write "
@@ -34,11 +38,16 @@ NO_ROWS = (
 )
 SAMPLE = " (on made rows: a sample_rows(connection) in the file brings others)"
 ORDER = "the downgrade leaves the columns of {table} in another order"
-REWRITES = "rewrites {column} in {count} of {rows} rows, as its UPDATE says"
-NOT_BACK = "{column} keeps what the UPDATE has set: the downgrade does not bring it back"
+CHANGES = "changes {column} in {rows} ({old} becomes {new})"
+SETS = "sets {column} to {new} in {rows}"
+NOT_BACK = "{column} keeps what the upgrade has set: the downgrade does not bring it back"
 DELETES = "deletes {count} of {rows} rows of {table}, as it says: {sql}"
 AGREED = "changes {column}, as it says: because {reason}"
 STOPS = "with {what}: the upgrade stops ({error})"
+PASSING = re.compile(
+    r"\b(lock(ed)?|deadlock|disk|memory|too many connections|gone away|lost connection|readonly)\b",
+    re.IGNORECASE,
+)
 GOES_THROUGH = "with {what}: the upgrade goes through"
 
 
@@ -48,7 +57,8 @@ class Verdict:
 
     ``step`` and ``difference`` say what failed, ``notes`` what is worth knowing: what is lost on the
     way, what was deleted on purpose, what hostile rows would meet. ``rows`` counts the made rows by
-    table.
+    table. ``changes`` are the notes that say which values the upgrade rewrites. ``lasting`` is False
+    where the surroundings failed: a server that went, a full disk.
     """
 
     revision: str
@@ -60,8 +70,10 @@ class Verdict:
     agree: str | None = None
     irreversible: str | None = None
     notes: list[str] = field(default_factory=list)
+    changes: list[str] = field(default_factory=list)
     hostile: list[str] = field(default_factory=list)
     rows: dict[str, int] = field(default_factory=dict)
+    lasting: bool = True
 
     @property
     def sentence(self) -> str:
@@ -97,6 +109,13 @@ class Failed(Exception):
     def __init__(self, step: str, difference: str, agree: str | None = None) -> None:
         super().__init__(difference)
         self.step, self.difference, self.agree = step, difference, agree
+
+
+def passing(error: BaseException | None) -> bool:
+    """Whether the surroundings may have raised an error: it need not come a second time."""
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or bool(PASSING.search(str(error.orig)))
+    return isinstance(error, OSError | MemoryError)
 
 
 def said(error: BaseException, path: Any) -> str:

@@ -25,6 +25,7 @@ FAMILIES = {
     "set": "set",
     "bit": "bit",
 }
+
 FAMILY = {word: family for family, words in FAMILIES.items() for word in words.split()}
 BYTES = {"tinyint": 1, "smallint": 2, "int2": 2, "smallserial": 2, "mediumint": 3}
 BYTES |= {"bigint": 8, "int8": 8, "bigserial": 8}
@@ -36,7 +37,8 @@ TYPE = re.compile(r"\s*([a-z_0-9]+)\s*([a-z_ ]*)\s*(?:\(([^)]*)\))?\s*(.*)", re.
 class Kind:
     """A family of values and its limits: lengths in characters or bytes, digits, labels.
 
-    ``fixed`` is CHAR and BINARY, ``narrow`` MySQL's TIMESTAMP, ``ascii`` text in an old character set.
+    ``fixed`` is CHAR and BINARY, ``narrow`` MySQL's TIMESTAMP, ``ascii`` text in an old character set,
+    ``many`` JSON that is a list.
     """
 
     family: str
@@ -48,6 +50,7 @@ class Kind:
     fixed: bool = False
     ascii: bool = False
     narrow: bool = False
+    many: bool = False
     labels: tuple[str, ...] = ()
     type: str = ""
 

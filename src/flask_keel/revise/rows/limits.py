@@ -32,8 +32,11 @@ def accepts(kind: Kind, value: Any) -> bool:
         case "float":
             if not _number(value):
                 return False
+            if kind.size == 8:
+                return float(value) == value
+            # single precision; MySQL shows six of its digits
             single = struct.unpack("f", struct.pack("f", value))[0] if abs(value) < 1e38 else None
-            return float(value) == value and (kind.size == 8 or single == value)
+            return single == value == float(f"{value:.6g}")
         case "date":
             return isinstance(value, date) and (
                 not isinstance(value, datetime) or value.time() == time()

@@ -75,6 +75,8 @@ def _add_column(plan: TablePlan, column: Column, schema: Schema, dialect: str) -
         kind = kind.limited(ascii=True)
     if any(check.text == f"json_valid(`{column.name}`)" for check in plan.table.checks):
         kind = kind.limited(family="json")
+    if kind.family == "json" and (column.default or "").lstrip("('").startswith("["):
+        kind = kind.limited(many=True)
     # what the database counts is to go on after these rows, so no extremes there
     plan.domains[column.name] = Domain(
         column.name, kind, nullable=column.nullable, unique=column.automatic
@@ -98,7 +100,7 @@ def _add_later(plan: TablePlan, later: Schema, names: Names, back: Names, dialec
         if table is None:
             continue
         after = later.tables[table].columns[column]
-        kind = kind_of(after.type, dialect, later)
+        kind = kind_of(after.type, dialect, later).limited(many=domain.kind.many)
         if kind.limited(type="") != domain.kind.limited(type="", ascii=kind.ascii):
             domain.later = kind
         domain.nullable = domain.nullable and after.nullable

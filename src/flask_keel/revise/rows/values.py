@@ -19,6 +19,8 @@ ODD = (
     "NULL",
 )
 LONGEST = 300
+# integers that can be multiplied by a hundred, by the bytes of their type
+MODERATE = {1: 1, 2: 300, 3: 80_000, 4: 2_000_000, 8: 2**53 + 1}
 NUMBERS = "0123456789abcdefghijklmnopqrstuvwxyz"
 # text that other kinds are written as, tried where nothing is known of a type
 GUESSES = ("a", "1", "{}", "127.0.0.1", "2024-02-29", "(1,2)", "08:00:2b:01:02:03", "[1,2)", "0")
@@ -33,7 +35,8 @@ def _specials(kind: Kind) -> Iterator[Any]:
     match kind.family:
         case "int":
             low, high = whole_numbers(kind)
-            yield from (7, low, high, 0, -1)
+            top = MODERATE[kind.size]
+            yield from (7, low, high, 0, -1, max(low, -top), top)
         case "numeric":
             step = Decimal(1).scaleb(-(kind.scale or 0))
             top = Decimal(10) ** min((kind.precision or 15) - (kind.scale or 0), 13) - step
@@ -66,7 +69,9 @@ def _specials(kind: Kind) -> Iterator[Any]:
             yield from (b"\x00\xff plain", b"", bytes(range(256)), b"\xfe" * min(size, LONGEST))
             yield b"\x01" * size
         case "json":
-            yield from ('{"a": [1, 2.5, null, "Zo\\u00eb"]}', "{}", "[]", "1", '"x"', "null")
+            # an object or a list, as the column is used: code that reads it takes it for one
+            objects = ('{"a": [1, 2.5, null, "Zo\\u00eb"]}', "{}", '{"b": {"c": true}, "d": "x"}')
+            yield from ('["a", "Zo\\u00eb"]', "[]", '["b"]') if kind.many else objects
         case "uuid":
             yield from (str(uuid.UUID(int=1 << 127 | 7)), str(uuid.UUID(int=0)))
             yield str(uuid.UUID(int=2**128 - 1))
@@ -90,6 +95,19 @@ def _texts(kind: Kind) -> Iterator[str]:
             yield text if size == 36 else text.replace("-", "")
         return
     yield from ("plain text", ODD[0], "w" * min(size, 4 * LONGEST), *ODD[1:], "b")
+
+
+def moderate(kind: Kind, value: Any) -> bool:
+    """Whether a migration may compute with the value: count it in cents, or add a month to it."""
+    match value:
+        case int() if kind.family == "int":
+            return abs(value) <= MODERATE[kind.size]
+        case Decimal() if kind.family == "numeric":
+            whole = (kind.precision or 15) - (kind.scale or 0)
+            return abs(value) < Decimal(10) ** max(whole - 4, 1)
+        case date():
+            return value.year < 9999
+    return True
 
 
 def numbered(kind: Kind, number: int) -> Any:
@@ -125,7 +143,7 @@ def _numbered(kind: Kind, number: int) -> Any:
             bare = number.to_bytes(min(kind.length or 4, 4), "big")
             return bare.rjust(kind.length, b"\x01") if kind.fixed else bare
         case "json":
-            return json.dumps({"number": number})
+            return json.dumps([number] if kind.many else {"number": number})
         case "uuid":
             return str(uuid.UUID(int=(0x5EED << 100) + number))
         case "enum" | "set":
