@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from . import aftermath, guard, history, history_errors, messages, servers
 from .revise import naming
-from .seam import shown
+from .urls import shown
 
 SQLITE = {
     "locked": messages.LOCKED,

@@ -9,6 +9,8 @@ import click
 from flask import Flask
 from flask.cli import ScriptInfo
 
+from . import requirements, shortcuts
+
 Seed = str | Callable[[Any], None]
 
 
@@ -85,7 +87,7 @@ class Deferred:
 
 
 class Database(click.Command):
-    """`db`, loaded when it is called: a server never imports Alembic."""
+    """`db`, loaded when it is called: a server never imports Alembic, nor does a plain question."""
 
     def make_context(
         self,
@@ -94,22 +96,33 @@ class Database(click.Command):
         parent: click.Context | None = None,
         **extra: Any,
     ) -> click.Context:
-        return _group().make_context(info_name, args, parent, **extra)
+        if tuple(args) not in shortcuts.COMMANDS:
+            return _group().make_context(info_name, args, parent, **extra)
+        context = click.Context(self, info_name=info_name, parent=parent, **extra)
+        context.args = args
+        return context
 
     def invoke(self, context: click.Context) -> Any:
-        return context.command.invoke(context)
+        if context.command is not self:
+            return context.command.invoke(context)
+        requirements.require_versions()
+        app = context.ensure_object(ScriptInfo).load_app()
+        answer = shortcuts.answer(app, context.args)
+        if answer is None:
+            return self._in_full(context)
+        for lines, err in zip(answer, (False, True), strict=True):
+            for line in lines:
+                click.echo(line, err=err)
+
+    def _in_full(self, context: click.Context) -> Any:
+        group = _group()
+        options = {"parent": context.parent, "obj": context.obj}
+        with group.make_context(context.info_name, list(context.args), **options) as whole:
+            return group.invoke(whole)
 
 
 def _group() -> click.Group:
-    from alembic.util import CommandError
-
-    from . import requirements
-
-    try:
-        requirements.check()  # before the rest, which some versions could not even import
-    except CommandError as error:
-        raise click.ClickException(str(error)) from error
-
+    requirements.require_versions()  # before the rest, which some versions could not even import
     from . import commands
 
     return commands.group()

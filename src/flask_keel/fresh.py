@@ -33,7 +33,8 @@ from . import (
 from .interrupts import interruptible
 from .revise import naming, schemas
 from .revise.compare.plugin import OPTIONS
-from .seam import AHEAD_TABLE, engine_options, keep_one_transaction, shown, use_engine
+from .seam import AHEAD_TABLE, engine_options, keep_one_transaction, use_engine
+from .urls import shown
 
 UNTOUCHED = "the database is as it was"
 Rows = Callable[[], None]

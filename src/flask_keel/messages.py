@@ -275,9 +275,6 @@ MODELS_AHEAD = (
 )
 
 # versions
-OUTSIDE = "{name} {version} is installed, and this application needs {wanted}: type {command}."
-OLD_SQLITE = "SQLite {version} is too old, 3.35 is the first that works: use a newer Python."
-
 STOPPED = "Stopped by hand."
 UNEXPECTED = "{error} (FLASK_DEBUG=1 in front of the command shows where)"
 

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
-from alembic import util
-
 
 @contextmanager
 def alembic() -> Iterator[None]:
     """Silence ``alembic.util.status``, which prints to stdout, for what runs inside."""
+
+    from alembic import util
 
     def status(*_: Any, **__: Any) -> Any:
         return nullcontext()

@@ -1,11 +1,9 @@
-"""The versions on which the toolkit was tried: the engine leans on Alembic's inner parts."""
+"""The versions on which the library was tried: the engine leans on Alembic's inner parts."""
 
 import sqlite3
 from importlib import metadata
 
-from alembic.util import CommandError
-
-from . import messages
+import click
 
 # first version that works, first that was not tried
 WANTED = {
@@ -17,24 +15,22 @@ WANTED = {
 }
 
 
-def check() -> None:
+def require_versions() -> None:
     """Stop when a library is outside of the range that works.
 
-    :raises CommandError: naming the library, its version and what installs the right one
+    :raises click.ClickException: naming the library, its version and what installs the right one
     """
     if sqlite3.sqlite_version_info < (3, 35):
-        raise CommandError(messages.OLD_SQLITE.format(version=sqlite3.sqlite_version))
+        raise click.ClickException(
+            f"SQLite {sqlite3.sqlite_version} is too old, 3.35 is the first that works: use a newer Python."
+        )
     for name, (first, beyond) in WANTED.items():
         version = metadata.version(name)
         if not first <= _parts(version) < beyond:
             wanted = f">={_text(first)},<{_text(beyond)}"
-            raise CommandError(
-                messages.OUTSIDE.format(
-                    name=name,
-                    version=version,
-                    wanted=wanted,
-                    command=f"pip install '{name}{wanted}'",
-                )
+            raise click.ClickException(
+                f"{name} {version} is installed, and this application needs {wanted}: "
+                f"type pip install '{name}{wanted}'."
             )
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import alembic.context
 from alembic.runtime.environment import EnvironmentContext
-from sqlalchemy import Connection, make_url
+from sqlalchemy import Connection
 
 from . import guard
+from .urls import shown
 
 AHEAD_TABLE = "alembic_ahead"
 
@@ -103,15 +104,6 @@ class Seam:
         )
         if connection is not None:
             keep_one_transaction(self.context.get_context())
-
-
-def shown(url: Any) -> str:
-    """Return a database's path, or its URL without password."""
-    url = make_url(url)
-    if url.get_backend_name() == "sqlite":
-        return url.database or ":memory:"
-    plain = url._replace(drivername=url.get_backend_name(), password=None, query={})
-    return plain.render_as_string()
 
 
 def use_engine(bind: Any) -> None:

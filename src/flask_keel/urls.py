@@ -103,3 +103,12 @@ def _install() -> str:
     if importlib.util.find_spec("pip"):
         return f"{python} -m pip install"
     return f"uv pip install --python {python}"
+
+
+def shown(url: Any) -> str:
+    """Return a database as people read it: a path, or a URL without its password."""
+    url = make_url(url)
+    if url.get_backend_name() == "sqlite":
+        return url.database or ":memory:"
+    plain = url._replace(drivername=url.get_backend_name(), password=None, query={})
+    return plain.render_as_string()

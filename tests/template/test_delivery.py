@@ -53,7 +53,12 @@ def bake(source: str, folder: Path, home: Path, *arguments: str) -> Path:
 
 def test_the_wheel_is_the_same_from_a_folder_a_tag_and_a_clone_that_was_kept(template, tmp_path):
     person = ["-c", "user.name=A", "-c", "user.email=a@example.com"]
-    for command in (["init", "-q"], ["add", "-A"], [*person, "commit", "-qm", "all"], ["tag", "v1"]):
+    for command in (
+        ["init", "-q"],
+        ["add", "-A"],
+        [*person, "commit", "-qm", "all"],
+        ["tag", "v1"],
+    ):
         subprocess.run(["git", "-C", template, *command], check=True)
     (template / "notes.txt").write_text("a dirty tree")
     (template / "src/flask_keel/__pycache__").mkdir(exist_ok=True)
@@ -118,10 +123,12 @@ def strangers(tmp_path):
         with zipfile.ZipFile(folder / name, "w") as archive:
             archive.writestr("flask_keel/__init__.py", "raise SystemExit('a stranger')\n")
             archive.writestr(
-                f"{information}/METADATA", f"Metadata-Version: 2.1\nName: flask-keel\nVersion: {version}\n"
+                f"{information}/METADATA",
+                f"Metadata-Version: 2.1\nName: flask-keel\nVersion: {version}\n",
             )
             archive.writestr(
-                f"{information}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+                f"{information}/WHEEL",
+                "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
             )
             archive.writestr(f"{information}/RECORD", "")
     handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "index"))
@@ -141,7 +148,9 @@ def test_no_stranger_of_that_name_gets_in(installer, generated, strangers, tmp_p
     answer = project.typed("db heads", **offered).assert_ok()
     assert "8b27e4a9c610 (head)" in answer.out
     show = "import importlib.metadata as m; print(m.version('flask-keel'))"
-    installed = project.run(str(project.path / ".venv/bin/python"), "-c", show).assert_ok().out.strip()
+    installed = (
+        project.run(str(project.path / ".venv/bin/python"), "-c", show).assert_ok().out.strip()
+    )
     assert installed == wheel.version()
 
 

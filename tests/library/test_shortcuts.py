@@ -1,0 +1,61 @@
+"""What is answered without Alembic is what the command itself answers."""
+
+import sys
+
+import pytest
+
+from flask_keel import shortcuts
+
+# the command itself: no argument list that a shortcut knows
+IN_FULL = {"heads": ["heads", "--verbose"], "current": ["current", "--verbose"]}
+LOADED = (
+    "import sys; sys.argv = ['db', *sys.argv[1:]]\n"
+    "import atexit; atexit.register(lambda: print('alembic' in sys.modules, file=sys.stderr))\n"
+    "from my_app.cli import db; db()"
+)
+
+
+def asked(project, *command):
+    """The answer, and whether Alembic was imported for it."""
+    answer = project.run(sys.executable, "-c", LOADED, *command, PYTHONPATH=str(project.path))
+    *err, loaded = answer.err.splitlines()
+    return answer.code, answer.out, err, loaded == "True"
+
+
+@pytest.mark.parametrize("command", [["heads"], ["current"], ["upgrade"], ["upgrade", "head"]])
+def test_a_plain_question_imports_no_alembic(blog, command):
+    blog.db("upgrade").assert_ok()
+    code, out, err, loaded = asked(blog, *command)
+    assert code == 0 and not loaded
+    if command[0] == "upgrade":
+        assert err == [f"{blog.database} is at 8b27e4a9c610: nothing to do."]
+    else:
+        assert out == "8b27e4a9c610 (head)\n"
+
+
+def test_the_command_itself_says_the_same(blog, monkeypatch):
+    blog.db("upgrade").assert_ok()
+    quick = {command: asked(blog, *command) for command in shortcuts.COMMANDS}
+    blog.write(
+        "sitecustomize.py", "from flask_keel import shortcuts\nshortcuts.answer = lambda *_: None\n"
+    )
+    for command, (code, out, err, loaded) in quick.items():
+        assert not loaded
+        assert asked(blog, *command) == (code, out, err, True)
+
+
+def test_half_way_the_revision_is_said_without_its_head(blog):
+    blog.db("upgrade", "3f8a1c52d7e0").assert_ok()
+    assert asked(blog, "current")[:2] == (0, "3f8a1c52d7e0\n")
+    code, _, err, loaded = asked(blog, "upgrade")
+    assert code == 0 and loaded
+    assert err == ["  upgrade 8b27e4a9c610  add summary and published_at to post"]
+
+
+def test_an_application_that_does_not_start_says_so_once(blog):
+    blog.write("my_app/models/broken.py", "import nothing_of_that_name\n")
+    blog.db("heads").assert_one_sentence("broken.py, line 1", "nothing_of_that_name")
+
+
+def test_a_database_that_is_not_there_is_the_commands_to_name(blog):
+    blog.db("current").assert_one_sentence(str(blog.database))
