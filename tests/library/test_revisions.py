@@ -10,7 +10,8 @@ from flask_keel import revisions
 FORMS = [
     'revision = "{0}"\ndown_revision = {1}\nbranch_labels = None\ndepends_on = None\n',
     "revision = '{0}'\ndown_revision = {1}\n",
-    'from typing import Sequence, Union\n\nrevision: str = "{0}"\ndown_revision: Union[str, Sequence[str], None] = {1}\n'
+    'from typing import Sequence, Union\n\nrevision: str = "{0}"\n'
+    "down_revision: Union[str, Sequence[str], None] = {1}\n"
     "branch_labels: Union[str, Sequence[str], None] = None\ndepends_on = None\n",
     "down_revision = {1}  # the one before\nrevision = '{0}'  # this one\n",
 ]

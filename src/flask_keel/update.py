@@ -1,0 +1,170 @@
+"""`make update from=PATH`: another version of this library, and nothing else of the project.
+
+The wheel in ``vendor/``, the requirement and the source in ``pyproject.toml`` change together, and the
+lock file where there is one; what is wrong with the new wheel is said before anything is written.
+"""
+
+import base64
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from email.parser import Parser
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+
+from .whole import replace
+
+REQUIREMENT = re.compile(r'(flask-keel(?:\[[\w,]+\])?==)[^"\',\s]+')
+SOURCE = re.compile(r"flask_keel-[^/\"'\s]+-py3-none-any\.whl")
+USED = re.compile(r"\bflask_keel\.(\w+)|^from flask_keel import ([\w, ]+)", re.MULTILINE)
+WRITE = """\
+import sys
+from pathlib import Path
+
+sys.path.insert(0, sys.argv[1])
+from keel_answers import wheel
+
+wheel.write(Path(sys.argv[2]), Path(sys.argv[1]))
+"""
+
+
+class Wheel(NamedTuple):
+    """A wheel that was looked through."""
+
+    path: Path
+    version: str
+    public: frozenset[str]
+
+
+@click.command()
+@click.argument("source", metavar="PATH")
+def main(source: str) -> None:
+    """Take the library from PATH: a checkout of the template, or a wheel."""
+    if not source:
+        raise click.ClickException(
+            "Say which: type make update from=PATH (a checkout, or a wheel)."
+        )
+    project = Path.cwd()
+    with tempfile.TemporaryDirectory(prefix="update-") as folder:
+        new = look(_wheel(Path(source).expanduser(), Path(folder)))
+        _require_what_migrations_use(new, project)
+        changed = update(project, new)
+    click.echo(
+        f"flask-keel {new.version} is in vendor/" if changed else f"{new.version}: nothing to do"
+    )
+
+
+def update(project: Path, new: Wheel) -> bool:
+    """Put a wheel in the place of the vendored one; return whether it was another.
+
+    :raises click.ClickException: when pyproject.toml does not name the library as it was generated
+    """
+    pyproject = project / "pyproject.toml"
+    text = pyproject.read_text(encoding="utf-8") if pyproject.is_file() else ""
+    if not REQUIREMENT.search(text) or not (project / "vendor").is_dir():
+        raise click.ClickException(
+            f"{pyproject} does not require flask-keel==VERSION from vendor/: nothing was changed; "
+            "where it comes from an index, change its version there."
+        )
+    written = SOURCE.sub(new.path.name, REQUIREMENT.sub(rf"\g<1>{new.version}", text))
+    target = project / "vendor" / new.path.name
+    if written == text and target.exists() and target.read_bytes() == new.path.read_bytes():
+        return False
+    older = [path for path in target.parent.glob("flask_keel-*.whl") if path != target]
+    beside = target.with_suffix(".new")
+    shutil.copyfile(new.path, beside)
+    beside.replace(target)
+    replace(pyproject, written)
+    for path in older:
+        path.unlink()
+    _lock(project)
+    return True
+
+
+def look(path: Path) -> Wheel:
+    """Look through a wheel.
+
+    :raises click.ClickException: when it is broken, or of something else
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = {name: archive.read(name) for name in archive.namelist()}
+    except (OSError, zipfile.BadZipFile, EOFError) as error:
+        raise click.ClickException(
+            f"{path} is no wheel that can be read ({error}): nothing was changed; give another."
+        ) from error
+    information = next((name for name in members if name.endswith(".dist-info/METADATA")), None)
+    metadata = Parser().parsestr(members[information].decode()) if information else {}
+    if metadata.get("Name") != "flask-keel" or "flask_keel/__init__.py" not in members:
+        raise click.ClickException(
+            f"{path} is no wheel of flask-keel: nothing was changed; give another."
+        )
+    if not _as_recorded(members, str(information).replace("METADATA", "RECORD")):
+        raise click.ClickException(
+            f"{path} does not hold what its RECORD says: nothing was changed; make or fetch it anew."
+        )
+    public = re.findall(
+        r'^    "(\w+)": "', members["flask_keel/__init__.py"].decode(), re.MULTILINE
+    )
+    return Wheel(path, str(metadata["Version"]), frozenset(public))
+
+
+def _as_recorded(members: dict[str, bytes], record: str) -> bool:
+    if record not in members:
+        return False
+    known = {}
+    for line in members[record].decode().splitlines():
+        name, digest, _ = line.rsplit(",", 2)
+        known[name] = digest
+    for name, content in members.items():
+        found = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")
+        if name != record and known.get(name) != f"sha256={found}":
+            return False
+    return set(known) == set(members)
+
+
+def _wheel(source: Path, folder: Path) -> Path:
+    """Return a wheel: the one that was given, or one made of a checkout of the template."""
+    if source.is_file():
+        return source
+    if not (source / "keel_answers" / "wheel.py").is_file():
+        raise click.ClickException(
+            f"{source} is neither a checkout of the template nor a wheel: type make update from=PATH."
+        )
+    command = [sys.executable, "-c", WRITE, str(source.resolve()), str(folder)]
+    env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    made = subprocess.run(command, env=env, capture_output=True, text=True)
+    if made.returncode:
+        said = made.stderr.strip().splitlines()[-1:] or ["no reason given"]
+        raise click.ClickException(f"{source} makes no wheel ({said[0]}): nothing was changed.")
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+def _require_what_migrations_use(new: Wheel, project: Path) -> None:
+    for path in sorted(project.glob("*/migrations/versions/*.py")):
+        text = path.read_text(encoding="utf-8", errors="replace")
+        for dotted, listed in USED.findall(text):
+            for name in filter(None, [dotted, *(part.strip() for part in listed.split(","))]):
+                if name not in new.public:
+                    raise click.ClickException(
+                        f"{path.relative_to(project)} uses flask_keel.{name}, which flask-keel "
+                        f"{new.version} does not have: nothing was changed; give a newer one."
+                    )
+
+
+def _lock(project: Path) -> None:
+    uv = shutil.which("uv")
+    if uv and (project / "uv.lock").exists():
+        subprocess.run([uv, "lock", "--quiet", "--project", str(project)], check=True)
+
+
+if __name__ == "__main__":
+    main(prog_name="make update")
