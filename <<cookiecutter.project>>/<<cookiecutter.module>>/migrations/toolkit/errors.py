@@ -41,6 +41,24 @@ SERVER = {
 }
 
 
+NO_NAME = (
+    "it drops a constraint without a name (None), and nothing says which one: write the name that it "
+    "has in the database"
+)
+
+
+def drops_without_a_name(error: BaseException) -> bool:
+    """Whether a migration drops a constraint and gives None as its name.
+
+    Alembic then stumbles over the naming convention, or SQLAlchemy over a name that is not there.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    if not any(frame.name == "drop_constraint" for frame in frames):
+        return False
+    named = any(Path(frame.filename).parts[-2:] == ("sql", "naming.py") for frame in frames)
+    return named or "must have a name" in str(error) or "it has no name" in str(error)
+
+
 def sentence(error: BaseException, url: Any) -> str:
     """Say what is wrong and what to type next.
 
@@ -142,6 +160,8 @@ def _said(error: BaseException) -> str:
     inner = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(error, guard.Refused):
         return str(error)
+    if drops_without_a_name(error):
+        return NO_NAME
     if isinstance(inner, sqlite3.Error) and str(inner) == guard.DENIED:
         return messages.ENDS_TRANSACTION
     if isinstance(error, SyntaxError):
