@@ -1,9 +1,10 @@
 """The extensions of the application."""
 
 import re
+import zlib
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import MetaData
+from sqlalchemy import CheckConstraint, MetaData
 from sqlalchemy.orm import DeclarativeBase
 
 from .config import ConfigError
@@ -13,8 +14,16 @@ def _check(constraint, table):
     """Name a CHECK that has no name after the words in it, or after its type's column."""
     bound = getattr(constraint, "_type_bound", False)
     column = next(iter(constraint.columns), None) if bound else None
-    words = str(constraint.sqltext) if column is None else column.name
-    return "_".join(re.findall(r"\w+", words)).lower()[:40]
+    text = str(constraint.sqltext) if column is None else column.name
+    words = "_".join(re.findall(r"\w+", text)).lower()
+    others = {str(check.name) for check in table.constraints - {constraint} if _is_check(check)}
+    if len(words) <= 40 and f"ck_{table.name}_{words}" not in others:
+        return words
+    return f"{words[:31]}_{zlib.crc32(text.encode()):08x}"  # two may begin with the same words
+
+
+def _is_check(constraint):
+    return isinstance(constraint, CheckConstraint)
 
 
 class Base(DeclarativeBase):

@@ -31,7 +31,7 @@ def compare(
             # before the columns that it concerns change
             change.ops.insert(0, ops.DropConstraintOp.from_constraint(old))
     for check in new:
-        own = known.get(check.name)
+        own = _own(check, known.get(check.name, []), context)
         if own is not None and _comes_with_column(own, added):
             continue
         if own is None and check.name in added:
@@ -70,11 +70,19 @@ def _chosen(context: Any, model: Model) -> set[str]:
 
 
 def _by_name(context: Any, model: Model) -> dict[Any, Any]:
-    found = {}
+    found: dict[Any, list[Any]] = {}
     for check in sqla_compat.all_table_check_constraints(model):
         name = sqla_compat._get_constraint_final_name(check, context.dialect)
-        found[name and str(name)] = check
+        found.setdefault(name and str(name), []).append(check)
     return found
+
+
+def _own(check: Check, named: list[Any], context: Any) -> Any:
+    """Return the model's CHECK: SQLite takes two under one name."""
+    for one in named:
+        if literal(one.sqltext, context).split() == check.sql.split():
+            return one
+    return named[-1] if named else None
 
 
 def _comes_with_column(check: Any, added: set[str]) -> bool:

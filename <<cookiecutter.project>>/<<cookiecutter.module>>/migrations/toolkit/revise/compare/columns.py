@@ -74,7 +74,7 @@ def server_default(
 
 
 def _of(context: Any, schema: Any, table: str, name: str, model: Any) -> Any:
-    found: Pair | None = pair(context, model.table, table, schema)
-    if found is None or name not in found.real.columns or name not in found.twin.columns:
+    found: Pair = pair(context, model.table, table, schema)
+    if name not in found.real.columns or name not in found.twin.columns:
         return None
     return found.real.columns[name], found.twin.columns[name]

@@ -2,9 +2,11 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, text
+from alembic.util import sqla_compat
+from sqlalchemy import CheckConstraint, Connection, MetaData, text
 from sqlalchemy import Table as Model
 from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.sql.elements import conv
 
 from ... import servers, temporary
 from .facts import Check, Column, Index, Table
@@ -35,15 +37,37 @@ def twin(connection: Connection, model: Model) -> Table:
     home = connection.dialect.default_schema_name or ""
     away = temporary.beside(home)
     servers.create(connection, away, servers.locale(connection, home))
+    made = _with_checks_apart(model, connection) if _has_checks(model) else model
     moved = connection.execution_options(schema_translate_map={model.schema: away})
     try:
-        moved.execute(CreateTable(model, include_foreign_key_constraints=[]))
+        moved.execute(CreateTable(made, include_foreign_key_constraints=[]))
         for index in model.indexes:
             moved.execute(CreateIndex(index))
         return _read(connection, away, model.name)
     finally:
         connection.execution_options(schema_translate_map=None)
         servers.drop(connection, away)
+
+
+def _has_checks(model: Model) -> bool:
+    return any(
+        isinstance(one, CheckConstraint) for column in model.columns for one in column.constraints
+    )
+
+
+def _with_checks_apart(model: Model, connection: Connection) -> Model:
+    """Return a table whose columns have no CHECKs: MariaDB takes no name for one in a column.
+
+    https://mariadb.com/kb/en/constraint/#check-constraints
+    """
+    apart = model.to_metadata(MetaData())
+    for mine, column in zip(model.columns, apart.columns, strict=True):
+        for check in [one for one in mine.constraints if isinstance(one, CheckConstraint)]:
+            name = sqla_compat._get_constraint_final_name(check, connection.dialect)
+            made = CheckConstraint(check.sqltext, name=conv(str(name)) if name else None)
+            apart.append_constraint(made)
+        column.constraints.clear()
+    return apart
 
 
 def _read(connection: Connection, schema: str, name: str) -> Table:

@@ -30,11 +30,18 @@ def table(
     if there is None or model is None:
         return CONTINUE
     found = pair(context, model, name, schema)
-    if found is not None:
-        checks.compare(context, change, found, there, model)
-        indexes.compare(context, change, found, there, model)
-        around = generated.compare(context, change, found, there, model)
-        twins.remember(context, (schema, name), around)
+    checks.compare(context, change, found, there, model)
+    indexes.compare(context, change, found, there, model)
+    around = generated.compare(context, change, found, there, model)
+    twins.remember(context, (schema, name), around)
+    return CONTINUE
+
+
+def new_tables(context: Any, upgrade: ops.UpgradeOps, *_: Any) -> PriorityDispatchResult:
+    """Stop before a table is written that this database cannot have."""
+    for op in upgrade.ops:
+        if isinstance(op, ops.CreateTableOp):
+            twins.require_makeable(context, op.to_table())
     return CONTINUE
 
 
@@ -58,7 +65,7 @@ def autoincrement(context: Any, upgrade: ops.UpgradeOps, *_: Any) -> PriorityDis
         if not context.run_object_filters(model, model.name, "table", False, None):
             continue
         found = pair(context, model, model.name, model.schema)
-        if found is not None and found.real.autoincrement != found.twin.autoincrement:
+        if found.real.autoincrement != found.twin.autoincrement:
             on = found.twin.autoincrement
             upgrade.ops.append(SetAutoincrementOp(model.name, on, model.schema))
     return CONTINUE
@@ -74,6 +81,7 @@ def _register() -> None:
     )
     plugin.add_autogenerate_comparator(table, "table", "toolkit", priority=last)
     plugin.add_autogenerate_comparator(values, "autogenerate", "values", priority=last)
+    plugin.add_autogenerate_comparator(new_tables, "autogenerate", "new", priority=last)
     plugin.add_autogenerate_comparator(
         autoincrement, "autogenerate", "toolkit", qualifier="sqlite", priority=last
     )

@@ -124,7 +124,7 @@ def said(error: BaseException, path: Any) -> str:
     :param path: of the migration's file
     """
     inner = error.orig if isinstance(error, DBAPIError) and error.orig else error
-    words = " ".join(str(inner).split()) or type(inner).__name__
+    words = errors.plainly(str(inner)) or type(inner).__name__
     if words == guard.DENIED:
         words = messages.ENDS_TRANSACTION
     if errors.drops_without_a_name(error):
