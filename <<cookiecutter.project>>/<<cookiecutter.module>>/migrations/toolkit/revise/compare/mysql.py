@@ -1,4 +1,7 @@
-"""MySQL and MariaDB: the twin is made in a database of its own, and read from information_schema."""
+"""MySQL and MariaDB: the twin is made in a database of its own, and read from information_schema.
+
+On a database that is no scratch it is a temporary table, which needs no right to make a database.
+"""
 
 from typing import Any
 
@@ -9,6 +12,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql.elements import conv
 
 from ... import servers, temporary
+from . import mysql_text
 from .facts import Check, Column, Index, Table
 
 COLUMNS = text("""
@@ -29,24 +33,53 @@ INDEXES = "SHOW INDEX FROM {}"
 
 def real(connection: Connection, schema: str | None, name: str) -> Table:
     """Return what the database has."""
-    return _read(connection, schema or connection.dialect.default_schema_name or "", name)
+    schema = schema or connection.dialect.default_schema_name or ""
+    return _read(connection, schema, name, not _is_scratch(connection))
 
 
 def twin(connection: Connection, model: Model) -> Table:
-    """Make the model's table, ask the database of it, and take it away."""
+    """Make the model's table, ask the database of it, and take it away.
+
+    :raises servers.NotAllowed: when the account may do that nowhere
+    """
+    made = _with_checks_apart(model, connection) if _has_checks(model) else model
+    return _beside(connection, made) if _is_scratch(connection) else _temporary(connection, made)
+
+
+def _is_scratch(connection: Connection) -> bool:
+    return temporary.is_scratch(connection.engine.url)
+
+
+def _beside(connection: Connection, model: Model) -> Table:
     home = connection.dialect.default_schema_name or ""
     away = temporary.beside(home)
     servers.create(connection, away, servers.locale(connection, home))
-    made = _with_checks_apart(model, connection) if _has_checks(model) else model
     moved = connection.execution_options(schema_translate_map={model.schema: away})
     try:
-        moved.execute(CreateTable(made, include_foreign_key_constraints=[]))
+        moved.execute(CreateTable(model, include_foreign_key_constraints=[]))
         for index in model.indexes:
             moved.execute(CreateIndex(index))
         return _read(connection, away, model.name)
     finally:
         connection.execution_options(schema_translate_map=None)
         servers.drop(connection, away)
+
+
+def _temporary(connection: Connection, model: Model) -> Table:
+    schema = model.schema or connection.dialect.default_schema_name or ""
+    quoted = connection.dialect.identifier_preparer.format_table(model)
+    create = CreateTable(model, include_foreign_key_constraints=[]).compile(connection)
+    sql = str(create).strip().replace("CREATE TABLE", "CREATE TEMPORARY TABLE", 1)
+    try:
+        with servers.refusal(connection, connection.engine.url.database or ""):
+            connection.exec_driver_sql(sql)
+        for index in model.indexes:
+            # a temporary table has no such index; Alembic compares those by itself
+            if index.dialect_options["mysql"]["prefix"] not in ("FULLTEXT", "SPATIAL"):
+                connection.execute(CreateIndex(index))
+        return _read(connection, schema, model.name, True)
+    finally:
+        connection.exec_driver_sql(f"DROP TEMPORARY TABLE IF EXISTS {quoted}")
 
 
 def _has_checks(model: Model) -> bool:
@@ -70,26 +103,37 @@ def _with_checks_apart(model: Model, connection: Connection) -> Model:
     return apart
 
 
-def _read(connection: Connection, schema: str, name: str) -> Table:
+def _read(connection: Connection, schema: str, name: str, by_text: bool = False) -> Table:
     def rows(query: Any) -> list[Any]:
         return list(connection.execute(query, {"schema": schema, "name": name}))
 
+    maria = getattr(connection.dialect, "is_mariadb", False)
+    if by_text:
+        shown = _text(connection, schema, name)
+        said, ruled = list(mysql_text.columns(shown)), sorted(mysql_text.checks(shown))
+    else:
+        said, ruled = rows(COLUMNS), rows(MARIADB_CHECKS if maria else MYSQL_CHECKS)
     columns = {}
-    for column, kind, default, extra, expression, collation in rows(COLUMNS):
+    for column, kind, default, extra, expression, collation in said:
         generated = "GENERATED" in (extra or "") and "DEFAULT_GENERATED" not in extra
-        said = None if default is None or default == "NULL" else default
+        plain = None if default is None or default == "NULL" else default
         on_update = "on update" in (extra or "").lower()
         columns[column] = Column(
             type=kind,
-            default=None if generated else f"{said or ''} {extra}" if on_update else said,
+            default=None if generated else f"{plain or ''} {extra}" if on_update else plain,
             generated=f"{expression} {extra}" if generated else None,
             collation=collation,
         )
-    maria = getattr(connection.dialect, "is_mariadb", False)
-    checks = [
-        Check(name, sql, sql) for name, sql in rows(MARIADB_CHECKS if maria else MYSQL_CHECKS)
-    ]
+    checks = [Check(rule, sql, sql) for rule, sql in ruled]
     return Table(columns, tuple(checks), _indexes(connection, schema, name))
+
+
+def _text(connection: Connection, schema: str, name: str) -> str:
+    quote = connection.dialect.identifier_preparer.quote_identifier
+    # a percent sign in it is its own, no place for a value
+    alone = {"no_parameters": True}
+    sql = f"SHOW CREATE TABLE {quote(schema)}.{quote(name)}"
+    return connection.exec_driver_sql(sql, execution_options=alone).one()[1]
 
 
 def _indexes(connection: Connection, schema: str, name: str) -> dict[str, Index]:

@@ -1,18 +1,19 @@
-"""PostgreSQL: the twin is made in a schema of its own within a savepoint, and read by pg_get_*."""
+"""PostgreSQL: the twin is a temporary table within a savepoint, read by pg_get_*: no schema is made."""
 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, MetaData, text
 from sqlalchemy import Table as Model
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from .facts import Check, Column, Index, Table
 
-TWIN = "toolkit_twin"
+# https://www.postgresql.org/docs/current/runtime-config-client.html#GUC-SEARCH-PATH
+TWIN = "pg_temp"
 
 COLUMNS = text("""
     SELECT a.attname, format_type(a.atttypid, a.atttypmod), pg_get_expr(d.adbin, d.adrelid),
@@ -36,13 +37,13 @@ INDEXES = text("""
 
 def real(connection: Connection, schema: str | None, name: str) -> Table:
     """Return what the database has."""
-    with _schema(connection):
+    with _traceless(connection):
         return _read(connection, schema or connection.dialect.default_schema_name or "public", name)
 
 
 def twin(connection: Connection, model: Model) -> Table:
     """Make the model's table, ask the database of it, and leave no trace."""
-    with _schema(connection):
+    with _traceless(connection):
         away = connection.execution_options(schema_translate_map={model.schema: TWIN})
         try:
             _create(away, model)
@@ -52,12 +53,9 @@ def twin(connection: Connection, model: Model) -> Table:
 
 
 @contextmanager
-def _schema(connection: Connection) -> Iterator[None]:
+def _traceless(connection: Connection) -> Iterator[None]:
     savepoint = connection.begin_nested()
     try:
-        connection.execute(text(f"CREATE SCHEMA {TWIN}"))
-        path = connection.execute(text("SHOW search_path")).scalar()
-        connection.execute(text(f"SET LOCAL search_path = {TWIN}, {path or 'public'}"))
         yield
     finally:
         savepoint.rollback()
@@ -72,6 +70,9 @@ def _create(connection: Connection, model: Model) -> None:
         if callable(getattr(kind, "create", None)) and name not in made:
             made.add(name)
             kind.create(connection, checkfirst=False)
+    if model._prefixes:  # UNLOGGED: a temporary table is none, and it makes no difference here
+        model = model.to_metadata(MetaData())
+        model._prefixes = []
     connection.execute(CreateTable(model, include_foreign_key_constraints=[]))
     for index in model.indexes:
         connection.execute(CreateIndex(index))
