@@ -3,6 +3,7 @@
 from alembic.autogenerate import render, renderers
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
+from sqlalchemy import Identity
 
 KEYWORDS = ("existing_autoincrement", "postgresql_using")
 
@@ -62,4 +63,9 @@ def _alter_column(context: AutogenContext, op: ops.AlterColumnOp) -> str:
     for keyword in KEYWORDS:
         if op.kw.get(keyword):
             written = f"{written[:-1]},\n{' ' * 11}{keyword}={op.kw[keyword]!r})"
+    existing = op.existing_server_default
+    if isinstance(existing, Identity) and op.modify_server_default is not False:
+        # PostgreSQL alters and drops one in other words than a default
+        said = render._render_server_default(existing, context)
+        written = f"{written[:-1]},\n{' ' * 11}existing_server_default={said})"
     return written

@@ -39,7 +39,7 @@ def add_column(draft: Draft, op: AddColumn) -> None:
         draft.made_over[fold(op.column)] = op.fill
     for c in column.of_kind("check"):
         draft.conditions.append(check_condition(draft, c))
-    has_value = filled or column.generated or column.default_text
+    has_value = filled or op.of_key or column.generated or column.default_text
     if not draft.is_empty and column.not_null and not has_value:
         raise CommandError(
             f"Column {draft.name}.{op.column} cannot be added as NOT NULL, since the rows of "

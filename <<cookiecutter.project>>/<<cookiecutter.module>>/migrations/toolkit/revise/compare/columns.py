@@ -52,10 +52,14 @@ def server_default(
     """Say whether the default is another one; generated columns are :mod:`.generated`'s."""
     found = _of(context, schema, table, name, model)
     wanted = model.server_default
-    if found is None or isinstance(wanted, Identity) or isinstance(there.server_default, Identity):
+    if found is None:
         return CONTINUE
     real, twin = found
     _setup_autoincrement(context, op, schema, table, name, there, model)
+    if real.counts or twin.counts or isinstance(wanted, Identity):
+        # where an Identity is none, and where .numbering changes one into something else
+        same = real.counts == twin.counts == "identity"
+        return CONTINUE if same else STOP
     if real.generated or twin.generated:
         if isinstance(there.server_default, Computed):
             op.existing_server_default = there.server_default

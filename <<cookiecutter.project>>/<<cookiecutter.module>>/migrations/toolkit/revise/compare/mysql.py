@@ -123,9 +123,17 @@ def _read(connection: Connection, schema: str, name: str, by_text: bool = False)
             default=None if generated else f"{plain or ''} {extra}" if on_update else plain,
             generated=f"{expression} {extra}" if generated else None,
             collation=collation,
+            counts="auto_increment" if "auto_increment" in (extra or "").lower() else None,
         )
     checks = [Check(rule, sql, sql) for rule, sql in ruled]
-    return Table(columns, tuple(checks), _indexes(connection, schema, name))
+    shown = _shown(connection, schema, name)
+    key = sorted(shown.pop("PRIMARY", []), key=lambda row: row["Seq_in_index"])
+    return Table(
+        columns,
+        tuple(checks),
+        _indexes(shown),
+        key=tuple(row["Column_name"] for row in key),
+    )
 
 
 def _text(connection: Connection, schema: str, name: str) -> str:
@@ -136,13 +144,16 @@ def _text(connection: Connection, schema: str, name: str) -> str:
     return connection.exec_driver_sql(sql, execution_options=alone).one()[1]
 
 
-def _indexes(connection: Connection, schema: str, name: str) -> dict[str, Index]:
+def _shown(connection: Connection, schema: str, name: str) -> dict[str, list[Any]]:
     quote = connection.dialect.identifier_preparer.quote_identifier
     shown = connection.execute(text(INDEXES.format(f"{quote(schema)}.{quote(name)}"))).mappings()
     parts: dict[str, list[Any]] = {}
     for row in shown:
-        if row["Key_name"] != "PRIMARY":
-            parts.setdefault(row["Key_name"], []).append(row)
+        parts.setdefault(row["Key_name"], []).append(row)
+    return parts
+
+
+def _indexes(parts: dict[str, list[Any]]) -> dict[str, Index]:
     return {
         key: Index(
             key,

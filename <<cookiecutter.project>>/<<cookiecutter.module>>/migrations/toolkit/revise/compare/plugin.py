@@ -9,7 +9,7 @@ from alembic.operations import ops
 from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority, PriorityDispatchResult
 
-from . import checks, columns, generated, indexes, twins
+from . import checks, columns, generated, indexes, keys, twins
 from .autoincrement import SetAutoincrementOp
 from .twins import pair
 
@@ -30,6 +30,7 @@ def table(
     if there is None or model is None:
         return CONTINUE
     found = pair(context, model, name, schema)
+    twins.remember(context, (schema, name, "table"), twins.Compared(there, model, found))
     checks.compare(context, change, found, there, model)
     indexes.compare(context, change, found, there, model)
     around = generated.compare(context, change, found, there, model)
@@ -85,6 +86,7 @@ def _register() -> None:
     plugin.add_autogenerate_comparator(
         autoincrement, "autogenerate", "toolkit", qualifier="sqlite", priority=last
     )
+    plugin.add_autogenerate_comparator(keys.compare, "autogenerate", "keys", priority=last)
 
 
 _register()

@@ -17,16 +17,27 @@ TWIN = "pg_temp"
 
 COLUMNS = text("""
     SELECT a.attname, format_type(a.atttypid, a.atttypmod), pg_get_expr(d.adbin, d.adrelid),
-           a.attgenerated, CASE WHEN a.attcollation <> t.typcollation THEN c.collname END
+           a.attgenerated, CASE WHEN a.attcollation <> t.typcollation THEN c.collname END,
+           a.attidentity, s.seqrelid::regclass::text, format_type(s.seqtypid, NULL)
     FROM pg_attribute a
     JOIN pg_type t ON t.oid = a.atttypid
     LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
     LEFT JOIN pg_collation c ON c.oid = a.attcollation
+    LEFT JOIN pg_depend o ON o.refobjid = a.attrelid AND o.refobjsubid = a.attnum
+         AND o.classid = 'pg_class'::regclass AND o.refclassid = o.classid AND o.deptype = 'a'
+         AND o.objid IN (SELECT seqrelid FROM pg_sequence)
+    LEFT JOIN pg_sequence s ON s.seqrelid = o.objid
     WHERE a.attrelid = :table AND a.attnum > 0 AND NOT a.attisdropped
 """)
 CHECKS = text("""
     SELECT conname, pg_get_expr(conbin, conrelid) FROM pg_constraint
     WHERE conrelid = :table AND contype = 'c' ORDER BY conname
+""")
+KEY = text("""
+    SELECT conname, ARRAY(
+        SELECT a.attname::text FROM unnest(conkey) WITH ORDINALITY AS k (number, place)
+        JOIN pg_attribute a ON a.attrelid = conrelid AND a.attnum = k.number ORDER BY place
+    ) FROM pg_constraint WHERE conrelid = :table AND contype = 'p'
 """)
 INDEXES = text("""
     SELECT c.relname, pg_get_indexdef(i.indexrelid), i.indisunique FROM pg_index i
@@ -92,15 +103,25 @@ def _read(connection: Connection, schema: str, name: str) -> Table:
             default=None if generated else default,
             generated=f"{default} {generated}" if generated else None,
             collation=collation,
+            counts=_counts(default, *counted),
+            sequence=counted[1],
         )
-        for column, kind, default, generated, collation in rows(COLUMNS)
+        for column, kind, default, generated, collation, *counted in rows(COLUMNS)
     }
     checks = _settled(connection, f"{quote(schema)}.{quote(name)}", rows(CHECKS))
     indexes = {
         name: Index(name, f"{unique} {sql[sql.index(' USING ') :]}", unique)
         for name, sql, unique in rows(INDEXES)
     }
-    return Table(columns, checks, indexes)
+    key_name, key = next(iter(rows(KEY)), (None, ()))
+    return Table(columns, checks, indexes, key=tuple(key), key_name=key_name)
+
+
+def _counts(default: str | None, identity: str, sequence: str | None, kind: str) -> str | None:
+    """A SERIAL is a default of the next value of a sequence that the column owns."""
+    if identity:
+        return "identity"
+    return f"serial {kind}" if sequence and "nextval(" in (default or "") else None
 
 
 def _settled(connection: Connection, table: str, checks: list[Any]) -> tuple[Check, ...]:

@@ -42,6 +42,15 @@ def pair(context: Any, model: Model, name: str | None = None, schema: str | None
     return known[model]
 
 
+@dataclass(frozen=True)
+class Compared:
+    """A table that both have: as SQLAlchemy reflected it, the model, and what the database says."""
+
+    there: Model
+    model: Model
+    found: Pair
+
+
 def remember(context: Any, key: Any, found: Any) -> None:
     """Keep something until the whole comparison ends."""
     _known.setdefault(context, {})[key] = found
@@ -50,6 +59,11 @@ def remember(context: Any, key: Any, found: Any) -> None:
 def remembered(context: Any, key: Any) -> Any:
     """Return what was kept, two empty lists for nothing."""
     return _known.get(context, {}).get(key, ([], []))
+
+
+def compared(context: Any) -> list[Compared]:
+    """Return the tables that were compared so far."""
+    return [found for found in _known.get(context, {}).values() if isinstance(found, Compared)]
 
 
 def require_makeable(context: Any, model: Model) -> None:
