@@ -1,7 +1,7 @@
 """Random operations of Alembic's, each with what a table has to be and to hold after it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -50,6 +50,7 @@ class Change:
     back: "Change | None" = None
     batch_only: bool = False
     converts: bool = False
+    options: dict[str, bool] = field(default_factory=dict)
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         printer.text(self.says)
@@ -177,9 +178,7 @@ def drop(shape: Shape, name: str) -> Change:
 
 def _without_part(kind: str, name: str) -> Callable[[Shape], None]:
     def gone(shape: Shape) -> None:
-        shape.parts = [
-            p for p in shape.parts if (p.kind, fold(p.name or "")) != (kind, fold(name))
-        ]
+        shape.parts = [p for p in shape.parts if (p.kind, fold(p.name or "")) != (kind, fold(name))]
 
     return gone
 
@@ -229,7 +228,9 @@ def foreign_key(shape: Shape, name: str, column: str, target: tuple, cascade: bo
     return _created(part, make)
 
 
-def index(shape: Shape, name: str, columns: list[str], is_unique: bool, where: str | None) -> Change:
+def index(
+    shape: Shape, name: str, columns: list[str], is_unique: bool, where: str | None
+) -> Change:
     says = [str((int(is_unique),)), "("]
     for column in columns:
         says += [column, ","]
@@ -242,6 +243,29 @@ def index(shape: Shape, name: str, columns: list[str], is_unique: bool, where: s
     )
 
 
+def option(shape: Shape, word: str, wanted: bool) -> Change:
+    """An option of the table, which only a batch can ask for."""
+    given = {f"sqlite_{word}": wanted}
+    if word == "without_rowid":
+        given = {"sqlite_with_rowid": not wanted}
+
+    def shaped(shape: Shape) -> None:
+        if word == "autoincrement":
+            shape.parts = [p for p in shape.parts if p.kind != "autoincrement"]
+            key = next((p for p in shape.parts if p.kind == "primary key"), None)
+            shape.parts += [Part("autoincrement", None, (), key.uses)] if wanted and key else []
+            return
+        text = word.upper().replace("_", " ")
+        shape.options = shape.options - {text} | ({text} if wanted else set())
+
+    def no_rowid(rows: list[Row], convert: Converter) -> None:
+        for row in rows:
+            if word == "without_rowid":
+                row.pop(" rowid", None)
+
+    return Change(f"{given}", lambda on, table: None, shaped, no_rowid, options=given)
+
+
 @st.composite
 def changes(draw, shape: Shape, number: int) -> Change:
     """One change of the table as it is expected to be by now."""
@@ -249,8 +273,9 @@ def changes(draw, shape: Shape, number: int) -> Change:
     def pick(choices):
         return draw(st.sampled_from(choices))
 
-    kinds = ["nullable", "default", "type", "rename", "add", "drop", "part", "check", "unique", "key", "index"]
-    kind, c = pick([*kinds, "default", "type", "nullable"]), pick(shape.columns)
+    kinds = ["nullable", "default", "type", "rename", "add", "drop", "part", "check", "unique"]
+    kinds += ["key", "index", "option", "nullable", "default", "type"]
+    kind, c = pick(kinds), pick(shape.columns)
     names = [column.name for column in shape.columns]
     types = STRICT_TYPES if "STRICT" in shape.options else TYPES
     named = [p for p in shape.parts if p.name and _is_alone(shape, p)]
@@ -266,6 +291,10 @@ def changes(draw, shape: Shape, number: int) -> Change:
         return drop(shape, c.name)
     if kind == "part" and named:
         return drop_part(pick(named))
+    if kind == "option":
+        return option(
+            shape, pick(["strict", "without_rowid", "autoincrement"]), draw(st.booleans())
+        )
     name = f"{pick(NEW_NAMES)} {number}"
     if kind == "check":
         text = pick([*CHECKS, "{c} IS NOT NULL OR 1", "length({c}) < 99 OR {c} IS NULL"])

@@ -94,12 +94,12 @@ class Shape:
             return tuple(w for i, w in enumerate(named) if i not in at and i - 1 not in at)
 
         columns = [
-            (plain(c.name), words(c.type), c.not_null, c.default, c.collation)
-            + (all_plain(c.generated), c.stored)
+            (plain(c.name), words(c.type), c.not_null, c.default, c.collation, c.stored)
             for c in self.columns
         ]
+        computed = {plain(c.name): all_plain(c.generated) for c in self.columns}
         parts = Counter((p.kind, p.name and fold(p.name), all_plain(p.says)) for p in self.parts)
-        return plain(self.name), columns, parts, self.options
+        return plain(self.name), columns, computed, parts, self.options
 
 
 def read(raw: sqlite3.Connection, name: str) -> Shape:
@@ -107,7 +107,7 @@ def read(raw: sqlite3.Connection, name: str) -> Shape:
     query = "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name = ? COLLATE NOCASE"
     name, sql = raw.execute(query, (name,)).fetchone()
     table = CreateTable.parse(sql)
-    told = [row for row in raw.execute(f"PRAGMA table_xinfo({quote(name)})")]
+    told = raw.execute(f"PRAGMA table_xinfo({quote(name)})").fetchall()
     assert [row[1] for row in told] == [c.name for c in table.columns]
     columns = [_column(c) for c in table.columns]
     parts = [_part(table, c) for c in table.all_constraints() if c.kind in KINDS]

@@ -244,7 +244,8 @@ INSERT INTO c VALUES ('p', 1), ('q', 2), ('r', 88);
 INSERT INTO d VALUES (1, 1, NULL), (2, 2, 1);
 """
 LEADS = ["", "-- it's\n", "/* ; -- */", " ;\n", "\t-- a\n\n/* b */ -- c\n"]
-WRITES = """
+WRITES = (
+    """
 DELETE FROM {a} WHERE id = {n}|DELETE FROM {b} WHERE id < {n}|DELETE FROM v WHERE id = {n}
 UPDATE {a} SET id = id + {n}0|UPDATE OR REPLACE {a} SET r = {n}|UPDATE {b} SET a_id = {n}
 UPDATE OR IGNORE {a} SET u = 'x'|UPDATE {d} SET up = {n}|UPDATE {a} SET w = w + 10 WHERE id = {n}
@@ -261,12 +262,23 @@ ALTER TABLE {a} RENAME COLUMN u TO uu|ALTER TABLE {a} RENAME TO aa
 CREATE TEMP TRIGGER t{n} AFTER DELETE ON c BEGIN DELETE FROM b; END
 DELETE FROM {c} WHERE k = 'p'|PRAGMA recursive_triggers=ON|PRAGMA table_info(a)
 CREATE TRIGGER n{n} BEFORE UPDATE ON c BEGIN DELETE FROM a WHERE id = {n}; END
-""".strip().replace("\n", "|").split("|")
+""".strip()
+    .replace("\n", "|")
+    .split("|")
+)
 
 
 def spelled(table: str) -> st.SearchStrategy[str]:
     return st.sampled_from(
-        [table, table.upper(), f'"{table}"', f"[{table}]", f"`{table}`", f"main.{table}", f"'{table}'"]
+        [
+            table,
+            table.upper(),
+            f'"{table}"',
+            f"[{table}]",
+            f"`{table}`",
+            f"main.{table}",
+            f"'{table}'",
+        ]
     )
 
 

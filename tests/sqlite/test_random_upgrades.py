@@ -60,6 +60,7 @@ class Case:
     shape: Shape
     asked: list[tuple[str, list[Change]]] = field(default_factory=list)
     keys_to_check: set[str] | None = None
+    rebuilds: bool = False
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         printer.text(f"a table {self.name!r}")
@@ -116,7 +117,8 @@ def cases(draw) -> Case:
         for sql in ODDITIES[oddity]:
             run(sql.format(t=name, c=one, d=other, text=text))
     note(";\n".join([*script, repr(rows_before), repr(later)]))
-    return Case(raw, written.name, shapes.read(raw, written.name))
+    rebuilds = draw(st.integers(1, 5)) == 5
+    return Case(raw, written.name, shapes.read(raw, written.name), rebuilds=rebuilds)
 
 
 # what is made of the table, each as statements that may not fit
@@ -163,7 +165,7 @@ def ask(data, case: Case) -> Shape:
                 break
             change = data.draw(changes(expected, number))
             number += 1
-            if change.batch_only and not batch:
+            if (change.batch_only or change.options) and not batch:
                 continue
             change.shape(expected)
             group.append(change)
@@ -179,7 +181,11 @@ def migrate(raw, case: Case, asked, **options) -> str | None:
         with migrating(raw, **options) as op:
             for way, group in asked:
                 if way == "batch":
-                    with op.batch_alter_table(case.name) as batch:
+                    options = {k: v for change in group for k, v in change.options.items()}
+                    always = "always" if case.rebuilds else "auto"
+                    with op.batch_alter_table(
+                        case.name, table_kwargs=options, recreate=always
+                    ) as batch:
                         for change in group:
                             change.make(batch, ())
                 else:
@@ -279,7 +285,9 @@ def try_one(data, case: Case, tally: dict[str, int]) -> None:
         return
     tally["done"] += 1
     same = expected.same
-    assert_same(shapes.read(live, case.name).comparable(same), expected.comparable(same), _sql(live, case))
+    assert_same(
+        shapes.read(live, case.name).comparable(same), expected.comparable(same), _sql(live, case)
+    )
     wanted = expect_rows(case, before, now)
     assert_same(shapes.multiset(now), shapes.multiset(wanted))
     assert soundness(live) <= sound | {"ok"}
