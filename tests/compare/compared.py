@@ -7,7 +7,7 @@ import toolkit.sqlite.impl  # noqa: F401  (registers itself)
 from alembic.autogenerate import produce_migrations, render_python_code
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
-from toolkit.revise import custom_types
+from toolkit.revise import casts, custom_types, directives, enums, rendering  # noqa: F401
 from toolkit.revise.compare import plugin, wording
 
 CONVENTION = {
@@ -34,6 +34,7 @@ class Bench:
         self.options = options
         self.kind = engine.dialect.name
         self.code = ""
+        enums.load(self.kind)
 
     def create(self, metadata):
         with self.engine.begin() as connection:
@@ -71,6 +72,8 @@ class Bench:
         """The upgrade and the downgrade of a migration."""
         with self.context(metadata) as context:
             script = produce_migrations(context, metadata)
+            for step in (casts.cast, enums.mend, directives.go_with_the_table):
+                step(context, None, [script])
             self.code = [
                 render_python_code(
                     found,

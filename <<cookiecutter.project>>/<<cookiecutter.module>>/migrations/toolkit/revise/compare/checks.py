@@ -1,5 +1,6 @@
 """CHECK constraints: named, unnamed, and those that follow the values of an Enum or a Boolean."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from alembic.operations import ops
@@ -34,8 +35,6 @@ def compare(
         own = _own(check, known.get(check.name, []), context)
         if own is not None and _comes_with_column(own, added):
             continue
-        if own is None and check.name in added:
-            continue  # MariaDB's own, for a JSON column
         # as the models say it, so that other databases read it too
         sql = literal(own.sqltext, context) if own is not None else check.sql
         made = CheckConstraint(as_text(sql), name=conv(check.name) if check.name else None)
@@ -43,6 +42,16 @@ def compare(
         said = own if own is not None else made
         if context.run_object_filters(said, check.name, "check_constraint", False, None):
             change.ops.append(ops.AddConstraintOp.from_constraint(made))
+
+
+def of_columns(columns: Iterable[Any]) -> list[CheckConstraint]:
+    """Return the CHECKs that stand within columns, less those of their types."""
+    return [
+        check
+        for column in columns
+        for check in sorted(column.constraints, key=lambda check: check._creation_order)
+        if isinstance(check, CheckConstraint) and not check._type_bound
+    ]
 
 
 def unmatched(

@@ -8,6 +8,7 @@ from alembic.operations import ops
 from alembic.util import PriorityDispatchResult
 from sqlalchemy import Computed, DefaultClause, FetchedValue, Identity, text
 
+from . import reflected
 from .twins import Pair, pair
 from .wording import as_text, literal
 
@@ -22,6 +23,7 @@ def same_type(
     if found is None or context.migration_context._user_compare_type is False:
         return CONTINUE
     real, twin = found
+    reflected.json_columns(there.table, pair(context, model.table, table, schema).real)
     if (real.type, real.collation) != (twin.type, twin.collation):
         return CONTINUE
     op.existing_type = there.type

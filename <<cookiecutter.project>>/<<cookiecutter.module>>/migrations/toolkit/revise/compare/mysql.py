@@ -113,19 +113,21 @@ def _read(connection: Connection, schema: str, name: str, by_text: bool = False)
         said, ruled = list(mysql_text.columns(shown)), sorted(mysql_text.checks(shown))
     else:
         said, ruled = rows(COLUMNS), rows(MARIADB_CHECKS if maria else MYSQL_CHECKS)
+    # the type JSON is an alias there, by its own CHECK: https://mariadb.com/kb/en/json/
+    json = {rule for rule, sql in ruled if sql == f"json_valid(`{rule}`)"}
     columns = {}
     for column, kind, default, extra, expression, collation in said:
         generated = "GENERATED" in (extra or "") and "DEFAULT_GENERATED" not in extra
         plain = None if default is None or default == "NULL" else default
         on_update = "on update" in (extra or "").lower()
         columns[column] = Column(
-            type=kind,
+            type="json" if column in json else kind,
             default=None if generated else f"{plain or ''} {extra}" if on_update else plain,
             generated=f"{expression} {extra}" if generated else None,
             collation=collation,
             counts="auto_increment" if "auto_increment" in (extra or "").lower() else None,
         )
-    checks = [Check(rule, sql, sql) for rule, sql in ruled]
+    checks = [Check(rule, sql, sql) for rule, sql in ruled if rule not in json]
     shown = _shown(connection, schema, name)
     key = sorted(shown.pop("PRIMARY", []), key=lambda row: row["Seq_in_index"])
     return Table(

@@ -9,7 +9,7 @@ from alembic.operations import ops
 from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority, PriorityDispatchResult
 
-from . import checks, columns, generated, indexes, keys, twins
+from . import checks, columns, generated, indexes, keys, reflected, tables, twins
 from .autoincrement import SetAutoincrementOp
 from .twins import pair
 
@@ -27,10 +27,15 @@ def table(
     context: Any, change: ops.ModifyTableOps, schema: Any, name: str, there: Any, model: Any
 ) -> PriorityDispatchResult:
     """Compare a table that both have: its CHECKs, indexes and generated columns."""
+    if there is None and model is not None:
+        tables.complete_indexes(context, change, model)
+    if there is not None and model is None:
+        reflected.complete(context, change, there)
     if there is None or model is None:
         return CONTINUE
     found = pair(context, model, name, schema)
     twins.remember(context, (schema, name, "table"), twins.Compared(there, model, found))
+    reflected.json_columns(there, found.real)
     checks.compare(context, change, found, there, model)
     indexes.compare(context, change, found, there, model)
     around = generated.compare(context, change, found, there, model)
@@ -72,6 +77,13 @@ def autoincrement(context: Any, upgrade: ops.UpgradeOps, *_: Any) -> PriorityDis
     return CONTINUE
 
 
+def arrange(context: Any, upgrade: ops.UpgradeOps, *_: Any) -> PriorityDispatchResult:
+    """Put all operations in order."""
+    tables.leave_inherited(context, upgrade)
+    tables.arrange(upgrade)
+    return CONTINUE
+
+
 def _register() -> None:
     plugin = Plugin(NAME)
     first, last = DispatchPriority.FIRST, DispatchPriority.LAST
@@ -86,6 +98,7 @@ def _register() -> None:
     plugin.add_autogenerate_comparator(
         autoincrement, "autogenerate", "toolkit", qualifier="sqlite", priority=last
     )
+    plugin.add_autogenerate_comparator(arrange, "autogenerate", "order", priority=last)
     plugin.add_autogenerate_comparator(keys.compare, "autogenerate", "keys", priority=last)
 
 

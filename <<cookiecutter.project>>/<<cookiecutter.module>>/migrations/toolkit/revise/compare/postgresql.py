@@ -49,6 +49,10 @@ INDEXES = text("""
 def real(connection: Connection, schema: str | None, name: str) -> Table:
     """Return what the database has."""
     with _traceless(connection):
+        if schema:  # so that its own types are written as those of the twin, which has no schema
+            path = connection.execute(text("SHOW search_path")).scalar()
+            own = connection.dialect.identifier_preparer.quote_identifier(schema)
+            connection.execute(text(f"SET LOCAL search_path = {own}, {path or 'public'}"))
         return _read(connection, schema or connection.dialect.default_schema_name or "public", name)
 
 

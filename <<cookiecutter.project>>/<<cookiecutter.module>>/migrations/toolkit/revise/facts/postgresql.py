@@ -179,5 +179,5 @@ def plain(expression: str) -> str:
     bare = re.sub(
         r"::(character varying|double precision|timestamp \w+ time zone|\w+)(\[\])?", "", expression
     )
-    tokens = re.findall(r"'(?:[^']|'')*'|\"[^\"]*\"|\w+|[^\s\w()]+", bare)
+    tokens = re.findall(r"'(?:[^']|'')*'|\"[^\"]*\"|\w+|[^\s\w()'\"]+", bare)
     return " ".join(tokens)
