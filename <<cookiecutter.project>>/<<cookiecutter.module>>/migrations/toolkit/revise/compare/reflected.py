@@ -89,7 +89,7 @@ def _checks_of_columns(there: Model, found: Table) -> None:
 
 def _postgresql(context: Any, there: Model) -> None:
     place = {"schema": there.schema, "name": there.name}
-    waiting = {name: deferred for name, deferred in context.connection.execute(WAITING, place)}
+    waiting = dict(list(context.connection.execute(WAITING, place)))
     for constraint in there.constraints:
         if constraint.name in waiting:
             constraint.deferrable = True

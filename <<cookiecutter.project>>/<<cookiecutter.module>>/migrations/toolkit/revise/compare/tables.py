@@ -7,12 +7,13 @@ https://docs.sqlalchemy.org/en/21/core/constraints.html#creating-dropping-foreig
 
 import ast
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from alembic.operations import ops
 from sqlalchemy import Column, ForeignKeyConstraint
 from sqlalchemy import Table as Model
-from sqlalchemy.schema import sort_tables_and_constraints
+from sqlalchemy.exc import NoReferenceError
 from sqlalchemy.sql.elements import conv
 
 from ..batches import names
@@ -37,11 +38,8 @@ def leave_inherited(context: Any, upgrade: ops.UpgradeOps) -> None:
     models = context.table_key_to_table
     for change in [op for op in upgrade.ops if isinstance(op, ops.ModifyTableOps)]:
         model = models.get(_key(_place(change)))
-        parents = (
-            [models[name] for name in _parents(model) if name in models]
-            if model is not None
-            else []
-        )
+        given = () if model is None else _inherited(model.dialect_options["postgresql"]["inherits"])
+        parents = [models[name] for name in given if name in models]
         theirs = {column.name for parent in parents for column in parent.columns}
         if theirs:
             change.ops[:] = [op for op in change.ops if not _drops(op, theirs)]
@@ -61,13 +59,15 @@ def arrange(upgrade: ops.UpgradeOps) -> None:
     come = {_place(op): op for op in upgrade.ops if isinstance(op, ops.CreateTableOp)}
     gone = {_place(op): op for op in upgrade.ops if isinstance(op, ops.DropTableOp)}
     first, last = _keys_of_changes(upgrade, gone)
-    created = _in_order(come.values(), lambda op: op)
-    last += _take_out(upgrade, come, created, lambda op: op)
+    created = _in_order(come)
+    last += _take_out(come, created, lambda key: _changes(upgrade, *_referred(key)))
     for op in come.values():
         op.columns = _complete(op.columns)
         op.info = _literal(op.info)
-    dropped = _in_order(gone.values(), lambda op: op._reverse)
-    first += [op.reverse() for op in _take_out(upgrade, gone, dropped, lambda op: op._reverse)]
+    # what goes is made again by its reverse
+    made = {place: op._reverse for place, op in gone.items()}
+    dropped = _in_order(made)
+    first += [op.reverse() for op in _take_out(made, dropped)]
     for places in (created, list(reversed(dropped))):
         _regroup(upgrade, places)
     upgrade.ops[:] = [*first, *upgrade.ops, *last]
@@ -81,52 +81,68 @@ def _key(place: Place) -> str:
     return ".".join(part for part in place if part)
 
 
-def _in_order(found: Iterable[Any], creation: Any) -> list[Place]:
-    """Return the places in the order of their keys; where these go in a circle, one is left over."""
-    models = {_place(op): creation(op)._namespace_metadata.tables[_key(_place(op))] for op in found}
-    by_key = {_key(place): model for place, model in models.items()}
-    inherited = [
-        (by_key[parent], model)
-        for model in models.values()
-        for parent in _parents(model)
-        if parent in by_key
-    ]
-    ordered = sort_tables_and_constraints(models.values(), extra_dependencies=inherited)
-    places = {model: place for place, model in models.items()}
-    return [places[model] for model, _ in ordered if model is not None]
+def _in_order(made: TableOps) -> list[Place]:
+    """Return the places in the order of their keys; where these go in a circle, one is left over.
+
+    :param made: the creation of each table
+    """
+    ordered: list[Place] = []
+
+    def visit(place: Place, waiting: tuple[Place, ...]) -> None:
+        if place in made and place not in ordered and place not in waiting:
+            for parent in _parents_of(made[place]):
+                visit(parent, (*waiting, place))
+            ordered.append(place)
+
+    for place in made:
+        visit(place, ())
+    return ordered
 
 
-def _parents(model: Model) -> tuple[str, ...]:
-    given = model.dialect_options["postgresql"]["inherits"]
-    return given if isinstance(given, tuple) else (given,) if given else ()
+def _parents_of(made: ops.CreateTableOp) -> list[Place]:
+    keys = [key for key in _keys(made) if not key.use_alter]
+    inherited = _inherited(made.kw.get("postgresql_inherits"))
+    return [*((made.schema, name) for name in inherited), *(_referred(key)[0] for key in keys)]
 
 
-def _take_out(
-    upgrade: ops.UpgradeOps, tables: TableOps, order: list[Place], creation: Any
-) -> list[ops.ModifyTableOps]:
-    """Take the keys out of their tables' creation that cannot be made yet; return their operations."""
+def _inherited(given: Any) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given or ())
+
+
+def _keys(made: ops.CreateTableOp) -> list[ForeignKeyConstraint]:
+    found = [part for part in made.columns if isinstance(part, ForeignKeyConstraint)]
+    return sorted(found, key=lambda key: [column.name for column in key.columns])
+
+
+def _take_out(made: TableOps, order: list[Place], changes: Any = None) -> list[ops.ModifyTableOps]:
+    """Take the keys out of their tables' creation that cannot be made yet; return their operations.
+
+    :param changes: says of a key whether what it refers to is only made by a change
+    """
     found = []
     for rank, place in enumerate(order):
-        made = creation(tables[place])
-        for key in [part for part in made.columns if isinstance(part, ForeignKeyConstraint)]:
-            to = _referred(key)
-            later = to in order[rank + 1 :]
-            if later or _changes(upgrade, to, [e.column.name for e in key.elements]):
-                made.columns = [part for part in made.columns if part is not key]
+        for key in _keys(made[place]):
+            if _referred(key)[0] in order[rank + 1 :] or (changes and changes(key)):
+                made[place].columns = [part for part in made[place].columns if part is not key]
                 found.append(_operation(place, _create(key)))
     return found
 
 
-def _referred(key: ForeignKeyConstraint) -> Place:
-    return key.referred_table.schema, key.referred_table.name
+def _referred(key: ForeignKeyConstraint) -> tuple[Place, list[str]]:
+    """Return the table and the columns; of what was reflected SQLAlchemy need not have seen them."""
+    with suppress(NoReferenceError):
+        table = key.referred_table
+        return (table.schema, table.name), [element.column.name for element in key.elements]
+    specs = [element._get_colspec().split(".") for element in key.elements]
+    schema = ".".join(specs[0][:-2]) or None
+    return (schema, specs[0][-2]), [spec[-1] for spec in specs]
 
 
 def _create(key: ForeignKeyConstraint) -> ops.CreateForeignKeyOp:
     op = ops.CreateForeignKeyOp.from_constraint(key)
     op.kw.pop("use_alter", None)
     if op.constraint_name is None:
-        schema, table = _referred(key)
-        referred = (schema, table, op.remote_cols)
+        referred = (*_referred(key)[0], op.remote_cols)
         options = {"schema": key.table.schema, "referred": referred}
         op.constraint_name = conv(names.name("fk", {}, key.table.name, op.local_cols, **options))
     return op
