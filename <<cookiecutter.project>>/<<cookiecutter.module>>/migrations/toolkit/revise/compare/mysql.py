@@ -29,6 +29,8 @@ MYSQL_CHECKS = text("""
     WHERE constraint_schema = :schema AND table_name = :name ORDER BY constraint_name
 """)
 INDEXES = "SHOW INDEX FROM {}"
+# InnoDB compresses no temporary table: https://mariadb.com/kb/en/innodb-compressed-row-format/
+NOT_TEMPORARY = ("_row_format", "_key_block_size", "_page_compressed", "_page_compression_level")
 
 
 def real(connection: Connection, schema: str | None, name: str) -> Table:
@@ -68,7 +70,10 @@ def _beside(connection: Connection, model: Model) -> Table:
 def _temporary(connection: Connection, model: Model) -> Table:
     schema = model.schema or connection.dialect.default_schema_name or ""
     quoted = connection.dialect.identifier_preparer.format_table(model)
-    create = CreateTable(model, include_foreign_key_constraints=[]).compile(connection)
+    made = model.to_metadata(MetaData())
+    for option in [key for key in made.kwargs if key.endswith(NOT_TEMPORARY)]:
+        del made.kwargs[option]
+    create = CreateTable(made, include_foreign_key_constraints=[]).compile(connection)
     sql = str(create).strip().replace("CREATE TABLE", "CREATE TEMPORARY TABLE", 1)
     try:
         with servers.refusal(connection, connection.engine.url.database or ""):
