@@ -1,5 +1,6 @@
 """Random operations of Alembic's, each with what a table has to be and to hold after it."""
 
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -95,7 +96,9 @@ def type_(shape: Shape, c: Column, wanted: str | sa.types.TypeEngine) -> Change:
 
         def convert_rows(rows: list[Row], convert: Converter) -> None:
             for row in rows:
-                value = row[c.name][2]
+                kind, _, value = row[c.name]
+                if kind == "new":
+                    continue
                 if isinstance(given, sa.LargeBinary) and isinstance(value, str):
                     value = value.encode(errors="surrogateescape")
                 elif isinstance(given, sa.String) and affinity(c.type) == "BLOB":
@@ -154,13 +157,26 @@ def add(shape: Shape, name: str, type_text: str, text: str | None, not_null: boo
         shape.columns.insert(place, new)
 
     def add_rows(rows: list[Row], convert: Converter) -> None:
+        value = ("new", "new", None) if text is None else _as_added(type_text, text, convert.option)
         for row in rows:
-            row[fold(name)] = ("new", "new", None)
+            row[fold(name)] = value
 
     says = f"add_column({name!r}, {type_text}, DEFAULT {text}, {where})"
     found = Change(says, make, add_shape, add_rows, batch_only=bool(where))
     found.back = drop(shape, fold(name))
     return found
+
+
+def _as_added(type_text: str, text: str, option: str) -> tuple:
+    """What the rows that are there read in a column that ADD COLUMN adds."""
+    raw = sqlite3.connect(":memory:", isolation_level=None)
+    raw.executescript(f"CREATE TABLE t (x ANY) {option}; INSERT INTO t VALUES (1)")
+    try:
+        raw.execute(f"ALTER TABLE t ADD COLUMN v {type_text} DEFAULT {text}")
+    except sqlite3.Error:  # no constant, so that a rebuild inserts it
+        raw.executescript(f"DROP TABLE t; CREATE TABLE t (v {type_text} DEFAULT {text}) {option}")
+        raw.execute("INSERT INTO t DEFAULT VALUES")
+    return raw.execute("SELECT typeof(v), quote(v), v FROM t").fetchone()
 
 
 def drop(shape: Shape, name: str) -> Change:

@@ -217,10 +217,11 @@ def everything_else(raw, case: Case) -> list[tuple]:
         "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_stat%'"
         "ORDER BY type, name"
     ).fetchall()
-    others = [row for row in found if fold(row[2]) != fold(case.name)]
+    names = {fold(case.name), "sqlite_sequence"}
+    others = [row for row in found if fold(row[2]) not in names]
     others += [row[:3] for row in found if row[0] == "trigger"]
     for row in others:
-        if row[0] == "table" and row[1] != "sqlite_sequence":
+        if row[0] == "table":
             others += raw.execute(f"SELECT * FROM {quote(row[1])}").fetchall()
     return others
 
@@ -257,12 +258,15 @@ def expect_rows(case: Case, before: list[Row], now: list[Row]) -> list[Row]:
         change.rows(expected, convert)
     computed = {c.name for c in case.shape.columns if c.generated}
     skipped = computed if any(change.converts for change in case.changes) else set()
+    if any("sqlite_with_rowid" in change.options for change in case.changes):
+        skipped.add(" rowid")
     for row in [*expected, *now]:
         for name in skipped & set(row):
             del row[name]
     new = {name for row in expected for name, value in row.items() if value[0] == "new"}
     for name in new:
         values = {row[name][:2] for row in now}
+        # within a batch a default that comes later is the one that old rows get
         assert len(values) <= 1, f"{name} has different values in old rows: {values}"
         for row in expected:
             row[name] = (*next(iter(values)), None)
@@ -276,7 +280,8 @@ def try_one(data, case: Case, tally: dict[str, int]) -> None:
     others, sound, dangling = everything_else(live, case), soundness(live), broken(live)
     refused = migrate(live, case, case.asked)
     now = shapes.rows(live, case.name)
-    assert everything_else(live, case)[: len(others)] == others or case_renames(case)
+    if not any("new_column_name" in change.says for change in case.changes):
+        assert_same(everything_else(live, case), others)
     if refused:
         tally["refused"] += 1
         note(refused)
@@ -293,15 +298,14 @@ def try_one(data, case: Case, tally: dict[str, int]) -> None:
     assert soundness(live) <= sound | {"ok"}
     for table, rows in broken(live).items():
         if case.keys_to_check is not None and table not in map(fold, case.keys_to_check):
-            new = [row for row in rows if row not in dangling.get(table, [])]
+            before_it = dangling.get(table, [])
+            numbered = all(row[0] is not None for row in [*rows, *before_it])
+            new = [row for row in rows if row not in before_it] if numbered else []
+            new += rows[len(before_it) :]
             assert not new, f"{new} of {table}, looked at: {case.keys_to_check}"
     compare_printed(case, live, expected)
     go_back(case, live, before, tally)
     live.close()
-
-
-def case_renames(case: Case) -> bool:
-    return any("new_column_name" in change.says for change in case.changes)
 
 
 def compare_printed(case: Case, live, expected: Shape) -> None:
