@@ -4,18 +4,28 @@ import importlib
 import pkgutil
 import re
 import traceback
+import zlib
 from pathlib import Path
 from typing import Any
 
 import click
+from sqlalchemy import CheckConstraint, Table
 
 
-def _check(constraint: Any, table: Any) -> str:
+def _check(constraint: CheckConstraint, table: Table) -> str:
     """Name a CHECK that has no name after the words in it, or after its type's column."""
     bound = getattr(constraint, "_type_bound", False)
     column = next(iter(constraint.columns), None) if bound else None
-    words = str(constraint.sqltext) if column is None else column.name
-    return "_".join(re.findall(r"\w+", words)).lower()[:40]
+    text = str(constraint.sqltext) if column is None else column.name
+    words = "_".join(re.findall(r"\w+", text)).lower()
+    others = {str(check.name) for check in table.constraints - {constraint} if _is_check(check)}
+    if len(words) <= 40 and f"ck_{table.name}_{words}" not in others:
+        return words
+    return f"{words[:31]}_{zlib.crc32(text.encode()):08x}"  # two may begin with the same words
+
+
+def _is_check(constraint: Any) -> bool:
+    return isinstance(constraint, CheckConstraint)
 
 
 # for MetaData: a constraint without a name cannot be dropped on SQLite

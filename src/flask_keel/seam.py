@@ -13,6 +13,13 @@ from . import guard
 from .urls import shown
 
 AHEAD_TABLE = "alembic_ahead"
+# of what is done all the same: what a file says for MySQL, indexes on expressions, keys in a circle
+UNFOUNDED = (
+    "autoincrement and existing_autoincrement",
+    "autogenerate skipping metadata-specified expression-based index",
+    "Skipped unsupported reflection of expression-based index",
+    "Cannot correctly sort tables; there are unresolvable cycles",
+)
 
 
 class Seam:
@@ -31,8 +38,8 @@ class Seam:
         self.engine = migrate.db.engine
         self.options = dict(migrate.configure_args)
         self.settings = app.config
-        # a file that runs on MySQL too says it on every database
-        warnings.filterwarnings("ignore", message="autoincrement and existing_autoincrement")
+        for message in UNFOUNDED:
+            warnings.filterwarnings("ignore", message=message)
 
     @property
     def _opts(self) -> dict[str, Any]:

@@ -46,6 +46,11 @@ def database(url: Any, options: dict[str, Any] | None = None) -> Iterator[URL]:
         yield url.set(database=name)
 
 
+def is_scratch(url: Any) -> bool:
+    """Whether it is the URL of a database that :func:`database` made."""
+    return bool(SCRATCH.search(make_url(url).database or ""))
+
+
 def beside(name: str) -> str:
     """Return the name of one more database that :func:`sweep` knows as abandoned when it is.
 

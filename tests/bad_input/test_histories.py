@@ -21,6 +21,13 @@ def test_a_migration_that_raises(project):
     assert_one_sentence_of_db(project, "check", "x1_by_hand.py, line 11: ValueError: no way")
 
 
+def test_a_migration_that_drops_a_constraint_without_a_name(project):
+    batch = 'with op.batch_alter_table("post") as batch_op:\n    batch_op.'
+    project.migration("x1", HEAD, f"{batch}drop_constraint(None, type_='foreignkey')")
+    words = "drops a constraint without a name (None)", "write the name that it has in the database"
+    assert_one_sentence_of_db(project, "upgrade", "x1_by_hand.py, line 12", *words)
+
+
 def test_a_migration_that_does_not_import(project):
     file = project.migration("x1", HEAD, "pass")
     file.write_text(f"import not_installed\n{file.read_text()}")

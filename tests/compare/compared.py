@@ -8,7 +8,7 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 
 import flask_keel.sqlite.impl  # noqa: F401  (registers itself)
-from flask_keel.revise import custom_types
+from flask_keel.revise import casts, custom_types, directives, enums, rendering  # noqa: F401
 from flask_keel.revise.compare import plugin, wording
 
 CONVENTION = {
@@ -35,6 +35,7 @@ class Bench:
         self.options = options
         self.kind = engine.dialect.name
         self.code = ""
+        enums.load(self.kind)
 
     def create(self, metadata):
         with self.engine.begin() as connection:
@@ -72,6 +73,8 @@ class Bench:
         """The upgrade and the downgrade of a migration."""
         with self.context(metadata) as context:
             script = produce_migrations(context, metadata)
+            for step in (casts.cast, enums.mend, directives.go_with_the_table):
+                step(context, None, [script])
             self.code = [
                 render_python_code(
                     found,

@@ -643,4 +643,20 @@ with op.batch_alter_table('item') as batch:
         "downgrade",
         "NotImplementedError",
     ),
+    broken(
+        "the downgrade drops what has no name",
+        [person, item(C("person_id", sa.Integer))],
+        [person, item(C("person_id", sa.ForeignKey("person.id")))],
+        """
+           with op.batch_alter_table('item') as batch:
+               batch.create_foreign_key(None, 'person', ['person_id'], ['id'])
+           """,
+        """
+           with op.batch_alter_table('item') as batch:
+               batch.drop_constraint(None, type_='foreignkey')
+           """,
+        "downgrade",
+        "line 20: it drops a constraint without a name (None)",
+        "write the name that it has in the database",
+    ),
 ]

@@ -225,3 +225,17 @@ def test_a_generated_column_stays_generated(any_database):
     revising.down_and_up(any_database)
     revising.execute(any_database, "UPDATE note SET size = 4")
     assert revising.rows(any_database, "SELECT twice FROM note") == [(8,)]
+
+
+def test_a_table_that_was_renamed_once_is_dropped_and_comes_back(any_database):
+    any_database.model("note", KEY)
+    any_database.model("person", KEY)
+    revising.applied(any_database)
+    (any_database.package / "models" / "note.py").unlink()
+    any_database.model("letter", KEY)
+    revising.applied(any_database, "-x", "rename=note:letter")
+    (any_database.package / "models" / "letter.py").unlink()
+    revising.applied(any_database)
+    any_database.db("downgrade").assert_ok()
+    assert set(revising.columns(any_database, "letter")) == {"id"}
+    revising.down_and_up(any_database)

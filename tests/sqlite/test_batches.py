@@ -262,3 +262,48 @@ def test_offline_batches_are_alembics_own(bench):
         op.add_column(sa.Column("n", sa.Integer))
         op.create_unique_constraint("u", ["n"])
     assert "_alembic_tmp_post" in out.getvalue()
+
+
+@pytest.mark.parametrize("recreate", ["auto", "always"])
+@pytest.mark.parametrize("later", [None, "'new'", "CURRENT_TIMESTAMP"])
+def test_old_rows_keep_the_default_that_a_column_was_added_with(bench, recreate, later):
+    bench.make("CREATE TABLE t (a INTEGER PRIMARY KEY); INSERT INTO t VALUES (1), (2);")
+
+    def change(op):
+        with op.batch_alter_table("t", recreate=recreate) as batch:
+            old = sa.text("1.10")
+            batch.add_column(sa.Column("v", sa.String(9), server_default=old, nullable=False))
+            batch.alter_column("v", server_default=later and sa.text(later))
+
+    bench.migrate(change)
+    assert bench.rows("SELECT v, typeof(v) FROM t") == [("1.10", "text")] * 2
+
+
+@pytest.mark.parametrize("recreate", ["auto", "always"])
+def test_a_rebuild_gives_old_rows_what_add_column_gives_them(bench, recreate):
+    bench.make("CREATE TABLE t (a INTEGER PRIMARY KEY); INSERT INTO t VALUES (1);")
+
+    def change(op):
+        with op.batch_alter_table("t", recreate=recreate) as batch:
+            batch.add_column(sa.Column("v", sa.String(9), server_default=sa.text("1.10")))
+
+    bench.migrate(change)
+    assert bench.rows("SELECT v, typeof(v) FROM t") == [("1.10", "text")]
+
+
+def test_an_index_is_made_when_the_rowid_or_its_name_has_gone(bench):
+    bench.make("CREATE TABLE t (a INTEGER NOT NULL PRIMARY KEY, b); INSERT INTO t VALUES (1, 'x');")
+
+    def change(op):
+        with op.batch_alter_table("t") as batch:
+            batch.add_column(sa.Column("_rowid_", sa.String(9), server_default="x"))
+            batch.create_index("i", ["_rowid_"])
+        with op.batch_alter_table("t") as batch:
+            batch.alter_column("b", new_column_name="rowid")
+            batch.drop_column("_rowid_")
+        with op.batch_alter_table("t", table_kwargs={"sqlite_with_rowid": False}) as batch:
+            batch.create_index("j", ["rowid"])
+
+    bench.migrate(change)
+    assert bench.rows("SELECT a, rowid FROM t") == [(1, "x")]
+    assert bench.is_whole()

@@ -129,6 +129,53 @@ def test_names_follow_the_applications_convention(folder):
     assert "op.f('einmalig_t_a')" in Path("unnamed.py").read_text()
 
 
+def git(folder, *arguments):
+    command = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c", *arguments]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+
+
+@pytest.fixture
+def on_main(tmp_path, monkeypatch):
+    """A migration without names that is on the main branch of a remote, and one that is not."""
+    versions = tmp_path / "migrations" / "versions"
+    versions.mkdir(parents=True)
+    text = UNNAMED.replace("    op.create", "    op.drop_column('t', 'b')\n    op.create")
+    (versions / "old.py").write_text(text)
+    git(tmp_path, "init", "-q", "-b", "main")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-q", "-m", "all")
+    git(tmp_path, "clone", "-q", "--bare", ".", "origin.git")
+    git(tmp_path, "remote", "add", "origin", "origin.git")
+    git(tmp_path, "fetch", "-q", "origin")
+    git(tmp_path, "remote", "set-head", "origin", "main")
+    (versions / "new.py").write_text(text)
+    monkeypatch.chdir(versions)
+
+
+def test_what_has_no_name_on_the_main_branch_gets_none_and_that_is_said(on_main):
+    done = run("old.py", "new.py")
+    assert done.exit_code == 0
+    assert done.stderr.startswith("old.py is on the main branch, and servers that ran it have")
+    assert "new.py" not in done.stderr
+    assert "batch_op.create_unique_constraint(None, ['a'])" in Path("old.py").read_text()
+    assert "batch_op.create_unique_constraint(op.f('uq_t_a'), ['a'])" in Path("new.py").read_text()
+
+
+def test_it_gets_one_all_the_same_when_told(on_main):
+    done = run("old.py", "--names")
+    assert done.stderr == ""
+    assert "op.f('uq_t_a')" in Path("old.py").read_text()
+
+
+def test_without_anything_to_name_the_main_branch_is_not_spoken_of(on_main):
+    Path("old.py").write_text(PLAIN)
+    git(Path.cwd(), "commit", "-qam", "plain")
+    git(Path.cwd(), "push", "-q", "origin", "main")
+    git(Path.cwd(), "fetch", "-q", "origin")
+    assert run("old.py").stderr == ""
+    assert "batch_op.drop_column('a')" in Path("old.py").read_text()
+
+
 @pytest.fixture
 def revisions(tmp_path):
     """An Alembic environment whose new revisions go through the hook."""

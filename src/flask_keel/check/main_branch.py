@@ -23,6 +23,16 @@ def new(folder: Path) -> set[str] | None:
     return {Path(name).name for name in changed + others}
 
 
+def has(path: Path) -> bool:
+    """Whether the main branch has a migration as it is; False when that cannot be told.
+
+    :param path: of its file, in the folder ``versions``
+    """
+    path = path.resolve()
+    names = new(path.parent.parent) if path.parent.name == "versions" else None
+    return names is not None and path.name not in names
+
+
 def _git(folder: Path, *arguments: str) -> list[str] | None:
     try:
         ran = subprocess.run(

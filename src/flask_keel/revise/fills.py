@@ -48,7 +48,7 @@ def _decide(script: ops.MigrationScript, answers: Answers, context: Any) -> dict
     }
     lost = {_name(op): op.column for op in _of(script.downgrade_ops, ops.AddColumnOp)}
     fills = dict(answers.fills)
-    known = [*added, *turned, *(name for name, column in lost.items() if needed(column))]
+    known = [*added, *turned, *(name for name, column in lost.items() if needed(column, dialect))]
     for name, fill in fills.items():
         if name not in known:
             raise CommandError(
@@ -62,7 +62,7 @@ def _decide(script: ops.MigrationScript, answers: Answers, context: Any) -> dict
             column = (added | lost)[name]
             types = [column.type]
         _check(name, column, types, fill, dialect)
-    missing = {name: c for name, c in added.items() if needed(c) and name not in fills}
+    missing = {name: c for name, c in added.items() if needed(c, dialect) and name not in fills}
     if missing and not questions.at_a_terminal():
         likely = {name: suggestion(column, dialect) for name, column in missing.items()}
         raise CommandError(
@@ -75,11 +75,17 @@ def _decide(script: ops.MigrationScript, answers: Answers, context: Any) -> dict
     return fills
 
 
-def needed(column: Column) -> bool:
+def needed(column: Column, dialect: Any) -> bool:
     """Whether the rows that are there need to be told what to put into a new column."""
     given = column.server_default or column.computed or column.identity
-    counted = column.primary_key and column.autoincrement in (True, "auto")
-    return not (column.nullable or given or counted or column.system)
+    return not (column.nullable or given or _counted(column, dialect) or column.system)
+
+
+def _counted(column: Column, dialect: Any) -> bool:
+    """Whether the database numbers the rows; SQLite only by what it calls INTEGER, its row number."""
+    if column.table is None or column is not column.table._autoincrement_column:
+        return False
+    return dialect.name != "sqlite" or column.type.compile(dialect) == "INTEGER"
 
 
 def suggestion(column: Column, dialect: Any) -> Fill:
@@ -220,7 +226,7 @@ def _backwards(container: ops.OpContainer, fills: dict[str, Fill], connection: A
     values: dict[str, Fill] = {}
     remarks = []
     for op in _of(container, ops.AddColumnOp):
-        if not needed(op.column):
+        if not needed(op.column, connection.dialect):
             continue
         name = _name(op)
         if name in fills:

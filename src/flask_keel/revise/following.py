@@ -33,7 +33,8 @@ def rename(
             around = _target(key) in replaced
             if around or _concerned(table, key, tables, columns):
                 _rename_key(context, both, table, key, around)
-        if table.fullname in tables:
+        # on PostgreSQL the comparison itself compares the names of keys
+        if table.fullname in tables and context.dialect.name != "postgresql":
             _rename_primary(context, both, table)
 
 

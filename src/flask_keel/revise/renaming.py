@@ -92,9 +92,12 @@ class RenamePrimaryKey(ops.MigrateOperation):
     def reverse(self) -> "RenamePrimaryKey":
         return RenamePrimaryKey(self.table, self.new, self.old)
 
+    def to_diff_tuple(self) -> tuple:
+        return "rename_primary_key", self.table.schema, self.table.name, self.old, self.new
+
 
 @renderers.dispatch_for(RenamePrimaryKey)
-def _render(context: AutogenContext, op: RenamePrimaryKey) -> list[str]:
+def render(context: AutogenContext, op: RenamePrimaryKey) -> list[str]:
     quote = POSTGRESQL.identifier_preparer
     sql = (
         f"ALTER TABLE {quote.format_table(op.table)} "

@@ -1,8 +1,11 @@
 """What Alembic does not write into a file by itself: renamed tables, keywords, comments."""
 
+from typing import Any
+
 from alembic.autogenerate import render, renderers
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
+from sqlalchemy import ForeignKeyConstraint, Identity, PrimaryKeyConstraint
 
 KEYWORDS = ("existing_autoincrement", "postgresql_using")
 
@@ -58,4 +61,28 @@ def _alter_column(context: AutogenContext, op: ops.AlterColumnOp) -> str:
     for keyword in KEYWORDS:
         if op.kw.get(keyword):
             written = f"{written[:-1]},\n{' ' * 11}{keyword}={op.kw[keyword]!r})"
+    existing = op.existing_server_default
+    if isinstance(existing, Identity) and op.modify_server_default is not False:
+        # PostgreSQL alters and drops one in other words than a default
+        said = render._render_server_default(existing, context)
+        written = f"{written[:-1]},\n{' ' * 11}existing_server_default={said})"
+    return written
+
+
+@render._constraint_renderers.dispatch_for(PrimaryKeyConstraint, replace=True)
+def _primary_key(constraint: PrimaryKeyConstraint, context: AutogenContext, *more: Any) -> Any:
+    written = render._render_primary_key(constraint, context, *more)
+    if written is None:
+        return None
+    given = {key: getattr(constraint, key) for key in ("deferrable", "initially")}
+    options = [f"{key}={value!r}" for key, value in given.items() if value is not None]
+    options += render._render_dialect_kwargs_items(context, constraint.dialect_kwargs)
+    return f"{', '.join([written[:-1], *options])})"
+
+
+@render._constraint_renderers.dispatch_for(ForeignKeyConstraint, replace=True)
+def _foreign_key(constraint: ForeignKeyConstraint, context: AutogenContext, *more: Any) -> Any:
+    written = render._render_foreign_key(constraint, context, *more)
+    if constraint.deferrable is False:
+        return f"{written[:-1].rstrip(', ')}, deferrable=False)"
     return written

@@ -16,6 +16,10 @@ from alembic.util import CommandError
 if TYPE_CHECKING:
     from .batches.rewriting import NotUnderstood, Result
 
+ON_MAIN = (
+    "{path} is on the main branch, and servers that ran it have the names that they chose: what has "
+    "no name stays without one (--names, with make names=1, gives it one all the same)"
+)
 PATH = click.Path(path_type=Path)
 
 
@@ -57,18 +61,29 @@ def post_write(path: str, options: Mapping) -> None:
 @click.argument("paths", metavar="FILES...", nargs=-1, required=True, type=PATH)
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 when a file would change.")
 @click.option("--diff", is_flag=True, help="Write nothing; show what would change.")
+@click.option(
+    "--names",
+    is_flag=True,
+    help="Name constraints without a name in a migration of the main branch, too.",
+)
 @click.pass_context
 def sqlite_safe_command(
-    context: click.Context, paths: tuple[Path, ...], check: bool, diff: bool
+    context: click.Context, paths: tuple[Path, ...], check: bool, diff: bool, names: bool
 ) -> None:
     """Edit migration FILES so that they are safe on SQLite."""
+    from ..check import main_branch
     from .batches.rewriting import NotUnderstood, rewrite
 
     failed = False
     convention = naming_convention()
     for path in paths:
         try:
-            result = rewrite(path, convention, write=not (check or diff))
+            name = names or not main_branch.has(path)
+            full = result = rewrite(path, convention, write=not (check or diff) and name)
+            if not name:
+                result = rewrite(path, convention, write=not (check or diff), name=False)
+            if result != full:
+                click.echo(ON_MAIN.format(path=path), err=True)
         except NotUnderstood as error:
             click.echo(_not_understood(path, error), err=True)
             failed = True

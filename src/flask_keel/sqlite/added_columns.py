@@ -11,7 +11,7 @@ from .mirror import Mirror
 from .operations import AddColumn
 from .quoted_strings import require_no_string
 from .steps import Step
-from .tokens import fold, quote, tokenize, unquote
+from .tokens import fold, quote, same, tokenize, unquote
 
 
 def add_column(draft: Draft, op: AddColumn) -> None:
@@ -34,12 +34,12 @@ def add_column(draft: Draft, op: AddColumn) -> None:
     )
     draft.add(step)
     column = draft.table.column(op.column)
-    draft.new_columns[fold(op.column)] = op.fill if filled else _value_of_new(column)
+    draft.new_columns[fold(op.column)] = op.fill if filled else _value_of_new(draft, column)
     if filled:
         draft.made_over[fold(op.column)] = op.fill
     for c in column.of_kind("check"):
         draft.conditions.append(check_condition(draft, c))
-    has_value = filled or column.generated or column.default_text
+    has_value = filled or op.of_key or column.generated or column.default_text
     if not draft.is_empty and column.not_null and not has_value:
         raise CommandError(
             f"Column {draft.name}.{op.column} cannot be added as NOT NULL, since the rows of "
@@ -48,20 +48,41 @@ def add_column(draft: Draft, op: AddColumn) -> None:
         )
 
 
-def _value_of_new(column: Column) -> str:
+def _value_of_new(draft: Draft, column: Column) -> str:
     """What an added column holds in the rows that are there, as SQL."""
     if column.generated:
         return f"({column.last('generated').expression})"
     if not column.default_text:
         return "NULL"
-    # as the column stores it: DEFAULT '5' is the number 5 in an INTEGER column
+    read, inserted = (_tried(draft, column, way) for way in (_READ, _INSERTED))
+    if read and inserted and read != inserted:
+        # DEFAULT 1.10 in a TEXT column: a rebuild has to give what ADD COLUMN gives, '1.10'
+        draft.made_over[fold(column.name)] = read
+    return read or inserted or f"({literal_default(column)})"
+
+
+def keep_value_of_new(draft: Draft, column: Column) -> None:
+    """A column that was added in the same batch keeps the default that it was added with in the
+    rows that are there, whatever becomes of the default."""
+    if column.default_text and not draft.is_empty:
+        value = _tried(draft, column, _READ) or f"({literal_default(column)})"
+        draft.made_over.setdefault(fold(column.name), value)
+
+
+_READ = ("CREATE TABLE t (x)", "INSERT INTO t VALUES (1)", "ALTER TABLE t ADD COLUMN {column}")
+_INSERTED = ("CREATE TABLE t ({column})", "INSERT INTO t DEFAULT VALUES")
+
+
+def _tried(draft: Draft, column: Column, way: tuple[str, ...]) -> str | None:
+    """The value as the column holds it: DEFAULT '5' is the number 5 in an INTEGER column."""
+    kind = "BLOB" if same(column.type_text, "any") and draft.table.strict else column.type_text
     mirror = Mirror(())
     try:
-        mirror.run(f"CREATE TABLE t (v {column.type_text} DEFAULT {column.default_text})")
-        mirror.run("INSERT INTO t DEFAULT VALUES")
+        for statement in way:
+            mirror.run(statement.format(column=f"v {kind} DEFAULT {column.default_text}"))
         return mirror.value("SELECT quote(v) FROM t")
     except sqlite3.Error:
-        return f"({literal_default(column)})"
+        return None
     finally:
         mirror.close()
 

@@ -71,7 +71,7 @@ def _run(chosen: Plan) -> None:
         for name in draft.dropped_indexes:
             db.run(f"DROP INDEX {db.name(name)}")
         _run_in_place(chosen)
-    rows = facts.rough_row_count(db, draft.before) if draft.new_indexes else 0
+    rows = _rows(draft) if draft.new_indexes else 0
     for index in draft.new_indexes:
         db.run_long(f"{draft.name}: building index {index.name}", rows, index.sql)
 
@@ -79,7 +79,7 @@ def _run(chosen: Plan) -> None:
 def _run_in_place(chosen: Plan) -> None:
     draft, db = chosen.draft, chosen.draft.db
     rewriting = [s for s in draft.steps if s.update or s.way == "drop"]
-    rows = facts.rough_row_count(db, draft.before) if rewriting else 0
+    rows = _rows(draft) if rewriting else 0
     label = f"{draft.name}: changing rows"
     for step in (s for s in chosen.native if s.way != "drop"):
         db.run(step.statement)
@@ -93,6 +93,11 @@ def _run_in_place(chosen: Plan) -> None:
                 db.run_long(label, rows, step.update)
     for step in (s for s in chosen.native if s.way == "drop"):
         db.run_long(label, rows, step.statement)
+
+
+def _rows(draft: Draft) -> int:
+    """A rough number, by the table as it is now: a name for the rowid may have become a column's."""
+    return facts.rough_row_count(draft.db, facts.read_table(draft.db, draft.name))
 
 
 def _applied(draft: Draft, steps: Sequence[Step]) -> CreateTable:

@@ -3,6 +3,7 @@
 from alembic.util import CommandError
 
 from . import facts
+from .added_columns import keep_value_of_new
 from .added_constraints import unique_check
 from .checks import not_null
 from .create_table import CreateTable
@@ -48,6 +49,8 @@ def set_default(draft: Draft, op: SetDefault) -> None:
     if changed.column(name).default_text == column.default_text:
         return
     is_new = fold(name) in draft.new_columns
+    if is_new:
+        keep_value_of_new(draft, column)
     draft.add(
         Step(
             f"set default {op.text} on {name}" if op.text else f"drop default on {name}",

@@ -14,11 +14,12 @@ from .database import Database
 from .references import references_to
 from .tokens import fold, unquote
 
-_NAME = r"(\"(?:[^\"]|\"\")+\"|`[^`]+`|\[[^\]]+\]|\w+)"
-_WORDS = re.IGNORECASE | re.DOTALL
+_BARE = r"[^\x00-\x23%-/:-@\[-^`{-\x7f]++"  # whatever is no ASCII is a letter to SQLite
+_NAME = rf"(\"(?:[^\"]|\"\")+\"|`[^`]+`|\[[^\]]+\]|{_BARE})"
+_WORDS = re.IGNORECASE | re.DOTALL | re.ASCII
 _LEAD = re.compile(r"(?:[\s;]|--[^\n]*(?:\n|\Z)|/\*.*?(?:\*/|\Z))*", _WORDS)
 _WRITES = re.compile(
-    rf"(INSERT\s+(?:OR\s+\w+\s+)?INTO|REPLACE\s+INTO|UPDATE(?:\s+OR\s+\w+)?|DELETE\s+FROM)\s+"
+    rf"(INSERT\s+(?:OR\s+\w+\s+)?INTO|REPLACE\s+INTO|UPDATE(?:\s+OR\s+\w+)?+|DELETE\s+FROM)\s+"
     rf"(?:{_NAME}\s*\.\s*)?{_NAME}",
     _WORDS,
 )

@@ -11,6 +11,7 @@ class AddColumn(NamedTuple):
 
     ``fill`` is the SQL of the value that the rows get which are there, where no default of the
     database gives them one.
+    ``of_key`` says that a primary key with it follows, which looks at the rows itself.
     """
 
     column: str
@@ -19,6 +20,7 @@ class AddColumn(NamedTuple):
     after: str | None = None
     if_not_exists: bool = False
     fill: str | None = None
+    of_key: bool = False
 
 
 class DropColumn(NamedTuple):

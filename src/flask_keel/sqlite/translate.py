@@ -113,6 +113,7 @@ def add_columns(
         before=insert_before,
         after=insert_after,
         if_not_exists=bool(if_not_exists),
+        of_key=column.primary_key,
     )
     found: list = [added]
     if inline_references and len(column.foreign_keys) == 1:

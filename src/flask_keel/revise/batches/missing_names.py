@@ -30,15 +30,20 @@ class MissingNames:
     notes: list[tuple[int, str]] = field(default_factory=list)
 
 
-def missing_names(survey: Survey, convention: Mapping, source: str) -> MissingNames:
+def missing_names(
+    survey: Survey, convention: Mapping, source: str, name: bool = True
+) -> MissingNames:
     """Names for the constraints of a file that have none and cannot do without.
 
     Every constraint that is an operation of its own or comes with a column that needs a batch; and
     those made with a table that a later ``drop_constraint`` is about.
+
+    :param name: False where what has no name is to stay without one
     """
     search = _Search(survey, convention, source)
-    search.created()
-    search.dropped()
+    if name:
+        search.created()
+        search.dropped()
     search.rest()
     return search.found
 

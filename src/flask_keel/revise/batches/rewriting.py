@@ -35,13 +35,13 @@ class Result:
         return self.source != self.original
 
 
-def make_safe(source: str, convention: Mapping | None = None) -> Result:
+def make_safe(source: str, convention: Mapping | None = None, *, name: bool = True) -> Result:
     """Turn the plain operations of a migration that SQLite lacks into batches.
 
     Operations are grouped for each table as far as their order allows, unnamed constraints get
     the name that ``convention`` (as in ``MetaData(naming_convention=...)``) gives to them, indexes
     and constraints are dropped before the columns that they need. Everything else stays byte for
-    byte, and a second run changes nothing.
+    byte, and a second run changes nothing. With ``name=False`` what has no name stays without one.
 
     Raises `NotUnderstood` for what is not Python, with the line in its reason, and `CommandError`
     where an edit is needed and libcst is not installed.
@@ -62,14 +62,16 @@ def make_safe(source: str, convention: Mapping | None = None) -> Result:
     from .transform import transform
 
     try:
-        changed, more = transform(source, tree, convention or {})
+        changed, more = transform(source, tree, convention or {}, name)
     except ParserSyntaxError as error:
         raise NotUnderstood(f"line {error.raw_line}: {error.message}") from error
     _parsed(changed)
     return Result(changed, [*notes, *more], source)
 
 
-def rewrite(path: Path, convention: Mapping | None = None, *, write: bool = True) -> Result:
+def rewrite(
+    path: Path, convention: Mapping | None = None, *, write: bool = True, name: bool = True
+) -> Result:
     """Make a file safe in place, in its own encoding and with its own line ends.
 
     The file is replaced as a whole, so that it is never half written; its mode stays, and a link
@@ -82,7 +84,7 @@ def rewrite(path: Path, convention: Mapping | None = None, *, write: bool = True
         source, encoding = files.read(path)
     except (SyntaxError, UnicodeDecodeError) as error:
         raise NotUnderstood(f"its encoding cannot be read: {error}") from error
-    result = make_safe(source, convention)
+    result = make_safe(source, convention, name=name)
     if write and result.changed:
         whole.replace(path, result.source, encoding)
     return result

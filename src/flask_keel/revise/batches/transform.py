@@ -19,8 +19,12 @@ UNNAMED = (
 )
 
 
-def transform(source: str, tree: ast.Module, convention: Mapping) -> tuple[str, list[str]]:
+def transform(
+    source: str, tree: ast.Module, convention: Mapping, name: bool = True
+) -> tuple[str, list[str]]:
     """The file with its batches, and a sentence for each call that was left alone.
+
+    :param name: whether constraints without a name get one
 
     Raises `libcst.ParserSyntaxError`.
     """
@@ -28,7 +32,7 @@ def transform(source: str, tree: ast.Module, convention: Mapping) -> tuple[str, 
     surveyor = Surveyor(look.prefixes(tree), look.imported_names(tree))
     wrapper.visit(surveyor)
     survey = surveyor.survey
-    missing = missing_names(survey, convention, source)
+    missing = missing_names(survey, convention, source, name)
     changed = wrapper.module.visit(_Batches(survey, missing, look.bound_names(tree)))
     notes = sorted({*survey.notes, *missing.notes})
     return changed.code, [f"line {line}: {words}" for line, words in notes]

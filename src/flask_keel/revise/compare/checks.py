@@ -1,5 +1,6 @@
 """CHECK constraints: named, unnamed, and those that follow the values of an Enum or a Boolean."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from alembic.operations import ops
@@ -31,11 +32,9 @@ def compare(
             # before the columns that it concerns change
             change.ops.insert(0, ops.DropConstraintOp.from_constraint(old))
     for check in new:
-        own = known.get(check.name)
+        own = _own(check, known.get(check.name, []), context)
         if own is not None and _comes_with_column(own, added):
             continue
-        if own is None and check.name in added:
-            continue  # MariaDB's own, for a JSON column
         # as the models say it, so that other databases read it too
         sql = literal(own.sqltext, context) if own is not None else check.sql
         made = CheckConstraint(as_text(sql), name=conv(check.name) if check.name else None)
@@ -43,6 +42,16 @@ def compare(
         said = own if own is not None else made
         if context.run_object_filters(said, check.name, "check_constraint", False, None):
             change.ops.append(ops.AddConstraintOp.from_constraint(made))
+
+
+def of_columns(columns: Iterable[Any]) -> list[CheckConstraint]:
+    """Return the CHECKs that stand within columns, less those of their types."""
+    return [
+        check
+        for column in columns
+        for check in sorted(column.constraints, key=lambda check: check._creation_order)
+        if isinstance(check, CheckConstraint) and not check._type_bound
+    ]
 
 
 def unmatched(
@@ -70,11 +79,19 @@ def _chosen(context: Any, model: Model) -> set[str]:
 
 
 def _by_name(context: Any, model: Model) -> dict[Any, Any]:
-    found = {}
+    found: dict[Any, list[Any]] = {}
     for check in sqla_compat.all_table_check_constraints(model):
         name = sqla_compat._get_constraint_final_name(check, context.dialect)
-        found[name and str(name)] = check
+        found.setdefault(name and str(name), []).append(check)
     return found
+
+
+def _own(check: Check, named: list[Any], context: Any) -> Any:
+    """Return the model's CHECK: SQLite takes two under one name."""
+    for one in named:
+        if literal(one.sqltext, context).split() == check.sql.split():
+            return one
+    return named[-1] if named else None
 
 
 def _comes_with_column(check: Any, added: set[str]) -> bool:

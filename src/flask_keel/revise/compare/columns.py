@@ -8,6 +8,7 @@ from alembic.operations import ops
 from alembic.util import PriorityDispatchResult
 from sqlalchemy import Computed, DefaultClause, FetchedValue, Identity, text
 
+from . import reflected
 from .twins import Pair, pair
 from .wording import as_text, literal
 
@@ -22,6 +23,7 @@ def same_type(
     if found is None or context.migration_context._user_compare_type is False:
         return CONTINUE
     real, twin = found
+    reflected.json_columns(there.table, pair(context, model.table, table, schema).real)
     if (real.type, real.collation) != (twin.type, twin.collation):
         return CONTINUE
     op.existing_type = there.type
@@ -52,10 +54,14 @@ def server_default(
     """Say whether the default is another one; generated columns are :mod:`.generated`'s."""
     found = _of(context, schema, table, name, model)
     wanted = model.server_default
-    if found is None or isinstance(wanted, Identity) or isinstance(there.server_default, Identity):
+    if found is None:
         return CONTINUE
     real, twin = found
     _setup_autoincrement(context, op, schema, table, name, there, model)
+    if real.counts or twin.counts or isinstance(wanted, Identity):
+        # where an Identity is none, and where .numbering changes one into something else
+        same = real.counts == twin.counts == "identity"
+        return CONTINUE if same else STOP
     if real.generated or twin.generated:
         if isinstance(there.server_default, Computed):
             op.existing_server_default = there.server_default
@@ -74,7 +80,7 @@ def server_default(
 
 
 def _of(context: Any, schema: Any, table: str, name: str, model: Any) -> Any:
-    found: Pair | None = pair(context, model.table, table, schema)
-    if found is None or name not in found.real.columns or name not in found.twin.columns:
+    found: Pair = pair(context, model.table, table, schema)
+    if name not in found.real.columns or name not in found.twin.columns:
         return None
     return found.real.columns[name], found.twin.columns[name]

@@ -5,12 +5,18 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Column:
-    """``type``, ``default`` and ``generated`` are SQL as the database writes it; None for none."""
+    """``type``, ``default`` and ``generated`` are SQL as the database writes it; None for none.
+
+    ``counts`` says how the database numbers new rows: "rowid", "auto_increment", "serial integer",
+    "identity". ``sequence`` is the name of the one behind a SERIAL, as SQL.
+    """
 
     type: str
     default: str | None = None
     generated: str | None = None
     collation: str | None = None
+    counts: str | None = None
+    sequence: str | None = None
 
 
 @dataclass(frozen=True)
@@ -35,9 +41,11 @@ class Index:
 
 @dataclass(frozen=True)
 class Table:
-    """The columns and indexes by their names."""
+    """The columns and indexes by their names; ``key`` has the columns of the primary key."""
 
     columns: dict[str, Column]
     checks: tuple[Check, ...] = ()
     indexes: dict[str, Index] = field(default_factory=dict)
     autoincrement: bool = False
+    key: tuple[str, ...] = ()
+    key_name: str | None = None

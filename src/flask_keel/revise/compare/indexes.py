@@ -58,20 +58,20 @@ def _drop(context: Any, change: ops.ModifyTableOps, index: Index, there: Any) ->
 
 
 def known(index: Index, there: Any) -> ModelIndex | None:
-    """Return the index that is there, as SQLAlchemy reflected it or as SQLite's text says it."""
-    for reflected in there.indexes:
-        if reflected.name == index.name:
-            return reflected
+    """Return the index that is there, as SQLite's text says it or as SQLAlchemy reflected it."""
     if not index.parts:
-        return None
-    parts = [
-        there.c[part] if part in there.c else literal_column(as_text(part)) for part in index.parts
-    ]
+        return next((found for found in there.indexes if found.name == index.name), None)
+    columns = {quoted: column for column in there.c for quoted in _spellings(column.name)}
+    parts = [columns.get(part, literal_column(part)) for part in index.parts]
     where = {"sqlite_where": text(as_text(index.where))} if index.where else {}
     made = ModelIndex(index.name, *parts, unique=index.unique, **where)
     made._set_parent(there)
     there.indexes.discard(made)
     return made
+
+
+def _spellings(name: str) -> tuple[str, ...]:
+    return name, '"' + name.replace('"', '""') + '"'
 
 
 def _ours(context: Any, name: str, there: Any) -> bool:

@@ -9,7 +9,7 @@ from alembic.operations import ops
 from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority, PriorityDispatchResult
 
-from . import checks, columns, generated, indexes, twins
+from . import checks, columns, generated, indexes, keys, reflected, tables, twins
 from .autoincrement import SetAutoincrementOp
 from .twins import pair
 
@@ -27,14 +27,27 @@ def table(
     context: Any, change: ops.ModifyTableOps, schema: Any, name: str, there: Any, model: Any
 ) -> PriorityDispatchResult:
     """Compare a table that both have: its CHECKs, indexes and generated columns."""
+    if there is None and model is not None:
+        tables.complete_indexes(context, change, model)
+    if there is not None and model is None:
+        reflected.complete(context, change, there)
     if there is None or model is None:
         return CONTINUE
     found = pair(context, model, name, schema)
-    if found is not None:
-        checks.compare(context, change, found, there, model)
-        indexes.compare(context, change, found, there, model)
-        around = generated.compare(context, change, found, there, model)
-        twins.remember(context, (schema, name), around)
+    twins.remember(context, (schema, name, "table"), twins.Compared(there, model, found))
+    reflected.json_columns(there, found.real)
+    checks.compare(context, change, found, there, model)
+    indexes.compare(context, change, found, there, model)
+    around = generated.compare(context, change, found, there, model)
+    twins.remember(context, (schema, name), around)
+    return CONTINUE
+
+
+def new_tables(context: Any, upgrade: ops.UpgradeOps, *_: Any) -> PriorityDispatchResult:
+    """Stop before a table is written that this database cannot have."""
+    for op in upgrade.ops:
+        if isinstance(op, ops.CreateTableOp):
+            twins.require_makeable(context, op.to_table())
     return CONTINUE
 
 
@@ -58,9 +71,16 @@ def autoincrement(context: Any, upgrade: ops.UpgradeOps, *_: Any) -> PriorityDis
         if not context.run_object_filters(model, model.name, "table", False, None):
             continue
         found = pair(context, model, model.name, model.schema)
-        if found is not None and found.real.autoincrement != found.twin.autoincrement:
+        if found.real.autoincrement != found.twin.autoincrement:
             on = found.twin.autoincrement
             upgrade.ops.append(SetAutoincrementOp(model.name, on, model.schema))
+    return CONTINUE
+
+
+def arrange(context: Any, upgrade: ops.UpgradeOps, *_: Any) -> PriorityDispatchResult:
+    """Put all operations in order."""
+    tables.leave_inherited(context, upgrade)
+    tables.arrange(upgrade)
     return CONTINUE
 
 
@@ -74,9 +94,12 @@ def _register() -> None:
     )
     plugin.add_autogenerate_comparator(table, "table", "toolkit", priority=last)
     plugin.add_autogenerate_comparator(values, "autogenerate", "values", priority=last)
+    plugin.add_autogenerate_comparator(new_tables, "autogenerate", "new", priority=last)
     plugin.add_autogenerate_comparator(
         autoincrement, "autogenerate", "toolkit", qualifier="sqlite", priority=last
     )
+    plugin.add_autogenerate_comparator(arrange, "autogenerate", "order", priority=last)
+    plugin.add_autogenerate_comparator(keys.compare, "autogenerate", "keys", priority=last)
 
 
 _register()

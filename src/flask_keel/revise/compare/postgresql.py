@@ -1,31 +1,43 @@
-"""PostgreSQL: the twin is made in a schema of its own within a savepoint, and read by pg_get_*."""
+"""PostgreSQL: the twin is a temporary table within a savepoint, read by pg_get_*: no schema is made."""
 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, MetaData, text
 from sqlalchemy import Table as Model
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from .facts import Check, Column, Index, Table
 
-TWIN = "toolkit_twin"
+# https://www.postgresql.org/docs/current/runtime-config-client.html#GUC-SEARCH-PATH
+TWIN = "pg_temp"
 
 COLUMNS = text("""
     SELECT a.attname, format_type(a.atttypid, a.atttypmod), pg_get_expr(d.adbin, d.adrelid),
-           a.attgenerated, CASE WHEN a.attcollation <> t.typcollation THEN c.collname END
+           a.attgenerated, CASE WHEN a.attcollation <> t.typcollation THEN c.collname END,
+           a.attidentity, s.seqrelid::regclass::text, format_type(s.seqtypid, NULL)
     FROM pg_attribute a
     JOIN pg_type t ON t.oid = a.atttypid
     LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
     LEFT JOIN pg_collation c ON c.oid = a.attcollation
+    LEFT JOIN pg_depend o ON o.refobjid = a.attrelid AND o.refobjsubid = a.attnum
+         AND o.classid = 'pg_class'::regclass AND o.refclassid = o.classid AND o.deptype = 'a'
+         AND o.objid IN (SELECT seqrelid FROM pg_sequence)
+    LEFT JOIN pg_sequence s ON s.seqrelid = o.objid
     WHERE a.attrelid = :table AND a.attnum > 0 AND NOT a.attisdropped
 """)
 CHECKS = text("""
     SELECT conname, pg_get_expr(conbin, conrelid) FROM pg_constraint
     WHERE conrelid = :table AND contype = 'c' ORDER BY conname
+""")
+KEY = text("""
+    SELECT conname, ARRAY(
+        SELECT a.attname::text FROM unnest(conkey) WITH ORDINALITY AS k (number, place)
+        JOIN pg_attribute a ON a.attrelid = conrelid AND a.attnum = k.number ORDER BY place
+    ) FROM pg_constraint WHERE conrelid = :table AND contype = 'p'
 """)
 INDEXES = text("""
     SELECT c.relname, pg_get_indexdef(i.indexrelid), i.indisunique FROM pg_index i
@@ -36,13 +48,17 @@ INDEXES = text("""
 
 def real(connection: Connection, schema: str | None, name: str) -> Table:
     """Return what the database has."""
-    with _schema(connection):
+    with _traceless(connection):
+        if schema:  # so that its own types are written as those of the twin, which has no schema
+            path = connection.execute(text("SHOW search_path")).scalar()
+            own = connection.dialect.identifier_preparer.quote_identifier(schema)
+            connection.execute(text(f"SET LOCAL search_path = {own}, {path or 'public'}"))
         return _read(connection, schema or connection.dialect.default_schema_name or "public", name)
 
 
 def twin(connection: Connection, model: Model) -> Table:
     """Make the model's table, ask the database of it, and leave no trace."""
-    with _schema(connection):
+    with _traceless(connection):
         away = connection.execution_options(schema_translate_map={model.schema: TWIN})
         try:
             _create(away, model)
@@ -52,12 +68,9 @@ def twin(connection: Connection, model: Model) -> Table:
 
 
 @contextmanager
-def _schema(connection: Connection) -> Iterator[None]:
+def _traceless(connection: Connection) -> Iterator[None]:
     savepoint = connection.begin_nested()
     try:
-        connection.execute(text(f"CREATE SCHEMA {TWIN}"))
-        path = connection.execute(text("SHOW search_path")).scalar()
-        connection.execute(text(f"SET LOCAL search_path = {TWIN}, {path or 'public'}"))
         yield
     finally:
         savepoint.rollback()
@@ -72,6 +85,9 @@ def _create(connection: Connection, model: Model) -> None:
         if callable(getattr(kind, "create", None)) and name not in made:
             made.add(name)
             kind.create(connection, checkfirst=False)
+    if model._prefixes:  # UNLOGGED: a temporary table is none, and it makes no difference here
+        model = model.to_metadata(MetaData())
+        model._prefixes = []
     connection.execute(CreateTable(model, include_foreign_key_constraints=[]))
     for index in model.indexes:
         connection.execute(CreateIndex(index))
@@ -91,15 +107,25 @@ def _read(connection: Connection, schema: str, name: str) -> Table:
             default=None if generated else default,
             generated=f"{default} {generated}" if generated else None,
             collation=collation,
+            counts=_counts(default, *counted),
+            sequence=counted[1],
         )
-        for column, kind, default, generated, collation in rows(COLUMNS)
+        for column, kind, default, generated, collation, *counted in rows(COLUMNS)
     }
     checks = _settled(connection, f"{quote(schema)}.{quote(name)}", rows(CHECKS))
     indexes = {
         name: Index(name, f"{unique} {sql[sql.index(' USING ') :]}", unique)
         for name, sql, unique in rows(INDEXES)
     }
-    return Table(columns, checks, indexes)
+    key_name, key = next(iter(rows(KEY)), (None, ()))
+    return Table(columns, checks, indexes, key=tuple(key), key_name=key_name)
+
+
+def _counts(default: str | None, identity: str, sequence: str | None, kind: str) -> str | None:
+    """A SERIAL is a default of the next value of a sequence that the column owns."""
+    if identity:
+        return "identity"
+    return f"serial {kind}" if sequence and "nextval(" in (default or "") else None
 
 
 def _settled(connection: Connection, table: str, checks: list[Any]) -> tuple[Check, ...]:

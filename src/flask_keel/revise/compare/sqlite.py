@@ -58,6 +58,7 @@ def _table(text: create_table.CreateTable, indexes: list[str]) -> Table:
             default=None if generated else plain(column.default_text),
             generated=generated and f"{plain(generated.expression)} {column.generated}",
             collation=column.collation and column.collation.upper(),
+            counts="rowid" if column == text.rowid_alias else None,
         )
     checks = [
         Check(c.name, plain(c.expression) or "", (c.expression or "").strip())
@@ -66,7 +67,15 @@ def _table(text: create_table.CreateTable, indexes: list[str]) -> Table:
     ]
     found = [_index(sql) for sql in indexes]
     counts = any(column.autoincrement for column in text.columns)
-    return Table(columns, tuple(checks), {index.name: index for index in found}, counts)
+    key = text.primary_key
+    return Table(
+        columns,
+        tuple(checks),
+        {index.name: index for index in found},
+        counts,
+        tuple(text.column(name).name for name in key.columns) if key else (),
+        key.name if key else None,
+    )
 
 
 def _index(sql: str) -> Index:

@@ -16,9 +16,14 @@ OURS = (
     "AND NOT EXISTS (SELECT 1 FROM pg_depend AS e WHERE e.objid = {oid} AND e.deptype = 'e')"
 )
 TABLES = OURS.format(schema="n", oid="c.oid")
+# the sequence of a SERIAL keeps its name when the table or the column gets another one
 COLUMNS = f"""
 SELECT n.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-       pg_get_expr(d.adbin, d.adrelid), a.attidentity, a.attgenerated,
+       CASE WHEN EXISTS (SELECT 1 FROM pg_depend AS o JOIN pg_depend AS u ON u.refobjid = o.objid
+                         WHERE o.refobjid = c.oid AND o.refobjsubid = a.attnum AND o.deptype = 'a'
+                           AND o.classid = 'pg_class'::regclass AND u.objid = d.oid)
+            THEN 'nextval(its own sequence)' ELSE pg_get_expr(d.adbin, d.adrelid) END,
+       a.attidentity, a.attgenerated,
        CASE WHEN a.attcollation <> t.typcollation THEN a.attcollation::regcollation::text END,
        col_description(c.oid, a.attnum), obj_description(c.oid), c.relpersistence
 FROM pg_class AS c
@@ -174,5 +179,5 @@ def plain(expression: str) -> str:
     bare = re.sub(
         r"::(character varying|double precision|timestamp \w+ time zone|\w+)(\[\])?", "", expression
     )
-    tokens = re.findall(r"'(?:[^']|'')*'|\"[^\"]*\"|\w+|[^\s\w()]+", bare)
+    tokens = re.findall(r"'(?:[^']|'')*'|\"[^\"]*\"|\w+|[^\s\w()'\"]+", bare)
     return " ".join(tokens)

@@ -54,10 +54,11 @@ def new_column(op: ops.AddColumnOp, scope: Scope) -> Iterator[Said]:
     column, label = op.column, scope.label(op.table_name, op.schema)
     facts = {"table": label, "column": column.name}
     filled = column.server_default is not None or column.computed is not None
-    if not column.nullable and not filled and column.identity is None:
+    numbered = column.identity is not None or bool(op.inline_primary_key)
+    if not column.nullable and not filled and not numbered:
         yield "add-not-null", facts
     if scope.kind != "sqlite":
-        reason = _rewrite(column)
+        reason = "every row gets a number in" if numbered else _rewrite(column)
         if reason:
             yield "rewrite-table", {"table": label, "reason": f"{reason} {column.name}"}
     if scope.kind == "mysql" and getattr(op, "inline_references", False):
@@ -66,8 +67,6 @@ def new_column(op: ops.AddColumnOp, scope: Scope) -> Iterator[Said]:
 
 
 def _rewrite(column: sa.Column) -> str | None:
-    if column.identity is not None:
-        return "every row gets a number in"
     if column.computed is not None and column.computed.persisted is not False:
         return "every row gets a value in"
     default = getattr(column.server_default, "arg", None)

@@ -104,7 +104,7 @@ def compare_rows(scene: Scene, below: Schema, journal: Journal) -> None:
         scene.take(below, same),
         same,
         {column: column for column in columns},
-        up.rewritten | rewritten,
+        up.rewritten | rewritten | set(_lost_keys(scene)),
         _through(scene),
     )
     for label in list(outcomes):
@@ -122,6 +122,14 @@ def _through(scene: Scene) -> set[tuple[str, str]]:
         for (label, name), (table, now) in scene.lineage.columns.items()
         if before[label].columns[name].type != after[table].columns[now].type
     }
+
+
+def _lost_keys(scene: Scene) -> Iterator[tuple[str, str]]:
+    """A key that was dropped comes back with other numbers: no row can be found by it."""
+    for label, name in scene.lineage.lost_columns():
+        if name in scene.before.tables[label].primary_key:
+            scene.note(verdict.ON_THE_WAY.format(what=f"{label}.{name}", way="up"))
+            yield label, name
 
 
 def _require_same_renames(up: Lineage, down: Lineage) -> None:

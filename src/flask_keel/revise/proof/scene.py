@@ -1,5 +1,6 @@
 """Where a proof takes place, and what it has found out so far."""
 
+import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -19,6 +20,13 @@ from .source import Source
 from .stage import Stage
 from .subject import Subject
 from .verdict import SAMPLE, Failed, Verdict, listed, said
+
+
+def _reads(error: Exception) -> bool:
+    """Whether python that takes values apart has raised, and no operation."""
+    frames = traceback.extract_tb(error.__traceback__)
+    operation = any("/alembic/operations/" in frame.filename for frame in frames)
+    return not operation and not isinstance(error, DBAPIError | CommandError | NotImplementedError)
 
 
 class Scene:
@@ -80,9 +88,7 @@ class Scene:
             raise Failed(name, failed.difference) from failed
         except Exception as error:
             difference = said(error, self.script.path)
-            # python that takes values apart may want others than these
-            own = not isinstance(error, DBAPIError | CommandError)
-            if own and any(self.verdict.rows.values()):
+            if _reads(error) and any(self.verdict.rows.values()):
                 difference += SAMPLE
             raise Failed(name, difference) from error
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
-from ... import guard, messages
+from ... import errors, guard, messages
 
 PROVED = "proved on {rows}: {steps} (seed {seed})"
 PROVED_EMPTY = "proved on empty tables: {steps}"
@@ -124,9 +124,11 @@ def said(error: BaseException, path: Any) -> str:
     :param path: of the migration's file
     """
     inner = error.orig if isinstance(error, DBAPIError) and error.orig else error
-    words = " ".join(str(inner).split()) or type(inner).__name__
+    words = errors.plainly(str(inner)) or type(inner).__name__
     if words == guard.DENIED:
         words = messages.ENDS_TRANSACTION
+    if errors.drops_without_a_name(error):
+        words = errors.NO_NAME
     if isinstance(inner, KeyError | AttributeError | TypeError | NameError | NotImplementedError):
         words = f"{type(inner).__name__}: {words}"
     frames = traceback.extract_tb(error.__traceback__)

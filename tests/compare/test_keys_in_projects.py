@@ -1,0 +1,138 @@
+"""Keys that change, through the commands, on the three databases, with rows."""
+
+import pytest
+from revising import applied, assert_nothing_left, down_and_up, execute, rows
+
+HEAD = """import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column as column
+
+from my_app.extensions import db
+
+"""
+TABLES = {
+    "moved": (
+        """
+class Moved(db.Model):
+    id: Mapped[int] = column(primary_key=True)
+    code: Mapped[str] = column(sa.String(20))
+
+class Child(db.Model):
+    id: Mapped[int] = column(primary_key=True)
+    moved_id: Mapped[int | None] = column(sa.ForeignKey("moved.id"))
+""",
+        """
+class Moved(db.Model):
+    id: Mapped[int] = column(autoincrement=False, unique=True)
+    code: Mapped[str] = column(sa.String(20), primary_key=True)
+
+class Child(db.Model):
+    id: Mapped[int] = column(primary_key=True)
+    moved_id: Mapped[int | None] = column(sa.ForeignKey("moved.id"))
+""",
+        [
+            "INSERT INTO moved (id, code) VALUES (1, 'a'), (2, 'b')",
+            "INSERT INTO child (id, moved_id) VALUES (1, 2), (2, NULL)",
+        ],
+        "SELECT moved.id, code, child.id FROM moved LEFT JOIN child ON moved_id = moved.id ORDER BY 1",
+        [(1, "a", None), (2, "b", 1)],
+    ),
+    "numbered": (
+        """
+class Numbered(db.Model):
+    code: Mapped[str] = column(sa.String(20), primary_key=True)
+""",
+        """
+class Numbered(db.Model):
+    id: Mapped[int] = column(primary_key=True)
+    code: Mapped[str] = column(sa.String(20), unique=True)
+""",
+        ["INSERT INTO numbered (code) VALUES ('a'), ('b')"],
+        "SELECT id, code FROM numbered ORDER BY 1",
+        [(1, "a"), (2, "b")],
+    ),
+    "link": (
+        """
+class One(db.Model):
+    id: Mapped[int] = column(primary_key=True)
+
+class Link(db.Model):
+    one_id: Mapped[int] = column(sa.ForeignKey("one.id"), primary_key=True)
+    other_id: Mapped[int] = column(sa.ForeignKey("one.id"), primary_key=True)
+""",
+        """
+class One(db.Model):
+    id: Mapped[int] = column(primary_key=True)
+
+class Link(db.Model):
+    id: Mapped[int] = column(primary_key=True)
+    one_id: Mapped[int] = column(sa.ForeignKey("one.id"))
+    other_id: Mapped[int] = column(sa.ForeignKey("one.id"))
+""",
+        [
+            "INSERT INTO one (id) VALUES (1), (2)",
+            "INSERT INTO link (one_id, other_id) VALUES (1, 1), (1, 2)",
+        ],
+        "SELECT id, one_id, other_id FROM link ORDER BY 1",
+        [(1, 1, 1), (2, 1, 2)],
+    ),
+    "composite": (
+        """
+class Place(db.Model):
+    a: Mapped[int] = column(primary_key=True)
+    b: Mapped[int] = column(primary_key=True)
+    c: Mapped[int | None]
+""",
+        """
+class Place(db.Model):
+    a: Mapped[int]
+    b: Mapped[int]
+    c: Mapped[int]
+    __table_args__ = (sa.PrimaryKeyConstraint("b", "a", "c"),)
+""",
+        ["INSERT INTO place (a, b, c) VALUES (1, 2, 3), (2, 2, 4)"],
+        "SELECT a, b, c FROM place ORDER BY 1",
+        [(1, 2, 3), (2, 2, 4)],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TABLES)
+def test_a_key_changes_with_its_rows(any_database, case):
+    before, after, inserts, query, expected = TABLES[case]
+    project = any_database
+    module = "my_app/models/tables.py"
+    project.write(module, HEAD + before)
+    project.new_migration("-m", "before")
+    project.db("upgrade").assert_ok()
+    execute(project, *inserts)
+    project.write(module, HEAD + after)
+    assert "proved" in project.db("migrate").assert_ok().err
+    project.db("upgrade").assert_ok()
+    assert rows(project, query) == expected
+    assert_nothing_left(project)
+    down_and_up(project)
+    assert rows(project, query) == expected
+    project.db("check").assert_ok()
+
+
+def test_a_key_that_no_database_numbers_is_asked_for(any_database):
+    project, module = any_database, "my_app/models/tables.py"
+    project.write(
+        module,
+        HEAD + "class Note(db.Model):\n"
+        "    id: Mapped[int] = column(primary_key=True)\n"
+        "    text: Mapped[str] = column(sa.String(20))\n",
+    )
+    project.new_migration("-m", "before")
+    project.db("upgrade").assert_ok()
+    execute(project, "INSERT INTO note (id, text) VALUES (5, 'a'), (6, 'b')")
+    project.replace(
+        module,
+        "    id: Mapped[int] = column(primary_key=True)\n",
+        "    code: Mapped[str] = column(sa.String(20), primary_key=True)\n",
+    )
+    project.db("migrate").assert_one_sentence("note.code", "fill=")
+    applied(project, "-x", "fill=note.code:=text")
+    assert rows(project, "SELECT code, text FROM note ORDER BY 1") == [("a", "a"), ("b", "b")]
+    assert_nothing_left(project)
+    down_and_up(project)

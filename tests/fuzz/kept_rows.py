@@ -1,0 +1,114 @@
+"""Rows: inserted as the application would, and compared before and after a migration."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from decimal import Decimal, InvalidOperation
+from random import Random
+from typing import Any
+
+import sqlalchemy as sa
+from change import Marks
+from drawn import Schema, Table
+
+Rows = dict[int, list[dict[int, Any]]]
+
+
+def add(schema: Schema, metadata: sa.MetaData, engine: sa.Engine, random: Random) -> None:
+    """Insert a few rows into each table; what the models forbid is left out."""
+    tables = {table.name: table for table in schema.tables}
+    for made in metadata.sorted_tables:
+        for _ in range(random.choice([0, 1, 2, 4])):
+            values = _row(schema, tables[made.name], metadata, engine, random)
+            if values is None:
+                continue
+            try:
+                with engine.begin() as connection:
+                    connection.execute(made.insert().values(values))
+            except (sa.exc.IntegrityError, sa.exc.DataError):
+                continue
+
+
+def differences(before: Rows, after: Rows, marks: Marks) -> Iterator[str]:
+    """Say which rows are not what they were, in the columns that both have."""
+    for uid in before.keys() & after.keys():
+        olds, news = before[uid], after[uid]
+        if (uid, None) in marks.lost:
+            continue
+        if len(olds) != len(news):
+            yield f"{len(olds)} rows became {len(news)}: {olds} {news}"
+        elif olds:
+            yield from _changed(uid, olds, news, marks)
+
+
+def _changed(uid: int, olds: list, news: list, marks: Marks) -> Iterator[str]:
+    columns = [c for c in olds[0] if c in news[0] and (uid, c) not in marks.lost]
+    filled = [columns.index(c) for t, c in marks.filled if t == uid and c in columns]
+    left = Counter(_shown(uid, columns, marks, row) for row in olds)
+    for row in news:
+        shown = was = _shown(uid, columns, marks, row)
+        if not left[shown]:  # a NULL may have got its value
+            was = tuple(NULL if n in filled else value for n, value in enumerate(shown))
+        if not left[was]:
+            yield f"columns {columns}: {shown} was none of {left}"
+            return
+        left[was] -= 1
+
+
+NULL = repr("NULL")
+
+
+def _shown(table: int, columns: list[int], marks: Marks, row: dict[int, Any]) -> tuple[str, ...]:
+    shown = []
+    for uid in columns:
+        value = "NULL" if row[uid] is None else row[uid]
+        shown.append(repr(_plain(value) if (table, uid) in marks.loose else value))
+    return tuple(shown)
+
+
+def _plain(value: Any) -> Any:
+    """A value less its type: what a person would call the same."""
+    if isinstance(value, bytes):
+        try:
+            value = value.decode()
+        except UnicodeDecodeError:
+            value = value.decode("latin-1")  # as MariaDB reads it, unless it is told otherwise
+    text = str(value).strip("'")
+    text = re.sub(r" ?00:00:00(\.0+)?$", "", text.replace("''", "'"))
+    text = {"true": "1", "false": "0", "True": "1", "False": "0"}.get(text, text)
+    if re.fullmatch(r"X'[0-9A-F]*", text):
+        text = bytes.fromhex(text[2:]).decode("utf-8", "backslashreplace").replace("''", "'")
+    try:
+        return str(Decimal(text).normalize() + 0)
+    except InvalidOperation:
+        return re.sub(r"\s", "", text)
+
+
+def _row(
+    schema: Schema, table: Table, metadata: sa.MetaData, engine: sa.Engine, random: Random
+) -> dict[str, Any] | None:
+    number = random.randint(0, 200)
+    values: dict[str, Any] = {}
+    keyed: set[int] = set()
+    for key in table.keys:
+        keyed |= set(key.columns)
+        target = schema.table(key.table)
+        made = metadata.tables[target.name]
+        ours = [table.column(uid) for uid in key.columns]
+        with engine.connect() as connection:
+            query = sa.select(*(made.c[target.column(uid).name] for uid in target.primary))
+            there = [tuple(row) for row in connection.execute(query)]
+        if there and (random.random() < 0.8 or not ours[0].nullable):
+            chosen = random.choice(there)
+            values |= {c.name: v for c, v in zip(ours, chosen, strict=True)}
+        elif any(not c.nullable for c in ours):
+            return None
+    for column in table.columns:
+        if column.uid in keyed or column.computed:
+            continue
+        if column.name == "id" and column.uid in table.primary and column.kind.name != "Uuid":
+            continue
+        if (column.nullable or column.default) and random.random() < 0.25:
+            continue
+        values[column.name] = column.kind.value(number)
+    return values

@@ -1,0 +1,245 @@
+"""One application's life: models, a migration, rows, a change, its migration, up, again, down, up.
+
+Every command is the real one, in a process of its own. What it must do is judged by the database's
+own catalogue beside one that `create_all()` makes of the same models, and by the rows.
+"""
+
+import re
+import shlex
+import shutil
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+import databases
+import kept_rows
+import looks
+import revising
+import sqlalchemy as sa
+import written
+from change import Marks
+from drawn import Schema
+from projects import Answer, Project
+
+HEADER = (
+    "import datetime\nimport decimal\nimport uuid\n\nimport sqlalchemy as sa\n"
+    "from sqlalchemy.dialects.postgresql import JSONB\nfrom sqlalchemy.orm import mapped_column\n\n"
+)
+IMPORT = "from my_app.extensions import db\nfrom my_app.shouted import Shouted\n\n\n"
+# a type of the application's own
+SHOUTED = """from sqlalchemy import String, TypeDecorator
+
+
+class Shouted(TypeDecorator):
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value, dialect):
+        return value and value.upper()
+"""
+# what may stop newmigration where the rows that are there may not fit
+REFUSALS = [
+    "fails its proof in the step 'upgrade': line",
+]
+NOTHING = "there is nothing to migrate"
+
+
+class Fault(AssertionError):
+    """Something that must not happen.
+
+    :param stage: where it happened
+    """
+
+    def __init__(self, stage: str, said: str) -> None:
+        super().__init__(f"{stage}: {said}")
+        self.stage = stage
+        self.said = said
+
+
+class Refused(Exception):
+    """A command refused what may be refused."""
+
+
+class Story:
+    """An application with its database.
+
+    :param fresh: makes an empty database and gives its URL, for what create_all() makes
+    """
+
+    def __init__(self, project: Project, dialect: str, fresh: Callable[[], Any]) -> None:
+        self.project = project
+        self.dialect = dialect
+        self.fresh = fresh
+        self.commands: list[str] = []
+        self.file = ""
+
+    def begin(self, schema: Schema, random: Random) -> None:
+        """Empty the project, make the first migration of the models, and rows."""
+        for folder in (self.project.versions, self.project.path / "var"):
+            for path in folder.iterdir():
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        shutil.rmtree(self.project.package / "migrations" / "schema", ignore_errors=True)
+        self.models(schema)
+        self.migrate("the first migration", [])
+        self.db("the first upgrade", "upgrade")
+        self.compare("schema after the first upgrade", self.look(), self.made(schema))
+        self.nothing("a second migration after the first")
+        kept_rows.add(schema, self.metadata(schema), self.engine(), random)
+
+    def change(self, before: Schema, after: Schema, marks: Marks, random: Random) -> bool:
+        """Change the models from one schema to another; return whether that came to be."""
+        look, rows = self.look(), looks.rows(self.engine(), before)
+        files = revising.files(self.project)
+        self.models(after)
+        try:
+            arguments = self.answers(marks)
+            if marks.asked and random.random() < 0.4:
+                arguments = self.suggested(marks)
+            wrote = self.migrate("migrate", arguments, marks.narrow)
+            if wrote:
+                self.upgrade(marks, look)
+        except Refused:
+            for name in revising.files(self.project) - files:
+                (self.project.versions / name).unlink()
+            self.models(before)
+            self.compare("schema after a refusal", self.look(), look)
+            self.same("rows after a refusal", rows, looks.rows(self.engine(), before), Marks(0))
+            return False
+        wanted = self.made(after)
+        self.compare("schema after the upgrade", self.look(), wanted)
+        then = looks.rows(self.engine(), after)
+        self.same("rows after the upgrade", rows, then, marks)
+        self.nothing("a second migration")
+        if wrote:
+            self.back(before, look, rows, marks)
+            self.db("the upgrade after the downgrade", "upgrade")
+            self.compare("schema after up, down, up", self.look(), wanted)
+        return True
+
+    def upgrade(self, marks: Marks, look: dict[str, Any]) -> None:
+        answer = self.db("upgrade", "upgrade", code=None)
+        if answer.code == 0:
+            return
+        if not marks.narrow:
+            raise Fault("upgrade", answer.said)
+        raise Refused(answer.said)
+
+    def back(self, before: Schema, look: dict[str, Any], rows: dict, marks: Marks) -> None:
+        """Undo the migration."""
+        answer = self.db("downgrade", "downgrade", code=None)
+        if answer.code:
+            if "# irreversible because" in self.file:
+                return
+            raise Fault("downgrade", answer.said)
+        self.compare("schema after the downgrade", self.look(), look)
+        marks = Marks(0, lost=marks.lost, loose=marks.loose, filled=marks.filled)
+        self.same("rows after the downgrade", rows, looks.rows(self.engine(), before), marks)
+
+    # commands
+
+    def db(self, stage: str, *arguments: str, code: int | None = 0) -> Answer:
+        """Run a command; what is no sentence for a person is a fault."""
+        answer = self.project.db(*arguments)
+        self.commands.append(" ".join(["db", *arguments]))
+        said = answer.said
+        for word in ("Traceback", "Warning", "[SQL:", "(sqlite3.", "(psycopg.", "(pymysql."):
+            if word in said:
+                raise Fault(f"{stage} (says {word})", said)
+        errors = [line for line in answer.err.splitlines() if line.startswith("Error: ")]
+        if answer.code not in (0, 1) or len(errors) != answer.code:
+            raise Fault(f"{stage} (exit code {answer.code})", said)
+        if code is not None and answer.code != code:
+            raise Fault(stage, said)
+        return answer
+
+    def migrate(self, stage: str, arguments: list[str], narrow: bool = False) -> bool:
+        """Run newmigration; return whether it wrote a file.
+
+        :raises Refused: when it says what it may say
+        """
+        before = revising.files(self.project)
+        self.file = ""
+        answer = self.db(stage, "migrate", *arguments, code=None)
+        new = revising.files(self.project) - before
+        for name in new:
+            self.file = (self.project.versions / name).read_text()
+        if answer.code:
+            if narrow and any(re.search(pattern, answer.said) for pattern in REFUSALS):
+                raise Refused(answer.said)
+            raise Fault(stage, answer.said)
+        if not new and NOTHING not in answer.err:
+            raise Fault(stage, answer.said)
+        return bool(new)
+
+    def suggested(self, marks: Marks) -> list[str]:
+        """The answers that newmigration says to type when it is given none for a column."""
+        stage, files = "migrate without an answer", revising.files(self.project)
+        arguments = [part for part in self.answers(marks) if not part.startswith("fill=")]
+        arguments = [part for part in arguments if part != "-x"]
+        answer = self.db(stage, "migrate", "-x", *arguments, code=1)
+        if revising.files(self.project) != files:
+            raise Fault(stage, "a file was written")
+        typed = re.search(r"type make newmigration (.*) \(after the colon", answer.err)
+        if typed is None:
+            raise Fault(stage, answer.said)
+        return [part for word in shlex.split(typed[1]) for part in ("-x", word)]
+
+    def nothing(self, stage: str) -> None:
+        """A migration that finds nothing to do."""
+        answer = self.db(stage, "migrate")
+        if NOTHING not in answer.err:
+            raise Fault(stage, answer.said + self.newest())
+
+    def newest(self) -> str:
+        files = sorted(self.project.versions.glob("*.py"), key=lambda path: path.stat().st_mtime)
+        return files[-1].read_text() if files else ""
+
+    def answers(self, marks: Marks) -> list[str]:
+        """The answers of a person who knows what was changed."""
+        renames = [f"{old}:{new}" for old, new in marks.renames.items()]
+        arguments = ["-x", "rename=" + ",".join([*renames, "none"])]
+        for name, text in marks.fills.items():
+            arguments += ["-x", f"fill={name}:{text}"]
+        return arguments
+
+    # the database
+
+    def engine(self) -> sa.Engine:
+        return revising.engine(self.project)
+
+    def look(self) -> dict[str, Any]:
+        return looks.schema(self.engine())
+
+    def models(self, schema: Schema) -> None:
+        self.text = written.source(schema)
+        self.project.write(f"{self.project.module}/shouted.py", SHOUTED)
+        file = f"{self.project.module}/models/everything.py"
+        self.project.write(file, HEADER + IMPORT + self.text)
+
+    def metadata(self, schema: Schema) -> sa.MetaData:
+        """The models as the application has them, in this process."""
+        extensions = (self.project.package / "extensions.py").read_text()
+        names: dict[str, Any] = {"__name__": "models"}
+        exec(extensions.replace("from .config import ConfigError", "ConfigError = 0"), names)
+        exec(SHOUTED, names)
+        exec(HEADER + written.source(schema), names)
+        return names["db"].metadata
+
+    def made(self, schema: Schema) -> dict[str, Any]:
+        """What an empty database looks like after create_all()."""
+        with self.fresh() as url:
+            engine = databases.engine(url)
+            self.metadata(schema).create_all(engine)
+            return looks.schema(engine)
+
+    # judging
+
+    def compare(self, stage: str, found: dict[str, Any], wanted: dict[str, Any]) -> None:
+        different = looks.differences(found, wanted)
+        if different:
+            raise Fault(stage, "\n".join(different))
+
+    def same(self, stage: str, before: dict, after: dict, marks: Marks) -> None:
+        """Compare the rows of the columns that both have."""
+        for said in kept_rows.differences(before, after, marks):
+            raise Fault(stage, said)

@@ -1,0 +1,110 @@
+"""Random models and random changes of them: written, proved, applied, empty the second time, undone.
+
+FUZZ_SEED=123 runs that case first; LONG_DRILLS=1 runs for half an hour.
+"""
+
+import os
+import random
+import time
+from contextlib import contextmanager
+from random import Random
+
+import databases
+import drawn
+import kept_rows
+import pytest
+import shorter
+from story import Fault, Story
+from table_changes import several
+
+# features that are left out while they are known not to work
+EVERYWHERE = frozenset(["JSONB", "expression", "Enum", "circle", "dropped tables"])
+OFF = {
+    "sqlite": EVERYWHERE,
+    "postgresql": EVERYWHERE | {"change key type"},
+    "mysql": EVERYWHERE | {"change key type", "JSON"},
+}
+# seconds of a short run, which together are half a minute
+SECONDS = {"sqlite": 16, "postgresql": 7, "mysql": 7}
+# half an hour together
+TIMES = 60 if os.environ.get("LONG_DRILLS") else 1
+STEPS = 6
+
+
+@contextmanager
+def _file(tmp_path):
+    path = tmp_path / "made.db"
+    path.unlink(missing_ok=True)
+    yield f"sqlite:///{path}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mysql"])
+def life(request, new_project, tmp_path):
+    """An application on each database, and a way to a new empty database there."""
+    kind = request.param
+    if kind == "sqlite":
+        yield Story(new_project(starter="bare"), kind, lambda: _file(tmp_path))
+        return
+    server = request.getfixturevalue({"mysql": "mariadb"}.get(kind, kind) + "_server")
+    project = new_project(starter="bare", database=kind)
+    yield Story(project, kind, lambda: databases.fresh(server))
+
+
+@contextmanager
+def _database(life):
+    if life.dialect == "sqlite":
+        yield
+        return
+    with life.fresh() as url:
+        life.project.env["DEV_DATABASE_URL"] = url
+        yield
+
+
+def test_random_changes_of_random_models(life, capsys):
+    begun, seconds = time.monotonic(), SECONDS[life.dialect] * TIMES
+    first = int(os.environ.get("FUZZ_SEED") or random.randrange(10**6))
+    seed, done, refused = first, 0, 0
+    while time.monotonic() < begun + seconds or seed == first:
+        with _database(life):
+            good, no = _case(life, seed, begun + seconds)
+        done, refused, seed = done + good, refused + no, seed + 1
+    with capsys.disabled():
+        print(
+            f"\n{life.dialect}: {done} changes of {seed - first} models, {refused} refused, "
+            f"{time.monotonic() - begun:.0f} s, FUZZ_SEED={first}"
+        )
+
+
+def _case(life: Story, seed: int, end: float) -> tuple[int, int]:
+    """Change the models of one seed a few times; give the numbers of changes and of refusals."""
+    chance = Random(seed)
+    before = drawn.draw(chance, life.dialect, OFF[life.dialect])
+    after, changes, good, no = None, [], 0, 0
+    life.commands, life.file = [], ""
+    try:
+        life.begin(before, chance)
+        for _ in range(STEPS):
+            changes, after, marks = several(chance, before)
+            life.commands = []
+            if life.change(before, after, marks, chance):
+                good, before = good + 1, after
+            else:
+                no += 1
+            if time.monotonic() > end:
+                break
+            kept_rows.add(before, life.metadata(before), life.engine(), chance)
+    except Fault as fault:
+        pytest.fail(_short(life, seed, fault, before, after, changes), pytrace=False)
+    return good, no
+
+
+def _short(life, seed, fault, before, after, changes):
+    long = shorter.report(life.dialect, seed, fault, before, after, life, changes)
+    with _database(life):
+        less = shorter.shorten(life, fault, before, changes, seed)
+    if less is None:
+        return long
+    fault, before, changes = less
+    with _database(life):
+        again, after, _ = shorter.attempt(life, before, changes, seed)
+    return shorter.report(life.dialect, seed, again or fault, before, after, life, changes)
