@@ -90,6 +90,11 @@ def sentence(error: BaseException, url: Any) -> str:
     if where is None:
         return messages.UNEXPECTED.format(error=_said(error))
     file, line, ran = where
+    if not ran and isinstance(error, ImportError) and "'toolkit'" in str(error):
+        return (
+            f"{file}, line {line}: the toolkit is the library flask-keel now: write import flask_keel "
+            "in place of this line, and flask_keel. in place of toolkit. below it."
+        )
     if not ran:
         return messages.BROKEN_MIGRATION.format(file=file, line=line, error=_said(error))
     if isinstance(error, DBAPIError) and any(words in str(error.orig) for words in SURROUNDINGS):

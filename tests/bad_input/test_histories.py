@@ -124,3 +124,10 @@ def test_a_sentence_is_all_that_a_failing_migration_prints_of_itself(project):
     assert "sqlalche.me" not in answer.said
     with closing(sqlite3.connect(project.database)) as connection:
         assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(HEAD,)]
+
+
+def test_a_migration_of_the_time_before_the_library_is_told_the_line_to_write(project):
+    file = project.migration("x1", HEAD, "pass")
+    file.write_text(f"from my_app.migrations import toolkit\n{file.read_text()}")
+    words = "x1_by_hand.py, line 1", "write import flask_keel in place of this line"
+    assert_one_sentence(project, "upgrade", *words)
