@@ -119,18 +119,13 @@ ENDS_TRANSACTION = (
 )
 
 # scratch databases
-NO_SCRATCH = "{reason}, so the models are compared with {database} itself."
+NO_SCRATCH = (
+    "{reason}, so the models are compared with {database}, which is what the schema file says."
+)
 NO_RIGHT = "The account may not create a scratch database (an administrator allows it by {grant};)"
 NOT_ISOLATED = (
     "On MySQL a schema is a database of its own ({schemas}), for which no scratch can stand"
 )
-DRIFT = (
-    "{database} was changed behind the history's back: {differences}; "
-    "put that back{instead}, then try again."
-)
-DRIFT_INSTEAD = " (or let an administrator type {grant};)"
-NOT_AT_HEAD = "{database} is not at the head of the history: type db upgrade, then try again."
-DRIFT_UNKNOWN = "Whether {database} was changed by hand cannot be told: {reason}."
 
 # writing a migration
 NO_CHANGES = "The models and the history agree: there is nothing to migrate."

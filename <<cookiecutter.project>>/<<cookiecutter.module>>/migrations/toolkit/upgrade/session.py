@@ -29,8 +29,16 @@ def migrate(seam: Seam) -> None:
             _run(seam, given)
         return
     seam.engine = given or seam.engine
-    with _connect(seam, seam.engine) as connection:
+    with _connect(seam, seam.engine) as connection, _schema_file(seam, connection):
         _run(seam, connection)
+
+
+def _schema_file(seam: Seam, connection: Connection) -> Any:
+    if connection.dialect.name == "sqlite" or seam.moving != "upgrade":
+        return nullcontext()
+    from ..revise import at_head
+
+    return at_head.followed(seam, connection)
 
 
 @contextmanager
