@@ -32,6 +32,7 @@ from . import (
 )
 from .interrupts import interruptible
 from .revise import at_head, naming, schemas
+from .revise.compare import unnamed
 from .revise.compare.plugin import OPTIONS
 from .seam import AHEAD_TABLE, engine_options, keep_one_transaction, shown, use_engine
 
@@ -273,7 +274,8 @@ def _apply_one(operations: Operations, op: Any) -> None:
     if not isinstance(op, ops.ModifyTableOps):
         operations.invoke(op)
         return
-    with operations.batch_alter_table(op.table_name, schema=op.schema) as batch:
+    told = {"naming_convention": unnamed.assumed(op)} if unnamed.assumed(op) else {}
+    with operations.batch_alter_table(op.table_name, schema=op.schema, **told) as batch:
         for change in op.ops:
             batch.invoke(change)
 

@@ -47,7 +47,7 @@ def render_item(own: Callable[..., Any] | None) -> Callable[..., Any]:
 def write(type_: TypeEngine, context: Any) -> str:
     """Return the code that makes a type of the application's, of another package, or of other types.
 
-    A type of the application's by its own ``repr`` where that is Python, else a call with the arguments that can be told from the
+    Its own ``repr`` where that is Python, else a call with the arguments that can be told from the
     signature, else the type underneath.
 
     :raises CommandError: when none of these makes a type with the same DDL
