@@ -106,13 +106,20 @@ def type_(shape: Shape, c: Column, wanted: str | sa.types.TypeEngine) -> Change:
                     value = _decoded(value)
                 row[c.name] = convert(text, value)
 
-        made = _alter(c.name, _set(c.name, type=text), convert_rows, type_=given)
+        def shaped(shape: Shape) -> None:
+            _set(c.name, type=text)(shape)
+            if fold(text) != "integer":  # no other key counts
+                shape.parts = [p for p in shape.parts if (p.kind, p.uses) != counts]
+
+        made = _alter(c.name, shaped, convert_rows, type_=given)
         made.converts = True
         made.says += f" to {text}"
         return made
 
+    counts = ("autoincrement", frozenset({c.name}))
     found = of(wanted)
-    found.back = of(c.type) if c.type else None
+    counted = any((p.kind, p.uses) == counts for p in shape.parts)
+    found.back = of(c.type) if c.type and not counted else None
     return found
 
 
