@@ -243,7 +243,7 @@ def _backwards(container: ops.OpContainer, fills: dict[str, Fill], context: Any)
     values: dict[str, Fill] = {}
     remarks = []
     for op in _of(container, ops.AddColumnOp):
-        if not needed(op.column, connection.dialect):
+        if not needed(op.column, context.dialect):
             continue
         name = _name(op)
         if name in fills:
