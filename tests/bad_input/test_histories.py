@@ -104,6 +104,10 @@ def test_tables_without_a_history(project):
     words = "has tables (post, user)", "type make db", "db stamp REVISION"
     assert_one_sentence(project, "upgrade", *words)
     assert_one_sentence_of_db(project, "downgrade", *words)
+    prod = {"SETTINGS": "prod.conf", "DATABASE_URL": f"sqlite:///{project.database}"}
+    answer = project.db("upgrade", **prod)
+    answer.assert_one_sentence("has tables (post, user)", "db stamp REVISION")
+    assert "make db" not in answer.err
     project.db("stamp", HEAD).assert_ok()
     project.db("upgrade").assert_ok()
 
