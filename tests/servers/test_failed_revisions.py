@@ -81,7 +81,7 @@ def test_a_second_try_on_mysql_does_not_call_undone_what_the_first_one_left(
         first.assert_one_sentence("'CREATE TABLE first", "stands", "being at the base")
         second = project.db("upgrade")
         second.assert_one_sentence("already exists", "being at the base", "an earlier one nothing")
-        assert "is undone" not in second.err
+        assert "did is undone" not in second.err
 
 
 def test_a_missing_privilege_is_for_an_administrator(project, server_url):
