@@ -1,8 +1,10 @@
 """What the tests share: an application on an empty database of its own."""
 
+from contextlib import ExitStack
+
 import flask_migrate
 import pytest
-from flask_keel import scratch
+from flask_keel import scratch, servers
 
 from <<cookiecutter.module>> import create_app
 from <<cookiecutter.module>>.extensions import db
@@ -12,7 +14,12 @@ from <<cookiecutter.module>>.extensions import db
 def empty_app():
     """The application on an empty database, gone afterwards."""
     template = create_app("test.conf")
-    with scratch.database(template.config["SQLALCHEMY_DATABASE_URI"]) as url:
+    with ExitStack() as stack:
+        made = scratch.database(template.config["SQLALCHEMY_DATABASE_URI"])
+        try:
+            url = stack.enter_context(made)
+        except servers.NotAllowed as denied:
+            pytest.exit(f"{denied.reason}: each test needs one.", returncode=1)
         app = create_app("test.conf", {"SQLALCHEMY_DATABASE_URI": url})
         with app.app_context():
             yield app

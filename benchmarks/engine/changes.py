@@ -47,8 +47,8 @@ CHANGES = [
     Change(
         "change default",
         _batch(DEFAULT),
-        "commit",
-        300,
+        "scan",
+        10,
         "alter('amount', IntegerField(db_default=0, null=True), IntegerField(db_default=1, null=True))",
         "transform(defaults={'amount': 1})",
     ),

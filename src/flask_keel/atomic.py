@@ -7,7 +7,7 @@ half of a failed rebuild stays. https://www.sqlite.org/lang_altertable.html#othe
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 from alembic.util import CommandError
@@ -67,8 +67,9 @@ def connect(
             yield connection
         finally:
             connection.rollback()
-            raw.execute(f"PRAGMA foreign_keys={int(keys)}")
-            raw.isolation_level = level
+            with suppress(sqlite3.ProgrammingError):  # after Ctrl-C SQLAlchemy has closed it
+                raw.execute(f"PRAGMA foreign_keys={int(keys)}")
+                raw.isolation_level = level
 
 
 def foreign_keys_off(raw: sqlite3.Connection) -> bool:

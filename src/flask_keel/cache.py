@@ -1,10 +1,12 @@
 """Scratch databases on SQLite, kept in var/cache, so that a history is run once and not each time.
 
 A kept database is known by the content of its migrations and of all that stand before them, of the
-modules that they import, of this toolkit, and by the versions of SQLite, Alembic and SQLAlchemy.
+modules that they import, of this toolkit, by the naming convention of the models, and by the
+versions of SQLite, Alembic and SQLAlchemy.
 """
 
 import hashlib
+import inspect
 import os
 import re
 import sqlite3
@@ -28,10 +30,12 @@ class Cache:
     """The kept databases of one history.
 
     :param script: Alembic's script directory
+    :param metadata: the models, whose naming convention names what a migration does not
     """
 
-    def __init__(self, script: Any) -> None:
+    def __init__(self, script: Any, metadata: Any = None) -> None:
         self.script = script
+        self.convention = _convention(getattr(metadata, "naming_convention", None) or {})
         self.folder = Path(script.dir).resolve().parent.parent / "var" / "cache"
         self._keys: dict[str, str] = {}
 
@@ -101,7 +105,9 @@ class Cache:
     def name(self, heads: tuple[str, ...]) -> str:
         """Return the name of the history's state at some heads, by all that makes it what it is."""
         keys = [self._key(head) for head in sorted(heads)]
-        return hashlib.sha256("".join([_surroundings(), *keys]).encode()).hexdigest()[:32]
+        return hashlib.sha256(
+            "".join([_surroundings(), self.convention, *keys]).encode()
+        ).hexdigest()[:32]
 
     def _key(self, revision: str) -> str:
         """The key of a revision: its content, and the keys of those before it."""
@@ -120,6 +126,16 @@ class Cache:
                 digest.update(self._keys[name].encode())
             self._keys[todo.pop()] = digest.hexdigest()
         return self._keys[revision]
+
+
+def _convention(given: Any) -> str:
+    """What tells one naming convention from another: its patterns, and the text of its functions."""
+    said = []
+    for key, pattern in sorted(given.items(), key=str):
+        with suppress(OSError, TypeError):  # a function without a file
+            pattern = inspect.getsource(pattern) if callable(pattern) else pattern
+        said.append(f"{key}={pattern}")
+    return "\n".join(said)
 
 
 def _imported(module: str) -> bytes:

@@ -11,7 +11,7 @@ from alembic.util import CommandError
 from sqlalchemy import ColumnElement, TableClause, and_, column, func, inspect, select, text, tuple_
 from sqlalchemy import table as table_clause
 
-from . import messages
+from . import messages, misfits
 from .rehearsal import is_rehearsal
 
 PATIENCE = 5  # seconds between two lines where there is no terminal
@@ -143,18 +143,19 @@ def require_no_nulls(table: str, *columns: str, schema: str | None = None) -> No
 
     :param table: the table's name
     :param columns: the columns that are to become NOT NULL
-    :raises CommandError: naming the columns and how many rows hold NULL
+    :raises CommandError: naming the columns, how many rows hold NULL, and three of them
     """
     from alembic import op
 
     if op.get_context().as_sql:
         return
+    connection = op.get_bind()
+    source = table_clause(table, schema=schema)
     found = []
     for name in columns:
         look = column(name)
-        query = select(func.count()).select_from(table_clause(table, look, schema=schema))
-        count = op.get_bind().execute(query.where(look.is_(None))).scalar_one()
-        if count:
-            found.append(messages.NULLS.format(count=count, table=table, column=name))
+        said = misfits.said(connection, source, look.is_(None))
+        if said:
+            found.append(f"{table}.{name} is to be NOT NULL, and {said} hold NULL")
     if found:
-        raise CommandError(messages.NULLS_STAND.format(found="; ".join(found)))
+        raise CommandError(f"{'; '.join(found)}: give them a value, then try again.")

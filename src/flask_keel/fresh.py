@@ -31,7 +31,8 @@ from . import (
     swap,
 )
 from .interrupts import interruptible
-from .revise import naming, schemas
+from .revise import at_head, naming, schemas
+from .revise.compare import unnamed
 from .revise.compare.plugin import OPTIONS
 from .seam import AHEAD_TABLE, engine_options, keep_one_transaction, use_engine
 from .urls import shown
@@ -151,10 +152,12 @@ def _replace_on_server(
     except servers.NotAllowed as denied:
         if servers.kind(url) == "postgresql" and _tables(engine):
             # there it may not create it again, either
-            raise CommandError(f"{denied.reason}.") from denied
+            raise CommandError(
+                f"{denied.reason}, and so cannot make {shown(url)} anew: it is as it was."
+            ) from denied
         messages.say(messages.NO_REHEARSAL, database=shown(url), reason=denied.reason)
-        if servers.kind(url) == "postgresql":
-            return _build_in_place(config, engine, starter_rows), None
+        _build_alone(config, engine, starter_rows)
+        return [], None
     servers.recreate(url, options)
     return _build_in_place(config, engine, starter_rows), None
 
@@ -162,6 +165,31 @@ def _replace_on_server(
 def _tables(engine: Any) -> list[str]:
     with engine.connect() as connection:
         return look_at(connection).get_table_names()
+
+
+def _build_alone(config: Any, engine: Any, starter_rows: Rows) -> None:
+    """Build the history where no scratch database is allowed, without what the models would add.
+
+    A database that were ahead of the history could not stand in for a scratch database.
+
+    :raises CommandError: when the starter rows do not fit, or a migration is due before they can
+    """
+    url = engine.url
+    if servers.kind(url) == "mysql":
+        servers.recreate(url, _engine_options())
+    engine.dispose()
+    options = servers.connection_options(_engine_options())
+    with create_engine(url, **options).connect() as connection:
+        _upgrade(config, connection)
+        at_head.made(config, current_app, connection)
+        _, script = _compare(connection)
+        said = naming.phrases(script.upgrade_ops)
+    if said:
+        raise CommandError(
+            f"The models are ahead of the history ({'; '.join(said)}), so {shown(url)} is built, "
+            "without the starter rows: type make newmigration, then make db."
+        )
+    starter.put(starter_rows, f"{shown(url)} is built, without them")
 
 
 def _build_in_place(config: Any, engine: Any, starter_rows: Rows) -> list[str]:
@@ -183,17 +211,10 @@ def _engine_options() -> dict[str, Any]:
 
 def _build(config: Any, connection: Connection, state: str = UNTOUCHED) -> list[str]:
     """Run the history, then what the models add; return what that was."""
-    config.attributes["connection"] = connection
-    command.upgrade(config, "heads")
-    connection.commit()
-    use_engine(connection)
-    context = MigrationContext.configure(connection, opts=_options(connection))
-    keep_one_transaction(context)
-    migrate = current_app.extensions["migrate"]
+    _upgrade(config, connection)
+    context, script = _compare(connection)
+    said = naming.phrases(script.upgrade_ops)
     with context.begin_transaction():
-        context.opts["target_metadata"] = migrate.db.metadata
-        script = produce_migrations(context, migrate.db.metadata)
-        said = naming.phrases(script.upgrade_ops)
         schemas.create_first(context, None, [script])
         if said:
             _apply(Operations(context), script.upgrade_ops, state)
@@ -201,6 +222,24 @@ def _build(config: Any, connection: Connection, state: str = UNTOUCHED) -> list[
             mark.create(connection)
     connection.commit()
     return said
+
+
+def _upgrade(config: Any, connection: Connection) -> None:
+    config.attributes["connection"] = connection
+    command.upgrade(config, "heads")
+    connection.commit()
+
+
+def _compare(connection: Connection) -> tuple[MigrationContext, ops.MigrationScript]:
+    """Return what the models add to the history."""
+    use_engine(connection)
+    context = MigrationContext.configure(connection, opts=_options(connection))
+    keep_one_transaction(context)
+    metadata = current_app.extensions["migrate"].db.metadata
+    with context.begin_transaction():
+        context.opts["target_metadata"] = metadata
+        script = produce_migrations(context, metadata)
+    return context, script
 
 
 def _options(connection: Connection) -> dict[str, Any]:
@@ -236,7 +275,8 @@ def _apply_one(operations: Operations, op: Any) -> None:
     if not isinstance(op, ops.ModifyTableOps):
         operations.invoke(op)
         return
-    with operations.batch_alter_table(op.table_name, schema=op.schema) as batch:
+    told = {"naming_convention": unnamed.assumed(op)} if unnamed.assumed(op) else {}
+    with operations.batch_alter_table(op.table_name, schema=op.schema, **told) as batch:
         for change in op.ops:
             batch.invoke(change)
 

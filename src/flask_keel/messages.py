@@ -29,15 +29,6 @@ ONE_REVISION = "type the revision to reach, or --sql for the SQL of a range."
 BROKEN_MIGRATION = "{file}, line {line}: {error}; mend the file and try again."
 FAILED_MIGRATION = "{file}, line {line}: {error}; {state}"
 AS_IT_WAS = "the database is as it was: mend the file and try again."
-REVISIONS_STAND = (
-    "what this revision did is undone, and those before it stand, {database} being at {revision}: "
-    "mend the file and try again."
-)
-STATEMENTS_STAND = (
-    "of this revision {statements} cannot be undone and stands, and so do the revisions before it, "
-    "{database} being at {revision}: undo that by hand or make it harmless to repeat "
-    "(if_exists=True, if_not_exists=True), mend the file and try again."
-)
 NO_SQL = "no SQL is printed, and nothing ran: mend the file and try again."
 
 # the database
@@ -76,11 +67,6 @@ NO_SERVER_DATABASE = (
     "The server has no database {name}: create it there ({command}), then try again."
 )
 REFUSED = "The server refuses the account of {database}: look at user and password ({reason})."
-TABLES_WITHOUT_HISTORY = (
-    "{database} has tables ({tables}) but no record of a migration; db.create_all() may have made them: "
-    "type make db to build a fresh development database, or db stamp REVISION when they are the tables "
-    "of that revision."
-)
 LOCK_TIMEOUT = "MIGRATION_LOCK_TIMEOUT is {value!r}: write a number of seconds, such as 60."
 LEFTOVER = (
     "{database} holds {leftover}, left by an interrupted migration of another tool; {table} is there "
@@ -119,18 +105,13 @@ ENDS_TRANSACTION = (
 )
 
 # scratch databases
-NO_SCRATCH = "{reason}, so the models are compared with {database} itself."
+NO_SCRATCH = (
+    "{reason}, so the models are compared with {database}, which is what the schema file says."
+)
 NO_RIGHT = "The account may not create a scratch database (an administrator allows it by {grant};)"
 NOT_ISOLATED = (
     "On MySQL a schema is a database of its own ({schemas}), for which no scratch can stand"
 )
-DRIFT = (
-    "{database} was changed behind the history's back: {differences}; "
-    "put that back{instead}, then try again."
-)
-DRIFT_INSTEAD = " (or let an administrator type {grant};)"
-NOT_AT_HEAD = "{database} is not at the head of the history: type db upgrade, then try again."
-DRIFT_UNKNOWN = "Whether {database} was changed by hand cannot be told: {reason}."
 
 # writing a migration
 NO_CHANGES = "The models and the history agree: there is nothing to migrate."
@@ -185,8 +166,6 @@ WHICH_VALUE = (
 IRREVERSIBLE = (
     "irreversible because the values of {name} are gone, and no neutral one can stand in for them"
 )
-NULLS = "{table}.{column} is to be NOT NULL, and {count} of its rows hold NULL"
-NULLS_STAND = "{found}: nothing was written; give them a value, then try again."
 TYPE_UNREAD = (
     "{type} cannot be written into a migration: give it a __repr__ that is the Python "
     "which makes it."

@@ -68,7 +68,7 @@ def build(
     heads = tuple(seam.script.get_heads())
     sqlite = connection.dialect.name == "sqlite"
     if sqlite:
-        kept, raw = Cache(seam.script), connection.connection.driver_connection
+        kept, raw = Cache(seam.script, seam.metadata), connection.connection.driver_connection
         kept.restore(raw, heads, set(recorded))
 
     def upgrade(applied: Any, context: Any) -> Any:

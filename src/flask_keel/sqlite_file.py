@@ -15,6 +15,8 @@ from sqlalchemy.pool import NullPool
 
 from . import messages
 
+JOURNALS = ("-wal", "-journal")
+
 
 def in_memory(url: Any) -> bool:
     """Whether the URL names no plain file: memory, or SQLite's own URI form."""
@@ -47,10 +49,26 @@ def open_to_read(url: Any) -> sqlite3.Connection:
     Not with mode=ro: that leaves -wal and -shm files of a database in WAL behind, and cannot read
     one whose last writer was killed. https://www.sqlite.org/wal.html#read_only_databases
     """
-    path = quote(str(Path(url.database).absolute()))
-    raw = sqlite3.connect(f"file:{path}?mode=rw", uri=True, check_same_thread=False)
-    raw.execute("PRAGMA query_only=ON")
+    path = Path(url.database).absolute()
+    uri = f"file:{quote(str(path))}"
+    raw = _open_uri(f"{uri}?mode=rw")
+    if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+        return raw
+    try:
+        raw.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+    except sqlite3.OperationalError as error:
+        # in WAL, SQLite makes files beside it even to read, and here it may not
+        if "readonly" in str(error) and not any(_holds_more(path, end) for end in JOURNALS):
+            raw.close()
+            return _open_uri(f"{uri}?immutable=1")
+    except sqlite3.DatabaseError:
+        pass  # who reads will be told
     return raw
+
+
+def _holds_more(path: Path, suffix: str) -> bool:
+    beside = Path(f"{path}{suffix}")
+    return beside.exists() and beside.stat().st_size > 0
 
 
 @contextmanager

@@ -104,6 +104,10 @@ def test_tables_without_a_history(project):
     words = "has tables (post, user)", "type make db", "db stamp REVISION"
     assert_one_sentence(project, "upgrade", *words)
     assert_one_sentence_of_db(project, "downgrade", *words)
+    prod = {"SETTINGS": "prod.conf", "DATABASE_URL": f"sqlite:///{project.database}"}
+    answer = project.db("upgrade", **prod)
+    answer.assert_one_sentence("has tables (post, user)", "db stamp REVISION")
+    assert "make db" not in answer.err
     project.db("stamp", HEAD).assert_ok()
     project.db("upgrade").assert_ok()
 
@@ -128,6 +132,6 @@ def test_a_sentence_is_all_that_a_failing_migration_prints_of_itself(project):
 
 def test_a_migration_of_the_time_before_the_library_is_told_the_line_to_write(project):
     file = project.migration("x1", HEAD, "pass")
-    file.write_text(f"from my_app.migrations import toolkit\n{file.read_text()}")
+    file.write_text(f"import flask_keel\n{file.read_text()}")
     words = "x1_by_hand.py, line 1", "write import flask_keel in place of this line"
     assert_one_sentence(project, "upgrade", *words)

@@ -159,3 +159,39 @@ def test_a_serial_that_becomes_a_big_one_counts_further(bench):
         bench.run("SELECT setval('t_id_seq', 2147483647)")
     bench.run("INSERT INTO t (n) VALUES (2)")
     assert bench.rows("SELECT id FROM t WHERE n = 2") == [(2147483648,)]
+
+
+def family(kind):
+    """A parent that refers to itself, and a child of it."""
+    key = column("id", key=True, kind=kind)
+    up = column("up_id", sa.ForeignKey("t.id"), kind=kind)
+    link = column("t_id", sa.ForeignKey("t.id"), kind=kind, index=True)
+    return models(("t", key, up), ("child", column("id", key=True), link))
+
+
+TYPES = {
+    "integer to bigint": (sa.Integer(), sa.BigInteger()),
+    "bigint to integer": (sa.BigInteger(), sa.Integer()),
+    "text to integer": (sa.String(20), sa.Integer()),
+    "integer to text": (sa.Integer(), sa.String(20)),
+    "a longer text": (sa.String(20), sa.String(40)),
+}
+
+
+@pytest.mark.parametrize("change", TYPES)
+def test_the_type_of_a_key_that_foreign_keys_point_to(bench, change):
+    if bench.kind == "sqlite":
+        pytest.skip("a row number has one type")
+    was, now = TYPES[change]
+    before, after = family(was), family(now)
+    bench.create(before)
+    bench.run(
+        "INSERT INTO t (id, up_id) VALUES ('1', NULL), ('2', '1')",
+        "INSERT INTO child (id, t_id) VALUES (1, '2'), (2, NULL)",
+    )
+    with bench.engine.connect() as connection:
+        keys = len(sa.inspect(connection).get_foreign_keys("child"))
+    bench.round_trip(before, after)
+    assert [str(value) for (value,) in bench.rows("SELECT t_id FROM child WHERE id = 1")] == ["2"]
+    with bench.engine.connect() as connection:
+        assert len(sa.inspect(connection).get_foreign_keys("child")) == keys == 1

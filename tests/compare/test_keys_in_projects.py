@@ -136,3 +136,45 @@ def test_a_key_that_no_database_numbers_is_asked_for(any_database):
     assert rows(project, "SELECT code, text FROM note ORDER BY 1") == [("a", "a"), ("b", "b")]
     assert_nothing_left(project)
     down_and_up(project)
+
+
+@pytest.mark.parametrize("any_database", ["postgresql", "mariadb"], indirect=True)
+def test_a_key_gets_another_type_with_what_points_to_it(any_database):
+    """Numbers that were kept as text, and a key that becomes too small."""
+    project, module = any_database, "my_app/models/tables.py"
+    project.write(
+        module,
+        HEAD + "class Part(db.Model):\n"
+        "    id: Mapped[str] = column(sa.String(20), primary_key=True)\n"
+        "    up_id: Mapped[str | None] = column(sa.ForeignKey('part.id'))\n\n"
+        "class Sale(db.Model):\n"
+        "    id: Mapped[int] = column(primary_key=True)\n"
+        "    part_id: Mapped[str] = column(sa.ForeignKey('part.id'))\n\n"
+        "class Bill(db.Model):\n"
+        "    id: Mapped[int] = column(primary_key=True)\n"
+        "    sale_id: Mapped[int] = column(sa.ForeignKey('sale.id'))\n",
+    )
+    project.new_migration("-m", "before")
+    project.db("upgrade").assert_ok()
+    execute(
+        project,
+        "INSERT INTO part (id, up_id) VALUES ('7', NULL), ('8', '7')",
+        "INSERT INTO sale (part_id) VALUES ('8')",
+        "INSERT INTO bill (sale_id) VALUES (1)",
+    )
+    text = project.path.joinpath(module).read_text()
+    text = text.replace("[str] = column(sa.String(20),", "[int] = column(").replace("[str", "[int")
+    for place in ("    sale_id", "Sale(db.Model):\n    id"):
+        assert place in text
+        old = f"{place}: Mapped[int] = column("
+        text = text.replace(old, f"{old}sa.BigInteger, ")
+    project.write(module, text)
+    assert "proved" in project.db("migrate").assert_ok().err
+    project.db("upgrade").assert_ok()
+    query = "SELECT part.id, up_id, part_id, sale_id FROM part, sale, bill WHERE part.id = part_id"
+    assert rows(project, query) == [(8, 7, 8, 1)]
+    assert_nothing_left(project)
+    down_and_up(project)
+    assert rows(project, query) == [(8, 7, 8, 1)]
+    with pytest.raises(Exception, match=r"(?i)foreign key"):
+        execute(project, "INSERT INTO bill (sale_id) VALUES (99)")

@@ -1,5 +1,6 @@
 """The grammar of fill=, and what is said without an answer or with a wrong one."""
 
+import re
 import shlex
 
 import pytest
@@ -147,6 +148,34 @@ def test_a_unique_column_s_own_default_is_not_what_is_typed_for_it(bare):
     bare.model("note", NOTE + "more: Mapped[str] = mapped_column(unique=True, default='x')\n")
     answer = bare.db("migrate").assert_one_sentence("fill=note.more:=id")
     assert "note.more:x" not in answer.said
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        "sa.Uuid",
+        "sa.Uuid, unique=True",
+        "sa.String(2)",
+        "sa.String(3), default='much'",
+        "sa.Numeric(3, 1), default=10.25",
+        "sa.LargeBinary",
+        "sa.JSON, default={'a': [1]}",
+        "sa.Enum('a', 'b', native_enum=False)",
+        "sa.Interval",
+        "sa.Time",
+        "sa.ForeignKey('note.id')",
+        "sa.ForeignKey('note.id'), unique=True",
+    ],
+)
+def test_what_is_said_to_type_is_taken(bare, column):
+    bare.model("note", NOTE)
+    bare.new_migration()
+    bare.model("note", NOTE + f"more: Mapped[object] = mapped_column({column}, nullable=False)\n")
+    answer = bare.db("migrate").assert_one_sentence("note.more")
+    typed = re.search(r"type make newmigration (.*) \(after the colon", answer.err)[1]
+    again = bare.db("migrate", *(part for word in shlex.split(typed) for part in ("-x", word)))
+    assert "is no value" not in again.err and "cannot be read" not in again.err
+    assert len(revising.files(bare)) == 2
 
 
 def test_a_column_with_a_default_needs_no_answer(bare):

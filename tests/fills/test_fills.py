@@ -1,7 +1,11 @@
 """New NOT NULL columns on the three databases: add, fill, set NOT NULL."""
 
+import uuid
+from datetime import timedelta
+
 import pytest
 import revising
+import sqlalchemy as sa
 from revising import KEY
 
 NOTE = (
@@ -74,7 +78,7 @@ def test_rows_that_hold_null_stop_the_upgrade_before_anything_is_written(any_dat
         "text: Mapped[str] = mapped_column(sa.String(40))\nstars: Mapped[int | None]\n",
     )
     any_database.new_migration("-x", "rename=note.body:text")
-    any_database.db("upgrade").assert_one_sentence("note.body", "2 of its rows hold NULL")
+    any_database.db("upgrade").assert_one_sentence("note.body", "2 of its rows (id ", "hold NULL")
     assert revising.columns(any_database, "note").keys() == {"id", "title", "body"}
 
     revising.execute(any_database, "UPDATE note SET body = 'y' WHERE body IS NULL")
@@ -143,3 +147,27 @@ def test_a_dropped_column_whose_check_nothing_fulfils_is_said_to_be_gone_for_goo
     revising.applied(any_database)
     any_database.model("note", NOTE)
     assert "# irreversible because" in revising.applied(any_database).read_text()
+
+
+@pytest.mark.parametrize(
+    "kind, typed, value",
+    [
+        ("sa.Uuid", str(uuid.UUID(int=2**120 + 5)), uuid.UUID(int=2**120 + 5)),
+        ("sa.Interval", "90", timedelta(seconds=90)),
+    ],
+)
+def test_the_nulls_of_a_column_get_the_value_as_the_application_reads_it(
+    any_database, kind, typed, value
+):
+    def more(null):
+        return f"more: Mapped[object] = mapped_column({kind}, nullable={null})\n"
+
+    any_database.model("note", NOTE + more(True))
+    revising.applied(any_database)
+    revising.execute(any_database, "INSERT INTO note (title) VALUES ('A')")
+    any_database.model("note", NOTE + more(False))
+    revising.applied(any_database, "-x", f"fill=note.more:{typed}")
+    type_ = {"sa.Uuid": sa.Uuid, "sa.Interval": sa.Interval}[kind]
+    query = sa.select(sa.table("note", sa.column("more", type_)).c.more)
+    with revising.engine(any_database).connect() as connection:
+        assert connection.execute(query).scalars().all() == [value]

@@ -106,7 +106,7 @@ def _row(
     for column in table.columns:
         if column.uid in keyed or column.computed:
             continue
-        if column.name == "id" and column.uid in table.primary and column.kind.name != "Uuid":
+        if column.name == "id" and column.uid in table.primary and column.kind.name == "Integer":
             continue
         if (column.nullable or column.default) and random.random() < 0.25:
             continue

@@ -86,7 +86,7 @@ class Kind:
         if isinstance(found, bytes):
             return f"b{number}"
         if isinstance(found, datetime.timedelta):
-            return "= '1970-01-01 01:00:00'"
+            return str(found.total_seconds())
         return json.dumps(found) if isinstance(found, dict) else str(found)
 
     def server_default(self, random: Random, dialect: str) -> str | None:

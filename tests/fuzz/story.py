@@ -102,6 +102,7 @@ class Story:
             for name in revising.files(self.project) - files:
                 (self.project.versions / name).unlink()
             self.models(before)
+            self.db("the schema file after a refusal", "schema")
             self.compare("schema after a refusal", self.look(), look)
             self.same("rows after a refusal", rows, looks.rows(self.engine(), before), Marks(0))
             return False
@@ -189,6 +190,12 @@ class Story:
         answer = self.db(stage, "migrate")
         if NOTHING not in answer.err:
             raise Fault(stage, answer.said + self.newest())
+
+    def check(self) -> None:
+        """What was proved when it was written is proved when it is checked."""
+        answer = self.db("check", "check", code=None)
+        if "the models and the history agree" not in answer.said or "proof" in answer.err:
+            raise Fault("check", answer.said)
 
     def newest(self) -> str:
         files = sorted(self.project.versions.glob("*.py"), key=lambda path: path.stat().st_mtime)

@@ -93,6 +93,8 @@ def _case(life: Story, seed: int, end: float) -> tuple[int, int]:
             if time.monotonic() > end:
                 break
             kept_rows.add(before, life.metadata(before), life.engine(), chance)
+        changes, life.commands = [], []
+        life.check()
     except Fault as fault:
         pytest.fail(_short(life, seed, fault, before, after, changes), pytrace=False)
     return good, no

@@ -53,6 +53,7 @@ class Change:
     batch_only: bool = False
     converts: bool = False
     options: dict[str, bool] = field(default_factory=dict)
+    new_name: str | None = None
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         printer.text(self.says)
@@ -106,13 +107,20 @@ def type_(shape: Shape, c: Column, wanted: str | sa.types.TypeEngine) -> Change:
                     value = _decoded(value)
                 row[c.name] = convert(text, value)
 
-        made = _alter(c.name, _set(c.name, type=text), convert_rows, type_=given)
+        def shaped(shape: Shape) -> None:
+            _set(c.name, type=text)(shape)
+            if fold(text) != "integer":  # no other key counts
+                shape.parts = [p for p in shape.parts if (p.kind, p.uses) != counts]
+
+        made = _alter(c.name, shaped, convert_rows, type_=given)
         made.converts = True
         made.says += f" to {text}"
         return made
 
+    counts = ("autoincrement", frozenset({c.name}))
     found = of(wanted)
-    found.back = of(c.type) if c.type else None
+    counted = any((p.kind, p.uses) == counts for p in shape.parts)
+    found.back = of(c.type) if c.type and not counted else None
     return found
 
 
@@ -283,6 +291,31 @@ def option(shape: Shape, word: str, wanted: bool) -> Change:
     return Change(f"{given}", lambda on, table: None, shaped, no_rowid, options=given)
 
 
+def without_key(shape: Shape, part: Part) -> Change:
+    def gone(shape: Shape) -> None:
+        shape.parts = [p for p in shape.parts if p.kind not in ("primary key", "autoincrement")]
+
+    return Change(
+        f"drop_constraint({part.name!r}, primary)",
+        lambda on, table: on.drop_constraint(part.name, *table, type_="primary"),
+        gone,
+    )
+
+
+def rename_table(shape: Shape, new: str) -> Change:
+    """Only the last of what is asked, since the calls name the table."""
+
+    def renamed(shape: Shape) -> None:
+        shape.renamed(shape.name, fold(new))
+        shape.name = fold(new)
+
+    found = Change(
+        f"rename_table to {new!r}", lambda on, table: on.rename_table(*table, new), renamed
+    )
+    found.new_name = new
+    return found
+
+
 @st.composite
 def changes(draw, shape: Shape, number: int) -> Change:
     """One change of the table as it is expected to be by now."""
@@ -291,7 +324,7 @@ def changes(draw, shape: Shape, number: int) -> Change:
         return draw(st.sampled_from(choices))
 
     kinds = ["nullable", "default", "type", "rename", "add", "drop", "part", "check", "unique"]
-    kinds += ["key", "index", "option", "nullable", "default", "type"]
+    kinds += ["key", "index", "option", "without key", "nullable", "default", "type"]
     kind, c = pick(kinds), pick(shape.columns)
     names = [column.name for column in shape.columns]
     types = STRICT_TYPES if "STRICT" in shape.options else TYPES
@@ -308,6 +341,9 @@ def changes(draw, shape: Shape, number: int) -> Change:
         return drop(shape, c.name)
     if kind == "part" and named:
         return drop_part(pick(named))
+    key = [p for p in shape.parts if p.kind == "primary key" and p.name]
+    if kind == "without key" and key and key[0].name:
+        return without_key(shape, key[0])
     if kind == "option":
         return option(
             shape, pick(["strict", "without_rowid", "autoincrement"]), draw(st.booleans())

@@ -48,3 +48,24 @@ def test_there_and_nowhere_else(bench, tmp_path, what, edits):
     assert side.rows("SELECT count(*) FROM post" if what != "rename table" else "SELECT 2") == [
         (2,)
     ]
+
+
+@pytest.mark.parametrize("option", ["", " WITHOUT ROWID"])
+def test_short_rows_there_keep_what_they_read(bench, tmp_path, option):
+    bench.make("CREATE TABLE t (a INTEGER PRIMARY KEY, d TEXT DEFAULT 'main');")
+    side = Bench(tmp_path / "side.db")
+    side.make(
+        f"CREATE TABLE t (a INTEGER PRIMARY KEY){option}; INSERT INTO t VALUES (1), (2);"
+        "ALTER TABLE t ADD COLUMN d TEXT DEFAULT 1.10; CREATE INDEX i ON t (d);"
+        "CREATE TRIGGER no AFTER UPDATE ON t BEGIN SELECT raise(ABORT, 'fired'); END;"
+    )
+    before = sorted(side.rows("SELECT name FROM sqlite_master"))
+    bench.migrate(
+        lambda op: op.alter_column("t", "d", server_default=None, **SIDE),
+        attach={"side": side.path},
+    )
+    assert side.rows("SELECT a, d FROM t") == [(1, "1.10"), (2, "1.10")]
+    assert "DEFAULT" not in side.sql("t")
+    assert sorted(side.rows("SELECT name FROM sqlite_master")) == before
+    assert side.is_whole()
+    assert "main" in bench.sql("t")

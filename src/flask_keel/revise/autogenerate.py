@@ -5,9 +5,20 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from .. import drift, history, messages, scratch, servers
+from .. import history, messages, scratch, servers
 from ..seam import Seam
-from . import answers, casts, custom_types, directives, enums, fills, renames, schemas, skeleton
+from . import (
+    answers,
+    at_head,
+    casts,
+    custom_types,
+    directives,
+    enums,
+    fills,
+    renames,
+    schemas,
+    skeleton,
+)
 from .compare import wording
 from .compare.plugin import OPTIONS
 
@@ -15,10 +26,10 @@ from .compare.plugin import OPTIONS
 def compare(seam: Seam) -> None:
     """Run the command's comparison on a scratch database.
 
-    Where there cannot be one, a sentence says so, and the database itself is used, after a check
-    that nobody changed it by hand.
+    Where there cannot be one, a sentence says so, and the development database itself is used, once
+    it is what the schema file says.
 
-    :raises alembic.util.CommandError: for two heads, or a database that drifted
+    :raises alembic.util.CommandError: for two heads, or when nothing can stand in for a scratch database
     """
     if seam.head_asked == "head":
         history.require_one_head(seam.script)
@@ -37,11 +48,11 @@ def compare(seam: Seam) -> None:
                 seam.config.attributes["at_head"](connection)
                 connection.rollback()
         except servers.NotAllowed as denied:
-            messages.say(messages.NO_SCRATCH, database=seam.database, reason=denied.reason)
             connection = stack.enter_context(seam.engine.connect())
-            why = denied.reason
-            _only_ours(seam, drift.require_none(seam, connection, denied.grant))
+            _leave_alone(seam, at_head.require(seam, connection, denied))
             connection.rollback()
+            messages.say(messages.NO_SCRATCH, database=seam.database, reason=denied.reason)
+            why = denied.reason
         _configure(seam, connection, given, why)
         with seam.context.begin_transaction():
             seam.context.run_migrations()
@@ -61,13 +72,12 @@ def _configure(seam: Seam, connection: Connection, given: answers.Answers, why: 
     wording.install(seam.context.get_context().impl)
 
 
-def _only_ours(seam: Seam, expected: drift.Tables | None) -> None:
+def _leave_alone(seam: Seam, others: set[str]) -> None:
     """Leave alone the tables of others, which a scratch database would not show."""
     own = seam.options.get("include_object")
 
     def include_object(item: Any, name: str, kind: str, reflected: bool, compared: Any) -> bool:
-        strange = kind == "table" and reflected and compared is None
-        if strange and expected is not None and (item.schema, name) not in expected:
+        if kind == "table" and reflected and compared is None and name in others:
             return False
         return own is None or own(item, name, kind, reflected, compared)
 

@@ -39,15 +39,13 @@ def render_item(own: Callable[..., Any] | None) -> Callable[..., Any]:
         prefixed = context.opts.get("user_module_prefix") is not None
         if found is not False or kind != "type" or prefixed:
             return found
-        if isinstance(item, ARRAY) and _known(item) and not _known(item.item_type):
-            return _array(item, context)
-        return False if _known(item) else write(item, context)
+        return False if _known(item) and not _inner(item) else write(item, context)
 
     return rendered
 
 
 def write(type_: TypeEngine, context: Any) -> str:
-    """Return the code that makes a type of the application's or of another package.
+    """Return the code that makes a type of the application's, of another package, or of other types.
 
     Its own ``repr`` where that is Python, else a call with the arguments that can be told from the
     signature, else the type underneath.
@@ -61,6 +59,8 @@ def write(type_: TypeEngine, context: Any) -> str:
         for name, other in sorted(type_._variant_mapping.items()):
             code += f".with_variant({render._repr_type(other, context)}, {name!r})"
         return code
+    if _known(type_):
+        return _array(type_, context) if isinstance(type_, ARRAY) else _nested(type_, context)
     module = home(type(type_))
     for code in (repr(type_), _call(type_)):
         if code and _makes(f"{module}.{code}", module, type_):
@@ -85,12 +85,35 @@ def _known(type_: Any) -> bool:
     return type(type_).__module__.startswith("sqlalchemy.")
 
 
+def _inner(type_: TypeEngine) -> list[TypeEngine]:
+    """The types that a type is made of, which its ``repr`` names without saying where they are from."""
+    names = [*inspect.signature(type(type_).__init__).parameters, *vars(type_)]
+    parts = [getattr(type_, name, None) for name in dict.fromkeys(names)]
+    return [part for part in parts if isinstance(part, TypeEngine)]
+
+
+def _nested(type_: TypeEngine, context: Any) -> str:
+    code, at = repr(type_), 0
+    for part in _inner(type_):
+        plain, written = repr(part), render._repr_type(part, context)
+        if (place := code.find(plain, at)) >= 0:
+            code = code[:place] + written + code[place + len(plain) :]
+            at = place + len(written)
+    return f"{_prefix(type_, context)}{code}"
+
+
+def _prefix(type_: TypeEngine, context: Any) -> str:
+    module = type(type_).__module__
+    if not module.startswith("sqlalchemy.dialects."):
+        return context.opts["sqlalchemy_module_prefix"] or ""
+    dialect = module.split(".")[2]
+    context.imports.add(f"from sqlalchemy.dialects import {dialect}")
+    return f"{dialect}."
+
+
 def _array(type_: ARRAY, context: Any) -> str:
     """An array of a type that Alembic's own way, by search and replace, may not find."""
-    name = "sa.ARRAY"
-    if isinstance(type_, postgresql.ARRAY):
-        context.imports.add("from sqlalchemy.dialects import postgresql")
-        name = "postgresql.ARRAY"
+    name = f"{_prefix(type_, context)}ARRAY"
     options = ("as_tuple", "dimensions", "zero_indexes")
     given = [f"{key}={getattr(type_, key)!r}" for key in options if getattr(type_, key)]
     return f"{name}({', '.join([render._repr_type(type_.item_type, context), *given])})"

@@ -28,8 +28,8 @@ def step(answers: Answers) -> Callable[..., None]:
     def process(context: Any, revision: Any, directives: list[ops.MigrationScript]) -> None:
         for script in directives:
             fills = _decide(script, answers, context)
-            _forwards(script.upgrade_ops, fills)
-            _backwards(script.downgrade_ops, fills, context.connection)
+            _forwards(script.upgrade_ops, fills, context)
+            _backwards(script.downgrade_ops, fills, context)
 
     return process
 
@@ -55,9 +55,8 @@ def _decide(script: ops.MigrationScript, answers: Answers, context: Any) -> dict
                 messages.NO_SUCH_FILL.format(name=name, known=", ".join(known) or messages.NOTHING)
             )
         if name in turned:
-            op = turned[name]
-            column = _model(context, op)
-            types = [type_ for type_ in (op.existing_type, op.modify_type) if type_ is not None]
+            column = _model(context, turned[name])
+            types = _types(turned[name], column)
         else:
             column = (added | lost)[name]
             types = [column.type]
@@ -90,22 +89,33 @@ def _counted(column: Column, dialect: Any) -> bool:
 
 def suggestion(column: Column, dialect: Any) -> Fill:
     """Return a value to begin with: the model's own default, or what such columns often get."""
-    default = None
-    if column.default is not None and column.default.is_scalar and not _unique(column):
-        default = column.default.arg
-    if isinstance(default, dict | list):
-        return Fill(json.dumps(default))
-    if default is not None:
-        return Fill(str(getattr(default, "name", default)))
-    kinds = families(column.type, dialect)
-    if column.foreign_keys and not _unique(column):
-        return Fill("1")
-    each = _each_row(column, dialect)
-    if (_unique(column) or literals.neutral(column, kinds) is None) and each:
+    kinds, each = families(column.type, dialect), _each_row(column, dialect)
+    given = column.default is not None and column.default.is_scalar
+    neutral = literals.neutral(column, kinds)
+    if each and (_unique(column) or not (given or neutral is not None or column.foreign_keys)):
         return Fill(each, expression=True)
+    if column.foreign_keys and not given:
+        return Fill("1")
+    likely = [_text(column.default.arg)] if given else []
     if "text" in kinds and literals.plain_text(column.type):
-        return Fill("none")
-    return Fill(literals.neutral(column, kinds) or "none")
+        likely.append("none")
+    likely.append(neutral or "")
+    return Fill(next((text for text in likely if _holds(column, text, dialect)), "none"))
+
+
+def _text(default: Any) -> str:
+    """A default of the model, as it is typed."""
+    if isinstance(default, dict | list):
+        return json.dumps(default)
+    return str(getattr(default, "name", default))
+
+
+def _holds(column: Column, text: str, dialect: Any) -> bool:
+    try:
+        literals.require("", column.type, text, dialect)
+    except CommandError:
+        return False
+    return True
 
 
 def _each_row(column: Column, dialect: Any) -> str:
@@ -158,6 +168,13 @@ def _check(name: str, column: Column | None, types: list[Any], fill: Fill, diale
         )
 
 
+def _types(op: ops.AlterColumnOp, model: Column | None) -> list[Any]:
+    """The types of a column before and after a change; a database may not know a model's own."""
+    if op.modify_type is None and model is not None:
+        return [model.type]
+    return [type_ for type_ in (op.existing_type, op.modify_type) if type_ is not None]
+
+
 def _model(context: Any, op: ops.AlterColumnOp) -> Column | None:
     """The column in the models."""
     for table in context.opts["target_metadata"].tables.values():
@@ -166,18 +183,18 @@ def _model(context: Any, op: ops.AlterColumnOp) -> Column | None:
     return None
 
 
-def _forwards(container: ops.OpContainer, fills: dict[str, Fill]) -> None:
+def _forwards(container: ops.OpContainer, fills: dict[str, Fill], context: Any) -> None:
     """Divide the changes of a table: add the columns, fill them, do the rest."""
     changed: list[Any] = []
     for op in container.ops:
         if isinstance(op, ops.ModifyTableOps):
-            changed += _divided(op, fills)
+            changed += _divided(op, fills, context)
         else:
             changed.append(op)
     container.ops[:] = [*no_nulls(container, fills, _name), *changed]
 
 
-def _divided(table: ops.ModifyTableOps, fills: dict[str, Fill]) -> Iterator[Any]:
+def _divided(table: ops.ModifyTableOps, fills: dict[str, Fill], context: Any) -> Iterator[Any]:
     if not any(_name(op) in fills for op in _of(table, ops.AddColumnOp, ops.AlterColumnOp)):
         yield table
         return
@@ -196,7 +213,7 @@ def _divided(table: ops.ModifyTableOps, fills: dict[str, Fill]) -> Iterator[Any]
                 filling.append(FillColumn(op.table_name, op.schema, op.column, fill))
             continue
         if fill and op.modify_nullable is False:
-            column = Column(op.column_name, _type_now(op))
+            column = Column(op.column_name, _types(op, _model(context, op))[0])
             filling.append(FillColumn(op.table_name, op.schema, column, fill, only_nulls=True))
         rest.append(op)
     for part in (adds, rest):
@@ -221,23 +238,23 @@ def _not_null(op: ops.AddColumnOp) -> ops.AlterColumnOp:
     return change
 
 
-def _backwards(container: ops.OpContainer, fills: dict[str, Fill], connection: Any) -> None:
+def _backwards(container: ops.OpContainer, fills: dict[str, Fill], context: Any) -> None:
     """Give a column that comes back on the way down a value that stands for those that are gone."""
     values: dict[str, Fill] = {}
     remarks = []
     for op in _of(container, ops.AddColumnOp):
-        if not needed(op.column, connection.dialect):
+        if not needed(op.column, context.dialect):
             continue
         name = _name(op)
         if name in fills:
             values[name] = fills[name]
             continue
-        text = stand_in(op.column, checks_of(container, op), connection)
+        text = stand_in(op.column, checks_of(container, op), context.connection)
         if text is not None:
             values[name] = Fill(text)
         else:
             remarks.append(Remark(messages.IRREVERSIBLE.format(name=name)))
-    _forwards(container, values)
+    _forwards(container, values, context)
     container.ops[:] = [*remarks, *container.ops]
 
 
@@ -253,7 +270,3 @@ def _of(container: ops.OpContainer, *kinds: type) -> Iterator[Any]:
 def _name(op: Any) -> str:
     column = op.column.name if isinstance(op, ops.AddColumnOp) else op.column_name
     return ".".join(part for part in (op.schema, op.table_name, column) if part)
-
-
-def _type_now(op: ops.AlterColumnOp) -> Any:
-    return op.existing_type or op.modify_type

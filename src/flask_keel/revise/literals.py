@@ -4,7 +4,7 @@ import json
 import math
 import uuid
 from collections.abc import Callable, Iterator
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -29,11 +29,16 @@ NEUTRAL = {
     date: "1970-01-01",
     datetime: "1970-01-01 00:00:00",
     time: "00:00:00",
+    timedelta: "0",
 }
 
 
 def _boolean(text: str) -> bool:
     return WORDS[text.strip().lower()]
+
+
+def _duration(text: str) -> timedelta:
+    return timedelta(seconds=float(text))
 
 
 READ: dict[type, tuple[Callable[[str], Any], str]] = {
@@ -44,6 +49,7 @@ READ: dict[type, tuple[Callable[[str], Any], str]] = {
     datetime: (datetime.fromisoformat, "a date and time such as 2026-01-31 12:00:00"),
     date: (date.fromisoformat, "a date such as 2026-01-31"),
     time: (time.fromisoformat, "a time such as 12:00:00"),
+    timedelta: (_duration, "a number of seconds"),
     uuid.UUID: (uuid.UUID, "a UUID"),
     bytes: (str.encode, "text"),
     dict: (json.loads, "JSON"),
@@ -63,7 +69,7 @@ def value(name: str, type_: Any, text: str) -> Any:
             return stored.enums[stored.enums.index(text)]
         read, _ = READ.get(_python_type(stored), (str, "text"))
         return read(text)
-    except (ValueError, KeyError, InvalidOperation) as error:
+    except (ValueError, KeyError, InvalidOperation, OverflowError) as error:
         raise _no_value(name, text, _words(stored)) from error
 
 
@@ -124,7 +130,7 @@ def code(value: Any, imports: set[str]) -> str:
         case uuid.UUID():
             imports.add("import uuid")
             return f"uuid.{value!r}"
-        case date() | time():
+        case date() | time() | timedelta():
             imports.add("import datetime")
             return repr(value)
         case _:
@@ -147,10 +153,12 @@ def neutral(column: Column, families: set[str]) -> str | None:
     if isinstance(stored, sa.Enum):
         return stored.enums[0] if stored.enums else None
     if (
-        isinstance(column.type, sa.TypeDecorator)
+        isinstance(stored, sa.TypeDecorator) != isinstance(column.type, sa.TypeDecorator)
         or column.type.__module__.split(".")[0] != "sqlalchemy"
     ):
         return None
+    if _python_type(stored) is uuid.UUID:  # text, where the database has no such type
+        return NEUTRAL["UUID"]
     known = [NEUTRAL[name] for name in NEUTRAL if name in families]
     return known[0] if known else NEUTRAL.get(_python_type(stored))
 
@@ -164,8 +172,8 @@ def uniques(column: Column) -> Iterator[UniqueConstraint | Index]:
 
 
 def unwrapped(type_: Any) -> Any:
-    """Return the type under a TypeDecorator."""
-    while isinstance(type_, sa.TypeDecorator):
+    """Return the type under a TypeDecorator of the application's."""
+    while isinstance(type_, sa.TypeDecorator) and not isinstance(type_, sa.Interval):
         type_ = type_.impl_instance
     return type_
 

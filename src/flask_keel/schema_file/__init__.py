@@ -3,6 +3,7 @@
 A review sees the change of the schema as a diff; it is read by people, and not run.
 """
 
+from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
 
@@ -24,13 +25,18 @@ def path(folder: Path, dialect: str) -> Path:
     return folder / "schema" / f"{WRITERS[dialect]}.sql"
 
 
-def text(connection: Connection, version_table: str = "alembic_version") -> str:
+def text(
+    connection: Connection,
+    version_table: str = "alembic_version",
+    others: Iterable[str] = (),
+) -> str:
     """Return the schema of a database as SQL, the same for the same schema.
 
     :param version_table: Alembic's, which is no part of it
+    :param others: the names of tables that are no part of it either
     """
     writer = import_module(f".{WRITERS[connection.dialect.name]}", __name__)
-    statements = writer.statements(connection, {version_table, AHEAD_TABLE})
+    statements = writer.statements(connection, {version_table, AHEAD_TABLE, *others})
     return HEADER + "".join(f"\n{statement.strip()};\n" for statement in statements)
 
 

@@ -33,7 +33,7 @@ def statements(connection: Connection, ignored: set[str]) -> Iterator[str]:
                 sql = _show(connection, "TRIGGER", trigger["Trigger"])[2]
                 yield DEFINER.sub("", sql)
     for name, kind in found:
-        if kind == "VIEW":
+        if kind == "VIEW" and name not in ignored:
             sql = DEFINER.sub("", _show(connection, "VIEW", name)[1])
             sql = sql.replace(" ALGORITHM=UNDEFINED", "").replace(" SQL SECURITY DEFINER", "")
             yield sql.replace(f"`{here}`.", "")

@@ -114,9 +114,10 @@ def statements(connection: Connection, ignored: set[str]) -> Iterator[str]:
     keys, constraints = [], {}
     for table, definition, kind in rows(CONSTRAINTS):
         if kind == "f":  # at the end, since the other table may come later
-            keys.append(f"ALTER TABLE {table} ADD {definition}")
+            keys.append((table, f"ALTER TABLE {table} ADD {definition}"))
         else:
             constraints.setdefault(table, []).append(definition)
+    left_out = {table for name, table, *_ in rows(COLUMNS) if name in ignored}
     belongings: dict[str, list[str]] = {}
     for query in (INDEXES, TRIGGERS, COMMENTS):
         for table, statement in sorted(rows(query)) if query is INDEXES else rows(query):
@@ -132,9 +133,9 @@ def statements(connection: Connection, ignored: set[str]) -> Iterator[str]:
             + "\n)"
         )
         yield from (one for one in belongings.get(table, []) if "TRIGGER" not in one[:30])
-    yield from keys
+    yield from (key for table, key in keys if table not in left_out)
     yield from functions
-    for name in sorted(belongings):
+    for name in sorted(belongings.keys() - left_out):
         yield from (one for one in belongings[name] if "TRIGGER" in one[:30])
     yield from alone(VIEWS)
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from . import facts, schema_text
 from .create_table import Column, CreateTable
 from .database import Database
+from .facts import affinity
 from .mirror import Mirror
 from .tokens import quote
 
@@ -31,7 +32,11 @@ class Reading(NamedTuple):
 
 def reads_otherwise(before: CreateTable, after: CreateTable, name: str) -> bool:
     """Whether rows that are too short for a column would change with the text."""
-    old, new = (_reading(table, table.column(name)) for table in (before, after))
+    columns = before.column(name), after.column(name)
+    kinds, defaults = zip(*((affinity(c.type_text), c.default_text) for c in columns), strict=True)
+    if defaults == (None, None) or (kinds[0] == kinds[1] and defaults[0] == defaults[1]):
+        return False
+    old, new = (_reading(*of) for of in zip((before, after), columns, strict=True))
     return old is not None and (new is None or repr(old[:2]) != repr(new[:2]))
 
 

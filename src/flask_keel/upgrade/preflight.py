@@ -5,7 +5,7 @@ import shlex
 from alembic.util import CommandError
 from sqlalchemy import Connection, inspect, text
 
-from .. import history, messages
+from .. import history, locality, messages
 from ..seam import AHEAD_TABLE, Seam
 
 LEFTOVER = "_alembic_tmp_"
@@ -27,8 +27,19 @@ def check(seam: Seam, connection: Connection, applied: set[str]) -> None:
     ours = sorted(tables & {table.name for table in seam.metadata.tables.values()})
     if not applied and ours:
         raise CommandError(
-            messages.TABLES_WITHOUT_HISTORY.format(database=seam.database, tables=", ".join(ours))
+            f"{seam.database} has tables ({', '.join(ours)}) but no record of a migration; "
+            f"db.create_all() may have made them: type {_fresh(seam)}db stamp REVISION when they "
+            "are the tables of that revision."
         )
+
+
+def _fresh(seam: Seam) -> str:
+    """Offer `make db` where it deletes nothing but a development database."""
+    options = seam.settings.get("SQLALCHEMY_ENGINE_OPTIONS")
+    rebuilt = seam.settings.get("DB_REBUILD_ALLOWED") is True
+    if not rebuilt or locality.elsewhere(seam.engine.url, options):
+        return ""
+    return "make db to build a fresh development database, or "
 
 
 def _require_no_leftovers(seam: Seam, connection: Connection, tables: set[str]) -> None:

@@ -12,7 +12,8 @@ from sqlalchemy import Connection, Engine
 from .. import atomic, foreign_keys, guard, history, lent, messages, sqlite_file
 from ..rehearsal import is_rehearsal
 from ..seam import Seam
-from . import preflight, standing
+from . import outcome, preflight, standing
+from .outcome import Run
 
 
 def migrate(seam: Seam) -> None:
@@ -26,11 +27,25 @@ def migrate(seam: Seam) -> None:
     if isinstance(given, Connection):
         protect = given.dialect.name == "sqlite" and not seam.reading
         with lent.protected(given, patience(seam)) if protect else nullcontext():
-            _run(seam, given)
+            _run(seam, given, Run())
         return
+    # who gives an engine knows what it is, and where it is to be left
+    run, ours = Run(), given is None
     seam.engine = given or seam.engine
-    with _connect(seam, seam.engine) as connection:
-        _run(seam, connection)
+    with (
+        outcome.told(seam, run) if ours and not seam.reading else nullcontext(),
+        _connect(seam, seam.engine) as connection,
+        _schema_file(seam, connection),
+    ):
+        _run(seam, connection, run)
+
+
+def _schema_file(seam: Seam, connection: Connection) -> Any:
+    if connection.dialect.name == "sqlite" or seam.moving != "upgrade":
+        return nullcontext()
+    from ..revise import at_head
+
+    return at_head.followed(seam, connection)
 
 
 @contextmanager
@@ -52,7 +67,7 @@ def _connect(seam: Seam, engine: Engine) -> Iterator[Connection]:
             yield connection
 
 
-def _run(seam: Seam, connection: Connection) -> None:
+def _run(seam: Seam, connection: Connection, run: Run) -> None:
     sqlite = connection.dialect.name == "sqlite"
     steps: list[Any] = []
     options: dict[str, Any] = {"on_version_apply": _reporters(seam, steps)}
@@ -73,12 +88,14 @@ def _run(seam: Seam, connection: Connection) -> None:
             history.require_known(applied, seam.script, seam.database)
         if not sqlite and not lent_out:
             connection.rollback()  # looking began a transaction; each revision has one of its own
+        run.begin(applied)
+        seam.context.get_context().on_version_apply_callbacks += (run.applied,)
         watch = _watch(seam, connection) if sqlite and seam.moving else None
         # on a server another connection does see what was committed; in a rehearsal it is astray
         alone = sqlite or is_rehearsal()
         with (
             guard.guarded(connection, seam.engine) if alone else nullcontext(),
-            nullcontext() if sqlite else standing.account(seam, connection, applied),
+            nullcontext() if sqlite else standing.account(seam, connection, run),
         ):
             seam.context.run_migrations()
         if watch is not None and steps:

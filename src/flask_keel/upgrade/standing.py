@@ -8,9 +8,10 @@ from typing import Any
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError
 
-from .. import aftermath, messages
+from .. import misfits
 from ..seam import Seam
 from . import statements
+from .outcome import Run
 
 # https://mariadb.com/kb/en/sql-statements-that-cause-an-implicit-commit/
 COMMITS = re.compile(
@@ -68,28 +69,22 @@ class Standing:
 
 
 @contextmanager
-def account(seam: Seam, connection: Connection, applied: set[str]) -> Iterator[None]:
-    """Run migrations on a server; an error that leaves says what stands.
-
-    :param applied: the revisions at which the database is
-    """
+def account(seam: Seam, connection: Connection, run: Run) -> Iterator[None]:
+    """Run migrations on a server; when an error leaves, ``run`` knows what stands of the revision."""
     context = seam.context.get_context()
-    at = [applied]
-    with watch(connection, context.version_table) as standing:
+    with (
+        watch(connection, context.version_table) as standing,
+        misfits.explained(connection),
+    ):
 
-        def next_revision(heads: set[str], **_: Any) -> None:
-            at[0] = heads
+        def next_revision(**_: Any) -> None:
             standing.next_revision()
 
         context.on_version_apply_callbacks = (*context.on_version_apply_callbacks, next_revision)
         try:
             yield
-        except Exception as error:
-            said = standing.after(error)
-            message = messages.STATEMENTS_STAND if said else messages.REVISIONS_STAND
-            facts = {"database": seam.database, "statements": said}
-            facts["revision"] = " and ".join(sorted(at[0])) or "the base"
-            aftermath.note(error, message.format(**facts))
+        except BaseException as error:
+            run.stands = standing.after(error)
             raise
 
 

@@ -91,11 +91,17 @@ def compare(context: Any, upgrade: ops.UpgradeOps, *_: Any) -> PriorityDispatchR
             _count(upgrade, table)
         if context.dialect.name == "postgresql":
             _name(context, upgrade, table)
-            upgrade.ops += numbering.compare(context, table.found, there, table.model, there.schema)
-    if changed:
+            before, after = numbering.compare(context, table)
+            upgrade.ops[:] = [*before, *upgrade.ops, *after]
+    retyped = references.retyped(context.dialect, upgrade)
+    if changed or retyped:
         own = context.dialect.name != "postgresql"
         pairs = [(table.there, table.model) for table in tables]
-        references.around(upgrade, pairs, lambda key: _joined(changed, key, own))
+        references.around(
+            upgrade,
+            pairs,
+            lambda key: _joined(changed, key, own) or bool(references.columns(key) & retyped),
+        )
     return PriorityDispatchResult.CONTINUE
 
 
@@ -135,9 +141,8 @@ def _change(context: Any, upgrade: ops.UpgradeOps, table: Compared) -> None:
         last.append(ops.CreatePrimaryKeyOp.from_constraint(_key(table.model, twin.key, name)))
         naming.say_instead(last[-1], ("change the key of", table.model.name, ""))
         last += _auto(table, twin, True) if mysql else []
-    for op in change.ops:
-        if mysql and isinstance(op, ops.AlterColumnOp):
-            op.kw.pop("autoincrement", None)
+    if mysql:
+        _without_autoincrement(change)
     change.ops[:] = [*first, *change.ops, *last]
 
 
@@ -208,13 +213,20 @@ def _set_auto(table: Compared, name: str, on: bool) -> numbering.SetAutoIncremen
 
 
 def _count(upgrade: ops.UpgradeOps, table: Compared) -> None:
-    """AUTO_INCREMENT comes or goes on a key that stays."""
+    """AUTO_INCREMENT comes or goes on a key that stays, apart from a change of its type."""
     for name in table.found.real.key:
         now = table.found.twin.columns[name].counts
         if name in table.there.c and table.found.real.columns[name].counts != now:
-            op = _set_auto(table, name, bool(now))
+            op, change = _set_auto(table, name, bool(now)), _of(upgrade, table.there)
             naming.say_instead(op, ("change", table.model.name, name))
-            _of(upgrade, table.there).ops.append(op)
+            _without_autoincrement(change)
+            change.ops.insert(len(change.ops) if now else 0, op)
+
+
+def _without_autoincrement(change: ops.ModifyTableOps) -> None:
+    for op in change.ops:
+        if isinstance(op, ops.AlterColumnOp):
+            op.kw.pop("autoincrement", None)
 
 
 def _name(context: Any, upgrade: ops.UpgradeOps, table: Compared) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import Table as Model
 
 from .. import naming
 from . import facts
-from .twins import Pair
+from .twins import Compared
 from .wording import as_text, literal
 
 
@@ -118,14 +118,20 @@ def _render(context: Any, op: SetNumberingOp) -> list[str]:
     return [line for part in op.parts() for line in render.render_op(context, part)]
 
 
-def compare(
-    context: Any, found: Pair, there: Model, model: Model, schema: str | None
-) -> list[MigrateOperation]:
+Changes = list[MigrateOperation]
+
+
+def compare(context: Any, table: Compared) -> tuple[Changes, Changes]:
     """Return what makes PostgreSQL number the rows of a table as the models say.
 
     A column that comes or goes brings its own numbers along.
+
+    :returns: what goes before the table's other changes, and what goes after them: another type may
+        come in between
     """
-    changes: list[MigrateOperation] = []
+    there, model, found = table.there, table.model, table.found
+    before: Changes = []
+    after: Changes = []
     for name, twin in found.twin.columns.items():
         real = found.real.columns.get(name)
         if real is None or real.counts == twin.counts or name not in there.c:
@@ -133,13 +139,23 @@ def compare(
         if not context.run_object_filters(model.c[name], name, "column", False, there.c[name]):
             continue
         quote = context.dialect.identifier_preparer
-        table = quote.format_table(model)
-        own = real.sequence if real.counts and real.sequence else _free(quote, table, model, name)
-        was = _state(context, real, there.c[name], own)
-        now = _state(context, twin, model.c[name], own)
-        names = table, quote.quote(name)
-        changes.append(SetNumberingOp(model.c[name], names, was, now, schema))
-    return changes
+        home = quote.format_table(model)
+        own = real.sequence if real.counts and real.sequence else _free(quote, model, name)
+        was, now = (
+            _state(context, real, there.c[name], own),
+            _state(context, twin, model.c[name], own),
+        )
+        names, schema = (home, quote.quote(name)), there.schema
+        if isinstance(was, Serial) and isinstance(now, Serial):
+            after.append(SetNumberingOp(model.c[name], names, was, now, schema))
+            continue
+        if was is not None:
+            before.append(SetNumberingOp(there.c[name], names, was, None, schema))
+        if now is not None:
+            after.append(SetNumberingOp(model.c[name], names, None, now, schema))
+            if was is not None:
+                naming.leave_unsaid(before[-1])
+    return before, after
 
 
 def _state(context: Any, column: facts.Column, known: Column, sequence: str) -> State:
@@ -155,7 +171,7 @@ def _state(context: Any, column: facts.Column, known: Column, sequence: str) -> 
     return DefaultClause(text(as_text(said)))
 
 
-def _free(quote: Any, table: str, model: Model, column: str) -> str:
+def _free(quote: Any, model: Model, column: str) -> str:
     """The name that PostgreSQL itself gives to the sequence of a SERIAL."""
     name = quote.quote(f"{model.name[:29]}_{column[:29]}_seq")
     return f"{quote.quote_schema(model.schema)}.{name}" if model.schema else name

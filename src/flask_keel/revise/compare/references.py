@@ -8,6 +8,7 @@ from sqlalchemy import ForeignKeyConstraint
 from sqlalchemy import Table as Model
 
 from .. import naming
+from ..candidates import families
 
 Joined = Callable[[ForeignKeyConstraint], bool]
 
@@ -39,6 +40,33 @@ def target(key: ForeignKeyConstraint) -> tuple[str, tuple[str, ...]]:
     """Return the table that a foreign key refers to, with its schema, and the columns."""
     specs = [element._get_colspec().rpartition(".") for element in key.elements]
     return specs[0][0], tuple(spec[2] for spec in specs)
+
+
+def columns(key: ForeignKeyConstraint) -> set[tuple[str, str]]:
+    """Return what a foreign key joins: tables with their schema, and columns."""
+    parent, names = target(key)
+    own = {(key.table.fullname, column.name) for column in key.columns}
+    return own | {(parent, name) for name in names}
+
+
+def retyped(dialect: Any, upgrade: ops.UpgradeOps) -> set[tuple[str, str]]:
+    """Return the columns that get a type with which their foreign keys cannot stay.
+
+    MySQL lets none be changed (errors 1832 and 1833), PostgreSQL those that still compare. SQLite looks
+    at its foreign keys in the end alone.
+    """
+    found = set()
+    for table in upgrade.ops:
+        for op in table.ops if isinstance(table, ops.ModifyTableOps) else ():
+            if isinstance(op, ops.AlterColumnOp) and op.modify_type is not None:
+                before, after = (families(t, dialect) for t in (op.existing_type, op.modify_type))
+                alike = dialect.name == "postgresql" and bool(before & after)
+                if dialect.name != "sqlite" and not alike:
+                    home = (
+                        f"{table.schema}.{table.table_name}" if table.schema else table.table_name
+                    )
+                    found.add((home, op.column_name))
+    return found
 
 
 def _ends(key: ForeignKeyConstraint) -> tuple[Any, ...]:

@@ -40,7 +40,7 @@ def downgrade(subject: Subject, connection: Connection, revision: Any, journal: 
 
 def history(subject: Subject, connection: Connection, revisions: tuple[str, ...]) -> None:
     """Run the history on an empty database up to some revisions, from the newest kept state."""
-    kept, raw = Cache(subject.script), connection.connection.driver_connection
+    kept, raw = Cache(subject.script, subject.metadata), connection.connection.driver_connection
     if connection.dialect.name == "sqlite":
         kept.restore(raw, revisions, set())
     for revision in revisions:

@@ -1,0 +1,206 @@
+"""Rows that a server refuses: it names one of them at most; here are their number and three."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from alembic.ddl.base import ColumnNullable, ColumnType
+from alembic.ddl.mysql import MySQLChangeColumn
+from alembic.ddl.postgresql import PostgresqlColumnType
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    ColumnElement,
+    Connection,
+    ForeignKeyConstraint,
+    String,
+    and_,
+    column,
+    event,
+    exists,
+    func,
+    inspect,
+    literal_column,
+    not_,
+    or_,
+    select,
+    text,
+)
+from sqlalchemy import table as table_clause
+from sqlalchemy.schema import AddConstraint, CreateIndex
+from sqlalchemy.sql.expression import TableClause
+
+EXAMPLES = 3
+SAVEPOINT = "toolkit_rows"
+
+
+@contextmanager
+def explained(connection: Connection) -> Iterator[None]:
+    """Have the errors of statements that rows refuse say which rows; see :func:`of`.
+
+    PostgreSQL answers nothing in a transaction after an error, so that each such statement gets a
+    savepoint there.
+    """
+    postgresql = connection.dialect.name == "postgresql"
+
+    def element(context: Any) -> Any:
+        found = getattr(getattr(context, "compiled", None), "statement", None)
+        return found if isinstance(found, _REFUSED) else None
+
+    def savepoint(word: str) -> Any:
+        def run(live: Connection, cursor: Any, statement: str, values: Any, context: Any, *_: Any):
+            autocommit = live.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
+            if postgresql and element(context) is not None and not autocommit:
+                cursor.execute(f"{word} {SAVEPOINT}")
+
+        return run
+
+    def failed(context: Any) -> None:
+        statement = element(context.execution_context)
+        if statement is None or context.connection is not connection:
+            return
+        with suppress(Exception):  # the database's own words have to do
+            if postgresql and context.connection.in_transaction():
+                cursor = context.connection.connection.cursor()
+                cursor.execute(f"ROLLBACK TO {SAVEPOINT}")
+            context.original_exception.misfits = _look(context.connection, statement)
+
+    listeners = (
+        (connection, "before_cursor_execute", savepoint("SAVEPOINT")),
+        (connection, "after_cursor_execute", savepoint("RELEASE")),
+        (connection.engine, "handle_error", failed),  # SQLAlchemy takes it nowhere else
+    )
+    for target, name, listener in listeners:
+        event.listen(target, name, listener)
+    try:
+        yield
+    finally:
+        for target, name, listener in listeners:
+            event.remove(target, name, listener)
+
+
+def of(error: Any) -> str | None:
+    """Return what was found out about the rows that a driver's error is about."""
+    return getattr(error, "misfits", None)
+
+
+def said(
+    connection: Connection,
+    source: TableClause,
+    broken: ColumnElement[bool],
+    shows: tuple[ColumnElement[Any], ...] = (),
+) -> str:
+    """Return how many rows are broken and three of them, as "2 of its rows (id 1, id 7)"; "" for none.
+
+    :param shows: what is to be shown of a row, beside its key
+    """
+    count = _value(connection, select(func.count()).select_from(source).where(broken))[0][0]
+    if not count:
+        return ""
+    keys = _keys(connection, source)
+    query = select(*map(column, keys), *shows).select_from(source).where(broken)
+    rows = _value(connection, query.limit(EXAMPLES)) if keys or shows else []
+    examples = ", ".join(_example(keys, row) for row in rows)
+    return f"{count} of its rows" + (f" ({examples})" if examples else "")
+
+
+def _keys(connection: Connection, source: TableClause) -> list[str]:
+    found = inspect(connection).get_pk_constraint(source.name, schema=source.schema)
+    return found.get("constrained_columns") or []
+
+
+def _example(keys: list[str], row: tuple[Any, ...]) -> str:
+    who = ", ".join(f"{name} {value!r}" for name, value in zip(keys, row, strict=False))
+    what = ", ".join(repr(value) for value in row[len(keys) :])
+    return f"{what} in {who}" if what and who else what or who
+
+
+def _value(connection: Connection, query: Any) -> list[tuple[Any, ...]]:
+    # past SQLAlchemy: this runs while it handles an error, and on the driver's own transaction
+    sql = str(query.compile(connection, compile_kwargs={"literal_binds": True}))
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute(sql.replace("%%", "%"))
+        return [tuple(row) for row in cursor.fetchall()]
+    finally:
+        cursor.close()
+
+
+def _look(connection: Connection, statement: Any) -> str | None:
+    if isinstance(statement, CreateIndex):
+        index = statement.element
+        return _twice(connection, index.table, list(index.expressions)) if index.unique else None
+    if isinstance(statement, AddConstraint):
+        return _constraint(connection, statement.element)
+    table, name = statement.table_name, column(statement.column_name)
+    conditions = [name.is_(None)] if getattr(statement, "nullable", True) is False else []
+    length = getattr(getattr(statement, "type_", None), "length", None)
+    if length and isinstance(statement.type_, String):
+        conditions.append(func.char_length(name) > literal_column(str(length)))
+    elif isinstance(statement, ColumnType | PostgresqlColumnType):
+        kind = statement.type_.compile(connection.dialect)
+        valid = func.pg_input_is_valid(func.concat(name), kind)  # PostgreSQL 16
+        conditions.append(and_(name.is_not(None), not_(valid)))
+    if not conditions:
+        return None
+    source = table_clause(table, schema=statement.schema)
+    found = said(connection, source, or_(*conditions), (name,))
+    return f"{found} do not fit {table}.{statement.column_name}" if found else None
+
+
+def _constraint(connection: Connection, constraint: Any) -> str | None:
+    table = constraint.table
+    if isinstance(constraint, CheckConstraint):
+        sql = constraint.sqltext.compile(connection, compile_kwargs={"literal_binds": True})
+        source = table_clause(table.name, schema=table.schema)
+        found = said(connection, source, text(f"NOT ({sql})"))
+        return f"{found} break it" if found else None
+    if isinstance(constraint, ForeignKeyConstraint):
+        return _orphans(connection, constraint)
+    return _twice(connection, table, list(constraint.columns))
+
+
+def _orphans(connection: Connection, constraint: ForeignKeyConstraint) -> str | None:
+    pairs = [(each.parent.name, each.column.name) for each in constraint.elements]
+    referred = constraint.elements[0].column.table
+    child = _table(constraint.table, [here for here, _ in pairs])
+    parent = _table(referred, [there for _, there in pairs]).alias("toolkit_parent")
+    present = [child.c[here].is_not(None) for here, _ in pairs]
+    matches = [parent.c[there] == child.c[here] for here, there in pairs]
+    gone = not_(exists().select_from(parent).where(*matches))
+    shows = tuple(child.c[here] for here, _ in pairs)
+    found = said(connection, child, and_(*present, gone), shows)
+    return f"{found} point to nothing in {referred.name}" if found else None
+
+
+def _table(table: Any, names: list[str]) -> TableClause:
+    return table_clause(table.name, *map(column, names), schema=table.schema)
+
+
+def _twice(connection: Connection, table: Any, columns: list[Any]) -> str | None:
+    names = [column(each.name) if isinstance(each, Column) else each for each in columns]
+    source: TableClause = table_clause(table.name, schema=table.schema)
+    present = [name.is_not(None) for name in names]
+    groups = (
+        select(*names, func.count().label("times"))
+        .select_from(source)
+        .where(*present)
+        .group_by(*names)
+        .having(func.count() > 1)
+    )
+    rows = _value(connection, groups.limit(EXAMPLES))
+    if not rows:
+        return None
+    count = _value(connection, select(func.count()).select_from(groups.subquery()))[0][0]
+    examples = [f"{', '.join(map(repr, row[:-1]))} {row[-1]} times" for row in rows]
+    return f"{count} of its values stand there several times ({', '.join(examples)})"
+
+
+_REFUSED = (
+    AddConstraint,
+    CreateIndex,
+    ColumnNullable,
+    ColumnType,
+    PostgresqlColumnType,
+    MySQLChangeColumn,
+)
