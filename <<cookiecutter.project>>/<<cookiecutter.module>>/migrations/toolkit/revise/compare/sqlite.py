@@ -8,7 +8,7 @@ from ...sqlite import create_table
 from ...sqlite.database import Database
 from ...sqlite.facts import read_table
 from ...sqlite.tokens import fold, tokenize, unquote
-from .facts import Check, Column, Index, Table
+from .facts import Check, Column, Index, Table, Unique
 
 
 def real(connection: Connection, schema: str | None, name: str) -> Table:
@@ -75,6 +75,11 @@ def _table(text: create_table.CreateTable, indexes: list[str]) -> Table:
         counts,
         tuple(text.column(name).name for name in key.columns) if key else (),
         key.name if key else None,
+        {
+            c.name: Unique(f"{c.columns} {(c.on_conflict or 'ABORT').upper()}", c.columns)
+            for c in text.all_constraints()
+            if c.kind == "unique" and c.name
+        },
     )
 
 
