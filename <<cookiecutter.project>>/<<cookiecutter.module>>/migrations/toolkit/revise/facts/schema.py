@@ -74,6 +74,11 @@ class Table:
     def label(self) -> str:
         return f"{self.schema}.{self.name}" if self.schema else self.name
 
+    @property
+    def excludes(self) -> bool:
+        """Whether a row can exclude others, by PostgreSQL's EXCLUDE."""
+        return any(said.startswith("EXCLUDE") for said in self.names)
+
 
 @dataclass
 class Schema:
