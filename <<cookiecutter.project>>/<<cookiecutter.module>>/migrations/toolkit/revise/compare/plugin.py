@@ -9,7 +9,7 @@ from alembic.operations import ops
 from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority, PriorityDispatchResult
 
-from . import checks, columns, generated, indexes, keys, reflected, tables, twins, unnamed
+from . import checks, columns, generated, implicit, indexes, keys, reflected, tables, twins, unnamed
 from .autoincrement import SetAutoincrementOp
 from .twins import pair
 
@@ -40,6 +40,8 @@ def table(
     indexes.compare(context, change, found, there, model)
     if context.dialect.name == "sqlite":
         unnamed.compare(context, change, there, model)
+    if context.dialect.name == "mysql":
+        implicit.follow(change, there, model)
     around = generated.compare(context, change, found, there, model)
     twins.remember(context, (schema, name), around)
     return CONTINUE
