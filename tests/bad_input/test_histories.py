@@ -128,3 +128,20 @@ def test_a_sentence_is_all_that_a_failing_migration_prints_of_itself(project):
     assert "sqlalche.me" not in answer.said
     with closing(sqlite3.connect(project.database)) as connection:
         assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(HEAD,)]
+
+
+@pytest.mark.parametrize(
+    ("docstring", "said"),
+    [
+        ("Revision ID: x1\nRevises: y\n", "x1  by hand"),
+        ("\n\nRevision ID: x1\n", "x1  by hand"),
+        ("", "x1  by hand"),
+        ("\n\nIt has words\n\nRevision ID: x1\n", "x1  It has words"),
+    ],
+)
+def test_a_migration_without_a_message_is_called_by_its_file(docstring, said, project):
+    file = project.migration("x1", HEAD, "pass")
+    file.write_text(file.read_text().replace('"""x1 by hand"""', f'"""{docstring}"""'))
+    assert f"  upgrade {said}\n" in project.db("upgrade").assert_ok().err.replace(
+        "x1            ", "x1  "
+    )

@@ -45,7 +45,7 @@ def connection(request):
 )
 def test_the_rows_in_the_way_are_found_and_no_others(old, new, good, bad, connection):
     name = connection.dialect.name
-    rule, condition = types.verdict(old, new, "c", connection.dialect)
+    _, condition = types.verdict(old, new, "c", connection.dialect)
     if (name, new.__visit_name__) in UNTOLD:
         assert condition == ""
         return
@@ -60,7 +60,9 @@ def test_the_rows_in_the_way_are_found_and_no_others(old, new, good, bad, connec
         connection.exec_driver_sql(f"INSERT INTO m VALUES ({number}, {said})")
     query = sa.text(f"SELECT id FROM m WHERE {condition} ORDER BY id".replace(":", "\\:"))
     found = connection.execute(query)
-    assert [number for (number,) in found] == list(range(len(good), len(good) + len(bad))), condition
+    assert [number for (number,) in found] == list(range(len(good), len(good) + len(bad))), (
+        condition
+    )
 
 
 def test_where_no_condition_tells_the_values_are_to_be_looked_at(tmp_path):

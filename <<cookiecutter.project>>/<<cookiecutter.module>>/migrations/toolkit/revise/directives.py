@@ -6,7 +6,7 @@ from typing import Any
 from alembic.operations import ops
 
 from .. import messages, report
-from . import naming, schemas
+from . import left_over, naming, schemas
 
 
 def chain(*first: Callable[..., None] | None) -> Callable[..., None]:
@@ -17,7 +17,8 @@ def chain(*first: Callable[..., None] | None) -> Callable[..., None]:
     """
 
     def process(context: Any, revision: Any, directives: list[ops.MigrationScript]) -> None:
-        for step in (*first, stop_when_empty, name_it, schemas.create_first, go_with_the_table):
+        own = (stop_when_empty, name_it, left_over.say, schemas.create_first, go_with_the_table)
+        for step in (*first, *own):
             if step is not None:
                 step(context, revision, directives)
 

@@ -108,7 +108,9 @@ def _unique(
     listed = {
         "columns": ", ".join(names),
         "q_columns": ", ".join(quoted),
-        "present": " AND ".join([*present, *([f"({scope.sql(where)})"] if where is not None else [])]),
+        "present": " AND ".join(
+            [*present, *([f"({scope.sql(where)})"] if where is not None else [])]
+        ),
         "name": str(name),
     }
     yield "add-unique", {**facts, **listed}
@@ -153,6 +155,66 @@ def _orphans(op: ops.CreateForeignKeyOp, facts: dict[str, Any], scope: Scope) ->
     same = " AND ".join(f"parent.{scope.quote(name)} = {mine}" for mine, name in pairs)
     present = " AND ".join(f"{mine} IS NOT NULL" for mine in own)
     return f"{present} AND NOT EXISTS (SELECT 1 FROM {target} AS parent WHERE {same})"
+
+
+def made_again(events: list[Any], scope: Scope) -> set[int]:
+    """Return the places of the events by which a key only gets another name, or another action.
+
+    What every row satisfies already cannot stop an upgrade on SQLite; servers look at all rows again.
+    """
+    names = {
+        scope.label(event.what.table_name, event.what.schema): scope.label(
+            event.what.new_table_name, event.what.schema
+        )
+        for event in events
+        if isinstance(event.what, ops.RenameTableOp)
+    }
+    gone, come = {}, {}
+    for number, event in enumerate(events):
+        key, actions = _key_of(event, names, scope)
+        if key is not None:
+            drops = isinstance(event.what, ops.DropConstraintOp | ops.DropIndexOp)
+            (gone if drops else come)[key] = number, actions
+    found = set()
+    for key in gone.keys() & come.keys():
+        same = gone[key][1] == come[key][1]
+        found |= {gone[key][0]} | ({come[key][0]} if same and scope.kind == "sqlite" else set())
+    return found
+
+
+def _key_of(event: Any, names: dict[str, str], scope: Scope) -> tuple[Any, Any]:
+    """A foreign or unique key by what it says, whatever its name, and what it does."""
+
+    def place(table: Any, schema: Any) -> str:
+        label = scope.label(table, schema)
+        return names.get(label, label)
+
+    op, dropped = event.what, getattr(event, "dropped", None)
+    match op:
+        case ops.CreateForeignKeyOp():
+            own = place(op.source_table, op.kw.get("source_schema"))
+            other = place(op.referent_table, op.kw.get("referent_schema"))
+            return (own, *op.local_cols, other, *op.remote_cols), _actions(op.kw)
+        case ops.CreateUniqueConstraintOp() | ops.CreateIndexOp() if getattr(op, "unique", True):
+            columns = [getattr(column, "name", None) or str(column) for column in op.columns]
+            where = [str(value) for key, value in op.kw.items() if key.endswith("_where")]
+            return (place(op.table_name, op.schema), *columns), where
+        case ops.DropConstraintOp() | ops.DropIndexOp() if dropped is not None:
+            own = place(op.table_name, op.schema)
+            if "referred_table" in dropped:
+                other = place(dropped["referred_table"], dropped["referred_schema"])
+                key = (own, *dropped["constrained_columns"], other, *dropped["referred_columns"])
+                return key, _actions(dropped["options"])
+            options = dropped.get("dialect_options") or {}
+            where = [str(value) for name, value in options.items() if name.endswith("_where")]
+            return (own, *map(str, dropped["column_names"])), where
+    return None, None
+
+
+def _actions(options: dict[str, Any]) -> dict[str, str]:
+    names = ("ondelete", "onupdate", "deferrable", "initially", "match")
+    said = {name: str(options[name]).upper() for name in names if options.get(name)}
+    return {name: action for name, action in said.items() if action != "NO ACTION"}
 
 
 def missed_renames(found: list[Finding], events: list[Any], scope: Scope) -> list[Finding]:

@@ -67,9 +67,9 @@ def condition(before: str | None, after: str | None, new: Any, column: str, kind
         case "text", _:
             found = TEXT[kind].get("numeric" if after == "float" else str(after), "")
             found += " AND {c} IS NOT NULL" if "IS NULL" in found or "json" in found else ""
-        case ("integer" | "numeric" | "float"), "boolean":
+        case (("integer" | "numeric" | "float"), "boolean"):
             found = "{c} NOT IN (0, 1)"
-        case ("numeric" | "float"), "integer":
+        case (("numeric" | "float"), "integer"):
             found = "{c} <> round({c})"
         case "float", "numeric":
             found = f"{{c}} <> round({{c}}, {new.scale or 0})" if kind != "postgresql" else ""
