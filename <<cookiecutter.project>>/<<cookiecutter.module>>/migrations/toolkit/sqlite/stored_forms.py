@@ -27,10 +27,10 @@ def made_over(dialect, column: str, old_text: str, new_type, existing) -> str | 
     :param existing: SQLAlchemy's type as the migration states it; None where it does not
     """
     new, old = base_type(dialect, new_type), base_type(dialect, existing)
-    if new is None or (old is not None and old._type_affinity is new._type_affinity):
-        return None
     if isinstance(new, sa.String) and not isinstance(new, sa.Enum):
         return _as_text(column, old_text, new, old)
+    if new is None or (old is not None and old._type_affinity is new._type_affinity):
+        return None
     for kind, form in _FORMS:
         if isinstance(new, kind):
             return _where_text(column, form.format(column=column))
