@@ -553,9 +553,7 @@ def test_bytes_that_are_no_text_are_in_no_ones_way(bench):
     bench.run("INSERT INTO t (v, w, x) VALUES (CAST(x'80' AS TEXT), 'w', CAST(x'8081' AS TEXT))")
     for default in ("b", None, "c"):
         for column in "vx":
-            bench.migrate(
-                lambda op, c=column, d=default: op.alter_column("t", c, server_default=d)
-            )
+            bench.migrate(lambda op, c=column, d=default: op.alter_column("t", c, server_default=d))
     bench.migrate(lambda op: op.alter_column("t", "v", nullable=False, type_=sa.String(9)))
     bench.migrate(lambda op: op.create_unique_constraint("uq", "t", ["v"]))
     bench.migrate(lambda op: op.alter_column("t", "v", type_=sa.String(9, collation="NOCASE")))
