@@ -9,7 +9,19 @@ from alembic.operations import ops
 from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority, PriorityDispatchResult
 
-from . import checks, columns, generated, implicit, indexes, keys, reflected, tables, twins, unnamed
+from . import (
+    checks,
+    columns,
+    generated,
+    implicit,
+    indexes,
+    keys,
+    reflected,
+    sequences,
+    tables,
+    twins,
+    unnamed,
+)
 from .autoincrement import SetAutoincrementOp
 from .twins import pair
 
@@ -104,6 +116,9 @@ def _register() -> None:
     )
     plugin.add_autogenerate_comparator(arrange, "autogenerate", "order", priority=last)
     plugin.add_autogenerate_comparator(keys.compare, "autogenerate", "keys", priority=last)
+    plugin.add_autogenerate_comparator(
+        sequences.compare, "autogenerate", "sequences", qualifier="postgresql", priority=last
+    )
 
 
 _register()

@@ -10,6 +10,7 @@ from sqlalchemy import Table as Model
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from . import sequences
 from .facts import Check, Column, Index, Table, Unique
 
 # https://www.postgresql.org/docs/current/runtime-config-client.html#GUC-SEARCH-PATH
@@ -89,6 +90,7 @@ def _create(connection: Connection, model: Model) -> None:
     if model._prefixes:  # UNLOGGED: a temporary table is none, and it makes no difference here
         model = model.to_metadata(MetaData())
         model._prefixes = []
+    sequences.lend(connection, model)
     connection.execute(CreateTable(model, include_foreign_key_constraints=[]))
     for index in model.indexes:
         connection.execute(CreateIndex(index))
