@@ -16,6 +16,7 @@ from . import (
     implicit,
     indexes,
     keys,
+    needed_indexes,
     reflected,
     sequences,
     tables,
@@ -52,8 +53,9 @@ def table(
     indexes.compare(context, change, found, there, model)
     if context.dialect.name == "sqlite":
         unnamed.compare(context, change, there, model)
-    if context.dialect.name == "mysql":
+    if context.dialect.name in ("mysql", "mariadb"):
         implicit.follow(change, there, model)
+        needed_indexes.compare(change, there, model)
     around = generated.compare(context, change, found, there, model)
     twins.remember(context, (schema, name), around)
     return CONTINUE
