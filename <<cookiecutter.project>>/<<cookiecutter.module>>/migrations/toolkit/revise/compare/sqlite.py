@@ -10,6 +10,9 @@ from ...sqlite.facts import read_table
 from ...sqlite.tokens import fold, tokenize, unquote
 from .facts import Check, Column, Index, Table, Unique
 
+# one type in several words, of eight bytes each: https://www.sqlite.org/datatype3.html#affinity_name_examples
+FLOATS = ("float", "double", "double precision", "real")
+
 
 def real(connection: Connection, schema: str | None, name: str) -> Table:
     """Return what the database has."""
@@ -54,7 +57,7 @@ def _table(text: create_table.CreateTable, indexes: list[str]) -> Table:
     for column in text.columns:
         generated = column.last("generated")
         columns[column.name] = Column(
-            type=plain(column.type_text) or "",
+            type=_type(column.type_text),
             default=None if generated else plain(column.default_text),
             generated=generated and f"{plain(generated.expression)} {column.generated}",
             collation=column.collation and column.collation.upper(),
@@ -81,6 +84,11 @@ def _table(text: create_table.CreateTable, indexes: list[str]) -> Table:
             if c.kind == "unique" and c.name
         },
     )
+
+
+def _type(text: str) -> str:
+    written = plain(text) or ""
+    return "real" if written in FLOATS else written
 
 
 def _index(sql: str) -> Index:
