@@ -7,7 +7,7 @@ from alembic import command
 from alembic.util import CommandError
 
 from .. import colours, history, messages, report, schema_file, servers
-from ..revise import rehearsed
+from ..revise import binds, rehearsed
 from ..revise.lint import Finding, words
 from ..revise.project import Project
 from . import migrations
@@ -32,7 +32,8 @@ def run(project: Project) -> None:
     if not alone:
         messages.say(messages.CHECK_AGREE)
     report.add("head", head)
-    wrong = [NO_MODELS] * alone + _migrations(project)
+    left_out = binds.left_out(project.app)
+    wrong = [NO_MODELS] * alone + _migrations(project) + ([left_out] if left_out else [])
     if wrong:
         more = messages.CHECK_MORE.format(count=len(wrong) - 1) if wrong[1:] else ""
         raise CommandError(f"{wrong[0]}{more}.")

@@ -3,6 +3,7 @@
 from contextlib import ExitStack
 from typing import Any
 
+from flask import current_app
 from sqlalchemy import Connection
 
 from .. import history, messages, scratch, servers
@@ -10,6 +11,7 @@ from ..seam import Seam
 from . import (
     answers,
     at_head,
+    binds,
     casts,
     custom_types,
     directives,
@@ -38,6 +40,8 @@ def compare(seam: Seam) -> None:
     if given.empty and seam.writing:
         skeleton.write(seam)
         return
+    if seam.writing and (left_out := binds.left_out(current_app)):
+        messages.say(messages.LINE, line=f"{left_out}.")
     enums.load(seam.engine.dialect.name)
     why = None
     with ExitStack() as stack:
