@@ -7,6 +7,7 @@ versions of SQLite, Alembic and SQLAlchemy.
 
 import hashlib
 import inspect
+import json
 import os
 import re
 import sqlite3
@@ -74,6 +75,29 @@ class Cache:
             files = sorted(self.folder.glob("*.db"), key=lambda file: file.stat().st_mtime)
             for old in files[:-MOST]:
                 old.unlink(missing_ok=True)
+
+    def read_facts(self, revision: str) -> Any:
+        """Return what was kept of the history up to a revision besides its schema; None for nothing."""
+        try:
+            return json.loads(self._facts(revision).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+
+    def keep_facts(self, revision: str, facts: Any) -> None:
+        """Keep what is known of the history up to a revision; where it cannot be kept, it is not."""
+        if not self._usable:
+            return
+        with suppress(OSError):
+            self.folder.mkdir(exist_ok=True)
+            part = self.folder / f"{os.getpid()}.facts.part"
+            part.write_text(json.dumps(facts), encoding="utf-8")
+            part.replace(self._facts(revision))
+            files = sorted(self.folder.glob("*.json.facts"), key=lambda file: file.stat().st_mtime)
+            for old in files[:-MOST]:
+                old.unlink(missing_ok=True)
+
+    def _facts(self, revision: str) -> Path:
+        return self.folder / f"{self.name((revision,))}.json.facts"
 
     def _read(self, file: Path, raw: sqlite3.Connection) -> bool:
         try:

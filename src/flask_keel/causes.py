@@ -5,8 +5,6 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from . import misfits
-
 ROWS = "change the rows that do not fit (or what the file does to them) and try again."
 PRIVILEGE = "let an administrator grant the account what is missing, and try again."
 LOCK = "wait for the session that holds the lock (or stop it), and try again."
@@ -39,8 +37,6 @@ def advice(error: BaseException) -> str:
         if isinstance(error, IntegrityError):
             return ROWS
         return LOCK if "locked" in str(said) else FILE
-    if misfits.of(said):
-        return ROWS
     number = (said.args or [0])[0]
     if isinstance(number, int):  # MySQL's, whose sqlstate says less
         return NUMBERS.get(number, FILE)

@@ -52,6 +52,24 @@ NO_NAME = (
 )
 
 
+ENUM_ROWS = (
+    "rows hold a value that the enum is not to have any more ({error}): change them first with "
+    "op.execute, or name the new value in enum_values_to_rename"
+)
+
+
+def known(error: BaseException) -> str | None:
+    """Return the words for what other libraries say in words that help nobody; None for the rest."""
+    if drops_without_a_name(error):
+        return NO_NAME
+    frames = traceback.extract_tb(error.__traceback__)
+    cause = error.__cause__
+    enum = frames and "alembic_postgresql_enum" in frames[-1].filename
+    if isinstance(error, ValueError) and enum and isinstance(cause, DBAPIError):
+        return ENUM_ROWS.format(error=" ".join(str(cause.orig).split()))
+    return None
+
+
 def drops_without_a_name(error: BaseException) -> bool:
     """Whether a migration drops a constraint and gives None as its name.
 
@@ -182,8 +200,8 @@ def _said(error: BaseException) -> str:
     inner = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(error, guard.Refused):
         return str(error)
-    if drops_without_a_name(error):
-        return NO_NAME
+    if words := known(error):
+        return words
     if isinstance(inner, sqlite3.Error) and str(inner) == guard.DENIED:
         return messages.ENDS_TRANSACTION
     if isinstance(error, SyntaxError):

@@ -1,5 +1,6 @@
 """The history: the files of migrations/versions, and what a database says was applied of it."""
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,11 @@ from . import messages
 
 if TYPE_CHECKING:
     from alembic.script import Script
+
+# the lines that Alembic's templates put into each docstring
+HEADER = re.compile(
+    r"(Revision ID|Revises|Create Date|Branch Labels|Depends on)\s*:", re.IGNORECASE
+)
 
 
 def folder() -> Path:
@@ -70,5 +76,10 @@ def require_known(revisions: set[str], script: ScriptDirectory, database: str) -
 
 
 def title(revision: "Script") -> str:
-    """Return the first line of what a migration says of itself."""
-    return (revision.doc or "").split("\n")[0]
+    """Return the first line of what a migration says of itself, its file's name where it says nothing."""
+    lines = (revision.longdoc or "").splitlines()
+    said = [line.strip() for line in lines if line.strip() and not HEADER.match(line.strip())]
+    if said:
+        return said[0]
+    name = Path(revision.path).stem
+    return name.removeprefix(revision.revision).replace("_", " ").strip()

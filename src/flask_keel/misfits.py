@@ -30,6 +30,8 @@ from sqlalchemy import table as table_clause
 from sqlalchemy.schema import AddConstraint, CreateIndex
 from sqlalchemy.sql.expression import TableClause
 
+from . import causes
+
 EXAMPLES = 3
 SAVEPOINT = "toolkit_rows"
 
@@ -49,8 +51,7 @@ def explained(connection: Connection) -> Iterator[None]:
 
     def savepoint(word: str) -> Any:
         def run(live: Connection, cursor: Any, statement: str, values: Any, context: Any, *_: Any):
-            autocommit = live.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
-            if postgresql and element(context) is not None and not autocommit:
+            if postgresql and element(context) is not None and not _autocommit(live):
                 cursor.execute(f"{word} {SAVEPOINT}")
 
         return run
@@ -59,8 +60,10 @@ def explained(connection: Connection) -> Iterator[None]:
         statement = element(context.execution_context)
         if statement is None or context.connection is not connection:
             return
+        if causes.advice(context.sqlalchemy_exception) != causes.ROWS:
+            return  # a lock or Ctrl-C: to look would wait for the same
         with suppress(Exception):  # the database's own words have to do
-            if postgresql and context.connection.in_transaction():
+            if postgresql and not _autocommit(connection):
                 cursor = context.connection.connection.cursor()
                 cursor.execute(f"ROLLBACK TO {SAVEPOINT}")
             context.original_exception.misfits = _look(context.connection, statement)
@@ -77,6 +80,10 @@ def explained(connection: Connection) -> Iterator[None]:
     finally:
         for target, name, listener in listeners:
             event.remove(target, name, listener)
+
+
+def _autocommit(connection: Connection) -> bool:
+    return connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
 
 
 def of(error: Any) -> str | None:

@@ -1,6 +1,5 @@
 """What one run of env.py has to go on: the command, the models, the database."""
 
-import warnings
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
@@ -9,17 +8,10 @@ import alembic.context
 from alembic.runtime.environment import EnvironmentContext
 from sqlalchemy import Connection
 
-from . import guard
+from . import guard, quiet
 from .urls import shown
 
 AHEAD_TABLE = "alembic_ahead"
-# of what is done all the same: what a file says for MySQL, indexes on expressions, keys in a circle
-UNFOUNDED = (
-    "autoincrement and existing_autoincrement",
-    "autogenerate skipping metadata-specified expression-based index",
-    "Skipped unsupported reflection of expression-based index",
-    "Cannot correctly sort tables; there are unresolvable cycles",
-)
 
 
 class Seam:
@@ -38,8 +30,7 @@ class Seam:
         self.engine = migrate.db.engine
         self.options = dict(migrate.configure_args)
         self.settings = app.config
-        for message in UNFOUNDED:
-            warnings.filterwarnings("ignore", message=message)
+        quiet.unfounded()
 
     @property
     def _opts(self) -> dict[str, Any]:

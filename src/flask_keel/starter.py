@@ -31,8 +31,13 @@ def redirected(engine: Engine, url: Any, options: dict[str, Any]) -> Iterator[No
     def connect(dialect: Any, *_: Any) -> Any:
         return dialect.connect(*arguments, **keywords)
 
-    _let_go(engine)
-    event.listen(engine, "do_connect", connect, insert=True)
+    db = current_app.extensions["migrate"].db
+    same = [
+        one for one in db.engines.values() if one.url == engine.url
+    ]  # a bind may lead there, too
+    _let_go(same)
+    for one in same:
+        event.listen(one, "do_connect", connect, insert=True)
     before = current_app.config.get("SQLALCHEMY_DATABASE_URI")
     current_app.config["SQLALCHEMY_DATABASE_URI"] = url.render_as_string(hide_password=False)
     try:
@@ -40,13 +45,15 @@ def redirected(engine: Engine, url: Any, options: dict[str, Any]) -> Iterator[No
         yield
     finally:
         current_app.config["SQLALCHEMY_DATABASE_URI"] = before
-        event.remove(engine, "do_connect", connect)
-        _let_go(engine)
+        for one in same:
+            event.remove(one, "do_connect", connect)
+        _let_go(same)
 
 
-def _let_go(engine: Engine) -> None:
+def _let_go(engines: list[Engine]) -> None:
     current_app.extensions["migrate"].db.session.remove()
-    engine.dispose()
+    for engine in engines:
+        engine.dispose()
 
 
 def _require_there(engine: Engine, url: Any) -> None:

@@ -132,6 +132,23 @@ def test_a_sentence_is_all_that_a_failing_migration_prints_of_itself(project):
 
 def test_a_migration_of_the_time_before_the_library_is_told_the_line_to_write(project):
     file = project.migration("x1", HEAD, "pass")
-    file.write_text(f"import flask_keel\n{file.read_text()}")
+    file.write_text(f"from my_app.migrations import {'toolkit'}\n{file.read_text()}")
     words = "x1_by_hand.py, line 1", "write import flask_keel in place of this line"
     assert_one_sentence(project, "upgrade", *words)
+
+
+@pytest.mark.parametrize(
+    ("docstring", "said"),
+    [
+        ("Revision ID: x1\nRevises: y\n", "x1  by hand"),
+        ("\n\nRevision ID: x1\n", "x1  by hand"),
+        ("", "x1  by hand"),
+        ("\n\nIt has words\n\nRevision ID: x1\n", "x1  It has words"),
+    ],
+)
+def test_a_migration_without_a_message_is_called_by_its_file(docstring, said, project):
+    file = project.migration("x1", HEAD, "pass")
+    file.write_text(file.read_text().replace('"""x1 by hand"""', f'"""{docstring}"""'))
+    assert f"  upgrade {said}\n" in project.db("upgrade").assert_ok().err.replace(
+        "x1            ", "x1  "
+    )

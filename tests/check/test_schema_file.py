@@ -1,5 +1,7 @@
 """The schema file: the same schema gives the same text, and everything of it is in there."""
 
+import shutil
+
 import databases
 import pytest
 import sqlalchemy as sa
@@ -135,3 +137,13 @@ def test_two_builds_of_one_history_give_one_text(blog):
     said = [blog.db("schema").assert_ok().err for _ in range(2)]
     assert said == ["my_app/migrations/schema/sqlite.sql is as it was.\n"] * 2
     assert file.read_bytes() == before
+
+
+def test_no_warning_of_a_library_is_printed(any_database):
+    any_database.model("note", "id: Mapped[int] = mapped_column(primary_key=True)\n")
+    any_database.new_migration()
+    any_database.model("note", "number: Mapped[int] = mapped_column(primary_key=True)\n")
+    any_database.new_migration("-x", "rename=note.id:number")
+    shutil.rmtree(any_database.path / "var" / "cache", ignore_errors=True)
+    for command in ("schema", "check"):
+        assert "Warning" not in any_database.db(command).assert_ok().said

@@ -248,3 +248,16 @@ def test_an_enum_s_check_reads_the_same_on_every_database(bench):
     down = bench.code[1]
     for cast in ("::", "ANY", "~~"):
         assert cast not in down, down
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+def test_a_foreign_key_goes_with_the_index_that_the_database_made_for_it(bench, indexed):
+    def made(*key, **options):
+        metadata = model(sa.Column("t_id", sa.Integer, *key, **options), a())
+        sa.Table("parent", metadata, sa.Column("id", sa.Integer, primary_key=True))
+        return metadata
+
+    before = made(sa.ForeignKey("parent.id"))
+    after = made(index=indexed)
+    bench.round_trip(before, after, "drop_constraint")
+    bench.run("INSERT INTO t (id, t_id) VALUES (1, 5)")

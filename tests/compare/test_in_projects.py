@@ -1,5 +1,7 @@
 """Through `db migrate`, as a person meets it, on the three databases."""
 
+import revising
+
 MODEL = """
 id: Mapped[int] = mapped_column(primary_key=True)
 price: Mapped[int] = mapped_column(server_default="0")
@@ -69,3 +71,18 @@ def test_a_partial_index_autoincrement_and_a_collation_on_sqlite(bare):
     bare.db("rebuild").assert_ok()  # make db puts the same changes in without a file
     bare.new_migration()
     assert "nothing to migrate" in bare.db("migrate").assert_ok().err
+
+
+def test_one_of_two_rules_that_say_the_same_goes_and_comes_back(any_database):
+    def model(*names):
+        rules = [f"sa.CheckConstraint('price > 0', name={name!r})" for name in names]
+        return (
+            "id: Mapped[int] = mapped_column(primary_key=True)\nprice: Mapped[int]\n"
+            f"__table_args__ = ({', '.join(rules)},)\n"
+        )
+
+    any_database.model("offer", model("a", "b"))
+    revising.applied(any_database)
+    any_database.model("offer", model("b"))
+    revising.applied(any_database)
+    revising.down_and_up(any_database)

@@ -195,3 +195,13 @@ def test_the_type_of_a_key_that_foreign_keys_point_to(bench, change):
     assert [str(value) for (value,) in bench.rows("SELECT t_id FROM child WHERE id = 1")] == ["2"]
     with bench.engine.connect() as connection:
         assert len(sa.inspect(connection).get_foreign_keys("child")) == keys == 1
+
+
+def test_numbers_under_names_that_need_quotes(bench):
+    def make(**options):
+        return models(('Or "d:er 5%', column("the: Id", key=True, **options)))
+
+    if bench.kind != "postgresql":
+        pytest.skip("a sequence has a name on PostgreSQL alone")
+    bench.create(make())
+    bench.round_trip(make(), make(autoincrement=False))

@@ -178,3 +178,37 @@ def test_a_key_gets_another_type_with_what_points_to_it(any_database):
     assert rows(project, query) == [(8, 7, 8, 1)]
     with pytest.raises(Exception, match=r"(?i)foreign key"):
         execute(project, "INSERT INTO bill (sale_id) VALUES (99)")
+
+
+def test_unique_and_exclude_constraints_that_keep_their_names(any_database):
+    project = any_database
+    postgresql = "postgresql" in project.env.get("DEV_DATABASE_URL", "")
+    body = (
+        "id: Mapped[int] = mapped_column(primary_key=True)\n"
+        "x: Mapped[int]\n"
+        "y: Mapped[int]\n"
+        "__table_args__ = (\n"
+        "    sa.UniqueConstraint('x', 'y', name='uq_once'),\n"
+        ")"
+    )
+    project.model("offer", body)
+    project.new_migration("-m", "before")
+    project.db("upgrade").assert_ok()
+    execute(project, "INSERT INTO offer (x, y) VALUES (1, 2), (2, 2)")
+    once = "sa.UniqueConstraint('y', 'x', name='uq_once'"
+    new = f"{once}),"
+    if postgresql:
+        more = "ExcludeConstraint((sa.text('int4range(x, x + 1)'), '&&'), name='apart')"
+        new = f"{once}, deferrable=True, initially='DEFERRED'), {more},"
+    imports = "from sqlalchemy.dialects.postgresql import ExcludeConstraint\n"
+    project.model(
+        "offer", body.replace("sa.UniqueConstraint('x', 'y', name='uq_once'),", new), imports
+    )
+    assert "proved" in project.db("migrate").assert_ok().err
+    project.db("upgrade").assert_ok()
+    assert_nothing_left(project)
+    down_and_up(project)
+    assert rows(project, "SELECT x, y FROM offer ORDER BY x") == [(1, 2), (2, 2)]
+    if postgresql:
+        with pytest.raises(Exception, match="apart"):
+            execute(project, "INSERT INTO offer (x, y) VALUES (1, 3)")

@@ -154,6 +154,51 @@ def change_key_type(random: Random, schema: Schema) -> Change | None:
     return Change(f"{table.name}.{column.name} to {new.name}{new.arguments}", do)
 
 
+def change_identity(random: Random, schema: Schema) -> Change | None:
+    """What numbers the rows: SERIAL or an identity, which only PostgreSQL tells apart."""
+    able = [t for t in schema.tables if [t.column(u).name for u in t.primary] == ["id"]]
+    able = [t for t in able if t.column(t.primary[0]).kind.name == "Integer"]
+    if not able:
+        return None
+    table = random.choice(able)
+
+    def do(schema: Schema, marks: Marks) -> None:
+        column = schema.table(table.uid).column(table.primary[0])
+        require(column.uid <= marks.since and column.kind.name == "Integer")
+        column.identity = not column.identity
+
+    return Change(f"of {table.name}", do)
+
+
+def change_primary(random: Random, schema: Schema) -> Change | None:
+    """The primary key moves to a unique column, or an association gets a number for each row."""
+    able = [t for t in schema.tables if not schema.points_to(t.uid) and not t.autoincrement]
+    if not able:
+        return None
+    table = random.choice(able)
+    unique = [c for c in table.free() if c.unique and not c.nullable and not c.default]
+    number = Column(schema.uid(), "id", kinds.of("Integer"), nullable=False)
+
+    def do(schema: Schema, marks: Marks) -> None:
+        found = schema.table(table.uid)
+        require(found.uid <= marks.since and not schema.points_to(found.uid))
+        require(not found.autoincrement)
+        for uid in found.primary:
+            found.column(uid).nullable = found.column(uid).identity = False
+        if unique:
+            column = found.column(unique[0].uid)
+            require(column.unique and not column.nullable)
+            column.unique = False
+            found.primary = [column.uid]
+        else:
+            require("id" not in [c.name for c in found.columns])
+            found.columns.append(deepcopy(number))
+            found.primary = [number.uid]
+            require_new_names(found, marks)
+
+    return Change(f"of {table.name}", do)
+
+
 def _referring(schema: Schema, uid: int, column: int) -> list[tuple[Table, Column]]:
     """A column of a key, and those that refer to it."""
     found = [(schema.table(uid), schema.table(uid).column(column))]

@@ -38,6 +38,7 @@ class Column:
     unique: bool = False
     index: bool = False
     comment: str | None = None
+    identity: bool = False
 
 
 @dataclass
@@ -193,8 +194,10 @@ class Schema:
             kind = kinds.of("Integer" if name in ("id", "part") else "String", random)
             if name == "id":
                 kind = kinds.of(random.choice(["Integer"] * 5 + ["BigInteger", "Uuid"]), random)
-            table.columns.append(Column(self.uid(), name, kind, nullable=False))
-            table.primary.append(table.columns[-1].uid)
+            column = Column(self.uid(), name, kind, nullable=False)
+            column.identity = name == "id" and kind.name == "Integer" and random.random() < 0.15
+            table.columns.append(column)
+            table.primary.append(column.uid)
 
     def _association(self, random: Random, table: Table, parents: list[Table]) -> None:
         table.style = "table"
@@ -286,6 +289,8 @@ class Schema:
         sql = random.choice(column.kind.rules).format(c=f"{{c{column.uid}}}")
         if random.random() < 0.2:
             sql += f" OR {random.choice(column.kind.rules)}".format(c=f"{{c{column.uid}}}")
+        if any(sql == other.sql for other in table.rules):
+            return None
         rule = Rule(self.uid(), sql, f"rule{self.last}" if random.random() < 0.6 else None)
         table.rules.append(rule)
         return rule

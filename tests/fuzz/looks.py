@@ -1,4 +1,4 @@
-"""What a database has, read without the toolkit: its own catalogue, and its rows."""
+"""What a database has, read without the library: its own catalogue, and its rows."""
 
 import re
 from collections import defaultdict
@@ -151,8 +151,16 @@ def _postgresql(connection: Connection) -> dict[str, Any]:
     for kind, query in POSTGRESQL.items():
         for name, *facts in connection.exec_driver_sql(query.replace("%", "%%")):
             if not name.strip('"').startswith(OURS):
+                facts = [_bare(fact) if kind == "constraint" else fact for fact in facts]
                 found[f"{kind} {name}"] = facts
     return found
+
+
+def _bare(fact: Any) -> Any:
+    """A CHECK without casts and brackets: each time it is made from its text they are others."""
+    if not isinstance(fact, str):
+        return fact
+    return re.sub(r"::[a-z ]+(\[\])?|[()]", "", fact)
 
 
 def _mysql(connection: Connection) -> dict[str, Any]:

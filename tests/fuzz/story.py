@@ -60,6 +60,10 @@ class Refused(Exception):
     """A command refused what may be refused."""
 
 
+class Halfway(Refused):
+    """MySQL undoes nothing: what was refused in the middle ends the story."""
+
+
 class Story:
     """An application with its database.
 
@@ -98,7 +102,9 @@ class Story:
             wrote = self.migrate("migrate", arguments, marks.narrow)
             if wrote:
                 self.upgrade(marks, look)
-        except Refused:
+        except Refused as refused:
+            if self.dialect == "mysql" and "db upgrade" in self.commands[-1:]:
+                raise Halfway(str(refused)) from refused
             for name in revising.files(self.project) - files:
                 (self.project.versions / name).unlink()
             self.models(before)

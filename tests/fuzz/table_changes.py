@@ -226,6 +226,8 @@ CHANGES = {
     "rename column": (column_changes.rename_column, 5),
     "change type": (column_changes.change_type, 6),
     "change key type": (column_changes.change_key_type, 2),
+    "change identity": (column_changes.change_identity, 1),
+    "change primary key": (column_changes.change_primary, 2),
     "change enum": (column_changes.change_enum, 3),
     "change null": (column_changes.change_null, 4),
     "change default": (column_changes.change_default, 4),

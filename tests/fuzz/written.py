@@ -53,6 +53,8 @@ def _column(schema: Schema, table: Table, column: Column) -> tuple[str, str]:
         target = schema.table(key.table)
         name = target.column(target.primary[0]).name
         said.append(f"sa.ForeignKey({f'{target.name}.{name}'!r}{_actions(key)})")
+    if column.identity:
+        said.append("sa.Identity()")
     if column.computed:
         stored = f", persisted={column.stored}"
         said.append(f"sa.Computed({_sql(schema, table, column.computed)!r}{stored})")

@@ -80,3 +80,19 @@ def test_a_text_becomes_a_uuid_that_queries_find(any_database):
     assert revising.rows(any_database, "SELECT ref FROM note ORDER BY id") == [(dashed,), (None,)]
     any_database.db("upgrade").assert_ok()
     revising.assert_nothing_left(any_database)
+
+
+@pytest.mark.parametrize("python", ["bytes", "str"])
+def test_bytes_and_text_become_each_other(bare, python):
+    kinds = {"bytes": "LargeBinary", "str": "Text"}
+    other = "str" if python == "bytes" else "bytes"
+    for name in (python, other):
+        bare.model("note", KEY + f"body: Mapped[{name} | None] = mapped_column(sa.{kinds[name]})\n")
+        revising.applied(bare)
+        if name == python:
+            stored = "x'c3a4'" if python == "bytes" else "'\u00e4'"
+            revising.execute(bare, f"INSERT INTO note (body) VALUES ({stored})")
+    found = {"bytes": "\u00e4".encode(), "str": "\u00e4"}
+    assert revising.rows(bare, "SELECT body FROM note") == [(found[other],)]
+    bare.db("downgrade").assert_ok()
+    assert revising.rows(bare, "SELECT body FROM note") == [(found[python],)]

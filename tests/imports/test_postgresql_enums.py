@@ -90,3 +90,32 @@ def test_only_projects_on_postgresql_depend_on_the_package(new_project):
     assert "alembic-postgresql-enum" not in required(sqlite)
     sqlite.model("note", KEY + mood("good", "bad"))
     assert "alembic_postgresql_enum" not in sqlite.new_migration().read_text()
+
+
+@pytest.mark.parametrize("use", ["default", "fill", "check"])
+def test_a_new_value_is_used_by_the_migration_that_adds_it(project, use):
+    """PostgreSQL wants it committed before."""
+    project.model("note", KEY + mood("bad", "good"))
+    revising.applied(project)
+    revising.execute(project, "INSERT INTO note (mood) VALUES ('good'), (NULL)")
+    body, arguments = KEY + mood("bad", "fair: 5%", "good"), []
+    if use == "default":
+        body = body.replace("name='mood')", "name='mood'), server_default='fair: 5%'")
+    elif use == "fill":
+        body = body.replace("str | None", "str")
+        arguments = ["-x", "fill=note.mood:fair: 5%"]
+    else:
+        body += (
+            "__table_args__ = (sa.CheckConstraint(\"mood <> 'fair: 5%' OR id > 0\", name='c'),)\n"
+        )
+    project.model("note", body)
+    text = revising.applied(project, *arguments).read_text()
+    assert "autocommit_block" in text
+    assert [label for _, label in labels(project)] == ["bad", "fair: 5%", "good"]
+    if use == "default":
+        revising.execute(project, "INSERT INTO note DEFAULT VALUES")
+        assert revising.rows(project, "SELECT mood FROM note WHERE id = 3") == [("fair: 5%",)]
+        revising.execute(project, "DELETE FROM note WHERE id = 3")
+    if use == "fill":
+        revising.execute(project, "UPDATE note SET mood = 'good'")
+    revising.down_and_up(project)

@@ -1,5 +1,6 @@
 """What a person reads: what happens, why it matters on this database, the code to write instead."""
 
+import databases
 import linting
 import pytest
 
@@ -185,3 +186,70 @@ def test_a_file_may_have_an_encoding_of_its_own(tmp_path):
 
     (tmp_path / "m.py").write_bytes("# -*- coding: latin-1 -*-\n# für\n".encode("latin-1"))
     assert lint.check(tmp_path / "m.py", Recording(), sqlite.dialect()) == []
+
+
+RENAMED = """op.rename_table("user", "account")
+with op.batch_alter_table("post") as batch_op:
+    batch_op.drop_constraint("fk_post_author_id_user", type_="foreignkey")
+    batch_op.create_foreign_key("fk_post_author_id_account", "account", ["author_id"], ["id"]{more})
+"""
+
+
+def test_a_foreign_key_that_is_only_renamed_is_not_spoken_of(tmp_path):
+    (said,) = linting.said(tmp_path, RENAMED.format(more=""))
+    assert said.startswith("line 11: renames user to account [")
+
+
+def test_a_foreign_key_is_not_dropped_that_is_made_again_with_another_action(tmp_path):
+    said = linting.said(tmp_path, RENAMED.format(more=", ondelete='CASCADE'"))
+    assert [line.partition("[")[2] for line in said] == [
+        "rename-table, blocks the running release]",
+        "add-foreign-key, blocks the running release]",
+    ]
+
+
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize(
+    ("make", "drop"),
+    [
+        ("create_unique_constraint('{}', ['name'])", "drop_constraint('{}', type_='unique')"),
+        ("create_index('{}', ['name'], unique=True)", "drop_index('{}')"),
+    ],
+)
+def test_a_unique_key_that_is_only_renamed_is_not_spoken_of(make, drop, before, tmp_path):
+    first = (
+        linting.FIRST + "with op.batch_alter_table('user') as b:\n    b." + make.format("uq_old")
+    )
+    calls = [make.format("uq_new"), drop.format("uq_old")]
+    body = "with op.batch_alter_table('user') as b:" + "".join(
+        f"\n    b.{call}" for call in (calls if before else reversed(calls))
+    )
+    assert linting.said(tmp_path, body, first=first) == []
+    other = body.replace("['name']", "['age']")
+    (said,) = linting.said(tmp_path / "other", other, first=first)
+    assert "makes user(age) unique" in said
+
+
+def test_on_a_server_a_renamed_foreign_key_is_looked_at_again_and_so_it_is_said(
+    tmp_path, postgresql_server
+):
+    said = linting.said(tmp_path, RENAMED.format(more=""), postgresql_server)
+    rules = {line.partition("[")[2].partition(",")[0] for line in said}
+    assert "add-foreign-key" in rules and "drop-foreign-key" not in rules
+
+
+def test_the_sql_of_another_librarys_operation_is_not_judged(tmp_path, postgresql_server):
+    first = """op.execute("CREATE TYPE mood AS ENUM ('sad', 'ok')")
+op.execute("CREATE TABLE t (m mood DEFAULT 'ok')")"""
+    body = """op.sync_enum_values(enum_schema="public", enum_name="mood", new_values=["ok", "fine"],
+    affected_columns=[TableReference(table_schema="public", table_name="t", column_name="m",
+                                     existing_server_default="'ok'::mood")],
+    enum_values_to_rename=[("sad", "fine")])
+op.execute("DROP TYPE mood CASCADE")"""
+    imports = "from alembic_postgresql_enum import TableReference"
+    import alembic_postgresql_enum  # noqa: F401
+
+    with databases.fresh(postgresql_server) as url:
+        said = linting.said(tmp_path, body, url, imports=imports, first=first)
+    assert len(said) == 1, said
+    assert said[0].startswith("line 15: Dropping a type may break existing clients [ban-drop-type")

@@ -230,7 +230,7 @@ becomes(
     "sa.Enum('OPEN', 'CLOSED', name='status')",
     up=MAP,
     down="op.execute(\"UPDATE item SET a = CASE a WHEN 'OPEN' THEN 'o' ELSE 'c' END\")",
-    on=("sqlite", "mariadb"),
+    on=("sqlite",),
 )
 MADE = "postgresql.ENUM('open', 'closed', name='status').create(op.get_bind())\n"
 ENUM = C("a", postgresql.ENUM("open", "closed", name="status"))

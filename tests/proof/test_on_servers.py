@@ -217,3 +217,23 @@ def test_hostile_rows_are_met_on_every_server(url, tmp_path):
     verdict = prove(named(GENERATED, "make a column NOT NULL")[0], tmp_path, url)
     assert len(verdict.hostile) == 1
     assert verdict.hostile[0].startswith("with NULL in item.a: the upgrade stops (")
+
+
+def test_rows_that_an_enum_will_not_hold_any_more_are_a_sentence(postgresql_url, tmp_path):
+    import alembic_postgresql_enum  # noqa: F401
+
+    mood = [item(C("mood", postgresql.ENUM("sad", "ok", name="mood")))]
+    history = History(tmp_path, postgresql_url)
+    history.generate(metadata(), metadata(*mood))
+    history.write("op.execute(\"INSERT INTO item (mood) VALUES ('sad')\")")
+    history.write(
+        """
+        from alembic_postgresql_enum import TableReference
+        op.sync_enum_values(enum_schema='public', enum_name='mood', new_values=['ok'],
+            affected_columns=[TableReference('item', 'mood', 'public')])
+        """
+    )
+    verdict = history.prove(metadata(*mood))
+    assert "line 15: rows hold a value that the enum is not to have any more" in verdict.sentence
+    assert 'invalid input value for enum mood: "sad"' in verdict.sentence
+    assert "parameter or" not in verdict.sentence

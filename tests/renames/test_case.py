@@ -26,3 +26,14 @@ def test_a_table_changes_its_capitals(bare, answer):
     revising.down_and_up(bare)
     joined = "SELECT Thing.Name FROM note JOIN Thing ON Thing.id = note.thing_id"
     assert revising.rows(bare, joined) == [("a",)]
+
+
+@pytest.mark.parametrize("more, name", [("unique", "uq_thing_Name"), ("index", "ix_thing_Name")])
+def test_what_is_named_after_a_column_changes_its_capitals_with_it(any_database, more, name):
+    body = KEY + "{}: Mapped[str] = mapped_column(sa.String(20), " + more + "=True)\n"
+    any_database.model("thing", body.format("name"))
+    revising.applied(any_database)
+    any_database.model("thing", body.format("Name"))
+    revising.applied(any_database, "-x", "rename=thing.name:Name")
+    assert name in revising.names(any_database, "thing")
+    revising.down_and_up(any_database)

@@ -131,3 +131,34 @@ def test_a_database_without_scratch_is_left_as_it_was(new_project, postgresql_se
         project.db("upgrade").assert_ok()
         assert revising.rows(project, "SELECT length FROM note") == [("42",)]
         revising.down_and_up(project)
+
+
+def test_where_the_old_name_is_still_used_is_said(renamed):
+    renamed.write("my_app/seed.py", "def seed(session):\n    session.add(User(bio='tall'))\n")
+    renamed.write("my_app/templates/page.html", "{{ user.bio }}\n{{ user.biography }}\n")
+    renamed.write("my_app/static/page.html", "bio\n")
+    said = renamed.db("migrate", "-x", "rename=user.bio:about").assert_ok().err
+    (line,) = [line for line in said.splitlines() if "still stands" in line]
+    assert line == (
+        "  bio still stands in my_app/seed.py:2, my_app/templates/page.html:1: "
+        "is it the one that is now about?"
+    )
+
+
+def test_where_an_old_name_is_used_often_a_few_places_are_said(renamed):
+    renamed.write("my_app/seed.py", "def seed(session):\n" + "    bio = 1\n" * 9)
+    said = renamed.db("migrate", "-x", "rename=user.bio:about").assert_ok().err
+    assert "bio still stands in my_app/seed.py:2, " in said
+    assert "my_app/seed.py:5 and 5 more: is it" in said
+
+
+def test_nothing_is_said_of_a_name_that_is_used_nowhere(renamed):
+    said = renamed.db("migrate", "-x", "rename=user.bio:about").assert_ok().err
+    assert "still stands" not in said
+
+
+def test_two_columns_that_changed_places_are_a_sentence(renamed):
+    answer = renamed.db("migrate", "-x", "rename=user.id:age,user.age:id")
+    answer.assert_one_sentence(
+        "That user.id and user.age changed places cannot be said", "make newmigration empty=1"
+    )

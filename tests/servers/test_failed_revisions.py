@@ -182,10 +182,13 @@ def test_sql_is_printed_whole_or_not_at_all_and_nothing_runs(project, server_url
         .replace("from alembic", "from my_app.extensions import db\nfrom alembic")
         .replace("SELECT count(*) FROM first", "CREATE TABLE astray (id INTEGER)")
     )
-    for command in (["upgrade", "--sql"], ["check"], ["rebuild"]):
+    for command in (["upgrade", "--sql"], ["check"]):
         answer = project.db(*command)
         answer.assert_one_sentence(f"{reading.name}, line 12: it opens a connection of its own")
         assert answer.out == ""
+    # make db runs the history as an upgrade does, on the database that is to take the old one's place
+    answer = project.db("rebuild")
+    answer.assert_one_sentence(f"{reading.name}, line 12: ResourceClosedError", "is as it was")
     assert tables(server_url) == set()
 
 

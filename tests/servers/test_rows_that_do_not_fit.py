@@ -95,3 +95,14 @@ def test_a_text_that_is_no_number_is_found_on_postgresql(thing):
     answer = thing.db("upgrade")
     answer.assert_one_sentence("change the rows that do not fit", "being at a1")
     assert ("3 of its rows ('a' in id 1" in answer.err) is bool(cast)
+
+
+@pytest.mark.parametrize("server", ["postgresql"], indirect=True)
+def test_outside_of_a_transaction_they_are_counted_too(thing):
+    code = (
+        "with op.get_context().autocommit_block():\n"
+        "    op.create_index('ix', 'thing', ['n'], unique=True, postgresql_concurrently=True)"
+    )
+    thing.migration("a2", "a1", code)
+    answer = thing.db("upgrade")
+    answer.assert_one_sentence("(7 4 times)", "change the rows that do not fit", "at a1")

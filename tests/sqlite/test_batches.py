@@ -307,3 +307,39 @@ def test_an_index_is_made_when_the_rowid_or_its_name_has_gone(bench):
     bench.migrate(change)
     assert bench.rows("SELECT a, rowid FROM t") == [(1, "x")]
     assert bench.is_whole()
+
+
+USES = {
+    "a unique constraint": lambda batch: batch.create_unique_constraint("u", ["b"]),
+    "an index": lambda batch: batch.create_index("u", ["b"]),
+    "a unique index": lambda batch: batch.create_index("u", ["b"], unique=True),
+    "a check": lambda batch: batch.create_check_constraint("u", "b IS NOT 'z'"),
+    "a foreign key": lambda batch: batch.create_foreign_key("u", "p", ["b"], ["id"]),
+    "a computed column": lambda batch: batch.add_column(
+        sa.Column("u", sa.Integer, sa.Computed("b"))
+    ),
+}
+
+
+@pytest.mark.parametrize("what", USES)
+def test_what_uses_a_column_may_come_before_its_rename_in_a_batch(bench, what):
+    bench.make(
+        "CREATE TABLE p (id INTEGER PRIMARY KEY); INSERT INTO p VALUES (1), (2);"
+        "CREATE TABLE t (a INTEGER PRIMARY KEY, b INT); INSERT INTO t VALUES (1, 1), (2, 2);"
+    )
+
+    def change(op):
+        with op.batch_alter_table("t") as batch:
+            USES[what](batch)
+            batch.alter_column("b", new_column_name="c")
+
+    bench.migrate(change)
+    assert bench.rows("SELECT a, c FROM t") == [(1, 1), (2, 2)]
+    assert any("u" in row[0] for row in bench.rows("SELECT sql FROM sqlite_master"))
+    assert bench.is_whole()
+
+
+def test_an_index_on_a_column_that_is_not_there_is_one_sentence(bench):
+    bench.make("CREATE TABLE t (a INTEGER PRIMARY KEY, b INT);")
+    with pytest.raises(CommandError, match=r"Table 't' has no column 'd' \(it has: a, b\)"):
+        bench.migrate(lambda op: op.create_index("i", "t", ["d"]))

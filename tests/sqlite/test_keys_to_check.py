@@ -187,6 +187,8 @@ CREATE UNIQUE INDEX by_up ON parent (up);
 CREATE TABLE child (id INTEGER PRIMARY KEY, name TEXT REFERENCES parent (name));
 CREATE TABLE other (id INTEGER PRIMARY KEY, up TEXT REFERENCES parent (up));
 INSERT INTO parent (name) VALUES ('a');
+CREATE TABLE whole (id INTEGER CONSTRAINT pk PRIMARY KEY, n INT, UNIQUE (id));
+CREATE TABLE part (id INTEGER PRIMARY KEY, whole_id INT REFERENCES whole);
 """
 CHANGED_KEYS = {
     "the collation of a key": (
@@ -199,6 +201,10 @@ CHANGED_KEYS = {
         ),
         {"other"},
     ),
+    "the key that a foreign key means when it names no column": (
+        lambda op: op.drop_constraint("pk", "whole", type_="primary"),
+        {"part"},
+    ),
     "the index that makes a column a key": (
         lambda op: op.drop_index("by_name", "parent"),
         {"child", "other"},
@@ -210,7 +216,8 @@ CHANGED_KEYS = {
 def test_a_key_that_is_compared_in_another_way_is_looked_at(bench, what):
     bench.make(NAMED, "DROP TABLE child;" if "index" in what else "")
     change, concerned = CHANGED_KEYS[what]
-    bench.migrate(change)
+    with contextlib.suppress(sqlite3.OperationalError):  # the session here fails at its own check
+        bench.migrate(change)
     assert bench.keys_to_check == concerned - ({"child"} if "index" in what else set())
 
 

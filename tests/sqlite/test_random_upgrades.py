@@ -305,6 +305,8 @@ def try_one(data, case: Case, tally: dict[str, int], folder: Path) -> None:
     for table, rows in broken(live).items():
         if case.keys_to_check is not None and table not in map(fold, case.keys_to_check):
             before_it = dangling.get(fold(case.name if table == fold(later) else table), [])
+            if ("no such key", None) in before_it:
+                continue  # its rows could not be looked at
             numbered = all(row[0] is not None for row in [*rows, *before_it])
             new = [row for row in rows if row not in before_it] if numbered else []
             new += rows[len(before_it) :]

@@ -6,6 +6,7 @@ import pytest
 from alembic.util import CommandError
 
 from flask_keel.sqlite import operations as ops
+from flask_keel.sqlite import short_rows
 
 from .memory import migrating
 
@@ -237,3 +238,22 @@ def test_a_row_that_breaks_a_check_already_is_no_obstacle():
     )
     assert migrate(raw, [ops.SetDefault("d", "1")])
     assert [row["d"][0] for row in held(raw)] == [5]
+
+
+def test_a_library_that_writes_no_schema_table_rebuilds(monkeypatch):
+    """In defensive mode, as Apple's library is: https://sqlite.org/c3ref/c_dbconfig_defensive.html"""
+
+    def run(self, sql, *parameters):
+        if "sqlite_master SET" in sql:
+            raise sqlite3.OperationalError("table sqlite_master may not be modified")
+        return original(self, sql, *parameters)
+
+    original = short_rows.Mirror.run
+    monkeypatch.setattr(short_rows.Mirror, "run", run)
+    short_rows._read.cache_clear()
+    raw = database("indexed", "TEXT DEFAULT 1.10")
+    before = held(raw)
+    with migrating(raw, sqlite_schema_edits=False) as op:
+        op.impl._change("t", None, [ops.SetDefault("d", None)])
+    assert held(raw) == before
+    short_rows._read.cache_clear()

@@ -7,7 +7,7 @@ from alembic import command
 from alembic.util import CommandError
 
 from .. import colours, history, messages, report, schema_file, servers
-from ..revise import rehearsed
+from ..revise import binds, rehearsed
 from ..revise.lint import Finding, words
 from ..revise.project import Project
 from . import migrations
@@ -16,6 +16,7 @@ NO_MODELS = (
     "The history makes tables, and there are no models to compare them with (lint and proof ran all "
     "the same): import the models where the application is made, then type make check (db check)"
 )
+AGREE_HERE = "the models and the history agree in what SQLite holds"
 ON_MAIN = "; {count} more on the main branch, where they were decided"
 
 
@@ -30,9 +31,10 @@ def run(project: Project) -> None:
     head = ", ".join(project.script.get_heads()) or "none"
     messages.say(messages.CHECK_HEAD, head=head)
     if not alone:
-        messages.say(messages.CHECK_AGREE)
+        messages.say(AGREE_HERE if "unheld" in project.config.attributes else messages.CHECK_AGREE)
     report.add("head", head)
-    wrong = [NO_MODELS] * alone + _migrations(project)
+    left_out = binds.left_out(project.app)
+    wrong = [NO_MODELS] * alone + _migrations(project) + ([left_out] if left_out else [])
     if wrong:
         more = messages.CHECK_MORE.format(count=len(wrong) - 1) if wrong[1:] else ""
         raise CommandError(f"{wrong[0]}{more}.")

@@ -3,6 +3,7 @@
 from contextlib import ExitStack
 from typing import Any
 
+from flask import current_app
 from sqlalchemy import Connection
 
 from .. import history, messages, scratch, servers
@@ -10,6 +11,7 @@ from ..seam import Seam
 from . import (
     answers,
     at_head,
+    binds,
     casts,
     custom_types,
     directives,
@@ -21,6 +23,8 @@ from . import (
 )
 from .compare import wording
 from .compare.plugin import OPTIONS
+
+AGREE_HERE = "The rest of the models and the history agree: no file is written."
 
 
 def compare(seam: Seam) -> None:
@@ -38,13 +42,15 @@ def compare(seam: Seam) -> None:
     if given.empty and seam.writing:
         skeleton.write(seam)
         return
+    if seam.writing and (left_out := binds.left_out(current_app)):
+        messages.say(messages.LINE, line=f"{left_out}.")
     enums.load(seam.engine.dialect.name)
-    why = None
+    why, checking = None, "at_head" in seam.config.attributes
     with ExitStack() as stack:
         try:
             schemas.require_isolation(seam.engine.url, seam.metadata)
             connection = stack.enter_context(scratch.at_head(seam))
-            if "at_head" in seam.config.attributes:  # somebody wants to look, too
+            if checking:  # somebody wants to look, too
                 seam.config.attributes["at_head"](connection)
                 connection.rollback()
         except servers.NotAllowed as denied:
@@ -53,12 +59,15 @@ def compare(seam: Seam) -> None:
             connection.rollback()
             messages.say(messages.NO_SCRATCH, database=seam.database, reason=denied.reason)
             why = denied.reason
-        _configure(seam, connection, given, why)
+        unheld = _say_what_is_unheld(seam) if seam.writing or checking else False
+        _configure(seam, connection, given, why, AGREE_HERE if unheld else messages.NO_CHANGES)
         with seam.context.begin_transaction():
             seam.context.run_migrations()
 
 
-def _configure(seam: Seam, connection: Connection, given: answers.Answers, why: str | None) -> None:
+def _configure(
+    seam: Seam, connection: Connection, given: answers.Answers, why: str | None, agree: str
+) -> None:
     seam.options = {**OPTIONS, **seam.options}
     seam.options |= schemas.comparison(seam.metadata, seam.options)
     own = seam.options.pop("process_revision_directives", None)
@@ -66,10 +75,23 @@ def _configure(seam: Seam, connection: Connection, given: answers.Answers, why: 
     seam.configure(
         connection,
         transaction_per_migration=False,
-        process_revision_directives=directives.chain(*before) if seam.writing else own,
+        process_revision_directives=directives.chain(*before, agree=agree) if seam.writing else own,
         render_item=custom_types.render_item(seam.options.pop("render_item", None)),
     )
     wording.install(seam.context.get_context().impl)
+
+
+def _say_what_is_unheld(seam: Seam) -> bool:
+    if seam.engine.dialect.name != "sqlite":
+        return False
+    from . import unheld
+    from .project import Project
+
+    said = unheld.note(Project(current_app, seam.config))
+    if said:
+        messages.say(messages.LINE, line=said)
+        seam.config.attributes["unheld"] = said  # for check, which says the rest
+    return said is not None
 
 
 def _leave_alone(seam: Seam, others: set[str]) -> None:

@@ -6,29 +6,38 @@ from typing import Any
 from alembic.operations import ops
 
 from .. import messages, report
-from . import naming, schemas
+from . import left_over, naming, schemas
 
 
-def chain(*first: Callable[..., None] | None) -> Callable[..., None]:
+def chain(
+    *first: Callable[..., None] | None, agree: str = messages.NO_CHANGES
+) -> Callable[..., None]:
     """Return one function that does it all.
 
     :param first: what goes before the steps of this module; what the application gave Flask-Migrate
         as ``process_revision_directives`` is one of them
+    :param agree: what is said when there is nothing to write
     """
 
     def process(context: Any, revision: Any, directives: list[ops.MigrationScript]) -> None:
-        for step in (*first, stop_when_empty, name_it, schemas.create_first, go_with_the_table):
+        empty = stop_when_empty(agree)
+        own = (empty, name_it, left_over.say, schemas.create_first, go_with_the_table)
+        for step in (*first, *own):
             if step is not None:
                 step(context, revision, directives)
 
     return process
 
 
-def stop_when_empty(context: Any, revision: Any, directives: list[ops.MigrationScript]) -> None:
-    """Write no file when the models and the history agree."""
-    if directives and directives[0].upgrade_ops.is_empty():
-        directives[:] = []
-        messages.say(messages.NO_CHANGES)
+def stop_when_empty(agree: str) -> Callable[..., None]:
+    """Return the step that writes no file when the models and the history agree."""
+
+    def step(context: Any, revision: Any, directives: list[ops.MigrationScript]) -> None:
+        if directives and directives[0].upgrade_ops.is_empty():
+            directives[:] = []
+            messages.say(messages.LINE, line=agree)
+
+    return step
 
 
 def name_it(context: Any, revision: Any, directives: list[ops.MigrationScript]) -> None:

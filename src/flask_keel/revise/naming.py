@@ -50,9 +50,16 @@ def shorten(said: list[str]) -> str:
 
 
 def _operations(container: ops.OpContainer) -> Iterator[tuple[str, str, str]]:
+    changed = _changed(container)
     for op in container.ops:
         if hasattr(op, "said"):
             yield from op.said
+            continue
+        name = str(getattr(op, "constraint_name", None) or getattr(op, "index_name", None))
+        if name in changed:
+            if isinstance(op, ops.DropConstraintOp | ops.DropIndexOp):
+                kind = "index" if isinstance(op, ops.DropIndexOp) else "constraint"
+                yield f"change {kind}", op.table_name or "", name
             continue
         match op:
             case ops.OpContainer():
@@ -89,6 +96,18 @@ def _operations(container: ops.OpContainer) -> Iterator[tuple[str, str, str]]:
                 yield "change", name or type(op).__name__, ""
 
 
+def _changed(container: ops.OpContainer) -> set[str]:
+    """The constraints and indexes that are dropped and made again under their name."""
+    made = (ops.AddConstraintOp, ops.CreateIndexOp)
+    gone = (ops.DropConstraintOp, ops.DropIndexOp)
+    names: dict[bool, set[str]] = {True: set(), False: set()}
+    for op in container.ops:
+        if isinstance(op, (*made, *gone)) and not hasattr(op, "said"):
+            name = getattr(op, "constraint_name", None) or getattr(op, "index_name", None)
+            names[isinstance(op, gone)] |= {str(name)} if name else set()
+    return names[True] & names[False]
+
+
 def _comes_along(item: tuple[str, str, str], new: set[str], added: set[str]) -> bool:
     verb, table, columns = item
     if table in new:
@@ -116,12 +135,16 @@ def _phrase(group: list[tuple[str, str, str]]) -> str:
             return f"add {_listed(names)} to {target}"
         case "drop column":
             return f"drop {dotted}"
-        case "drop index" | "drop constraint":
-            return f"{verb} {_listed(names)}"
+        case "drop index" | "drop constraint" | "change index" | "change constraint":
+            return f"{verb} {_listed(names)}" + (f" of {target}" if target else "")
         case "link":
             return f"add a foreign key to {dotted}"
         case "constrain":
-            return f"add a constraint to {target}"
+            return (
+                f"add constraint {_listed(names)} to {target}"
+                if all(names)
+                else (f"add a constraint to {target}")
+            )
         case _:
             return f"{verb} {dotted}"
 

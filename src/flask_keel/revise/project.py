@@ -8,7 +8,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import MetaData
 from sqlalchemy.engine import Engine
 
-from .. import servers
+from .. import quiet, servers
 
 
 @dataclass
@@ -28,6 +28,7 @@ class Project:
         self.metadata: MetaData = migrate.db.metadata
         self.engine: Engine = migrate.db.engine
         self.settings = self.app.config
+        quiet.unfounded()
 
     @property
     def dialect(self) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from alembic.operations import MigrateOperation, Operations, ops
 from sqlalchemy import Connection, event, inspect
 
+OTHERS = "alembic_postgresql_enum"
 Columns = dict[str, dict[str, Any]]
 
 
@@ -20,11 +21,13 @@ class Event:
     :param line: of its file
     :param what: the operation, or a statement of the migration's own
     :param columns: of the operation's table as they were before, where it drops or changes one
+    :param dropped: the key or index that it drops, as SQLAlchemy reflects it
     """
 
     line: int
     what: MigrateOperation | str
     columns: Columns = field(default_factory=dict)
+    dropped: dict[str, Any] | None = None
 
 
 @dataclass
@@ -76,9 +79,8 @@ class Recorder:
             found = self._place()
             if found is not None:
                 recording, line = found
-                recording.events.append(
-                    Event(line, operation, self._columns(connection, operation))
-                )
+                before = self._columns(connection, operation), self._dropped(connection, operation)
+                recording.events.append(Event(line, operation, *before))
             if not inside:
                 return invoke(operation)
             with self._inside():
@@ -112,6 +114,20 @@ class Recorder:
             columns = look.get_columns(operation.table_name, schema=operation.schema)
         return {column["name"]: column for column in columns}
 
+    def _dropped(self, connection: Connection, operation: Any) -> dict[str, Any] | None:
+        """Return the foreign key, the unique key or the index that goes."""
+        if not isinstance(operation, ops.DropConstraintOp | ops.DropIndexOp):
+            return None
+        name = getattr(operation, "constraint_name", None) or getattr(operation, "index_name", None)
+        place = (operation.table_name, operation.schema)
+        with self._inside(), self._silently():
+            look = inspect(connection)
+            if name is None or not place[0] or not look.has_table(*place):
+                return None
+            found = [*look.get_foreign_keys(*place), *look.get_unique_constraints(*place)]
+            found += [index for index in look.get_indexes(*place) if index["unique"]]
+            return next((dict(item) for item in found if item["name"] == name), None)
+
     def _statement(self, statement: str) -> None:
         found = self._place() if not self.silent else None
         if found is not None:
@@ -121,9 +137,14 @@ class Recorder:
                 recording.events.append(Event(line, statement))
 
     def _place(self) -> tuple[Recording, int] | None:
-        """Return the recording and the line of the migration that is running: it is on the stack."""
+        """Return the recording and the line of the migration that is running: it is on the stack.
+
+        What another library's operation runs is nobody's: nobody has written it.
+        """
         frame: Any = sys._getframe(1)
         while frame is not None:
+            if frame.f_globals.get("__name__", "").startswith(OTHERS):
+                return None
             recording = self.recordings.get(frame.f_code.co_filename)
             if recording is not None:
                 return recording, frame.f_lineno

@@ -18,6 +18,12 @@ from . import candidates, differences, questions, renamed
 from .answers import Answers
 from .differences import Differences, Pair
 
+SWAPPED = (
+    "That {old} and {new} changed places cannot be said: the models and the history have the same "
+    "names, and only the values would move; type make newmigration empty=1, and rename there by way of "
+    "a third name (op.alter_column(..., new_column_name=...), three times)."
+)
+
 
 @dataclass
 class Renames:
@@ -153,10 +159,18 @@ def _ask(prefix: str, old: str, choices: list[str]) -> str | None:
     return choices[picked] if picked < len(choices) else None
 
 
+def _beside(old: str, new: str) -> str:
+    """The new name with the table of the old one."""
+    table = old.rpartition(".")[0]
+    return f"{table}.{new}" if table else new
+
+
 def _require_all_used(found: Differences, pairs: list[Pair], unused: dict[str, str]) -> None:
     if not unused:
         return
     old, new = next(iter(unused.items()))
+    if unused.get(_beside(old, new)) == old.rpartition(".")[2]:
+        raise CommandError(SWAPPED.format(old=old, new=_beside(old, new)))
     gone = [table.fullname for table in found.gone]
     come = [table.fullname for table in found.come]
     gone += [pair.prefixes[0] + name for pair in pairs for name in pair.gone]

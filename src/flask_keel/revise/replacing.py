@@ -24,9 +24,12 @@ def in_order(both: tuple[ops.OpContainer, ...]) -> set[tuple[str, tuple[str, ...
                     continue
                 naming.leave_unsaid(drop)
                 naming.leave_unsaid(create)
-                if table.ops.index(create) > table.ops.index(drop):
-                    table.ops.remove(create)
-                    table.ops.insert(table.ops.index(drop), create)
+                # but for its capitals it is one name, which there cannot be twice
+                one = str(_name(create)).casefold() == str(_name(drop)).casefold()
+                first, second = (drop, create) if one else (create, drop)
+                if table.ops.index(first) > table.ops.index(second):
+                    table.ops.remove(first)
+                    table.ops.insert(table.ops.index(second), first)
                 if isinstance(create, ops.CreateUniqueConstraintOp) or create.unique:
                     names = tuple(getattr(column, "name", column) for column in create.columns)
                     schema = f"{table.schema}." if table.schema else ""
@@ -51,6 +54,10 @@ def _constraints_of_mysql(table: ops.ModifyTableOps) -> None:
             table.ops[place] = (
                 made if create else ops.DropConstraintOp.from_constraint(made.to_constraint())
             )
+
+
+def _name(op: Any) -> str | None:
+    return getattr(op, "index_name", None) or getattr(op, "constraint_name", None)
 
 
 def _unique_columns(op: Any) -> list[str] | None:

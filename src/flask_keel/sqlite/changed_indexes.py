@@ -7,7 +7,7 @@ from .draft import Draft
 from .indexes import table_of_index
 from .matching import describe
 from .operations import CreateIndex, DropIndex
-from .tokens import fold, same
+from .tokens import fold, same, tokenize
 
 
 def create_index(draft: Draft, op: CreateIndex) -> None:
@@ -24,6 +24,10 @@ def create_index(draft: Draft, op: CreateIndex) -> None:
             f"There is already an index {op.name!r}, on table {taken or draft.name!r}: drop it "
             "first or give the new one another name."
         )
+    for text in op.columns:
+        tokens = tokenize(_without_direction(text))
+        if len(tokens) == 1 and tokens[0].is_name:
+            draft.require_column(tokens[0].name)
     draft.new_indexes.append(op)
     if op.unique:
         sentence = escaped(f"{draft.name}: unique index {op.name} cannot hold: ") + (

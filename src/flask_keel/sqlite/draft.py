@@ -90,6 +90,15 @@ class Draft:
         for old, new in reversed(self.renames):
             if fold(old) == fold(name) and self.table.has_column(new):
                 return self.table.column(new).name
+        return self.require_column(name)
+
+    def require_column(self, name: str) -> str:
+        """The column's name as the table now has it, by no other name.
+
+        :raises CommandError: when there is none
+        """
+        if self.table.has_column(name):
+            return self.table.column(name).name
         known = ", ".join(column.name for column in self.table.columns)
         raise CommandError(f"Table {self.name!r} has no column {name!r} (it has: {known}).")
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from . import facts
 from . import operations as ops
 from .database import Database
-from .tokens import fold
+from .tokens import fold, tokenize
 
 
 def in_groups(
@@ -34,4 +34,13 @@ def in_groups(
             touched.add(fold(op.column))
             add = isinstance(op, ops.AddColumn)
             present = present | {fold(op.column)} if add else present - {fold(op.column)}
+        touched |= _named(op)
     return groups
+
+
+def _named(op: ops.Operation) -> set[str]:
+    """Every name in the SQL of an operation: it says what the columns are called at its time."""
+    texts = (getattr(op, part, None) for part in ("text", "sql", "definition"))
+    if isinstance(op, ops.SetType | ops.SetDefault):
+        return set()
+    return {fold(t.name) for text in texts if text for t in tokenize(text) if t.is_name}

@@ -27,10 +27,10 @@ def made_over(dialect, column: str, old_text: str, new_type, existing) -> str | 
     :param existing: SQLAlchemy's type as the migration states it; None where it does not
     """
     new, old = base_type(dialect, new_type), base_type(dialect, existing)
-    if new is None or (old is not None and old._type_affinity is new._type_affinity):
-        return None
     if isinstance(new, sa.String) and not isinstance(new, sa.Enum):
         return _as_text(column, old_text, new, old)
+    if new is None or (old is not None and old._type_affinity is new._type_affinity):
+        return None
     for kind, form in _FORMS:
         if isinstance(new, kind):
             return _where_text(column, form.format(column=column))
@@ -41,23 +41,31 @@ def _where_text(column: str, form: str) -> str:
     return f"CASE typeof({column}) WHEN 'text' THEN {form} ELSE {column} END"
 
 
-_TIME = "replace({column}, 'T', ' ') || substr(' 00:00:00.000000', length({column}) - 9)"
-_DATETIME = f"CASE WHEN {{column}} GLOB '????-??-??*' THEN {_TIME} ELSE {{column}} END"
+# whole minutes, seconds or their parts: a form that was cut off is not completed
+_DATETIME = (
+    "CASE WHEN {column} GLOB '????-??-??*' AND "
+    "(length({column}) IN (10, 16, 19) OR length({column}) BETWEEN 21 AND 26) THEN "
+    "replace({column}, 'T', ' ') || substr(' 00:00:00.000000', length({column}) - 9) "
+    "ELSE {column} END"
+)
+_MIDNIGHT = "substr(' 00:00:00.000000', 1, length({column}) - 10)"
+_DATE = (
+    "CASE WHEN (length({column}) IN (16, 19) OR length({column}) BETWEEN 21 AND 26) AND "
+    f"replace(substr({{column}}, 11), 'T', ' ') = {_MIDNIGHT} THEN substr({{column}}, 1, 10) "
+    "ELSE {column} END"
+)
+_TIME = (
+    "CASE WHEN {column} GLOB '??:??*' AND "
+    "(length({column}) IN (5, 8) OR length({column}) BETWEEN 10 AND 15) THEN "
+    "{column} || substr('00:00:00.000000', length({column}) + 1) ELSE {column} END"
+)
 # the first that fits
 _FORMS = (
     (sa.Uuid, "lower(replace({column}, '-', ''))"),
     (sa.DateTime, _DATETIME),
     (sa.Interval, _DATETIME),
-    (
-        sa.Date,
-        "CASE WHEN length({column}) > 10 AND "
-        "trim(substr({column}, 11), 'T 0:.') = '' THEN substr({column}, 1, 10) ELSE {column} END",
-    ),
-    (
-        sa.Time,
-        "CASE WHEN {column} GLOB '??:??*' THEN "
-        "{column} || substr('00:00:00.000000', length({column}) + 1) ELSE {column} END",
-    ),
+    (sa.Date, _DATE),
+    (sa.Time, _TIME),
     (sa.LargeBinary, "CAST({column} AS BLOB)"),
 )
 

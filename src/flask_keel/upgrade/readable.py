@@ -19,6 +19,7 @@ def dialect(engine_dialect: Dialect) -> Dialect:
     ours.identifier_preparer = copy.copy(ours.identifier_preparer)
     ours.identifier_preparer.dialect = ours
     ours.identifier_preparer._double_percents = False
+    ours.identifier_preparer._strings = {}  # names that it has quoted, percent signs doubled
     ours.type_compiler_instance = copy.copy(ours.type_compiler_instance)
     ours.type_compiler_instance.dialect = ours
     ours.statement_compiler = _compiler(ours)

@@ -40,6 +40,16 @@ class Index:
 
 
 @dataclass(frozen=True)
+class Unique:
+    """A unique constraint; ``plain`` is what compares."""
+
+    plain: str
+    columns: tuple[str, ...]
+    deferrable: bool = False
+    deferred: bool = False
+
+
+@dataclass(frozen=True)
 class Table:
     """The columns and indexes by their names; ``key`` has the columns of the primary key."""
 
@@ -49,3 +59,5 @@ class Table:
     autoincrement: bool = False
     key: tuple[str, ...] = ()
     key_name: str | None = None
+    uniques: dict[str, Unique] = field(default_factory=dict)
+    excludes: dict[str, str] = field(default_factory=dict)

@@ -10,6 +10,7 @@ from alembic.operations import MigrateOperation, ops
 from sqlalchemy import Column, Computed
 from sqlalchemy import Table as Model
 
+from ...upgrade import readable
 from .indexes import known
 from .keeping import around
 from .twins import Pair
@@ -50,7 +51,7 @@ def compare(
 
 
 def _update(context: Any, column: Column) -> str:
-    quote = context.dialect.identifier_preparer
+    quote = readable.dialect(context.dialect).identifier_preparer
     computed = column.server_default
     assert isinstance(computed, Computed)
     table = quote.format_table(column.table)

@@ -12,7 +12,7 @@ from sqlalchemy.sql.elements import conv
 
 from .. import naming, renaming, rendering  # noqa: F401  (their renderers)
 from ..renaming import RenamePrimaryKey
-from . import facts, numbering, references, twins
+from . import facts, numbering, references, twins, uniques
 from .twins import Compared
 
 MYSQL = ("mysql", "mariadb")
@@ -80,17 +80,21 @@ def _render_key(context: Any, op: ops.CreatePrimaryKeyOp) -> str:
 
 def compare(context: Any, upgrade: ops.UpgradeOps, *_: Any) -> PriorityDispatchResult:
     """Give every table the key of its model; what refers to the old one goes around it."""
-    changed: dict[str, Compared] = {}
+    changed: dict[str, list[tuple[str, ...]]] = {}
     tables = twins.compared(context)
     for table in tables:
-        there = table.there
+        touched: list[tuple[str, ...]] = []
         if table.found.real.key != table.found.twin.key:
-            changed[there.fullname] = table
+            touched += [table.found.real.key, table.found.twin.key]
             _change(context, upgrade, table)
         elif context.dialect.name in MYSQL:
             _count(upgrade, table)
+        touched += uniques.compare(context, _of(upgrade, table.there), table)
+        if touched:
+            changed[table.there.fullname] = touched
         if context.dialect.name == "postgresql":
             _name(context, upgrade, table)
+            uniques.excludes(context, upgrade, table)
             before, after = numbering.compare(context, table)
             upgrade.ops[:] = [*before, *upgrade.ops, *after]
     retyped = references.retyped(context.dialect, upgrade)
@@ -102,7 +106,12 @@ def compare(context: Any, upgrade: ops.UpgradeOps, *_: Any) -> PriorityDispatchR
             pairs,
             lambda key: _joined(changed, key, own) or bool(references.columns(key) & retyped),
         )
+    upgrade.ops[:] = [op for op in upgrade.ops if not _is_empty(op)]
     return PriorityDispatchResult.CONTINUE
+
+
+def _is_empty(op: Any) -> bool:
+    return isinstance(op, ops.ModifyTableOps) and not op.ops
 
 
 def _of(upgrade: ops.UpgradeOps, table: Model) -> ops.ModifyTableOps:
@@ -238,28 +247,16 @@ def _name(context: Any, upgrade: ops.UpgradeOps, table: Compared) -> None:
         upgrade.ops.append(rename)
 
 
-def _joined(changed: dict[str, Compared], key: ForeignKeyConstraint, own: bool) -> bool:
+def _joined(
+    changed: dict[str, list[tuple[str, ...]]], key: ForeignKeyConstraint, own: bool
+) -> bool:
     """Whether a foreign key needs a key that changes: to refer to it, or on MySQL as its index.
 
+    :param changed: the columns of the keys, by their table
     :param own: whether the file is to run on MySQL
     """
     parent, columns = references.target(key)
-    for table in _found(changed, parent):
-        if any(set(columns) <= set(side) for side in _keys(table)):
-            return True
-    if not own:
-        return False
+    if any(set(columns) <= set(side) for side in changed.get(parent, ())):
+        return True
     names = tuple(column.name for column in key.columns)
-    return any(
-        names == side[: len(names)]
-        for table in _found(changed, key.table.fullname)
-        for side in _keys(table)
-    )
-
-
-def _found(changed: dict[str, Compared], name: str) -> list[Compared]:
-    return [changed[name]] if name in changed else []
-
-
-def _keys(table: Compared) -> list[tuple[str, ...]]:
-    return [table.found.real.key, table.found.twin.key]
+    return own and any(names == side[: len(names)] for side in changed.get(key.table.fullname, ()))

@@ -3,6 +3,7 @@
 On a database that is no scratch it is a temporary table, which needs no right to make a database.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from alembic.util import sqla_compat
@@ -13,7 +14,7 @@ from sqlalchemy.sql.elements import conv
 
 from ... import servers, temporary
 from . import mysql_text
-from .facts import Check, Column, Index, Table
+from .facts import Check, Column, Index, Table, Unique
 
 COLUMNS = text("""
     SELECT column_name, column_type, column_default, extra, generation_expression, collation_name
@@ -140,7 +141,16 @@ def _read(connection: Connection, schema: str, name: str, by_text: bool = False)
         tuple(checks),
         _indexes(shown),
         key=tuple(row["Column_name"] for row in key),
+        uniques=dict(_uniques(shown)),
     )
+
+
+def _uniques(shown: dict[str, list[Any]]) -> Iterator[tuple[str, Unique]]:
+    for name, rows in shown.items():
+        columns = [r["Column_name"] for r in sorted(rows, key=lambda row: row["Seq_in_index"])]
+        # an index on an expression or a part of a text is no constraint
+        if not rows[0]["Non_unique"] and all(columns) and not any(r["Sub_part"] for r in rows):
+            yield name, Unique(repr(columns), tuple(columns))
 
 
 def _text(connection: Connection, schema: str, name: str) -> str:

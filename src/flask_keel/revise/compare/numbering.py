@@ -13,6 +13,7 @@ from alembic.operations import MigrateOperation, Operations, ops
 from sqlalchemy import Column, DefaultClause, Identity, text
 from sqlalchemy import Table as Model
 
+from ...upgrade import readable
 from .. import naming
 from . import facts
 from .twins import Compared
@@ -75,17 +76,17 @@ class SetNumberingOp(MigrateOperation):
         was, now = self.was, self.now
         table, column = self.table
         if isinstance(was, Serial) and isinstance(now, Serial):
-            yield ops.ExecuteSQLOp(f"ALTER SEQUENCE {now.sequence} AS {now.kind}")
+            yield _execute(f"ALTER SEQUENCE {now.sequence} AS {now.kind}")
             return
         if was is not None:
             yield self._default(None, was)
         if isinstance(was, Serial):
-            yield ops.ExecuteSQLOp(f"DROP SEQUENCE {was.sequence}")
+            yield _execute(f"DROP SEQUENCE {was.sequence}")
         if isinstance(now, Serial):
             sequence = f"{now.sequence} AS {now.kind} OWNED BY {table}.{column}"
-            yield ops.ExecuteSQLOp(f"CREATE SEQUENCE {sequence}")
+            yield _execute(f"CREATE SEQUENCE {sequence}")
             yield self._default(_next(now), None)
-            yield ops.ExecuteSQLOp(
+            yield _execute(
                 f"SELECT setval({_quoted(now.sequence)}, (SELECT max({column}) FROM {table}))"
             )
         elif now is not None:
@@ -93,7 +94,7 @@ class SetNumberingOp(MigrateOperation):
         if isinstance(now, Identity):
             counter = f"pg_get_serial_sequence({_quoted(table)}, {_quoted(self.column.name)})"
             last = f"(SELECT max({column}) FROM {table})"
-            yield ops.ExecuteSQLOp(f"SELECT setval({counter}, {last})")
+            yield _execute(f"SELECT setval({counter}, {last})")
 
     def _default(self, new: Any, old: State) -> ops.AlterColumnOp:
         return ops.AlterColumnOp(
@@ -105,6 +106,10 @@ class SetNumberingOp(MigrateOperation):
             existing_server_default=_next(old) if isinstance(old, Serial) else old or False,
             modify_server_default=new,
         )
+
+
+def _execute(sql: str) -> ops.ExecuteSQLOp:
+    return ops.ExecuteSQLOp(as_text(sql))
 
 
 @Operations.implementation_for(SetNumberingOp)
@@ -138,7 +143,7 @@ def compare(context: Any, table: Compared) -> tuple[Changes, Changes]:
             continue
         if not context.run_object_filters(model.c[name], name, "column", False, there.c[name]):
             continue
-        quote = context.dialect.identifier_preparer
+        quote = readable.dialect(context.dialect).identifier_preparer
         home = quote.format_table(model)
         own = real.sequence if real.counts and real.sequence else _free(quote, model, name)
         was, now = (
@@ -178,7 +183,7 @@ def _free(quote: Any, model: Model, column: str) -> str:
 
 
 def _next(serial: Serial) -> DefaultClause:
-    return DefaultClause(text(f"nextval({_quoted(serial.sequence)})"))
+    return DefaultClause(text(as_text(f"nextval({_quoted(serial.sequence)})")))
 
 
 def _quoted(sql: str) -> str:

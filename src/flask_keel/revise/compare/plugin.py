@@ -9,7 +9,20 @@ from alembic.operations import ops
 from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority, PriorityDispatchResult
 
-from . import checks, columns, generated, indexes, keys, reflected, tables, twins, unnamed
+from . import (
+    checks,
+    columns,
+    generated,
+    implicit,
+    indexes,
+    keys,
+    needed_indexes,
+    reflected,
+    sequences,
+    tables,
+    twins,
+    unnamed,
+)
 from .autoincrement import SetAutoincrementOp
 from .twins import pair
 
@@ -40,6 +53,9 @@ def table(
     indexes.compare(context, change, found, there, model)
     if context.dialect.name == "sqlite":
         unnamed.compare(context, change, there, model)
+    if context.dialect.name in ("mysql", "mariadb"):
+        implicit.follow(change, there, model)
+        needed_indexes.compare(change, there, model)
     around = generated.compare(context, change, found, there, model)
     twins.remember(context, (schema, name), around)
     return CONTINUE
@@ -102,6 +118,9 @@ def _register() -> None:
     )
     plugin.add_autogenerate_comparator(arrange, "autogenerate", "order", priority=last)
     plugin.add_autogenerate_comparator(keys.compare, "autogenerate", "keys", priority=last)
+    plugin.add_autogenerate_comparator(
+        sequences.compare, "autogenerate", "sequences", qualifier="postgresql", priority=last
+    )
 
 
 _register()

@@ -10,7 +10,8 @@ from sqlalchemy import Table as Model
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from .facts import Check, Column, Index, Table
+from . import sequences
+from .facts import Check, Column, Index, Table, Unique
 
 # https://www.postgresql.org/docs/current/runtime-config-client.html#GUC-SEARCH-PATH
 TWIN = "pg_temp"
@@ -33,11 +34,12 @@ CHECKS = text("""
     SELECT conname, pg_get_expr(conbin, conrelid) FROM pg_constraint
     WHERE conrelid = :table AND contype = 'c' ORDER BY conname
 """)
-KEY = text("""
-    SELECT conname, ARRAY(
+KEYS = text("""
+    SELECT contype, conname, ARRAY(
         SELECT a.attname::text FROM unnest(conkey) WITH ORDINALITY AS k (number, place)
         JOIN pg_attribute a ON a.attrelid = conrelid AND a.attnum = k.number ORDER BY place
-    ) FROM pg_constraint WHERE conrelid = :table AND contype = 'p'
+    ), pg_get_constraintdef(oid), condeferrable, condeferred
+    FROM pg_constraint WHERE conrelid = :table AND contype IN ('p', 'u', 'x')
 """)
 INDEXES = text("""
     SELECT c.relname, pg_get_indexdef(i.indexrelid), i.indisunique FROM pg_index i
@@ -88,6 +90,7 @@ def _create(connection: Connection, model: Model) -> None:
     if model._prefixes:  # UNLOGGED: a temporary table is none, and it makes no difference here
         model = model.to_metadata(MetaData())
         model._prefixes = []
+    sequences.lend(connection, model)
     connection.execute(CreateTable(model, include_foreign_key_constraints=[]))
     for index in model.indexes:
         connection.execute(CreateIndex(index))
@@ -117,8 +120,21 @@ def _read(connection: Connection, schema: str, name: str) -> Table:
         name: Index(name, f"{unique} {sql[sql.index(' USING ') :]}", unique)
         for name, sql, unique in rows(INDEXES)
     }
-    key_name, key = next(iter(rows(KEY)), (None, ()))
-    return Table(columns, checks, indexes, key=tuple(key), key_name=key_name)
+    keys = rows(KEYS)
+    key_name, key = next(((name, key) for kind, name, key, *_ in keys if kind == "p"), (None, ()))
+    return Table(
+        columns,
+        checks,
+        indexes,
+        key=tuple(key),
+        key_name=key_name,
+        uniques={
+            name: Unique(sql, tuple(names), *when)
+            for kind, name, names, sql, *when in keys
+            if kind == "u"
+        },
+        excludes={name: sql for kind, name, _, sql, *_ in keys if kind == "x"},
+    )
 
 
 def _counts(default: str | None, identity: str, sequence: str | None, kind: str) -> str | None:

@@ -8,7 +8,10 @@ from ...sqlite import create_table
 from ...sqlite.database import Database
 from ...sqlite.facts import read_table
 from ...sqlite.tokens import fold, tokenize, unquote
-from .facts import Check, Column, Index, Table
+from .facts import Check, Column, Index, Table, Unique
+
+# one type in several words, of eight bytes each: https://www.sqlite.org/datatype3.html#affinity_name_examples
+FLOATS = ("float", "double", "double precision", "real")
 
 
 def real(connection: Connection, schema: str | None, name: str) -> Table:
@@ -54,7 +57,7 @@ def _table(text: create_table.CreateTable, indexes: list[str]) -> Table:
     for column in text.columns:
         generated = column.last("generated")
         columns[column.name] = Column(
-            type=plain(column.type_text) or "",
+            type=_type(column.type_text),
             default=None if generated else plain(column.default_text),
             generated=generated and f"{plain(generated.expression)} {column.generated}",
             collation=column.collation and column.collation.upper(),
@@ -75,7 +78,17 @@ def _table(text: create_table.CreateTable, indexes: list[str]) -> Table:
         counts,
         tuple(text.column(name).name for name in key.columns) if key else (),
         key.name if key else None,
+        {
+            c.name: Unique(f"{c.columns} {(c.on_conflict or 'ABORT').upper()}", c.columns)
+            for c in text.all_constraints()
+            if c.kind == "unique" and c.name
+        },
     )
+
+
+def _type(text: str) -> str:
+    written = plain(text) or ""
+    return "real" if written in FLOATS else written
 
 
 def _index(sql: str) -> Index:

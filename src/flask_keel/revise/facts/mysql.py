@@ -76,7 +76,7 @@ def read(connection: Connection, ignore: frozenset[str]) -> Schema:
         table.checks.append(Check(clause, clause, constraint))
         if clause == f"json_valid(`{constraint}`)":
             continue  # this is how MariaDB spells the type JSON
-        table.names[f"check ({clause})"] = constraint
+        table.call(f"check ({clause})", constraint)
     for name, trigger, *definition in rows(TRIGGERS):
         schema.tables[name].parts[f"trigger {trigger}"] = " ".join(definition)
     # a view's text says the name of the database, which is another for each scratch
@@ -116,7 +116,7 @@ def _index(table: Table, index: str, rows: list[tuple]) -> None:
     columns = tuple(row[3] for row in rows if row[3])
     if index == "PRIMARY":
         table.primary_key = columns
-        table.names[f"primary key {listed(columns)}"] = None
+        table.call(f"primary key {listed(columns)}", None)
     else:
         parts = [
             f"{column or 'an expression'}{f'({part})' if part else ''}{' desc' if way == 'D' else ''}"
@@ -134,5 +134,5 @@ def _foreign_key(table: Table, name: str, rows: list[tuple]) -> None:
     on_update, on_delete = rows[0][5:7]
     table.foreign_keys.append(ForeignKey(columns, parent, referred, name=name))
     label = f"foreign key {listed(columns)} to {parent}"
-    table.names[label] = name
+    table.call(label, name)
     table.options[label] = f"{listed(referred)} on update {on_update} on delete {on_delete}".lower()

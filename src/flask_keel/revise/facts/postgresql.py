@@ -110,7 +110,7 @@ def read(connection: Connection, ignore: frozenset[str]) -> Schema:
         _column(table, *facts)
     for place, name, (constraint, kind, definition, columns, *facts) in rows(CONSTRAINTS):
         table = schema.tables[label(place, name)]
-        table.names[plain(definition) if kind == "c" else definition] = constraint
+        table.call(plain(definition) if kind == "c" else definition, constraint)
         _constraint(table, kind, tuple(columns), facts, constraint, label)
     for place, name, (index, definition, unique, valid, partial, columns) in rows(INDEXES):
         table = schema.tables[label(place, name)]

@@ -70,9 +70,21 @@ class Table:
     # more about constraints that both sides have: "foreign key (a) to b" -> its actions
     options: dict[str, str] = field(default_factory=dict)
 
+    def call(self, part: str, name: str | None) -> None:
+        """Note the name of a constraint by what it holds; two that hold the same have both names."""
+        if part in self.names:
+            known = self.names[part]
+            name = ", ".join(sorted([known, name])) if known and name else None
+        self.names[part] = name
+
     @property
     def label(self) -> str:
         return f"{self.schema}.{self.name}" if self.schema else self.name
+
+    @property
+    def excludes(self) -> bool:
+        """Whether a row can exclude others, by PostgreSQL's EXCLUDE."""
+        return any(said.startswith("EXCLUDE") for said in self.names)
 
 
 @dataclass

@@ -107,17 +107,17 @@ def _constraint(table: Table, constraint: Any) -> None:
         case "check":
             text = constraint.expression
             table.checks.append(Check(text, plain(text), constraint.name))
-            table.names[f"check ({plain(text)})"] = constraint.name
+            table.call(f"check ({plain(text)})", constraint.name)
         case "unique":
-            table.names[f"unique {listed(columns)}{conflict}"] = constraint.name
+            table.call(f"unique {listed(columns)}{conflict}", constraint.name)
         case "primary key":
-            table.names[f"primary key {listed(columns)}{conflict}"] = constraint.name
+            table.call(f"primary key {listed(columns)}{conflict}", constraint.name)
         case "not null" if conflict:
             table.parts[f"not null {listed(columns)}"] = conflict.strip()
         case "foreign key":
             deferrable = (constraint.deferrable or "").lower()
             label = f"foreign key {listed(columns)} to {constraint.referred_table}"
-            table.names[" ".join(f"{label} {deferrable}".split())] = constraint.name
+            table.call(" ".join(f"{label} {deferrable}".split()), constraint.name)
 
 
 def _foreign_key(schema: Schema, table: Table, rows: list[tuple]) -> None:

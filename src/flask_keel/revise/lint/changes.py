@@ -5,11 +5,12 @@ from dataclasses import replace
 from typing import Any
 
 from alembic.operations import ops
+from sqlalchemy import ClauseElement
 
 from . import tables, types
 from .finding import Finding
 from .scope import Scope
-from .texts import RULES
+from .texts import COUNT, LOOK, RULES
 
 Said = tuple[str, dict[str, Any]]
 
@@ -80,13 +81,16 @@ def _type(old: Any, new: Any, facts: dict[str, Any], scope: Scope) -> Iterator[S
     verdict = types.verdict(old, new, facts["q_column"], scope.dialect)
     if verdict:
         rule, misfits = verdict
-        yield rule, {**facts, "old": was, "new": now, "misfits": misfits}
+        count = (COUNT if misfits else LOOK).format(**facts) + misfits
+        yield rule, {**facts, "old": was, "new": now, "count": count}
     if types.rewrites(old, new, scope.dialect):
         reason = f"{facts['column']} changes from {was} to {now}"
         yield "rewrite-table", {**facts, "reason": reason}
 
 
-def _unique(name: Any, columns: Any, facts: dict[str, Any], scope: Scope) -> Iterator[Said]:
+def _unique(
+    name: Any, columns: Any, facts: dict[str, Any], scope: Scope, where: Any = None
+) -> Iterator[Said]:
     names = [getattr(column, "name", None) or str(column) for column in columns]
     # new columns that hold NULL in every row have no duplicates
     added = [scope.added.get((facts["table"], name)) for name in names]
@@ -94,9 +98,19 @@ def _unique(name: Any, columns: Any, facts: dict[str, Any], scope: Scope) -> Ite
         updated = {table for _, table in scope.rows}
         if facts["table"] not in updated:
             return
+    # an expression stands there as it is; rows with NULL are no duplicates
+    quoted = [
+        scope.sql(column) if isinstance(column, ClauseElement) and not hasattr(column, "table")
+        else scope.quote(name)
+        for column, name in zip(columns, names, strict=True)
+    ]  # fmt: skip
+    present = [f"{each} IS NOT NULL" for each in quoted]
     listed = {
         "columns": ", ".join(names),
-        "q_columns": ", ".join(map(scope.quote, names)),
+        "q_columns": ", ".join(quoted),
+        "present": " AND ".join(
+            [*present, *([f"({scope.sql(where)})"] if where is not None else [])]
+        ),
         "name": str(name),
     }
     yield "add-unique", {**facts, **listed}
@@ -107,13 +121,14 @@ def _index(op: ops.CreateIndexOp, facts: dict[str, Any], scope: Scope) -> Iterat
         if not op.if_not_exists:
             yield "not-repeatable", {**facts, "name": op.index_name}
     elif op.unique:
-        yield from _unique(op.index_name, op.columns, facts, scope)
+        where = op.kw.get(f"{scope.kind}_where")
+        yield from _unique(op.index_name, op.columns, facts, scope, where)
     if not op.unique and len(op.columns) > 3:
         yield "wide-index", {**facts, "count": len(op.columns)}
 
 
 def _key(op: ops.CreateForeignKeyOp, facts: dict[str, Any], scope: Scope) -> Iterator[Said]:
-    column, referred = op.local_cols[0], op.remote_cols[0]
+    column = op.local_cols[0]
     added = scope.added.get((facts["table"], column))
     updated = {table for _, table in scope.rows}
     if op.kw.get("postgresql_not_valid"):
@@ -125,13 +140,81 @@ def _key(op: ops.CreateForeignKeyOp, facts: dict[str, Any], scope: Scope) -> Ite
         {
             **facts,
             "column": column,
-            "q_column": scope.quote(column),
             "target": op.referent_table,
-            "q_target": scope.quote(op.referent_table),
-            "q_referred": scope.quote(referred),
+            "orphans": _orphans(op, facts, scope),
             "name": str(op.constraint_name),
         },
     )
+
+
+def _orphans(op: ops.CreateForeignKeyOp, facts: dict[str, Any], scope: Scope) -> str:
+    """The condition of the rows that point to nothing: NOT IN would find none where one is NULL."""
+    target = scope.facts(op.referent_table, op.kw.get("referent_schema"))["q_table"]
+    own = [f"{facts['q_table']}.{scope.quote(name)}" for name in op.local_cols]
+    pairs = zip(own, op.remote_cols, strict=True)
+    same = " AND ".join(f"parent.{scope.quote(name)} = {mine}" for mine, name in pairs)
+    present = " AND ".join(f"{mine} IS NOT NULL" for mine in own)
+    return f"{present} AND NOT EXISTS (SELECT 1 FROM {target} AS parent WHERE {same})"
+
+
+def made_again(events: list[Any], scope: Scope) -> set[int]:
+    """Return the places of the events by which a key only gets another name, or another action.
+
+    What every row satisfies already cannot stop an upgrade on SQLite; servers look at all rows again.
+    """
+    names = {
+        scope.label(event.what.table_name, event.what.schema): scope.label(
+            event.what.new_table_name, event.what.schema
+        )
+        for event in events
+        if isinstance(event.what, ops.RenameTableOp)
+    }
+    gone, come = {}, {}
+    for number, event in enumerate(events):
+        key, actions = _key_of(event, names, scope)
+        if key is not None:
+            drops = isinstance(event.what, ops.DropConstraintOp | ops.DropIndexOp)
+            (gone if drops else come)[key] = number, actions
+    found = set()
+    for key in gone.keys() & come.keys():
+        same = gone[key][1] == come[key][1]
+        found |= {gone[key][0]} | ({come[key][0]} if same and scope.kind == "sqlite" else set())
+    return found
+
+
+def _key_of(event: Any, names: dict[str, str], scope: Scope) -> tuple[Any, Any]:
+    """A foreign or unique key by what it says, whatever its name, and what it does."""
+
+    def place(table: Any, schema: Any) -> str:
+        label = scope.label(table, schema)
+        return names.get(label, label)
+
+    op, dropped = event.what, getattr(event, "dropped", None)
+    match op:
+        case ops.CreateForeignKeyOp():
+            own = place(op.source_table, op.kw.get("source_schema"))
+            other = place(op.referent_table, op.kw.get("referent_schema"))
+            return (own, *op.local_cols, other, *op.remote_cols), _actions(op.kw)
+        case ops.CreateUniqueConstraintOp() | ops.CreateIndexOp() if getattr(op, "unique", True):
+            columns = [getattr(column, "name", None) or str(column) for column in op.columns]
+            where = [str(value) for key, value in op.kw.items() if key.endswith("_where")]
+            return (place(op.table_name, op.schema), *columns), where
+        case ops.DropConstraintOp() | ops.DropIndexOp() if dropped is not None:
+            own = place(op.table_name, op.schema)
+            if "referred_table" in dropped:
+                other = place(dropped["referred_table"], dropped["referred_schema"])
+                key = (own, *dropped["constrained_columns"], other, *dropped["referred_columns"])
+                return key, _actions(dropped["options"])
+            options = dropped.get("dialect_options") or {}
+            where = [str(value) for name, value in options.items() if name.endswith("_where")]
+            return (own, *map(str, dropped["column_names"])), where
+    return None, None
+
+
+def _actions(options: dict[str, Any]) -> dict[str, str]:
+    names = ("ondelete", "onupdate", "deferrable", "initially", "match")
+    said = {name: str(options[name]).upper() for name in names if options.get(name)}
+    return {name: action for name, action in said.items() if action != "NO ACTION"}
 
 
 def missed_renames(found: list[Finding], events: list[Any], scope: Scope) -> list[Finding]:

@@ -29,7 +29,10 @@ class Ruler:
         :param events: of a :class:`..recorded.Recording`
         """
         found: list[Finding] = []
-        for event in events:
+        again = changes.made_again(events, self.scope)
+        for number, event in enumerate(events):
+            if number in again:
+                continue
             judge = self._statement if isinstance(event.what, str) else self._operation
             try:
                 found += [self._finding(rule, event.line, facts) for rule, facts in judge(event)]

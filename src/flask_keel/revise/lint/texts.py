@@ -20,6 +20,7 @@ class Text:
 
 OLD_READS = "the release that still runs reads it until the new one is everywhere"
 COUNT = "-- count them first: SELECT count(*) FROM {q_table} WHERE "
+LOOK = "-- look at them first: SELECT {q_column}, count(*) FROM {q_table} GROUP BY {q_column}"
 CONCURRENTLY = (
     "with op.get_context().autocommit_block(): op.create_index({name!r}, {table!r}, [...], "
     "unique=True, postgresql_concurrently=True, if_not_exists=True)"
@@ -64,13 +65,13 @@ RULES = {
             "sqlite": "SQLite keeps longer values; PostgreSQL and MySQL would stop at them or cut them",
             "": "values that do not fit stop the upgrade or are cut",
         },
-        COUNT + "{misfits}",
+        "{count}",
     ),
     "change-type": Text(
         LOSES_DATA,
         "changes {table}.{column} from {old} to {new}",
         "values that cannot be converted stop the upgrade or are changed",
-        COUNT + "{misfits}",
+        "{count}",
     ),
     "delete-rows": Text(
         LOSES_DATA,
@@ -136,7 +137,7 @@ RULES = {
         },
         {
             "postgresql": CONCURRENTLY,
-            "": "-- count them first: SELECT {q_columns}, count(*) FROM {q_table} "
+            "": "-- count them first: SELECT {q_columns}, count(*) FROM {q_table} WHERE {present} "
             "GROUP BY {q_columns} HAVING count(*) > 1",
         },
     ),
@@ -165,8 +166,7 @@ RULES = {
         {
             "postgresql": "op.create_foreign_key({name!r}, {table!r}, {target!r}, ..., "
             "postgresql_not_valid=True)  # and VALIDATE CONSTRAINT in a later migration",
-            "": COUNT + "{q_column} IS NOT NULL AND {q_column} NOT IN "
-            "(SELECT {q_referred} FROM {q_target})",
+            "": COUNT + "{orphans}",
         },
     ),
     # takes a lock

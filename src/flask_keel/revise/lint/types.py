@@ -4,6 +4,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from . import misfits
+
 # the order matters: the first that fits
 FAMILIES = (
     ("boolean", sa.Boolean),
@@ -32,11 +34,6 @@ SAFE = {
 }
 # characters, at most
 PRINTED = {"boolean": 5, "integer": 20, "uuid": 36, "date": 10, "time": 15, "datetime": 32}
-WHOLE_NUMBER = {
-    "postgresql": "{column} !~ '^[-+]?[0-9]+$'",
-    "mysql": "{column} NOT REGEXP '^[-+]?[0-9]+$'",
-    "sqlite": "CAST(CAST({column} AS INTEGER) AS TEXT) <> {column}",
-}
 
 
 def plain(type_: Any, dialect: Any) -> Any:
@@ -66,7 +63,8 @@ def verdict(old: Any, new: Any, column: str, dialect: Any) -> tuple[str, str] | 
     """Return the rule that a change of type breaks and the condition of the rows that lose.
 
     :param column: quoted for SQL
-    :return: ("narrow-type" or "change-type", a condition in SQL), None when no value can be lost
+    :return: ("narrow-type" or "change-type", a condition in SQL, "" where none tells), None when no
+        value can be lost
     """
     before, after = family(old), family(new)
     if said(old, dialect) == said(new, dialect):
@@ -75,7 +73,8 @@ def verdict(old: Any, new: Any, column: str, dialect: Any) -> tuple[str, str] | 
         if (before, after) in SAFE:
             short = _too_short(before, new, column)
             return ("narrow-type", short) if short else None
-        return "change-type", _unconvertible(before, after, column, dialect)
+        kind = "mysql" if dialect.name == "mariadb" else dialect.name
+        return "change-type", misfits.condition(before, after, new, column, kind)
     if before == "datetime" and dialect.name == "postgresql" and old.timezone != new.timezone:
         return "change-type", f"{column} IS NOT NULL"
     narrower = _narrower(before, old, new, column, dialect)
@@ -107,13 +106,6 @@ def rewrites(old: Any, new: Any, dialect: Any) -> bool:
             wider = new.precision is None or (old.precision or 10**6) <= new.precision
             return not (wider and (new.precision is None or old.scale == new.scale))
     return True
-
-
-def _unconvertible(before: str | None, after: str | None, column: str, dialect: Any) -> str:
-    if before == "text" and after == "integer":
-        kind = "mysql" if dialect.name == "mariadb" else dialect.name
-        return WHOLE_NUMBER[kind].format(column=column)
-    return f"{column} IS NOT NULL"
 
 
 def _narrower(kind: str, old: Any, new: Any, column: str, dialect: Any) -> str | None:
@@ -157,8 +149,9 @@ def _numeric(old: Any, new: Any, column: str) -> str | None:
     if new.precision is None:
         return None
     scale, was = new.scale or 0, old.scale or 0
+    found = []
     if old.precision is None or scale < was:
-        return f"{column} <> round({column}, {scale})"
-    if new.precision - scale < old.precision - was:
-        return f"abs({column}) >= {10 ** (new.precision - scale)}"
-    return None
+        found.append(f"{column} <> round({column}, {scale})")
+    if old.precision is None or new.precision - scale < old.precision - was:
+        found.append(f"abs({column}) >= {10 ** (new.precision - scale)}")
+    return " OR ".join(found) or None

@@ -54,7 +54,7 @@ def differences(
 
 def _of_a_key(phrase: str, made: set) -> bool:
     """Whether the phrase drops indexes that MySQL made for foreign keys, and nothing else."""
-    verb, _, names = phrase.partition("drop index ")
+    verb, _, names = phrase.partition(" of ")[0].partition("drop index ")
     return not verb and set(names.replace(" and ", ", ").split(", ")) <= made
 
 

@@ -1,5 +1,6 @@
 """A copy of a small MySQL database, and its return: the tables that changed are made again."""
 
+import re
 from typing import Any
 
 from sqlalchemy import Connection
@@ -12,6 +13,13 @@ FILLED = (
     "SELECT column_name FROM information_schema.columns WHERE table_schema = DATABASE() "
     "AND table_name = %s AND COALESCE(generation_expression, '') = '' ORDER BY ordinal_position"
 )
+NAME = re.compile(r"`((?:[^`]|``)*)`")
+FOREIGN_KEY = re.compile(
+    r"\s*CONSTRAINT `((?:[^`]|``)*)` FOREIGN KEY \(((?:`(?:[^`]|``)*`(?:, )?)+)\) REFERENCES "
+)
+INDEX = re.compile(r"\s*(?:UNIQUE |PRIMARY )?KEY (?:`((?:[^`]|``)*)` )?\(((?:`(?:[^`]|``)*`,?)+)\)")
+OWN_NAME = re.compile(r"_ibfk_(\d+)$")
+NAMED = re.compile(r"CONSTRAINT `(?:[^`]|``)*` FOREIGN KEY")
 
 
 class Copy:
@@ -32,12 +40,12 @@ class Copy:
             self._run(f"DROP TRIGGER {quoted(trigger)}")
         for view in views:
             self._run(f"DROP VIEW {quoted(view)}")
-        changed = [name for name in tables if tables[name] != self.tables.get(name)]
+        changed = [name for name in tables if _lines(tables[name]) != _lines(self.tables.get(name))]
         for name in changed:
             self._run(f"DROP TABLE {quoted(name)}")
         for name, text in self.tables.items():
             if name in changed or name not in tables:
-                self._run(text)
+                self._run(as_made(text))
                 self._put(name)
             elif self._rows(name, self.columns[name]) != self.rows[name]:
                 self._run(f"DELETE FROM {quoted(name)}")
@@ -85,3 +93,45 @@ class Copy:
 def quoted(name: str) -> str:
     """Return the name between backticks, in a statement with or without parameters."""
     return "`" + name.replace("`", "``") + "`"
+
+
+def as_made(sql: str) -> str:
+    """Return a CREATE TABLE without the indexes that InnoDB makes by itself for foreign keys.
+
+    SHOW CREATE TABLE does not tell them from others, and one that is written is not dropped by itself as
+    soon as there is another. By itself InnoDB gives it the name of the key, or of its column where the
+    key's name is InnoDB's own. https://mariadb.com/kb/en/foreign-keys/#indexes
+
+    :param sql: what SHOW CREATE TABLE says
+    """
+    head, *lines, tail = sql.split("\n")
+    parts = [line.removesuffix(",") for line in lines]
+    keys = [found for part in parts if (found := FOREIGN_KEY.match(part))]
+    indexes = {part: found for part in parts if (found := INDEX.match(part))}
+    # InnoDB numbers them from one, and gives the index of such a key the name of the column
+    by_number = [OWN_NAME.search(key[1]) for key in keys]
+    own_names = [found and found[1] for found in by_number] == [
+        str(n + 1) for n in range(len(keys))
+    ]
+    own = set()
+    for name, said in (key.group(1, 2) for key in keys):
+        columns = NAME.findall(said)
+        theirs = columns[0] if own_names else name
+        covering = [
+            part for part, i in indexes.items() if NAME.findall(i[2])[: len(columns)] == columns
+        ]
+        if len(covering) == 1:
+            index = indexes[covering[0]]
+            if index[1] == theirs and NAME.findall(index[2]) == columns:
+                own.add(covering[0])
+    if own_names:
+        parts = [
+            NAMED.sub("FOREIGN KEY", part) if FOREIGN_KEY.match(part) else part for part in parts
+        ]
+    made = ",\n".join(part for part in parts if part not in own)
+    return f"{head}\n{made}\n{tail}"
+
+
+def _lines(sql: str | None) -> list[str]:
+    """The order of the indexes is not to be had again, and means nothing."""
+    return sorted(line.removesuffix(",") for line in (sql or "").split("\n"))

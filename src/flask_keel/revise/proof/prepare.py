@@ -167,6 +167,10 @@ def concerned(scene: Scene, journal: Journal) -> dict[str, int]:
             if parent in tables and parent not in found:
                 found[parent] = FEW
                 waiting.append(parent)
+    for label in found:
+        sides = tables[label], scene.after.tables.get(lineage.tables.get(label, ""))
+        if any(table is not None and table.excludes for table in sides):
+            found[label] = 1  # a row that is alone excludes none
     return found
 
 

@@ -127,8 +127,7 @@ def said(error: BaseException, path: Any) -> str:
     words = errors.plainly(str(inner)) or type(inner).__name__
     if words == guard.DENIED:
         words = messages.ENDS_TRANSACTION
-    if errors.drops_without_a_name(error):
-        words = errors.NO_NAME
+    words = errors.known(error) or words
     if isinstance(inner, KeyError | AttributeError | TypeError | NameError | NotImplementedError):
         words = f"{type(inner).__name__}: {words}"
     frames = traceback.extract_tb(error.__traceback__)

@@ -129,9 +129,20 @@ class Domain:
             return value if accepts(now, value) and accepts(later, value) else None
         if {now.family, later.family} <= DAYS:
             return value if accepts(now, value) and accepts(later, value) else None
+        if (now.family, later.family) == ("binary", "text"):
+            data = value.encode() if isinstance(value, str) else value
+            return data if accepts(now, data) and _is_text(data, later) else None
         if now.family == "text":
             text = as_text(value)
             return text if accepts(later, value) and accepts(now, text) else None
         if later.family == "text":
             return value if accepts(now, value) and accepts(later, as_text(value)) else None
         return value if accepts(now, value) else None
+
+
+def _is_text(data: bytes, kind: Kind) -> bool:
+    """Whether bytes are what a text column takes: databases read them as UTF-8, without NUL."""
+    try:
+        return b"\0" not in data and accepts(kind, data.decode())
+    except UnicodeDecodeError:
+        return False

@@ -1,0 +1,106 @@
+"""MySQL's scratch is made again as the server itself would have it, the indexes of foreign keys included."""
+
+import databases
+import pytest
+import revising
+from revising import KEY
+
+from flask_keel.revise.proof.mysql import Copy
+
+PARENT = "CREATE TABLE p (id INT PRIMARY KEY, a INT, b INT, UNIQUE KEY ab (a, b))"
+# each is a child of the parent, and what is done to it afterwards
+SHAPES = {
+    "an index of its own": [
+        "CREATE TABLE c (x INT, CONSTRAINT fk FOREIGN KEY (x) REFERENCES p (id))"
+    ],
+    "a name of its own": ["CREATE TABLE c (x INT, FOREIGN KEY (x) REFERENCES p (id))"],
+    "two columns": [
+        "CREATE TABLE c (x INT, y INT, CONSTRAINT fk FOREIGN KEY (x, y) REFERENCES p (a, b))"
+    ],
+    "an index beside it": [
+        "CREATE TABLE c (x INT, y INT, KEY iy (y), CONSTRAINT fk FOREIGN KEY (x) REFERENCES p (id))"
+    ],
+    "an index that came later": [
+        "CREATE TABLE c (x INT, y INT, CONSTRAINT fk FOREIGN KEY (x) REFERENCES p (id))",
+        "CREATE INDEX iy ON c (y)",
+    ],
+    "an index for it": [
+        "CREATE TABLE c (x INT, KEY ix (x), CONSTRAINT fk FOREIGN KEY (x) REFERENCES p (id))"
+    ],
+    "an index that took over": [
+        "CREATE TABLE c (x INT, CONSTRAINT fk FOREIGN KEY (x) REFERENCES p (id))",
+        "CREATE INDEX ix ON c (x)",
+    ],
+    "a longer index": [
+        "CREATE TABLE c (x INT, y INT, KEY xy (x, y), CONSTRAINT fk FOREIGN KEY (x) REFERENCES p (id))"
+    ],
+    "an index in another order": [
+        "CREATE TABLE c (x INT, y INT, KEY yx (y, x), CONSTRAINT fk FOREIGN KEY (x) REFERENCES p (id))"
+    ],
+    "the primary key": [
+        "CREATE TABLE c (x INT PRIMARY KEY, CONSTRAINT fk FOREIGN KEY (x) REFERENCES p (id))"
+    ],
+    "a unique": ["CREATE TABLE c (x INT UNIQUE, CONSTRAINT fk FOREIGN KEY (x) REFERENCES p (id))"],
+    "two keys of one column": [
+        "CREATE TABLE c (x INT, CONSTRAINT f1 FOREIGN KEY (x) REFERENCES p (id), "
+        "CONSTRAINT f2 FOREIGN KEY (x) REFERENCES p (a))"
+    ],
+    "a key that was added": [
+        "CREATE TABLE c (x INT)",
+        "ALTER TABLE c ADD CONSTRAINT fk FOREIGN KEY (x) REFERENCES p (id)",
+    ],
+    "odd names": [
+        "CREATE TABLE c (`x, y` INT, CONSTRAINT `it's ``5``` FOREIGN KEY (`x, y`) REFERENCES p (id))"
+    ],
+}
+
+
+def text(connection):
+    shown = connection.exec_driver_sql("SHOW CREATE TABLE c").one()[1]
+    return sorted(line.strip().rstrip(",") for line in shown.splitlines())
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_what_is_made_again_is_what_the_server_has(mariadb_server, shape):
+    with databases.fresh(mariadb_server) as url, databases.engine(url).connect() as connection:
+        for sql in (PARENT, *SHAPES[shape]):
+            connection.exec_driver_sql(sql)
+        column = "`x, y`" if shape == "odd names" else "x"
+        after = [f"CREATE INDEX probe ON c ({column}, probed)", "DROP INDEX probe ON c"]
+        connection.exec_driver_sql("ALTER TABLE c ADD COLUMN probed INT")
+        server = text(connection)
+        copy = Copy(connection)
+        answers = []
+        for _ in range(2):
+            said = [server]
+            for sql in after:
+                try:
+                    connection.exec_driver_sql(sql)
+                    said.append(text(connection))
+                except Exception as error:
+                    said.append(error.orig.args[0])
+            answers.append(said)
+            connection.exec_driver_sql("DROP TABLE c")
+            copy.restore()
+            assert text(connection) == server
+        assert answers[0] == answers[1]
+
+
+ITEM = KEY + (
+    'kind_id: Mapped[int] = mapped_column(sa.ForeignKey("kind.id"){more})\n'
+    'owner_id: Mapped[int | None] = mapped_column(sa.ForeignKey("kind.id"))\n'
+)
+
+
+def test_a_foreign_key_gets_an_index_and_loses_it(any_database):
+    project = any_database
+    project.model("kind", KEY)
+    project.model("item", ITEM.format(more=""))
+    revising.applied(project)
+    revising.execute(project, "INSERT INTO kind VALUES (1)", "INSERT INTO item VALUES (1, 1, NULL)")
+    for more in (", index=True", "", ", unique=True", ""):
+        project.model("item", ITEM.format(more=more))
+        revising.applied(project)
+        revising.assert_nothing_left(project)
+        revising.down_and_up(project)
+        assert revising.rows(project, "SELECT id, kind_id, owner_id FROM item") == [(1, 1, None)]
