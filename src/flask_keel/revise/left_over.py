@@ -7,8 +7,7 @@ from typing import Any
 
 from alembic.operations import ops
 
-from .. import messages, report
-from ..history import FOLDER
+from .. import history, messages, report
 from .renaming import RenameGenerated
 
 STILL = "  {old} still stands in {places}: is it the one that is now {new}?"
@@ -20,7 +19,7 @@ def say(context: Any, revision: Any, directives: list[ops.MigrationScript]) -> N
     """Say where the application's code and templates use a name that a migration takes away."""
     for script in directives:
         for old, new in dict(_renamed(script.upgrade_ops)).items():
-            found = places(FOLDER.parent, old)
+            found = places(history.folder().parent, old)
             if found:
                 more = [f"{len(found) - MOST} more"] if found[MOST:] else []
                 listed = ", ".join(found[:MOST]) + "".join(f" and {rest}" for rest in more)
@@ -46,7 +45,7 @@ def _files(package: Path) -> Iterator[Path]:
     for path in sorted(package.rglob("*")):
         inside = path.relative_to(package).parts
         code = path.suffix == ".py" or ("templates" in inside and path.suffix in TEMPLATES)
-        if code and inside[0] != FOLDER.name and path.is_file():
+        if code and inside[0] != history.folder().name and path.is_file():
             yield path
 
 
