@@ -8,6 +8,7 @@ import ast
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 NAMES = ("revision", "down_revision", "branch_labels", "depends_on")
@@ -51,12 +52,20 @@ def read(folder: Path) -> Mapping[str, Revision] | None:
         return None
     if any(below not in known for one in known.values() for below in one.down):
         return None
-    return known
+    return known if _has_an_order(known) else None
 
 
 def heads(revisions: Mapping[str, Revision]) -> set[str]:
     """Return the revisions on which no other stands."""
     return set(revisions) - {below for one in revisions.values() for below in one.down}
+
+
+def _has_an_order(known: Mapping[str, Revision]) -> bool:
+    try:
+        TopologicalSorter({name: one.down for name, one in known.items()}).prepare()
+    except CycleError:
+        return False
+    return True
 
 
 def _files(versions: Path) -> Iterator[Revision | None]:

@@ -32,6 +32,8 @@ def answer(app: Flask, arguments: Iterable[str]) -> tuple[list[str], list[str]] 
     keel = app.extensions["keel"]
     if "version_table" in keel.options or "version_table_schema" in keel.options:
         return None
+    if not isinstance(app.config.get("MIGRATION_LOCK_TIMEOUT", 0), int | float):
+        return None
     known = revisions.read(Path(keel.directory))
     if known is None:
         return None

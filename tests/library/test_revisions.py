@@ -78,3 +78,10 @@ def test_two_files_of_one_revision_are_left_to_alembic(folder):
 def test_a_history_in_other_folders_is_left_to_alembic(folder):
     (folder / "alembic.ini").write_text("[alembic]\nversion_locations = %(here)s/a %(here)s/b\n")
     assert revisions.read(folder) is None
+
+
+def test_a_history_that_goes_in_a_circle_is_left_to_alembic(folder):
+    write(folder, "a", "revision = 'a'\ndown_revision = 'b'\n" + BODY)
+    write(folder, "b", "revision = 'b'\ndown_revision = 'a'\n" + BODY)
+    write(folder, "c", "revision = 'c'\ndown_revision = None\n" + BODY)
+    assert revisions.read(folder) is None
