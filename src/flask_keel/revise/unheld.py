@@ -169,9 +169,14 @@ def _difference(
             yield f"{where} may be {', '.join(map(repr, news))}, not {', '.join(map(repr, olds))}"
         return
     for name in DIALECTS:
-        if name in was and name in now and was[name] != now[name]:
+        if name in was and name in now and _plain(was[name]) != _plain(now[name]):
             yield f"{where} is {now[name]} on {name}, not {was[name]}"
             return
+
+
+def _plain(sql: str) -> str:
+    """Parentheses around an expression depend on how the model says it, and mean nothing."""
+    return re.sub(r"[()\s]", "", sql) if sql.startswith("CREATE ") else sql
 
 
 def _added(value: str, sources: str) -> bool:

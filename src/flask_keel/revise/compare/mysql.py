@@ -71,7 +71,7 @@ def _beside(connection: Connection, model: Model) -> Table:
 def _temporary(connection: Connection, model: Model) -> Table:
     schema = model.schema or connection.dialect.default_schema_name or ""
     quoted = connection.dialect.identifier_preparer.format_table(model)
-    made = model.to_metadata(MetaData())
+    made = model.to_metadata(_alike(model))
     for option in [key for key in made.kwargs if key.endswith(NOT_TEMPORARY)]:
         del made.kwargs[option]
     create = CreateTable(made, include_foreign_key_constraints=[]).compile(connection)
@@ -88,6 +88,10 @@ def _temporary(connection: Connection, model: Model) -> Table:
         connection.exec_driver_sql(f"DROP TEMPORARY TABLE IF EXISTS {quoted}")
 
 
+def _alike(model: Model) -> MetaData:
+    return MetaData(naming_convention=model.metadata.naming_convention)
+
+
 def _has_checks(model: Model) -> bool:
     return any(
         isinstance(one, CheckConstraint) for column in model.columns for one in column.constraints
@@ -99,7 +103,7 @@ def _with_checks_apart(model: Model, connection: Connection) -> Model:
 
     https://mariadb.com/kb/en/constraint/#check-constraints
     """
-    apart = model.to_metadata(MetaData())
+    apart = model.to_metadata(_alike(model))
     for mine, column in zip(model.columns, apart.columns, strict=True):
         for check in [one for one in mine.constraints if isinstance(one, CheckConstraint)]:
             name = sqla_compat._get_constraint_final_name(check, connection.dialect)

@@ -88,7 +88,7 @@ def _create(connection: Connection, model: Model) -> None:
             made.add(name)
             kind.create(connection, checkfirst=False)
     if model._prefixes:  # UNLOGGED: a temporary table is none, and it makes no difference here
-        model = model.to_metadata(MetaData())
+        model = model.to_metadata(MetaData(naming_convention=model.metadata.naming_convention))
         model._prefixes = []
     sequences.lend(connection, model)
     connection.execute(CreateTable(model, include_foreign_key_constraints=[]))

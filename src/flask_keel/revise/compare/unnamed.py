@@ -93,6 +93,9 @@ def _name(
     own: dict[str, Any],
 ) -> None:
     same = [constraint for constraint in found if _is(constraint, op._reverse)]
+    if same and conventional_name(said, same[0], convention) is None:
+        # the application's own names nothing that was given no name
+        convention, own = PATTERNS, {}
     named = [conventional_name(said, constraint, convention) for constraint in found]
     name = conventional_name(said, same[0], convention) if same else None
     if name is None or named.count(name) > 1:
