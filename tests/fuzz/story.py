@@ -233,9 +233,9 @@ class Story:
 
     def metadata(self, schema: Schema) -> sa.MetaData:
         """The models as the application has them, in this process."""
-        extensions = (self.project.package / "extensions.py").read_text()
-        names: dict[str, Any] = {"__name__": "models"}
-        exec(extensions.replace("from .config import ConfigError", "ConfigError = 0"), names)
+        extensions = self.project.package / "extensions.py"
+        names: dict[str, Any] = {"__name__": "models", "__file__": str(extensions)}
+        exec(extensions.read_text(), names)
         exec(SHOUTED, names)
         exec(HEADER + written.source(schema), names)
         return names["db"].metadata

@@ -85,9 +85,11 @@ def test_only_projects_on_postgresql_depend_on_the_package(new_project):
         text = (project.path / "pyproject.toml").read_text()
         return text.partition("[project.optional-dependencies]")[0]
 
-    assert "alembic-postgresql-enum" in required(new_project(starter="bare", database="postgresql"))
+    assert "flask-keel[postgresql]==" in required(
+        new_project(starter="bare", database="postgresql")
+    )
     sqlite = new_project(starter="bare")
-    assert "alembic-postgresql-enum" not in required(sqlite)
+    assert "flask-keel==" in required(sqlite)
     sqlite.model("note", KEY + mood("good", "bad"))
     assert "alembic_postgresql_enum" not in sqlite.new_migration().read_text()
 
