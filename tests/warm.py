@@ -115,14 +115,20 @@ def become(order: dict) -> str:
 if __name__ == "__main__":
     import contextlib
     import importlib
+    import pkgutil
     import runpy
     import warnings
+
+    import flask_keel
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for library in LIBRARIES:
             with contextlib.suppress(ImportError):
                 importlib.import_module(library)
+        for module in pkgutil.walk_packages(flask_keel.__path__, "flask_keel."):
+            if not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
     ordered = serve()
     if ordered is not None:
         del sys.modules["__main__"]

@@ -79,6 +79,8 @@ def test_every_target_of_a_fresh_project(fresh, tmp_path):
     make("sqlite-safe", file, "check=1")
     plain.unlink()
 
+    make("update", f"from={projects.TEMPLATE}")
+
     make("test")
     make("lint")
     make("clean")

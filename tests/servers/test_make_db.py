@@ -82,7 +82,7 @@ def test_starter_rows_that_do_not_fit_are_named_and_the_old_database_stays(proje
 def test_what_the_models_add_and_cannot_be_made_names_the_model(project, url):
     project.model("item", ITEM + "kind: Mapped[int] = mapped_column(sa.Computed('no_such + 1'))\n")
     failed = project.db("rebuild")
-    failed.assert_one_sentence("my_app/models/item.py", "no_such", "the database is as it was")
+    failed.assert_one_sentence("item", "no_such", "mend the model")
     assert items(url) == OLD
 
 
