@@ -278,7 +278,9 @@ def option(shape: Shape, word: str, wanted: bool) -> Change:
         if word == "autoincrement":
             shape.parts = [p for p in shape.parts if p.kind != "autoincrement"]
             key = next((p for p in shape.parts if p.kind == "primary key"), None)
-            shape.parts += [Part("autoincrement", None, (), key.uses)] if wanted and key else []
+            # SQLAlchemy takes no notice of it where the key is of several columns
+            if wanted and key and len(key.uses) == 1:
+                shape.parts.append(Part("autoincrement", None, (), key.uses))
             return
         text = word.upper().replace("_", " ")
         shape.options = shape.options - {text} | ({text} if wanted else set())

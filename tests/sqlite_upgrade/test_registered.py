@@ -4,7 +4,14 @@ import sys
 
 import projects
 
+LISTEN = """\
+    with app.app_context():
+        event.listen(db.engine, "connect", _functions)
+"""
 LISTENER = """
+
+from sqlalchemy import event
+
 
 def _german(one, other):
     one, other = (word.lower().replace("\u00e4", "ae") for word in (one, other))
@@ -38,13 +45,10 @@ op.execute("INSERT INTO word (text) VALUES (shout('c'))")
 
 def test_a_table_with_a_collation_of_the_applications_is_made_and_rebuilt(generated, tmp_path):
     project = projects.copy(generated(starter="bare"), tmp_path)
-    database = project.path / project.module / "database.py"
-    listen = 'event.listen(engine, "begin", _begin)'
-    text = database.read_text()
-    indent = " " * 16
-    more = f'event.listen(engine, "connect", _functions)\n{indent}{listen}'
-    assert listen in text
-    database.write_text(text.replace(listen, more) + LISTENER)
+    factory = project.path / project.module / "__init__.py"
+    text, place = factory.read_text(), "    keel.init_app(app)"
+    assert place in text
+    factory.write_text(text.replace(place, LISTEN + place) + LISTENER)
     project.migration("c1", None, TABLE)
     project.migration("c2", "c1", CHANGE)
     script = project.db("upgrade", "--sql").assert_ok().out
