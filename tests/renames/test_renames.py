@@ -1,5 +1,6 @@
 """Renames on the three databases: rows live, and what is named after them is named anew."""
 
+import pytest
 import revising
 from revising import KEY
 
@@ -68,6 +69,58 @@ def test_columns_and_a_table_are_renamed_and_their_rows_live(any_database):
     revising.execute(any_database, "DELETE FROM person WHERE id = 1")
     query = "SELECT author_id, words FROM letter ORDER BY id"
     assert revising.rows(any_database, query) == [(2, 7)]
+
+
+def test_a_key_by_a_new_name_gets_an_index_at_the_same_time(any_database):
+    any_database.model("person", PERSON)
+    any_database.model("note", NOTE)
+    revising.applied(any_database)
+    rows = ["INSERT INTO person (nick) VALUES ('a')", "INSERT INTO note (person_id) VALUES (1)"]
+    revising.execute(any_database, *rows)
+    before = revising.names(any_database, "note")
+
+    (any_database.package / "models" / "note.py").unlink()
+    letter = NOTE.replace(", index=True", "").replace("'person.id'))", "'person.id'), index=True)")
+    any_database.model("letter", letter)
+    revising.applied(any_database, "-x", "rename=note:letter")
+    now = revising.names(any_database, "letter")
+    assert {"ix_letter_editor_id", "fk_letter_editor_id_person"} <= now
+    assert "ix_note_person_id" not in now
+    revising.down_and_up(any_database)
+    any_database.db("downgrade").assert_ok()
+    assert revising.names(any_database, "note") == before
+    assert revising.rows(any_database, "SELECT person_id, words FROM note") == [(1, 7)]
+
+
+def test_a_key_of_another_type_gets_an_index_at_the_same_time(any_database):
+    big = "sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), "
+    wide = KEY.replace("primary_key", f"{big}primary_key")
+    note = KEY + "person_id: Mapped[int] = mapped_column(%ssa.ForeignKey('person.id')%s)\n"
+    any_database.model("person", PERSON)
+    any_database.model("note", note % ("", ""))
+    revising.applied(any_database)
+    before = revising.names(any_database, "note")
+    any_database.model("person", PERSON.replace(KEY, wide))
+    any_database.model("note", note % (big, ", index=True"))
+    revising.applied(any_database)
+    assert "ix_note_person_id" in revising.names(any_database, "note")
+    revising.down_and_up(any_database)
+    any_database.db("downgrade").assert_ok()
+    assert revising.names(any_database, "note") == before
+
+
+@pytest.mark.parametrize("new", ["'other', 'person_id'", "'first', 'person_id', 'size'"])
+def test_the_index_of_a_key_is_another_one(any_database, new):
+    any_database.model("person", PERSON)
+    key = "person_id: Mapped[int] = mapped_column(sa.ForeignKey('person.id'))\nsize: Mapped[int]\n"
+    note = KEY + key + "__table_args__ = (sa.Index(%s),)\n"
+    any_database.model("note", note % "'first', 'person_id'")
+    revising.applied(any_database)
+    any_database.model("note", note % new)
+    revising.applied(any_database)
+    indexes = revising.names(any_database, "note") & {"first", "other"}
+    assert indexes == {new.split("'")[1]}
+    revising.down_and_up(any_database)
 
 
 def test_a_column_is_renamed_with_another_type_and_nullability(any_database):

@@ -9,6 +9,7 @@ from sqlalchemy import ForeignKeyConstraint, Table, inspect
 from sqlalchemy.sql.naming import conv
 
 from . import naming, replacing
+from .compare import needed_indexes
 from .renaming import RenamePrimaryKey
 
 
@@ -61,12 +62,15 @@ def _rename_key(
 ) -> None:
     """Drop a key and create it by its new name.
 
+    Around everything else, when an index that it needs on MySQL comes or goes in between.
+
     :param around: the unique constraint that it refers to is replaced in between
     """
     name = _get_constraint_final_name(key, context.dialect)
     old = _reflected_name(context, table, key)
     if not name or not old or (name == old and not around):
         return
+    around = needed_indexes.leave(both, table.name, table.schema, old) or around
     for container, going, coming in zip(both, (old, name), (name, old), strict=True):
         drop = ops.DropConstraintOp(
             conv(going), table.name, type_="foreignkey", schema=table.schema

@@ -4,6 +4,7 @@ InnoDB makes an index for a foreign key without one, drops that by itself as soo
 then refuses to drop the other: https://mariadb.com/kb/en/foreign-keys/#indexes
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from alembic.autogenerate import render, renderers
@@ -53,10 +54,32 @@ def compare(change: ops.ModifyTableOps, there: Model, model: Model) -> None:
     """Put the foreign keys of both around the indexes that they would not let go, or get back."""
     # what was reflected for the sake of another table's keys has its own keys twice
     keys = {str(key.name): key for key in there.foreign_key_constraints}
+    kept = [key for _, key in sorted(keys.items()) if _kept(change, key, model)]
+    for key in kept:
+        _create_first(change, _names(key.columns))
     for op in [op for op in change.ops if _index(op) is not None]:
-        for _, key in sorted(keys.items()):
-            if _kept(change, key, model) and _needs(change, op, key, there):
+        for key in kept:
+            if _needs(change, op, key, there):
                 _around(change, op, key, _drops(op))
+
+
+def leave(containers: Iterable[ops.OpContainer], table: str, schema: str | None, key: str) -> bool:
+    """Take a foreign key away from around its indexes: it is dropped before, and made after them.
+
+    :returns: whether it was around one
+    """
+    changes = [op for container in containers for op in container.ops]
+    found = False
+    for change in [op for op in changes if isinstance(op, ops.ModifyTableOps)]:
+        if (change.table_name, change.schema) == (table, schema):
+            kept = [op for op in change.ops if not _is_lift(op, key)]
+            found = found or len(kept) < len(change.ops)
+            change.ops[:] = kept
+    return found
+
+
+def _is_lift(op: MigrateOperation, key: str) -> bool:
+    return isinstance(op, OneWay) and op.op.constraint_name == key
 
 
 def _around(change: ops.ModifyTableOps, op: Any, key: ForeignKeyConstraint, now: bool) -> None:
@@ -64,6 +87,18 @@ def _around(change: ops.ModifyTableOps, op: Any, key: ForeignKeyConstraint, now:
     make = OneWay(ops.CreateForeignKeyOp.from_constraint(key), now)
     place = change.ops.index(op)
     change.ops[place : place + 1] = [drop, op, make] if now else [make, op, drop]
+
+
+def _create_first(change: ops.ModifyTableOps, columns: list[str]) -> None:
+    """Create what can take the place of an index before that is dropped; one name cannot be twice."""
+    useful = [op for op in change.ops if _covers(_index(op) or [], columns)]
+    drops = [op for op in useful if _drops(op)]
+    gone = {_name(op).casefold() for op in change.ops if _index(op) is not None and _drops(op)}
+    for op in useful if drops else ():
+        place = change.ops.index(drops[0])
+        if not _drops(op) and _name(op).casefold() not in gone and change.ops.index(op) > place:
+            change.ops.remove(op)
+            change.ops.insert(place, op)
 
 
 def _kept(change: ops.ModifyTableOps, key: ForeignKeyConstraint, model: Model) -> bool:
@@ -76,7 +111,7 @@ def _kept(change: ops.ModifyTableOps, key: ForeignKeyConstraint, model: Model) -
 
 
 def _needs(change: ops.ModifyTableOps, op: Any, key: ForeignKeyConstraint, there: Model) -> bool:
-    """Whether there is no other index for the key, but the one that InnoDB makes for it."""
+    """Whether there is no other index for the key then, but the one that InnoDB makes for it."""
     columns = _names(key.columns)
     if not _covers(_index(op) or [], columns):
         return False
@@ -84,8 +119,10 @@ def _needs(change: ops.ModifyTableOps, op: Any, key: ForeignKeyConstraint, there
     gone = {_name(each) for each in every if _drops(each)} | {str(key.name), _name(op)}
     left = [_names(index.expressions) for index in there.indexes if str(index.name) not in gone]
     left += [_names(there.primary_key.columns)]
-    if _drops(op):
-        left += [_index(each) or [] for each in every if not _drops(each)]
+    # what came before this one goes, and on the way down what went after one that comes
+    place = every.index(op)
+    others = every[:place] if _drops(op) else every[place + 1 :]
+    left += [_index(each) or [] for each in others if _drops(each) != _drops(op)]
     return not any(_covers(index, columns) for index in left)
 
 

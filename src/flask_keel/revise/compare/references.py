@@ -9,6 +9,7 @@ from sqlalchemy import Table as Model
 
 from .. import naming
 from ..candidates import families
+from . import needed_indexes
 
 Joined = Callable[[ForeignKeyConstraint], bool]
 
@@ -25,6 +26,7 @@ def around(upgrade: ops.UpgradeOps, pairs: list[tuple[Model, Model]], joined: Jo
         new = {_ends(key): key for key in model.foreign_key_constraints}
         for key in sorted(there.foreign_key_constraints, key=_ends):
             if key.name and joined(key) and _ends(key) in new and not _dropped(upgrade, key):
+                needed_indexes.leave([upgrade], there.name, there.schema, str(key.name))
                 drop = ops.DropConstraintOp.from_constraint(key)
                 make = ops.CreateForeignKeyOp.from_constraint(new[_ends(key)])
                 if make.constraint_name is None:  # it is to be found again on the way down
