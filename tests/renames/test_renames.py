@@ -93,7 +93,8 @@ def test_a_key_by_a_new_name_gets_an_index_at_the_same_time(any_database):
 
 
 def test_a_key_of_another_type_gets_an_index_at_the_same_time(any_database):
-    big = "sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), "
+    # SQLite holds no other type for a row number
+    big = "sa.BigInteger, " if "DEV_DATABASE_URL" in any_database.env else ""
     wide = KEY.replace("primary_key", f"{big}primary_key")
     note = KEY + "person_id: Mapped[int] = mapped_column(%ssa.ForeignKey('person.id')%s)\n"
     any_database.model("person", PERSON)
