@@ -52,6 +52,7 @@ class Change:
     back: "Change | None" = None
     batch_only: bool = False
     converts: bool = False
+    renumbers: bool = False
     options: dict[str, bool] = field(default_factory=dict)
     new_name: str | None = None
 
@@ -114,10 +115,12 @@ def type_(shape: Shape, c: Column, wanted: str | sa.types.TypeEngine) -> Change:
 
         made = _alter(c.name, shaped, convert_rows, type_=given)
         made.converts = True
+        made.renumbers = is_key and fold(text) == "integer"  # it becomes the rowid
         made.says += f" to {text}"
         return made
 
     counts = ("autoincrement", frozenset({c.name}))
+    is_key = any((p.kind, p.uses) == ("primary key", {c.name}) for p in shape.parts)
     found = of(wanted)
     counted = any((p.kind, p.uses) == counts for p in shape.parts)
     found.back = of(c.type) if c.type and not counted else None

@@ -26,6 +26,12 @@ def set_type(draft: Draft, op: SetType) -> None:
     name = draft.column(op.column)
     column = draft.table.column(name)
     old = column.type_text
+    if draft.table.strict and column.generated and not same_words(old, op.text):
+        # SQLite looks at no row then: https://www.sqlite.org/stricttables.html
+        raise CommandError(
+            f"{draft.name}.{name} is generated in a STRICT table, where nothing holds its values to "
+            "another type: write op.drop_column and op.add_column in place of the change."
+        )
     _follow_type(draft, name, op)
     present = not column.generated and fold(name) not in draft.new_columns
     value = _made_over(draft, name, op) if present else None
