@@ -28,7 +28,7 @@ LIBRARIES = (
     "libcst",
     "mako.template",
     "logging.config",
-    "flask_keel.commands",
+    "flask_keel.cli",
 )
 
 

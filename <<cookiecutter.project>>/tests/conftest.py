@@ -4,7 +4,7 @@ from contextlib import ExitStack
 
 import flask_migrate
 import pytest
-from flask_keel import scratch, servers
+from flask_keel.scratch import databases, servers
 
 from <<cookiecutter.module>> import create_app
 from <<cookiecutter.module>>.extensions import db
@@ -15,7 +15,7 @@ def empty_app():
     """The application on an empty database, gone afterwards."""
     template = create_app("test.conf")
     with ExitStack() as stack:
-        made = scratch.database(template.config["SQLALCHEMY_DATABASE_URI"])
+        made = databases.database(template.config["SQLALCHEMY_DATABASE_URI"])
         try:
             url = stack.enter_context(made)
         except servers.NotAllowed as denied:

@@ -11,7 +11,7 @@ from typing import Any
 PUBLIC = {
     "Keel": "extension",
     "backfill": "data",
-    "is_rehearsal": "rehearsal",
+    "is_rehearsal": "data",
     "naming_convention": "models",
     "require_no_nulls": "data",
 }

@@ -1,9 +1,10 @@
-"""Data migrations in batches: they show how far they are, and go on where they were interrupted."""
+"""What a migration may use for its rows: backfill, require_no_nulls and is_rehearsal."""
 
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from typing import Any
 
 import click
@@ -11,8 +12,32 @@ from alembic.util import CommandError
 from sqlalchemy import ColumnElement, TableClause, and_, column, func, inspect, select, text, tuple_
 from sqlalchemy import table as table_clause
 
-from . import messages, misfits
-from .rehearsal import is_rehearsal
+from . import misfits, output
+
+# Is this run of a migration the real one, or a rehearsal on a scratch database?
+
+
+_rehearsing = ContextVar("rehearsing", default=False)
+
+
+def is_rehearsal() -> bool:
+    """Tell a migration whether it runs on a scratch database or a copy.
+
+    What must happen only once in the world (a mail, a role on the server) belongs under
+    ``if not flask_keel.is_rehearsal():``.
+    """
+    return _rehearsing.get()
+
+
+@contextmanager
+def rehearsal() -> Iterator[None]:
+    """Mark everything that runs inside as a rehearsal."""
+    token = _rehearsing.set(True)
+    try:
+        yield
+    finally:
+        _rehearsing.reset(token)
+
 
 PATIENCE = 5  # seconds between two lines where there is no terminal
 
@@ -130,7 +155,7 @@ def _progress(name: str, total: int) -> Iterator[Callable[[int], None]]:
             nonlocal said
             if time.monotonic() - said >= PATIENCE:
                 said = time.monotonic()
-                messages.say(messages.FILLED, table=name, done=done, total=total)
+                output.say(output.FILLED, table=name, done=done, total=total)
 
         yield show
 
@@ -154,7 +179,7 @@ def require_no_nulls(table: str, *columns: str, schema: str | None = None) -> No
     found = []
     for name in columns:
         look = column(name)
-        said = misfits.said(connection, source, look.is_(None))
+        said = misfits.number_and_examples(connection, source, look.is_(None))
         if said:
             found.append(f"{table}.{name} is to be NOT NULL, and {said} hold NULL")
     if found:

@@ -12,17 +12,17 @@ def run() -> None:
     from alembic import context
     from flask import current_app
 
-    from .seam import Seam
+    from .project import Seam
 
     seam = Seam(context, current_app)
     if context.is_offline_mode():  # --sql
-        from .upgrade import preview
+        from .upgrade import sqlite_script
 
-        preview.print_sql(seam)
+        sqlite_script.print_sql(seam)
     elif seam.comparing:  # migrate, revision --autogenerate, check
-        from .revise import autogenerate
+        from .autogenerate import run as autogenerate_run
 
-        autogenerate.compare(seam)
+        autogenerate_run.compare(seam)
     else:  # upgrade, downgrade, stamp, current
         from .upgrade import session
 

@@ -1,7 +1,8 @@
 """The extension: an application's models, its migrations folder and the commands `db ...`."""
 
+import sqlite3
 from collections.abc import Callable
-from importlib import import_module
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,47 @@ import click
 from flask import Flask
 from flask.cli import ScriptInfo
 
-from . import requirements, shortcuts
+from . import revisions
+
+# The versions on which the library was tried: the engine leans on Alembic's inner parts.
+
+
+# first version that works, first that was not tried
+WANTED = {
+    "alembic": ((1, 20), (1, 21)),
+    "SQLAlchemy": ((2, 1), (2, 2)),
+    "Flask": ((3, 1), (4,)),
+    "Flask-SQLAlchemy": ((3, 1), (4,)),
+    "Flask-Migrate": ((4, 1), (5,)),
+}
+
+
+def require_versions() -> None:
+    """Stop when a library is outside of the range that works.
+
+    :raises click.ClickException: naming the library, its version and what installs the right one
+    """
+    if sqlite3.sqlite_version_info < (3, 35):
+        raise click.ClickException(
+            f"SQLite {sqlite3.sqlite_version} is too old, 3.35 is the first that works: use a newer Python."
+        )
+    for name, (first, beyond) in WANTED.items():
+        version = metadata.version(name)
+        if not first <= _parts(version) < beyond:
+            wanted = f">={_text(first)},<{_text(beyond)}"
+            raise click.ClickException(
+                f"{name} {version} is installed, and this application needs {wanted}: "
+                f"type pip install '{name}{wanted}'."
+            )
+
+
+def _parts(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+
+
+def _text(parts: tuple[int, ...]) -> str:
+    return ".".join(map(str, parts))
+
 
 Seed = str | Callable[[Any], None]
 
@@ -78,11 +119,11 @@ class Deferred:
         self._keel = keel
 
     def __getattr__(self, name: str) -> Any:
-        from . import commands
+        from . import cli
 
         made = self._app.extensions["migrate"]
         if made is self:
-            made = commands.make_flask_migrate(self._app, self._keel)
+            made = cli.make_flask_migrate(self._app, self._keel)
         return getattr(made, name)
 
 
@@ -96,7 +137,7 @@ class Database(click.Command):
         parent: click.Context | None = None,
         **extra: Any,
     ) -> click.Context:
-        if tuple(args) not in shortcuts.COMMANDS:
+        if tuple(args) not in revisions.COMMANDS:
             return _group().make_context(info_name, args, parent, **extra)
         context = click.Context(self, info_name=info_name, parent=parent, **extra)
         context.args = args
@@ -105,9 +146,9 @@ class Database(click.Command):
     def invoke(self, context: click.Context) -> Any:
         if context.command is not self:
             return context.command.invoke(context)
-        requirements.require_versions()
+        require_versions()
         app = context.ensure_object(ScriptInfo).load_app()
-        answer = shortcuts.answer(app, context.args)
+        answer = revisions.answer(app, context.args)
         if answer is None:
             return self._in_full(context)
         for lines, err in zip(answer, (False, True), strict=True):
@@ -122,7 +163,7 @@ class Database(click.Command):
 
 
 def _group() -> click.Group:
-    requirements.require_versions()  # before the rest, which some versions could not even import
-    from . import commands
+    require_versions()  # before the rest, which some versions could not even import
+    from . import cli
 
-    return commands.group()
+    return cli.group()

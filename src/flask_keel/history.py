@@ -1,21 +1,28 @@
 """The history: the files of migrations/versions, and what a database says was applied of it."""
 
+import errno
+import os
 import re
-from collections.abc import Iterable
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.script.revision import ResolutionError
-from alembic.util import CommandError
+from alembic.script import Script, ScriptDirectory
+from alembic.script.revision import CycleDetected, MultipleHeads, ResolutionError
+from alembic.util import CommandError, to_tuple
 from flask import current_app
 from sqlalchemy import Connection
 
-from . import messages
+from . import output
 
 if TYPE_CHECKING:
     from alembic.script import Script
+
 
 # the lines that Alembic's templates put into each docstring
 HEADER = re.compile(
@@ -52,7 +59,7 @@ def two_heads(script: ScriptDirectory, found: Iterable[str]) -> str:
     """Say which heads there are, and in which files."""
     names = [f"{head} ({Path(script.get_revision(head).path).name})" for head in sorted(found)]
     heads = ", ".join(names[:-1]) + f" and {names[-1]}"
-    return messages.TWO_HEADS.format(count=len(names), heads=heads)
+    return output.TWO_HEADS.format(count=len(names), heads=heads)
 
 
 def require_known(revisions: set[str], script: ScriptDirectory, database: str) -> None:
@@ -69,7 +76,7 @@ def require_known(revisions: set[str], script: ScriptDirectory, database: str) -
             known = None
         if known is None:
             raise CommandError(
-                messages.UNKNOWN_REVISION.format(
+                output.UNKNOWN_REVISION.format(
                     database=database, revision=revision, versions=script.versions
                 )
             )
@@ -83,3 +90,98 @@ def title(revision: "Script") -> str:
         return said[0]
     name = Path(revision.path).stem
     return name.removeprefix(revision.revision).replace("_", " ").strip()
+
+
+# What is wrong with the history, in sentences: Alembic's own name no file and nothing to type.
+
+
+# Alembic warns of these, and goes on until something else fails
+TWICE = re.compile(r"Revision (\S+) is present more than once")
+MISSING = re.compile(r"Revision (\S+) referenced from .* is not present")
+STEPS = re.compile(r"Relative revision (\S+) didn't produce")
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Turn what Alembic only warns of into errors."""
+    with warnings.catch_warnings():
+        for pattern in (TWICE, MISSING):
+            warnings.filterwarnings("error", pattern.pattern, UserWarning)
+        yield
+
+
+def sentence(error: BaseException) -> str | None:
+    """Return what an error says of the history, None when it is not about that."""
+    cause = error.__cause__ if isinstance(error, CommandError) else error
+    said = str(error)
+    if isinstance(cause, MultipleHeads):
+        return two_heads(ScriptDirectory(str(folder())), cause.heads)
+    if isinstance(cause, CycleDetected):
+        files = _files(lambda script: script.revision in cause.revisions)
+        return output.CYCLE.format(files=files)
+    if isinstance(cause, ResolutionError) and "locate" in said:
+        return output.NO_SUCH_REVISION.format(revision=cause.argument)
+    if found := TWICE.match(said):
+        files = _files(lambda script: script.revision == found[1])
+        return output.TWICE.format(revision=found[1], files=files)
+    if found := MISSING.match(said):
+        files = _files(lambda script: found[1] in _on_which_it_stands(script))
+        return output.MISSING.format(revision=found[1], files=files)
+    if found := STEPS.match(said):
+        return output.TOO_FAR.format(step=found[1])
+    return None
+
+
+def _files(wanted: Callable[[Script], bool]) -> str:
+    # one by one, since the whole cannot be put in order
+    scripts = ScriptDirectory(str(folder()))._load_revisions()
+    return " and ".join(sorted(Path(script.path).name for script in scripts if wanted(script)))
+
+
+def _on_which_it_stands(script: Script) -> tuple[str, ...]:
+    return (*to_tuple(script.down_revision, ()), *to_tuple(script.dependencies, ()))
+
+
+# Files that are written as a whole or not at all.
+
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
+
+def replace(path: Path, text: str, encoding: str = "utf-8") -> None:
+    """Put this text in the place of the file; its mode stays.
+
+    :raises OSError: when it cannot be written; what was there is there still
+    """
+    new = not path.exists()
+    if new:
+        path.touch()  # with the mode that the user's umask gives
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(text.encode(encoding))
+        shutil.copymode(path, name)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        if new:
+            path.unlink()
+        raise
+
+
+@contextmanager
+def migrations(folder: Path) -> Iterator[None]:
+    """Take new migrations away again when the disk is full: one without its end stops every command.
+
+    :param folder: where they are written
+    :raises CommandError: when the disk is full
+    """
+    known = set(folder.glob("*.py"))
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        for file in set(folder.glob("*.py")) - known:
+            file.unlink()
+        raise CommandError(output.NO_ROOM.format(folder=folder)) from error

@@ -1,5 +1,6 @@
 """Rows that a server refuses: it names one of them at most; here are their number and three."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -14,6 +15,7 @@ from sqlalchemy import (
     Connection,
     ForeignKeyConstraint,
     String,
+    TableClause,
     and_,
     column,
     event,
@@ -27,10 +29,50 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy import table as table_clause
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.schema import AddConstraint, CreateIndex
-from sqlalchemy.sql.expression import TableClause
 
-from . import causes
+# Who can mend a failed migration: whoever keeps the rows, the privileges, the locks, or the file.
+
+
+ROWS = "change the rows that do not fit (or what the file does to them) and try again."
+PRIVILEGE = "let an administrator grant the account what is missing, and try again."
+LOCK = "wait for the session that holds the lock (or stop it), and try again."
+FILE = "mend the file and try again."
+
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+SQLSTATES = {
+    "42501": PRIVILEGE,
+    "55P03": LOCK,
+    "40P01": LOCK,
+    "40001": LOCK,
+    "57014": LOCK,
+}
+CLASSES = {"22": ROWS, "23": ROWS}
+# https://mariadb.com/kb/en/mariadb-error-codes/
+NUMBERS = {
+    **dict.fromkeys((1044, 1142, 1143, 1227, 1370, 1419), PRIVILEGE),
+    **dict.fromkeys((1205, 1213, 3572), LOCK),
+    **dict.fromkeys((1048, 1062, 1138, 1264, 1265, 1292, 1366, 1406, 1411), ROWS),
+    **dict.fromkeys((1216, 1217, 1451, 1452, 1690, 3156, 3157, 3819, 4025), ROWS),
+}
+
+
+def advice(error: BaseException) -> str:
+    """Return what to do about an error that came out of a migration, as the end of a sentence."""
+    if not isinstance(error, DBAPIError):
+        return FILE
+    said: Any = error.orig
+    if isinstance(said, sqlite3.Error):
+        if isinstance(error, IntegrityError):
+            return ROWS
+        return LOCK if "locked" in str(said) else FILE
+    number = (said.args or [0])[0]
+    if isinstance(number, int):  # MySQL's, whose sqlstate says less
+        return NUMBERS.get(number, FILE)
+    state = getattr(said, "sqlstate", None) or ""
+    return SQLSTATES.get(state) or CLASSES.get(state[:2], FILE)
+
 
 EXAMPLES = 3
 SAVEPOINT = "toolkit_rows"
@@ -60,7 +102,7 @@ def explained(connection: Connection) -> Iterator[None]:
         statement = element(context.execution_context)
         if statement is None or context.connection is not connection:
             return
-        if causes.advice(context.sqlalchemy_exception) != causes.ROWS:
+        if advice(context.sqlalchemy_exception) != ROWS:
             return  # a lock or Ctrl-C: to look would wait for the same
         with suppress(Exception):  # the database's own words have to do
             if postgresql and not _autocommit(connection):
@@ -91,7 +133,7 @@ def of(error: Any) -> str | None:
     return getattr(error, "misfits", None)
 
 
-def said(
+def number_and_examples(
     connection: Connection,
     source: TableClause,
     broken: ColumnElement[bool],
@@ -104,14 +146,14 @@ def said(
     count = _value(connection, select(func.count()).select_from(source).where(broken))[0][0]
     if not count:
         return ""
-    keys = _keys(connection, source)
+    keys = _key_columns(connection, source)
     query = select(*map(column, keys), *shows).select_from(source).where(broken)
     rows = _value(connection, query.limit(EXAMPLES)) if keys or shows else []
     examples = ", ".join(_example(keys, row) for row in rows)
     return f"{count} of its rows" + (f" ({examples})" if examples else "")
 
 
-def _keys(connection: Connection, source: TableClause) -> list[str]:
+def _key_columns(connection: Connection, source: TableClause) -> list[str]:
     found = inspect(connection).get_pk_constraint(source.name, schema=source.schema)
     return found.get("constrained_columns") or []
 
@@ -151,7 +193,7 @@ def _look(connection: Connection, statement: Any) -> str | None:
     if not conditions:
         return None
     source = table_clause(table, schema=statement.schema)
-    found = said(connection, source, or_(*conditions), (name,))
+    found = number_and_examples(connection, source, or_(*conditions), (name,))
     return f"{found} do not fit {table}.{statement.column_name}" if found else None
 
 
@@ -160,7 +202,7 @@ def _constraint(connection: Connection, constraint: Any) -> str | None:
     if isinstance(constraint, CheckConstraint):
         sql = constraint.sqltext.compile(connection, compile_kwargs={"literal_binds": True})
         source = table_clause(table.name, schema=table.schema)
-        found = said(connection, source, text(f"NOT ({sql})"))
+        found = number_and_examples(connection, source, text(f"NOT ({sql})"))
         return f"{found} break it" if found else None
     if isinstance(constraint, ForeignKeyConstraint):
         return _orphans(connection, constraint)
@@ -176,7 +218,7 @@ def _orphans(connection: Connection, constraint: ForeignKeyConstraint) -> str | 
     matches = [parent.c[there] == child.c[here] for here, there in pairs]
     gone = not_(exists().select_from(parent).where(*matches))
     shows = tuple(child.c[here] for here, _ in pairs)
-    found = said(connection, child, and_(*present, gone), shows)
+    found = number_and_examples(connection, child, and_(*present, gone), shows)
     return f"{found} point to nothing in {referred.name}" if found else None
 
 

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import click
 
-from .whole import replace
+from .history import replace
 
 REQUIREMENT = re.compile(r'(flask-keel(?:\[[\w,]+\])?==)[^"\',\s]+')
 SOURCE = re.compile(r"flask_keel-[^/\"'\s]+-py3-none-any\.whl")

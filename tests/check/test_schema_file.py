@@ -6,7 +6,7 @@ import databases
 import pytest
 import sqlalchemy as sa
 
-from flask_keel import schema_file
+from flask_keel.catalog import schema
 
 SQLITE = [
     "CREATE TABLE parent (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT DEFAULT 'a, b' COLLATE NOCASE)",
@@ -17,7 +17,7 @@ SQLITE = [
     "CREATE TABLE alembic_version (version_num VARCHAR(32))",
 ]
 SQLITE_TEXT = (
-    schema_file.HEADER
+    schema.HEADER
     + """
 CREATE TABLE parent (id INTEGER PRIMARY KEY AUTOINCREMENT,
     name TEXT DEFAULT 'a, b' COLLATE NOCASE,
@@ -65,7 +65,7 @@ def run(url, statements):
             connection.exec_driver_sql(
                 statement.replace("%", "%%") if "sqlite" not in url else statement
             )
-        return schema_file.text(connection)
+        return schema.text(connection)
 
 
 def test_sqlites_text_has_a_line_for_each_column_and_everything_else():

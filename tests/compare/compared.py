@@ -8,8 +8,13 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 
 import flask_keel.sqlite.impl  # noqa: F401  (registers itself)
-from flask_keel.revise import casts, custom_types, directives, enums, rendering  # noqa: F401
-from flask_keel.revise.compare import plugin, wording
+from flask_keel import literals
+from flask_keel.autogenerate import (
+    comparators,
+    render,
+    run,
+    type_changes,
+)
 
 CONVENTION = {
     "ix": "ix_%(column_0_N_label)s",
@@ -35,7 +40,7 @@ class Bench:
         self.options = options
         self.kind = engine.dialect.name
         self.code = ""
-        enums.load(self.kind)
+        type_changes.load(self.kind)
 
     def create(self, metadata):
         with self.engine.begin() as connection:
@@ -53,7 +58,7 @@ class Bench:
     @contextmanager
     def context(self, metadata):
         options = {
-            **plugin.OPTIONS,
+            **comparators.OPTIONS,
             "target_metadata": metadata,
             "render_as_batch": True,
             **self.options,
@@ -61,7 +66,7 @@ class Bench:
         with self.engine.connect() as connection:
             context = MigrationContext.configure(connection, opts=options)
             context.autocommit_block = nullcontext
-            wording.install(context.impl)
+            literals.install(context.impl)
             yield context
             connection.commit()
 
@@ -73,13 +78,13 @@ class Bench:
         """The upgrade and the downgrade of a migration."""
         with self.context(metadata) as context:
             script = produce_migrations(context, metadata)
-            for step in (casts.cast, enums.mend, directives.go_with_the_table):
+            for step in (type_changes.cast, type_changes.mend, run.go_with_the_table):
                 step(context, None, [script])
             self.code = [
                 render_python_code(
                     found,
                     render_as_batch=True,
-                    render_item=custom_types.render_item(None),
+                    render_item=render.render_item(None),
                     migration_context=context,
                 )
                 for found in (script.upgrade_ops, script.downgrade_ops)

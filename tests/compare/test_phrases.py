@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 from alembic.operations import ops
 
-from flask_keel.revise import naming
+from flask_keel.autogenerate import summary
 
 
 def table(*operations):
@@ -41,4 +41,4 @@ MADE = ops.CreateCheckConstraintOp("pos", "item", sa.text("n > 1"))
     ],
 )
 def test_what_is_done_is_said_with_its_table(operations, said):
-    assert naming.phrases(table(*operations)) == said
+    assert summary.phrases(table(*operations)) == said

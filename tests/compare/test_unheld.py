@@ -5,7 +5,7 @@ import sqlalchemy as sa
 from compared import model
 from sqlalchemy.dialects import mysql, postgresql
 
-from flask_keel.revise import unheld
+from flask_keel.autogenerate import run
 
 JSONB = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 TINY = sa.Integer().with_variant(mysql.TINYINT(), "mysql")
@@ -25,8 +25,8 @@ def index(**options):
 
 def said(before, after, sources=""):
     """What is said of models whose history made others."""
-    history, models = (unheld.of_models(model(*parts())) for parts in (before, after))
-    return "; ".join(unheld._differences(history, models, sources))
+    history, models = (run.of_models(model(*parts())) for parts in (before, after))
+    return "; ".join(run._differences(history, models, sources))
 
 
 @pytest.mark.parametrize(

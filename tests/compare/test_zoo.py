@@ -8,8 +8,7 @@ import sqlalchemy as sa
 import zoo
 from compared import CONVENTION
 
-from flask_keel.revise import facts
-from flask_keel.revise.facts import difference
+from flask_keel.catalog import schema
 
 # SQLAlchemy reflects none of this, so that the downgrade of its drop cannot make it again
 NOT_REFLECTED = (
@@ -48,7 +47,7 @@ def _ours(name, kind, parents):
 def looks(bench):
     """The schema as facts, and as the server's own dump says it, whatever the order."""
     with bench.engine.connect() as connection:
-        found = facts.read(connection, frozenset())
+        found = schema.read(connection, frozenset())
     if bench.kind == "sqlite":
         return found, []
     url = bench.engine.url.set(drivername=bench.kind).render_as_string(hide_password=False)
@@ -59,7 +58,7 @@ def looks(bench):
 
 
 def assert_alike(one, other):
-    assert difference.between(one[0], other[0]).found == []
+    assert schema.between(one[0], other[0]).found == []
     assert one[1] == other[1]
 
 

@@ -8,8 +8,8 @@ import revising
 from alembic.util import CommandError
 from revising import KEY
 
-from flask_keel.revise import answers
-from flask_keel.revise.answers import Fill
+from flask_keel.autogenerate import questioner
+from flask_keel.autogenerate.questioner import Fill
 
 NOTE = KEY + "title: Mapped[str]\nbody: Mapped[str | None]\n"
 
@@ -29,22 +29,22 @@ NOTE = KEY + "title: Mapped[str]\nbody: Mapped[str | None]\n"
     ],
 )
 def test_an_answer_is_literal_text_up_to_the_next_column_and_colon(typed, fills):
-    assert answers.read([f"fill={typed}"]).fills == fills
+    assert questioner.read([f"fill={typed}"]).fills == fills
 
 
 @pytest.mark.parametrize("typed", ["", "slug:x", "post.slug", "post.slug=x", ",post.slug:x"])
 def test_what_is_no_answer_is_said(typed):
     with pytest.raises(CommandError, match="cannot be read"):
-        answers.read([f"fill={typed}"])
+        questioner.read([f"fill={typed}"])
 
 
 def test_two_answers_for_one_column_are_said():
     with pytest.raises(CommandError, match=r"post\.slug twice"):
-        answers.read(["fill=post.slug:a", "fill=post.slug:b"])
+        questioner.read(["fill=post.slug:a", "fill=post.slug:b"])
 
 
 def test_the_applications_own_arguments_are_left_alone():
-    assert answers.read(["tenant=a", "verbose"]) == answers.Answers()
+    assert questioner.read(["tenant=a", "verbose"]) == questioner.Answers()
 
 
 @pytest.fixture

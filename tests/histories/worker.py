@@ -109,11 +109,11 @@ def stock(url):
 
 @contextmanager
 def keel(url):
-    import flask_keel.sqlite.impl  # noqa: F401  (registers itself)
-    from flask_keel import atomic
+    import flask_keel.sqlite.impl  # noqa: F401  (registers itself)  # noqa: F401  (registers itself)
+    from flask_keel.sqlite import transaction
 
-    engine = atomic.engine(sa.make_url(url))
-    with atomic.connect(engine) as connection:
+    engine = transaction.engine(sa.make_url(url))
+    with transaction.connect(engine) as connection:
         yield connection, {"transactional_ddl": True, "transaction_per_migration": False}
 
 
@@ -121,13 +121,14 @@ def run(environment, connection, ours):
     if not ours:
         environment.run_migrations()
         return
-    from flask_keel import foreign_keys, guard
-    from flask_keel.seam import keep_one_transaction
+    from flask_keel import runner
+    from flask_keel.project import keep_one_transaction
+    from flask_keel.sqlite import foreign_key_check
 
     context = environment.get_context()
     keep_one_transaction(context)
-    watch = foreign_keys.Watch(connection, context.impl.key_watch, None)
-    with guard.guarded(connection, connection.engine):
+    watch = foreign_key_check.Watch(connection, context.impl.key_watch, None)
+    with runner.guarded(connection, connection.engine):
         environment.run_migrations()
     watch.require_whole()
 

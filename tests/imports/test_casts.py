@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from revising import KEY
 from sqlalchemy.dialects import postgresql
 
-from flask_keel.revise import casts
+from flask_keel.autogenerate import type_changes
 
 BEFORE = KEY + (
     "size: Mapped[str] = mapped_column(sa.String(20), server_default='7')\n"
@@ -62,7 +62,7 @@ def test_rows_live_when_types_change(any_database):
     ],
 )
 def test_using_is_written_only_where_postgresql_needs_it(old, new, expression):
-    assert casts.using(old, new, "c") == expression
+    assert type_changes.using(old, new, "c") == expression
 
 
 def test_a_text_becomes_a_uuid_that_queries_find(any_database):

@@ -10,7 +10,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 import flask_keel.sqlite.impl  # noqa: F401  (registers itself)
-from flask_keel.revise import custom_types
+from flask_keel.autogenerate import render as autogenerate_render
 
 DIALECTS = {"sqlite": sqlite, "postgresql": postgresql, "mysql": mysql}
 TYPES = [
@@ -62,7 +62,7 @@ def test_the_code_of_a_type_makes_the_type(type_, dialect):
         "sqlalchemy_module_prefix": "sa.",
         "alembic_module_prefix": "op.",
         "user_module_prefix": None,
-        "render_item": custom_types.render_item(None),
+        "render_item": autogenerate_render.render_item(None),
     }
     context = AutogenContext(
         MigrationContext.configure(dialect_name=dialect), sa.MetaData(), options, False

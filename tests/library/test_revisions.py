@@ -60,7 +60,7 @@ def test_any_history_has_the_heads_that_alembic_finds(folder, seed):
     known = revisions.read(folder)
     theirs = ScriptDirectory(str(folder))
     assert set(known) == {script.revision for script in theirs.walk_revisions()}
-    assert revisions.heads(known) == set(theirs.get_heads())
+    assert revisions.heads_of(known) == set(theirs.get_heads())
 
 
 @pytest.mark.parametrize("text", ODD.values(), ids=ODD)

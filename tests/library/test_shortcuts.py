@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from flask_keel import shortcuts
+from flask_keel import revisions
 
 # the command itself: no argument list that a shortcut knows
 IN_FULL = {"heads": ["heads", "--verbose"], "current": ["current", "--verbose"]}
@@ -35,7 +35,7 @@ def test_a_plain_question_imports_no_alembic(blog, command):
 
 def test_the_command_itself_says_the_same(blog, monkeypatch):
     blog.db("upgrade").assert_ok()
-    quick = {command: asked(blog, *command) for command in shortcuts.COMMANDS}
+    quick = {command: asked(blog, *command) for command in revisions.COMMANDS}
     blog.write(
         "sitecustomize.py", "from flask_keel import shortcuts\nshortcuts.answer = lambda *_: None\n"
     )

@@ -9,8 +9,9 @@ import sqlalchemy as sa
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from flask_keel.revise import rehearsed
-from flask_keel.revise.lint import words
+from flask_keel import check
+from flask_keel.lint import findings
+from flask_keel.scratch import databases as scratch_databases
 
 FIRST = """
 op.create_table(
@@ -69,13 +70,13 @@ def judge(folder: Path, body: str, url: str = "sqlite://", imports: str = "", fi
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with rehearsed.history(project, ["two"]) as (connection, did):
-            return rehearsed.findings(project, connection, "two", did["two"])
+        with scratch_databases.build_recorded(project, ["two"]) as (connection, did):
+            return check.findings_of(project, connection, "two", did["two"])
 
 
 def said(*arguments, **keywords) -> list[str]:
     """Return the first line of each finding."""
-    return [words.first(finding) for finding in judge(*arguments, **keywords)]
+    return [findings.first(finding) for finding in judge(*arguments, **keywords)]
 
 
 def _write(folder: Path, revision: str, down: str | None, body: str, imports: str) -> None:

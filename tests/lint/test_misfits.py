@@ -4,7 +4,7 @@ import databases
 import pytest
 import sqlalchemy as sa
 
-from flask_keel.revise.lint import types
+from flask_keel.lint import types
 
 DAY, MOMENT = "2024-02-29", "2024-02-29 12:30:00"
 UUID = "123e4567-e89b-12d3-a456-426614174000"
@@ -69,12 +69,12 @@ def test_the_rows_in_the_way_are_found_and_no_others(old, new, good, bad, connec
 def test_where_no_condition_tells_the_values_are_to_be_looked_at(tmp_path):
     import linting
 
-    from flask_keel.revise.lint import words
+    from flask_keel.lint import findings
 
     body = """with op.batch_alter_table("user") as batch_op:
     batch_op.alter_column("code", type_=sa.LargeBinary())"""
     (finding,) = linting.judge(tmp_path, body)
-    assert words.instead(finding) == (
+    assert findings.instead(finding) == (
         "-- look at them first: SELECT code, count(*) FROM user GROUP BY code"
     )
 
@@ -91,11 +91,11 @@ def test_where_no_condition_tells_the_values_are_to_be_looked_at(tmp_path):
 def test_duplicates_are_counted_as_the_key_sees_them(change, bad, tmp_path):
     import linting
 
-    from flask_keel.revise.lint import words
+    from flask_keel.lint import findings
 
     body = f'with op.batch_alter_table("user") as batch_op:\n    batch_op.{change}'
     (finding,) = linting.judge(tmp_path, body)
-    query = words.instead(finding).removeprefix("-- count them first: ")
+    query = findings.instead(finding).removeprefix("-- count them first: ")
     with sa.create_engine("sqlite://").connect() as connection:
         connection.exec_driver_sql("CREATE TABLE user (id INTEGER PRIMARY KEY, age INTEGER)")
         connection.exec_driver_sql(f"INSERT INTO user VALUES {bad}")
@@ -106,13 +106,13 @@ def test_duplicates_are_counted_as_the_key_sees_them(change, bad, tmp_path):
 def test_rows_that_point_to_nothing_are_counted_where_parents_hold_null(key, tmp_path):
     import linting
 
-    from flask_keel.revise.lint import words
+    from flask_keel.lint import findings
 
     body = f"""with op.batch_alter_table("post") as batch_op:
     batch_op.create_foreign_key("fk", "user", ["{key}"], ["age"])"""
     first = linting.FIRST.replace('"age", sa.Integer()', '"age", sa.Integer(), unique=True')
     (finding,) = linting.judge(tmp_path, body, first=first)
-    query = words.instead(finding).removeprefix("-- count them first: ")
+    query = findings.instead(finding).removeprefix("-- count them first: ")
     with sa.create_engine("sqlite://").connect() as connection:
         connection.exec_driver_sql("CREATE TABLE user (id INTEGER PRIMARY KEY, age INTEGER)")
         connection.exec_driver_sql(f"CREATE TABLE post ({key} INTEGER)")

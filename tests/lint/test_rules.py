@@ -4,7 +4,8 @@ import linting
 import pytest
 from cases import CASES
 
-from flask_keel.revise.lint import source, texts, words
+from flask_keel.lint import findings as lint_findings
+from flask_keel.lint import source
 
 
 def each(*names):
@@ -54,7 +55,7 @@ def test_a_rule_is_silent_where_the_database_does_no_harm(case, name, urls, tmp_
 
 def test_every_rule_has_an_unsafe_and_a_safe_example():
     elsewhere = {"models-imported", "not-judged"}
-    assert set(texts.RULES) - elsewhere <= {case.rule for case in CASES}
+    assert set(lint_findings.RULES) - elsewhere <= {case.rule for case in CASES}
 
 
 @pytest.mark.parametrize(
@@ -68,11 +69,14 @@ def test_every_rule_has_an_unsafe_and_a_safe_example():
     ],
 )
 def test_models_imported_by_a_migration_are_noted(imports):
-    (finding,) = source.findings(f"import sqlalchemy\n\n\ndef upgrade():\n    {imports}\n")
+    (finding,) = source.text_findings(f"import sqlalchemy\n\n\ndef upgrade():\n    {imports}\n")
     module = {"import my_app.models": "my_app.models", "from my_app import models": "my_app.models"}
     name = module.get(imports, imports.split()[1].lstrip("."))
-    assert words.first(finding) == f"line 5: imports the models ({name}) [models-imported, note]"
+    assert (
+        lint_findings.first(finding)
+        == f"line 5: imports the models ({name}) [models-imported, note]"
+    )
 
 
 def test_a_type_of_the_application_may_be_imported():
-    assert source.findings("from my_app.types import Colour\nimport remodels\n") == []
+    assert source.text_findings("from my_app.types import Colour\nimport remodels\n") == []

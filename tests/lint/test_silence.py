@@ -2,7 +2,7 @@
 
 import linting
 
-from flask_keel.revise.lint import silence, words
+from flask_keel.lint import findings, source
 
 DROP = 'with op.batch_alter_table("post") as batch_op:\n    batch_op.drop_column("body"){comment}'
 
@@ -12,21 +12,21 @@ def test_a_comment_with_a_reason_silences_its_rule(tmp_path):
     (finding,) = linting.judge(tmp_path, body)
     assert finding.silenced == "nobody reads it"
     assert not finding.fails(zero_downtime=True)
-    assert words.first(finding) == (
+    assert findings.first(finding) == (
         "line 12: drops post.body and its values "
         "[drop-column, loses data; silenced because nobody reads it]"
     )
 
 
 def test_one_comment_may_name_several_rules():
-    assert silence.reasons("# lint: drop-column, drop-table because it was a trial\n") == {
+    assert source.reasons("# lint: drop-column, drop-table because it was a trial\n") == {
         "drop-column": "it was a trial",
         "drop-table": "it was a trial",
     }
 
 
 def test_a_comment_in_a_string_silences_nothing():
-    assert silence.reasons('text = "# lint: drop-column because no"\n') == {}
+    assert source.reasons('text = "# lint: drop-column because no"\n') == {}
 
 
 def test_the_reason_for_a_dropped_column_holds_where_a_like_one_is_added(tmp_path):
@@ -39,7 +39,7 @@ def test_a_comment_without_a_reason_silences_nothing_and_is_noted(tmp_path):
     drop, note = linting.judge(tmp_path, DROP.format(comment="  # lint: drop-column"))
     assert drop.silenced is None
     assert drop.fails(zero_downtime=False)
-    assert words.first(note) == (
+    assert findings.first(note) == (
         "line 12: would silence drop-column, and gives no reason [no-reason, note]"
     )
 

@@ -4,12 +4,12 @@ import databases
 import linting
 import pytest
 
-from flask_keel.revise.lint import words
+from flask_keel.lint import findings
 
 
 def test_a_finding_says_what_happens_why_and_what_to_write_instead(tmp_path):
     (finding,) = linting.judge(tmp_path, 'op.drop_table("post")')
-    assert words.lines(finding) == [
+    assert findings.lines(finding) == [
         "line 11: drops post and its rows [drop-table, loses data]",
         "  a downgrade brings back the table, not the rows",
         "  instead: op.rename_table('post', 'dropped_post')  # and drop it in a later release",
@@ -19,7 +19,7 @@ def test_a_finding_says_what_happens_why_and_what_to_write_instead(tmp_path):
 def test_the_query_that_counts_is_quoted_for_the_database(tmp_path, postgresql_server):
     change = 'op.alter_column("user", "email", type_=sa.String(20))'
     (finding, *_) = linting.judge(tmp_path, change, postgresql_server)
-    assert words.instead(finding) == (
+    assert findings.instead(finding) == (
         '-- count them first: SELECT count(*) FROM "user" WHERE char_length(email) > 20'
     )
 
@@ -38,7 +38,7 @@ def test_the_query_that_counts_is_quoted_for_the_database(tmp_path, postgresql_s
 def test_a_change_that_may_lose_values_says_the_query_that_counts_them(change, condition, tmp_path):
     body = f'with op.batch_alter_table("user") as batch_op:\n    batch_op.alter_column({change})'
     (finding,) = linting.judge(tmp_path, body)
-    assert words.instead(finding).endswith(f"WHERE {condition}")
+    assert findings.instead(finding).endswith(f"WHERE {condition}")
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_on_a_screen_each_rule_is_explained_once_and_the_rest_is_counted(tmp_pat
     names = [f"t{number}" for number in range(9)]
     first = "\n".join(f'op.create_table("{name}", sa.Column("a", sa.Integer()))' for name in names)
     drops = "\n".join(f'op.drop_table("{name}")' for name in names)
-    said = words.briefly(linting.judge(tmp_path, drops, first=first))
+    said = findings.briefly(linting.judge(tmp_path, drops, first=first))
     assert len(said) == 9
     assert said[-1] == "and more: 3 [loses data]; db check --json has them all"
 
@@ -102,17 +102,17 @@ def test_words_that_are_not_run_are_not_judged(sql, tmp_path):
 )
 def test_statements_are_judged_as_operations_are(sql, rule, tmp_path):
     if '"body"' in sql:  # not SQLite's grammar: read by its words alone
-        from flask_keel.revise.lint import sql as reader
+        from flask_keel.lint import source
 
-        assert [found[0] for found in reader.deeds(sql)] == [rule]
+        assert [found[0] for found in source.deeds(sql)] == [rule]
         return
     assert rule in {finding.rule for finding in linting.judge(tmp_path, f"op.execute({sql!r})")}
 
 
 def test_postgresqls_drop_not_null_in_sql_is_no_drop_of_a_column():
-    from flask_keel.revise.lint import sql as reader
+    from flask_keel.lint import source
 
-    assert list(reader.deeds("ALTER TABLE post ALTER COLUMN title DROP NOT NULL")) == []
+    assert list(source.deeds("ALTER TABLE post ALTER COLUMN title DROP NOT NULL")) == []
 
 
 OLD_STYLE = """
@@ -155,34 +155,35 @@ def test_a_condition_that_is_an_expression_is_said_with_its_values(tmp_path):
     body = """with op.batch_alter_table("user") as batch_op:
     batch_op.create_check_constraint("ck_user_role", sa.column("role").in_(["a", "b"]))"""
     (finding,) = linting.judge(tmp_path, body, first=OLD_STYLE)
-    assert words.first(finding).startswith("line 12: adds a CHECK to user: role IN ('a', 'b') [")
-    assert words.instead(finding).endswith("WHERE NOT (role IN ('a', 'b'))")
+    assert findings.first(finding).startswith("line 12: adds a CHECK to user: role IN ('a', 'b') [")
+    assert findings.instead(finding).endswith("WHERE NOT (role IN ('a', 'b'))")
 
 
 def test_what_cannot_be_judged_is_one_line_and_the_rest_is_judged(tmp_path, monkeypatch):
-    from flask_keel.revise.lint import source, tables
+    from flask_keel.lint import rules as lint_rules
+    from flask_keel.lint import source
 
     def stumble(*_):
         raise KeyError("no such thing")
 
     body = 'op.add_column("post", sa.Column("a", sa.Integer()))\nop.drop_table("post")'
-    monkeypatch.setattr(tables, "new_column", stumble)
+    monkeypatch.setattr(lint_rules, "new_column", stumble)
     monkeypatch.setattr(source, "_modules", stumble)
     file, here, other = linting.judge(tmp_path, body)
-    assert words.first(here) == (
+    assert findings.first(here) == (
         "line 11: what it does cannot be judged (KeyError: 'no such thing') "
         "[not-judged, cannot be told]"
     )
     assert here.fails(zero_downtime=False)
-    assert words.first(file).startswith("what it does cannot be judged")
-    assert words.first(other) == "line 12: drops post and its rows [drop-table, loses data]"
+    assert findings.first(file).startswith("what it does cannot be judged")
+    assert findings.first(other) == "line 12: drops post and its rows [drop-table, loses data]"
 
 
 def test_a_file_may_have_an_encoding_of_its_own(tmp_path):
     from sqlalchemy.dialects import sqlite
 
-    from flask_keel.revise import lint
-    from flask_keel.revise.recorded import Recording
+    from flask_keel import lint
+    from flask_keel.recorder import Recording
 
     (tmp_path / "m.py").write_bytes("# -*- coding: latin-1 -*-\n# für\n".encode("latin-1"))
     assert lint.check(tmp_path / "m.py", Recording(), sqlite.dialect()) == []

@@ -11,8 +11,8 @@ from alembic.migration import MigrationContext
 from sqlalchemy.pool import NullPool
 
 import flask_keel.sqlite.impl  # noqa: F401  (the engine that env.py has)
-from flask_keel.revise.proof import prove
-from flask_keel.revise.proof.subject import Subject
+from flask_keel.project import Subject
+from flask_keel.proof import prove
 
 CONVENTION = {
     "ix": "ix_%(column_0_N_label)s",

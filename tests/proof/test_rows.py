@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateTable
 
-from flask_keel.revise import facts, rows
+from flask_keel import rows
+from flask_keel.catalog import schema as catalog_schema
+from flask_keel.rows import plan
 
 from .migrations import CONVENTION
 
@@ -104,8 +106,8 @@ def _pointing(draw, metadata, table, number, place):
 def fill(connection, metadata):
     """Make the tables and their rows; return how many each has got."""
     metadata.create_all(connection)
-    schema = facts.read(connection)
-    plans = rows.of_schema(schema, connection.dialect.name, dict.fromkeys(schema.tables, 5))
+    schema = catalog_schema.read(connection)
+    plans = plan.of_schema(schema, connection.dialect.name, dict.fromkeys(schema.tables, 5))
     made = rows.fill(connection, plans)
     for label in schema.tables:
         count = connection.scalar(sa.select(sa.func.count()).select_from(sa.table(label)))
@@ -152,7 +154,7 @@ def test_any_schema_gets_rows_on_servers(empty, metadata):
         empty.rollback()
         if empty.dialect.name == "mysql":
             empty.exec_driver_sql("SET foreign_key_checks=0")
-            for label in facts.read(empty).tables:
+            for label in catalog_schema.read(empty).tables:
                 empty.exec_driver_sql(f"DROP TABLE {label}")
             empty.exec_driver_sql("SET foreign_key_checks=1")
             empty.commit()
@@ -166,8 +168,8 @@ def test_the_same_seed_gives_the_same_rows():
     for seed in (3, 3, 4):
         with sa.create_engine("sqlite://").connect() as connection:
             metadata.create_all(connection)
-            schema = facts.read(connection)
-            plans = rows.of_schema(schema, "sqlite", {"t": 12})
+            schema = catalog_schema.read(connection)
+            plans = plan.of_schema(schema, "sqlite", {"t": 12})
             rows.fill(connection, plans, seed)
             found.append(connection.exec_driver_sql("SELECT * FROM t").all())
     assert found[0] == found[1] != found[2]
@@ -181,8 +183,8 @@ def test_rows_hold_null_and_extremes_and_what_is_odd():
     )  # fmt: skip
     with sa.create_engine("sqlite://").connect() as connection:
         metadata.create_all(connection)
-        schema = facts.read(connection)
-        rows.fill(connection, rows.of_schema(schema, "sqlite", {"t": 6}))
+        schema = catalog_schema.read(connection)
+        rows.fill(connection, plan.of_schema(schema, "sqlite", {"t": 6}))
         numbers, texts, days = zip(
             *connection.exec_driver_sql("SELECT n, s, d FROM t").all(), strict=True
         )
@@ -199,8 +201,8 @@ def test_rows_of_the_history_are_respected():
     with sa.create_engine("sqlite://").connect() as connection:
         metadata.create_all(connection)
         connection.execute(role.insert(), [{"name": "admin"}, {"name": "v1"}])
-        schema = facts.read(connection)
-        made = rows.fill(connection, rows.of_schema(schema, "sqlite", {"user": 4, "role": 3}))
+        schema = catalog_schema.read(connection)
+        made = rows.fill(connection, plan.of_schema(schema, "sqlite", {"user": 4, "role": 3}))
         assert made.rows == {"user": 4, "role": 3}
         assert connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []
 
@@ -211,6 +213,8 @@ def test_a_check_that_nothing_satisfies_is_told_with_its_reason():
              sa.CheckConstraint("id < 0 AND id > 0"))  # fmt: skip
     with sa.create_engine("sqlite://").connect() as connection:
         metadata.create_all(connection)
-        made = rows.fill(connection, rows.of_schema(facts.read(connection), "sqlite", {"t": 4}))
+        made = rows.fill(
+            connection, plan.of_schema(catalog_schema.read(connection), "sqlite", {"t": 4})
+        )
         assert made.rows == {"t": 0}
         assert "checks" in made.empty["t"]

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
-from flask_keel.revise import candidates
+from flask_keel.autogenerate import candidates
 
 SQLITE = sqlite.dialect()
 

@@ -8,7 +8,7 @@ import databases
 import pytest
 from sqlalchemy import create_mock_engine, make_url
 
-from flask_keel.upgrade import guards
+from flask_keel.upgrade import server_script
 
 TABLE = """
 op.create_table(
@@ -210,7 +210,7 @@ def test_an_autocommit_block_that_works_leaves_no_mark(thing, server):
 def test_mysql_that_raises_nothing_stops_too(thing):
     """Its guard, on MariaDB, which reads the same statements."""
     dialect = create_mock_engine("mysql://", lambda *_: None).dialect
-    sql = guards.Guards(dialect, "db upgrade --sql")
+    sql = server_script.Guards(dialect, "db upgrade --sql")
     clients.feed(thing.url, sql.at({"a1"}))
     assert_stops(thing, sql.at({"a2"}), "This SQL is for a database at a2: print it anew")
     assert_stops(thing, sql.at(set()), "This SQL is for a database at the base")

@@ -5,7 +5,7 @@ import socket
 import clients
 import pytest
 
-from flask_keel import locality
+from flask_keel import rebuild
 
 ITEM = "id: Mapped[int] = mapped_column(primary_key=True)\n"
 
@@ -70,7 +70,7 @@ def test_another_machine_is_refused_before_anybody_connects(new_project, kind):
     ],
 )
 def test_a_database_on_this_machine_is_local(url):
-    assert locality.elsewhere(url) is None
+    assert rebuild.elsewhere(url) is None
 
 
 @pytest.mark.parametrize(
@@ -94,4 +94,4 @@ def test_a_database_on_this_machine_is_local(url):
 def test_a_database_that_may_be_elsewhere_is_not_local(monkeypatch, url, options, environment):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert locality.elsewhere(url, options)
+    assert rebuild.elsewhere(url, options)

@@ -11,7 +11,7 @@ from alembic.operations import Operations
 from alembic.util import CommandError
 
 import flask_keel.sqlite.impl  # noqa: F401  (registers itself)
-from flask_keel import guard
+from flask_keel import runner
 
 
 @contextmanager
@@ -38,7 +38,7 @@ def session(path, attach: dict | None = None, **options):
         )
         context.autocommit_block = nullcontext
         with context.begin_transaction():
-            with guard.guarded(connection, engine):
+            with runner.guarded(connection, engine):
                 yield Operations(context)
             new = [row for row in raw.execute("PRAGMA foreign_key_check") if row not in orphans]
             if new:

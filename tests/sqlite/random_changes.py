@@ -8,9 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 from hypothesis import strategies as st
 
-from flask_keel.sqlite.create_table import quote
-from flask_keel.sqlite.facts import affinity
-from flask_keel.sqlite.tokens import fold
+from flask_keel.sqlite.introspection import affinity
+from flask_keel.sqlite.tokenizer import fold, quote
 
 from .shapes import Column, Converter, Part, Row, Shape, words
 from .strategies import CHECKS

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from flask_keel.sqlite.create_table import CreateTable, quote
-from flask_keel.sqlite.tokens import fold, tokenize, unquote
+from flask_keel.sqlite.create_table import CreateTable
+from flask_keel.sqlite.tokenizer import fold, quote, tokenize, unquote
 
 Words = tuple[str, ...]
 

@@ -265,6 +265,6 @@ def test_a_collation_in_a_type_is_the_columns_collation(shop):
 
 
 def test_an_old_sqlite_is_refused_in_a_sentence(shop, monkeypatch):
-    monkeypatch.setattr("flask_keel.sqlite.database.Database.version", (3, 34, 1))
+    monkeypatch.setattr("flask_keel.sqlite.introspection.Database.version", (3, 34, 1))
     with pytest.raises(CommandError, match=r"SQLite is 3.34.1 here and has to be 3.35 or later"):
         shop.migrate(lambda op: op.drop_column("post", "n"))

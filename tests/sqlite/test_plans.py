@@ -6,10 +6,9 @@ import sqlite3
 import pytest
 import sqlalchemy as sa
 
-from flask_keel.sqlite import operations as ops
-from flask_keel.sqlite import plan
-from flask_keel.sqlite.database import Database
-from flask_keel.sqlite.steps import Settings
+from flask_keel.sqlite import draft, planner
+from flask_keel.sqlite.draft import Settings
+from flask_keel.sqlite.introspection import Database
 
 from .conftest import session
 
@@ -149,8 +148,8 @@ def test_a_plan_can_be_had_without_being_carried_out(bench):
     before = bench.dump()
     with session(bench.path) as op:
         db = Database(op.get_bind())
-        settings = Settings(op.impl.dialect, text_edits=plan.TEXT_EDITS)
-        chosen = plan.plan(db, "post", [ops.SetDefault("slug", "1")], settings)
+        settings = Settings(op.impl.dialect, text_edits=planner.TEXT_EDITS)
+        chosen = planner.plan(db, "post", [draft.SetDefault("slug", "1")], settings)
         assert str(chosen) == "post: set default 1 on slug (schema text, one scan)"
         assert chosen.method == "schema text"
     assert bench.dump() == before

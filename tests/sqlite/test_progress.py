@@ -11,8 +11,8 @@ import threading
 import pytest
 import sqlalchemy as sa
 
-from flask_keel.sqlite import progress
-from flask_keel.sqlite.database import Database
+from flask_keel.sqlite import introspection
+from flask_keel.sqlite.introspection import Database
 
 ROWS = 60_000
 
@@ -20,9 +20,9 @@ ROWS = 60_000
 @pytest.fixture
 def impatient(monkeypatch):
     """Work counts as long from the first moment."""
-    monkeypatch.setattr(progress, "QUIET_SECONDS", 0)
-    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0)
-    monkeypatch.setattr(progress, "WORTH_WATCHING", 1000)
+    monkeypatch.setattr(introspection, "QUIET_SECONDS", 0)
+    monkeypatch.setattr(introspection, "SECONDS_BETWEEN_LINES", 0)
+    monkeypatch.setattr(introspection, "WORTH_WATCHING", 1000)
 
 
 @pytest.fixture
@@ -106,18 +106,18 @@ def test_the_estimate_is_near_the_truth(big, impatient, capsys):
     raw.create_function("seen", 1, lambda number: seen.append(number) or 0)
     with engine.connect() as connection:
         told = []
-        original = progress.Report.at
+        original = introspection.Report.at
 
         def at(self, done, finished=False):
             told.append((done, len(seen)))
             original(self, done, finished)
 
-        progress.Report.at = at
+        introspection.Report.at = at
         try:
             db = Database(connection)
             db.run_long("big: looking", ROWS, "SELECT count(*) FROM big WHERE seen(id)").fetchall()
         finally:
-            progress.Report.at = original
+            introspection.Report.at = original
     raw.close()
     assert len(told) > 3
     for done, really in told[1:-1]:

@@ -13,10 +13,9 @@ from alembic.util import CommandError
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from flask_keel.sqlite import impl, plan
-from flask_keel.sqlite import operations as ops
-from flask_keel.sqlite.create_table import CreateTable, quote
-from flask_keel.sqlite.tokens import fold, tokenize, unquote
+from flask_keel.sqlite import draft, impl, planner
+from flask_keel.sqlite.create_table import CreateTable
+from flask_keel.sqlite.tokenizer import fold, quote, tokenize, unquote
 
 from .memory import info, migrating, rows, what_pragmas_say
 from .strategies import CHECKS, PARENTS, Table, fill, tables
@@ -45,7 +44,7 @@ NATIVE = ["add column", "drop column", "rename column"]
 
 
 @st.composite
-def operations(draw, sql: str, kinds: list[str]) -> list[ops.Operation]:
+def operations(draw, sql: str, kinds: list[str]) -> list[draft.Operation]:
     table = CreateTable.parse(sql)
     names = [c.name for c in table.columns]
     found = []
@@ -54,29 +53,29 @@ def operations(draw, sql: str, kinds: list[str]) -> list[ops.Operation]:
         name = draw(st.sampled_from(names))
         present = [c for c in table.all_constraints() if c.kind == kind and c.name]
         if kind == "not null":
-            found.append(ops.SetNotNull(name, draw(st.booleans())))
+            found.append(draft.SetNotNull(name, draw(st.booleans())))
         elif kind == "default":
-            found.append(ops.SetDefault(name, draw(st.sampled_from(DEFAULTS))))
+            found.append(draft.SetDefault(name, draw(st.sampled_from(DEFAULTS))))
         elif kind == "add column":
             added = draw(st.sampled_from([*ADDED, "INT AS (1)", "DATETIME DEFAULT (1 + 1)"]))
-            found.append(ops.AddColumn(f"more {_}", f'"more {_}" {added}'))
+            found.append(draft.AddColumn(f"more {_}", f'"more {_}" {added}'))
         elif kind == "drop column":
-            found.append(ops.DropColumn(name, if_exists=True))
+            found.append(draft.DropColumn(name, if_exists=True))
         elif kind == "rename column":
-            found.append(ops.RenameColumn(name, f"other {_}"))
+            found.append(draft.RenameColumn(name, f"other {_}"))
         elif kind == "type":
-            found.append(ops.SetType(name, draw(st.sampled_from(TYPES))))
+            found.append(draft.SetType(name, draw(st.sampled_from(TYPES))))
         elif present and draw(st.booleans()):
-            found.append(ops.DropConstraint((draw(st.sampled_from(present)).name,), kind))
+            found.append(draft.DropConstraint((draw(st.sampled_from(present)).name,), kind))
         elif kind == "check":
             text = draw(st.sampled_from([*CHECKS, "{c} > 0", "{c} IS NOT NULL"]))
             text = text.format(c=quote(name), d=quote(names[0]), t=quote(table.name), n="")
-            found.append(ops.AddConstraint(f'CONSTRAINT "new {_}" CHECK ({text})'))
+            found.append(draft.AddConstraint(f'CONSTRAINT "new {_}" CHECK ({text})'))
         else:
             target = draw(st.sampled_from(["p (id)", "p (code)", 'p ("a b")', "q", "q (x)"]))
             action = draw(st.sampled_from(["", " ON DELETE CASCADE", " DEFERRABLE"]))
             text = f"FOREIGN KEY ({quote(name)}) REFERENCES {target}{action}"
-            found.append(ops.AddConstraint(f'CONSTRAINT "new {_}" {text}'))
+            found.append(draft.AddConstraint(f'CONSTRAINT "new {_}" {text}'))
     return found
 
 
@@ -158,9 +157,9 @@ def compare(written: Table, data, kinds: list[str]) -> None:
         chosen.append(it.method)
         return original(it)
 
-    original = impl.carry_out
+    original = planner.carry_out
     with (
-        patch.object(plan, "TEXT_EDITS", frozenset(kinds)),
+        patch.object(planner, "TEXT_EDITS", frozenset(kinds)),
         patch.object(impl, "carry_out", carry_out),
     ):
         said = outcome(edited, written.name, asked)

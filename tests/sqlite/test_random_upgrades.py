@@ -20,9 +20,8 @@ from alembic.util import CommandError
 from hypothesis import HealthCheck, Phase, given, note, seed, settings
 from hypothesis import strategies as st
 
-from flask_keel.sqlite.create_table import quote
-from flask_keel.sqlite.tokens import fold
-from flask_keel.upgrade import preview, statements
+from flask_keel.sqlite.tokenizer import fold, quote
+from flask_keel.upgrade import failures, sqlite_script
 
 from . import shapes
 from .memory import migrating
@@ -207,14 +206,14 @@ def printed(raw, case: Case) -> str:
     """The SQL that `upgrade --sql` prints for what is asked."""
     script: list[str] = []
     rehearsed = sqlite3.connect(
-        ":memory:", isolation_level=None, factory=statements.recorder(script.append)
+        ":memory:", isolation_level=None, factory=failures.recorder(script.append)
     )
     rehearsed.text_factory = raw.text_factory
     raw.backup(rehearsed)
     assert migrate(rehearsed, case, case.asked, sqlite_portable_sql=True) is None
     rehearsed.close()
     ended = "".join(s + "\n" if s.startswith("-- ") else s + "\n;\n" for s in script)
-    return preview.HEAD.format(patience=1000) + ended + "COMMIT;\n"
+    return sqlite_script.HEAD.format(patience=1000) + ended + "COMMIT;\n"
 
 
 def everything_else(raw, case: Case) -> list[tuple]:

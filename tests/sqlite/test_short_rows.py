@@ -5,8 +5,7 @@ import sqlite3
 import pytest
 from alembic.util import CommandError
 
-from flask_keel.sqlite import operations as ops
-from flask_keel.sqlite import short_rows
+from flask_keel.sqlite import clone, draft, short_rows
 
 from .memory import migrating
 
@@ -79,22 +78,25 @@ SOME = [
     "NUMERIC DEFAULT 1e3",
 ]
 CHANGES = {
-    "no default": [ops.SetDefault("d", None)],
-    "another default": [ops.SetDefault("d", "'new'")],
-    "the time as default": [ops.SetDefault("d", "CURRENT_TIMESTAMP"), ops.SetNotNull("d", False)],
-    "a default that reads alike": [ops.SetDefault("d", "1.1")],
-    "another type": [ops.SetType("d", "TEXT")],
-    "a type of numbers": [ops.SetType("d", "NUMERIC")],
-    "a type that keeps values as they are": [ops.SetType("d", "BLOB")],
+    "no default": [draft.SetDefault("d", None)],
+    "another default": [draft.SetDefault("d", "'new'")],
+    "the time as default": [
+        draft.SetDefault("d", "CURRENT_TIMESTAMP"),
+        draft.SetNotNull("d", False),
+    ],
+    "a default that reads alike": [draft.SetDefault("d", "1.1")],
+    "another type": [draft.SetType("d", "TEXT")],
+    "a type of numbers": [draft.SetType("d", "NUMERIC")],
+    "a type that keeps values as they are": [draft.SetType("d", "BLOB")],
     "NOT NULL and a check": [
-        ops.SetNotNull("d", True),
-        ops.AddConstraint("CONSTRAINT c CHECK (b IS NOT 'zz')"),
+        draft.SetNotNull("d", True),
+        draft.AddConstraint("CONSTRAINT c CHECK (b IS NOT 'zz')"),
     ],
     "all at once": [
-        ops.SetNotNull("d", True),
-        ops.SetDefault("d", "7"),
-        ops.SetType("d", "CHAR(9)"),
-        ops.AddColumn("z", "z INT DEFAULT 1"),
+        draft.SetNotNull("d", True),
+        draft.SetDefault("d", "7"),
+        draft.SetType("d", "CHAR(9)"),
+        draft.AddColumn("z", "z INT DEFAULT 1"),
     ],
 }
 
@@ -145,7 +147,7 @@ def migrate(raw: sqlite3.Connection, asked: list) -> bool:
 def change_and_compare(table: str, declared: str, asked: list) -> bool:
     raw = database(table, declared)
     before, schema = held(raw), raw.execute("SELECT * FROM sqlite_master").fetchall()
-    types = [op.text for op in asked if isinstance(op, ops.SetType)]
+    types = [op.text for op in asked if isinstance(op, draft.SetType)]
     done = migrate(raw, asked)
     if not done:
         assert raw.execute("SELECT * FROM sqlite_master").fetchall() == schema
@@ -185,11 +187,11 @@ def test_what_a_strict_table_could_not_hold_is_no_value_of_it_afterwards():
     """A copy of whole records, made by SQLite for INSERT ... SELECT *, looks at no type."""
     raw = database("STRICT", "ANY DEFAULT 1.5")
     before = held(raw)
-    assert not migrate(raw, [ops.SetType("d", "BLOB")])
+    assert not migrate(raw, [draft.SetType("d", "BLOB")])
     assert held(raw) == before
 
 
-@pytest.mark.parametrize("asked", [[ops.SetDefault("d", None)], [ops.SetType("b", "INTEGER")]])
+@pytest.mark.parametrize("asked", [[draft.SetDefault("d", None)], [draft.SetType("b", "INTEGER")]])
 @pytest.mark.parametrize("table", ["nothing else", "indexed", "an index on an expression"])
 def test_what_the_column_cannot_hold_is_held_as_it_would_be_written(table, asked):
     """A TEXT column with DEFAULT TRUE reads the integer 1, which SQLite itself calls a fault."""
@@ -208,7 +210,7 @@ def test_a_copy_of_a_table_holds_its_short_rows_where_no_text_shows_it():
         "CREATE TABLE t (\n\ta INTEGER PRIMARY KEY,\n\td INT DEFAULT 5\n);"
         "INSERT INTO t SELECT * FROM o;"
     )
-    assert migrate(raw, [ops.SetDefault("d", "7")])
+    assert migrate(raw, [draft.SetDefault("d", "7")])
     raw.execute("INSERT INTO t (a) VALUES (5)")
     assert [row["d"][0] for row in held(raw)] == [6, 5, 5, 6, 7]
 
@@ -223,7 +225,7 @@ def test_short_rows_in_the_middle_of_many_are_found():
         "WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i LIMIT 4000)"
         "INSERT INTO t SELECT n, 'full' FROM i WHERE n NOT BETWEEN 1001 AND 2000;"
     )
-    assert migrate(raw, [ops.SetDefault("d", "'new'")])
+    assert migrate(raw, [draft.SetDefault("d", "'new'")])
     counted = raw.execute("SELECT d, count(*) FROM t GROUP BY d").fetchall()
     assert counted == [("full", 3000), ("old", 1000)]
 
@@ -236,7 +238,7 @@ def test_a_row_that_breaks_a_check_already_is_no_obstacle():
         "UPDATE sqlite_master SET sql = 'CREATE TABLE t (a INTEGER PRIMARY KEY, "
         "d INT DEFAULT 5 CHECK (d < 5))'; PRAGMA writable_schema=RESET;"
     )
-    assert migrate(raw, [ops.SetDefault("d", "1")])
+    assert migrate(raw, [draft.SetDefault("d", "1")])
     assert [row["d"][0] for row in held(raw)] == [5]
 
 
@@ -248,12 +250,12 @@ def test_a_library_that_writes_no_schema_table_rebuilds(monkeypatch):
             raise sqlite3.OperationalError("table sqlite_master may not be modified")
         return original(self, sql, *parameters)
 
-    original = short_rows.Mirror.run
-    monkeypatch.setattr(short_rows.Mirror, "run", run)
+    original = clone.Mirror.run
+    monkeypatch.setattr(clone.Mirror, "run", run)
     short_rows._read.cache_clear()
     raw = database("indexed", "TEXT DEFAULT 1.10")
     before = held(raw)
     with migrating(raw, sqlite_schema_edits=False) as op:
-        op.impl._change("t", None, [ops.SetDefault("d", None)])
+        op.impl._change("t", None, [draft.SetDefault("d", None)])
     assert held(raw) == before
     short_rows._read.cache_clear()

@@ -9,8 +9,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
-from flask_keel.sqlite.fits import misfit
-from flask_keel.sqlite.stored_forms import made_over
+from flask_keel.sqlite.columns import made_over
+from flask_keel.sqlite.data_checks import misfit
 
 DIALECT = sqlite.dialect()
 

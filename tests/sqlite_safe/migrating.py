@@ -10,8 +10,8 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 
-from flask_keel.revise.batches.names import CONVENTION
-from flask_keel.revise.batches.rewriting import make_safe
+from flask_keel.sqlite.naming import CONVENTION
+from flask_keel.sqlite_safe.command import make_safe
 
 HEAD = '''"""a migration
 

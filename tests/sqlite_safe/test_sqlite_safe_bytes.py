@@ -3,7 +3,7 @@
 import pytest
 from migrating import migration, safe
 
-from flask_keel.revise.batches.rewriting import rewrite
+from flask_keel.sqlite_safe.command import rewrite
 
 ODD = '''#!/usr/bin/env python
 """odd   formatting — naïve

@@ -18,7 +18,7 @@ from flask_sqlalchemy import SQLAlchemy
 from migrating import ENV, migration
 
 import flask_keel
-from flask_keel.revise.sqlite_safe import register, sqlite_safe_command
+from flask_keel.sqlite_safe.command import register, sqlite_safe_command
 
 PLAIN = migration("op.drop_column('t', 'a')", "op.add_column('t', sa.Column('a', sa.Text()))")
 UNNAMED = migration("op.create_unique_constraint(None, 't', ['a'])")
@@ -220,7 +220,7 @@ def test_the_hook_names_a_file_that_it_does_not_understand_and_fails_nothing(
 
 LOOK = """
 import sys
-from flask_keel.revise.batches.rewriting import rewrite
+from flask_keel.sqlite_safe.command import rewrite
 result = rewrite(sys.argv[1], write=False)
 print(result.changed, "libcst" in sys.modules)
 """

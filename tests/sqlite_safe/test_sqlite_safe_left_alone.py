@@ -3,7 +3,7 @@
 import pytest
 from migrating import HEAD, body, migration
 
-from flask_keel.revise.batches.rewriting import NotUnderstood, make_safe
+from flask_keel.sqlite_safe.command import NotUnderstood, make_safe
 
 
 @pytest.mark.parametrize(

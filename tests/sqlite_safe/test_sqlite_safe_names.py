@@ -5,9 +5,9 @@ import sqlalchemy as sa
 from alembic.autogenerate import render
 from migrating import Database, assert_same_on_postgresql, body, migration, safe
 
-from flask_keel.revise.batches import names
-from flask_keel.revise.batches.rewriting import make_safe
-from flask_keel.revise.batches.transform import UNNAMED
+from flask_keel.sqlite import naming
+from flask_keel.sqlite_safe.command import make_safe
+from flask_keel.sqlite_safe.rewriter import UNNAMED
 
 TABLES = """CREATE TABLE user (id INTEGER PRIMARY KEY, a TEXT, b TEXT);
 CREATE TABLE post (id INTEGER PRIMARY KEY, user_id INTEGER, price INTEGER%s);"""
@@ -68,7 +68,7 @@ def test_the_names_are_those_that_alembic_gives_at_run_time():
     for given in (None, convention):
         named = safe(source, given)
         assert "None" not in body(named)
-        assert_same_on_postgresql(source, named, moved=True, convention=given or names.CONVENTION)
+        assert_same_on_postgresql(source, named, moved=True, convention=given or naming.CONVENTION)
 
 
 def test_a_convention_may_speak_of_the_column_that_is_referred_to():
@@ -126,10 +126,10 @@ def test_an_unnamed_check_is_named_after_its_columns(up_and_down):
     ],
 )
 def test_a_checks_name_is_readable_or_else_short(text, name):
-    columns = names.columns_of_check(text)
-    made = next(names.check_names(text, columns))
+    columns = naming.columns_of_check(text)
+    made = next(naming.check_names(text, columns))
     assert made == name
-    assert made == next(names.check_names(f"  {text}\n", columns))
+    assert made == next(naming.check_names(f"  {text}\n", columns))
 
 
 def test_a_check_that_is_an_expression_is_named_after_its_columns():
@@ -274,7 +274,7 @@ def test_the_name_is_written_in_the_quotes_of_its_call():
 
 
 def test_names_are_sqlalchemys_own():
-    metadata = sa.MetaData(naming_convention=names.CONVENTION)
+    metadata = sa.MetaData(naming_convention=naming.CONVENTION)
     table = sa.Table(
         "post",
         metadata,
@@ -283,9 +283,9 @@ def test_names_are_sqlalchemys_own():
         sa.Column("a", sa.Integer, sa.ForeignKey("user.id"), unique=True),
     )
     mine = {
-        names.name("pk", {}, "post", ["id"]),
-        names.name("uq", {}, "post", ["a"]),
-        names.name("fk", {}, "post", ["a"], referred=(None, "user", ("id",))),
-        names.name("ix", {}, "post", ["slug"]),
+        naming.name("pk", {}, "post", ["id"]),
+        naming.name("uq", {}, "post", ["a"]),
+        naming.name("fk", {}, "post", ["a"], referred=(None, "user", ("id",))),
+        naming.name("ix", {}, "post", ["slug"]),
     }
     assert mine == {str(c.name) for c in (*table.constraints, *table.indexes)}

@@ -8,9 +8,9 @@ from generated_migrations import BEFORE, migrations
 from hypothesis import given, settings
 from migrating import Database, assert_same_on_postgresql
 
-from flask_keel.revise.batches import look
-from flask_keel.revise.batches.rewriting import make_safe
-from flask_keel.revise.batches.transform import transform
+from flask_keel.sqlite_safe import scan
+from flask_keel.sqlite_safe.command import make_safe
+from flask_keel.sqlite_safe.rewriter import transform
 
 
 @settings(max_examples=40, deadline=None)
@@ -50,7 +50,7 @@ def test_the_cheap_look_never_says_no_where_there_is_something_to_edit(made):
     source, _ = made
     tree = ast.parse(source)
     changed, notes = transform(source, tree, {})
-    assert look.worth_editing(tree) or (changed, notes) == (source, [])
+    assert scan.worth_editing(tree) or (changed, notes) == (source, [])
 
 
 @settings(max_examples=40, deadline=None)

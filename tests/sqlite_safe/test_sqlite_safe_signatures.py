@@ -5,7 +5,7 @@ import inspect
 import pytest
 from alembic.operations import BatchOperations, Operations
 
-from flask_keel.revise.batches.operations import BATCH, CLOSED, PLAIN
+from flask_keel.sqlite_safe.scan import BATCH, CLOSED, PLAIN
 
 
 def parameters(owner, method):

@@ -7,7 +7,7 @@ from contextlib import closing
 from families import REBUILD
 from sqlite_contents import beside, contents, rows
 
-from flask_keel import sqlite_file
+from flask_keel.sqlite import transaction
 
 WAITS = """
 import pathlib, time
@@ -65,15 +65,15 @@ def test_an_upgrade_that_gives_up_does_not_remove_the_database_of_the_one_that_g
 
 def test_a_file_that_another_process_has_written_into_is_not_removed(tmp_path):
     path = tmp_path / "app.db"
-    assert sqlite_file.make(path)
-    assert not sqlite_file.make(path)
+    assert transaction.make(path)
+    assert not transaction.make(path)
     rows(path, "CREATE TABLE theirs (id INTEGER)")
-    sqlite_file.unmake(path)
+    transaction.unmake(path)
     assert path.exists()
 
     other = tmp_path / "other.db"
-    sqlite_file.make(other)
-    sqlite_file.unmake(other)
+    transaction.make(other)
+    transaction.unmake(other)
     assert not other.exists()
 
 

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Self
 
-from . import edits, names
-from .definition import Column, Constraint, Definition, NoSuchPart
-from .expressions import identifiers
-from .layout import Change, apply
-from .reader import read
-from .tokens import Unreadable, fold, in_style, quote, same, tokenize, unquote
+from . import editing
+from .editing import Change, apply
+from .model import Column, Constraint, Definition, NoSuchPart
+from .parser import read
+from .tokenizer import Unreadable, fold, identifiers, in_style, quote, same, tokenize, unquote
 
 __all__ = [
     "Column",
@@ -50,7 +49,7 @@ class CreateTable(Definition):
         start, end = self.name_span
         changes = [Change(start, end, in_style(new_name, self.sql[start:end]))]
         if qualifiers:
-            changes += names.requalify(self, new_name)
+            changes += editing.requalify(self, new_name)
         return self._changed(*changes)
 
     def replace_table_reference(self, old: str, new: str) -> Self:
@@ -64,7 +63,7 @@ class CreateTable(Definition):
         table = self
         for name, wanted in (("STRICT", strict), ("WITHOUT ROWID", without_rowid)):
             if wanted is not None:
-                table = table._changed(*edits.set_option(table, name, wanted))
+                table = table._changed(*editing.set_option(table, name, wanted))
         return table
 
     # -- columns -------------------------------------------------------------------------------
@@ -74,14 +73,14 @@ class CreateTable(Definition):
 
         :raises Unreadable: for a text that is more than a type
         """
-        table = self._changed(*edits.set_type(self.sql, self.column(column), type_text))
+        table = self._changed(*editing.set_type(self.sql, self.column(column), type_text))
         if table.column(column).type_text != type_text.strip(" \t\n\v\f\r"):
             raise Unreadable(f"this is not the type of a column: {type_text!r}")
         return table
 
     def set_default(self, column: str, expression: str | None) -> Self:
         """The default as SQL, put in parentheses where SQLite wants them; None for none."""
-        value = None if expression is None else edits.default_value(expression)
+        value = None if expression is None else editing.default_value(expression)
         return self._set_clause(column, "default", "DEFAULT", value)
 
     def set_collation(self, column: str, name: str | None) -> Self:
@@ -93,14 +92,14 @@ class CreateTable(Definition):
         definition = self.column(column)
         if value is None:
             return self._without(definition.of_kind(kind))
-        return self._changed(*edits.set_clause(definition, kind, clause, value))
+        return self._changed(*editing.set_clause(definition, kind, clause, value))
 
     def set_not_null(self, column: str, not_null: bool, on_conflict: str | None = None) -> Self:
         """NOT NULL given or taken away; without ``on_conflict`` a clause that is there stays."""
         definition = self.column(column)
         if not not_null:
             return self._without(definition.of_kind("not null"))
-        return self._changed(*edits.set_not_null(definition, on_conflict))
+        return self._changed(*editing.set_not_null(definition, on_conflict))
 
     def add_column(
         self, definition: str, before: str | None = None, after: str | None = None
@@ -113,11 +112,11 @@ class CreateTable(Definition):
         place = len(known)
         if before or after:
             place = known.index(self.column(before or after).name) + bool(after)
-        text = edits.whole(definition)
+        text = editing.whole(definition)
         if place:
-            changes = edits.insert_after(self.sql, self.columns[place - 1].span, text)
+            changes = editing.insert_after(self.sql, self.columns[place - 1].span, text)
         else:
-            changes = edits.insert_before(self.sql, self.columns[0], text)
+            changes = editing.insert_before(self.sql, self.columns[0], text)
         table = self._changed(*changes)
         found = [column.name for column in table.columns]
         if found[:place] + found[place + 1 :] != known:
@@ -129,18 +128,18 @@ class CreateTable(Definition):
         definition = self.column(column)
         if len(self.columns) == 1:
             raise NoSuchPart(f"table {quote(self.name)} would have no column left")
-        return self._changed(*edits.remove_item(self.sql, definition.span))
+        return self._changed(*editing.remove_item(self.sql, definition.span))
 
     def rename_column(self, old: str, new: str) -> Self:
         """The column's name wherever the table's text uses it."""
-        return self._changed(*names.rename_column(self, old, new))
+        return self._changed(*editing.rename_column(self, old, new))
 
     def reorder(self, column_names: list[str] | tuple[str, ...]) -> Self:
         """The columns in another order, each with its comments; all of them must be named."""
         known = [fold(name) for name in column_names]
         if sorted(known) != sorted(fold(column.name) for column in self.columns):
             raise NoSuchPart(f"an order of table {quote(self.name)} names each column once")
-        return self._changed(*edits.reorder(self.sql, self.columns, column_names))
+        return self._changed(*editing.reorder(self.sql, self.columns, column_names))
 
     # -- constraints ---------------------------------------------------------------------------
 
@@ -150,9 +149,9 @@ class CreateTable(Definition):
         :raises Unreadable: for a text that is not a constraint of a table
         """
         last = (self.constraints or self.columns)[-1].span
-        before, _ = edits.neighbours(tokenize(self.sql), (self.close, self.close))
+        before, _ = editing.neighbours(tokenize(self.sql), (self.close, self.close))
         item = (last[0], max(last[1], before.end))
-        table = self._changed(*edits.insert_after(self.sql, item, edits.whole(text)))
+        table = self._changed(*editing.insert_after(self.sql, item, editing.whole(text)))
         if len(table.constraints) != len(self.constraints) + 1:
             raise Unreadable(f"this is not one constraint of a table: {text!r}")
         return table
@@ -163,7 +162,7 @@ class CreateTable(Definition):
 
     def replace_constraint(self, constraint: Constraint, text: str) -> Self:
         """The whole constraint, its CONSTRAINT name included, becomes ``text``."""
-        return self._changed(*edits.replace_constraint(self.sql, self._own(constraint), text))
+        return self._changed(*editing.replace_constraint(self.sql, self._own(constraint), text))
 
     def _own(self, constraint: Constraint) -> Constraint:
         """The same constraint in this text, when it was read from the text before an edit."""
@@ -179,7 +178,7 @@ class CreateTable(Definition):
         table = self
         for constraint in reversed(constraints):
             column = table.column(constraint.column) if constraint.inline else None
-            table = table._changed(*edits.remove_constraint(table.sql, constraint, column))
+            table = table._changed(*editing.remove_constraint(table.sql, constraint, column))
         return table
 
     def _changed(self, *changes: Change) -> Self:

@@ -1,22 +1,204 @@
 """What is to become of one table: the operations, resolved against what the table is."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any, NamedTuple
 
 from alembic.util import CommandError
 
-from . import facts
-from .checks import ROW, Condition, Source, Unique
+from . import introspection
+from .clone import Mirror, newly_broken, require_no_string
 from .create_table import CreateTable
-from .database import Database
-from .indexes import IndexFacts
-from .indexes import indexes as read_indexes
-from .mirror import Mirror, newly_broken
-from .operations import CreateIndex, RenameColumn
-from .quoted_strings import require_no_string
-from .references import Reference, primary_key, references_to
-from .steps import Settings, Step
-from .tokens import fold, quote, same
+from .data_checks import ROW, Condition, Source, Unique
+from .introspection import Database, IndexFacts, Reference, primary_key, references_to
+from .introspection import indexes as read_indexes
+from .tokenizer import fold, quote, same
+
+# What can be asked of a table, in SQLite's own words: SQL texts and names, no Alembic.
+#
+# Named tuples, since a data class takes ten times as long to make, in every start of every command.
+
+
+class AddColumn(NamedTuple):
+    """``definition`` is the column as CREATE TABLE takes it, without its keys and CHECKs.
+
+    ``fill`` is the SQL of the value that the rows get which are there, where no default of the
+    database gives them one.
+    ``of_key`` says that a primary key with it follows, which looks at the rows itself.
+    """
+
+    column: str
+    definition: str
+    before: str | None = None
+    after: str | None = None
+    if_not_exists: bool = False
+    fill: str | None = None
+    of_key: bool = False
+
+
+class DropColumn(NamedTuple):
+    column: str
+    if_exists: bool = False
+
+
+class RenameColumn(NamedTuple):
+    column: str
+    new: str
+
+
+class SetType(NamedTuple):
+    """``type`` and ``existing`` are SQLAlchemy's types, ``text`` what CREATE TABLE says."""
+
+    column: str
+    text: str
+    type: Any = None
+    existing: Any = None
+
+
+class SetCollation(NamedTuple):
+    column: str
+    collation: str | None
+
+
+class SetNotNull(NamedTuple):
+    column: str
+    not_null: bool
+
+
+class SetDefault(NamedTuple):
+    """``text`` is what follows DEFAULT; None takes the default away."""
+
+    column: str
+    text: str | None
+
+
+class SetGenerated(NamedTuple):
+    """``text`` is GENERATED ALWAYS AS and what follows; None leaves an ordinary column with the
+    values that it has."""
+
+    column: str
+    text: str | None
+
+
+class AddConstraint(NamedTuple):
+    """``follows_type`` for the CHECK of an Enum or a Boolean; ``replaces`` what has its name, or
+    is the primary key."""
+
+    text: str
+    follows_type: bool = False
+    unless_present: bool = False
+    replaces: bool = False
+
+
+class NameConstraint(NamedTuple):
+    """A constraint that the table is said to have, with its name: made when it is not there, and
+    given the name when it is there without one."""
+
+    text: str
+
+
+class DropConstraint(NamedTuple):
+    """``names`` are the names that it can go by; ``kind`` is None when it was not said.
+
+    ``follows_type`` holds the expression of the CHECK of an Enum or a Boolean: one that the table
+    never had is no mistake.
+    """
+
+    names: tuple[str, ...]
+    kind: str | None = None
+    if_exists: bool = False
+    follows_type: str | None = None
+
+
+class CreateIndex(NamedTuple):
+    name: str
+    sql: str
+    unique: bool
+    columns: tuple[str, ...]
+    where: str | None = None
+    if_not_exists: bool = False
+    replaces: bool = False
+
+
+class DropIndex(NamedTuple):
+    name: str
+    if_exists: bool = False
+
+
+class SetOptions(NamedTuple):
+    """Options of the table; None leaves as it is."""
+
+    strict: bool | None = None
+    without_rowid: bool | None = None
+    autoincrement: bool | None = None
+
+
+class Reorder(NamedTuple):
+    """Columns that are to follow each other, as in ``partial_reordering``."""
+
+    runs: tuple[tuple[str, ...], ...]
+
+
+Operation = (
+    AddColumn
+    | DropColumn
+    | RenameColumn
+    | SetType
+    | SetCollation
+    | SetNotNull
+    | SetDefault
+    | SetGenerated
+    | AddConstraint
+    | NameConstraint
+    | DropConstraint
+    | CreateIndex
+    | DropIndex
+    | SetOptions
+    | Reorder
+)
+
+
+# One change of a table's text and the way to make it, and how the engine may work.
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the engine may work.
+
+    ``recreate`` is "auto", "always" or "never". ``text_edits`` are the kinds of change that may
+    be made in the schema text, none where the configuration or a portable script forbids it.
+    ``going_down`` is a downgrade, which brings back what was there.
+    """
+
+    dialect: Any
+    convention: Any = None
+    recreate: str = "auto"
+    schema_edits: bool = True
+    portable: bool = False
+    text_edits: frozenset[str] = frozenset()
+    going_down: bool = False
+
+
+@dataclass(frozen=True)
+class Step:
+    """One change of the table's text, and the cheapest way to make it.
+
+    ``way`` is "add" or "drop" (SQLite's own ALTER TABLE ADD or DROP COLUMN), "text" (an edit of
+    the schema text, by ``statement`` where SQLite has had one ``since`` a version) or "rebuild".
+    ``settles`` says that rows which are shorter than the table would read otherwise by the new
+    text, ``update`` is the statement that changes rows in place after an edit of the text.
+    """
+
+    says: str
+    apply: Callable[[CreateTable], CreateTable]
+    way: str
+    kind: str = ""
+    statement: str | None = None
+    since: tuple[int, int] = (3, 53)
+    update: str | None = None
+    scans: bool = False
+    settles: bool = False
 
 
 @dataclass
@@ -48,7 +230,7 @@ class Draft:
 
     @classmethod
     def of(cls, db: Database, table: str, settings: Settings) -> "Draft":
-        before = facts.read_table(db, table)
+        before = introspection.read_table(db, table)
         return cls(db, settings, before, before, indexes=read_indexes(db, before.name))
 
     @property
@@ -60,9 +242,9 @@ class Draft:
         return self.db.name(self.name)
 
     @cached_property
-    def objects(self) -> list[facts.SchemaObject]:
+    def objects(self) -> list[introspection.SchemaObject]:
         """The whole schema, after the renames."""
-        return facts.objects(self.db)
+        return introspection.objects(self.db)
 
     @cached_property
     def references_to(self) -> list[Reference]:
@@ -73,8 +255,8 @@ class Draft:
         return not self.db.value(f"SELECT EXISTS (SELECT 1 FROM {self.sql_name})")
 
     @cached_property
-    def triggers(self) -> list[facts.SchemaObject]:
-        return facts.triggers(self.db, self.name)
+    def triggers(self) -> list[introspection.SchemaObject]:
+        return introspection.triggers(self.db, self.name)
 
     def add(self, step: Step) -> None:
         self.table = step.apply(self.table)
@@ -127,7 +309,7 @@ class Draft:
                     continue
                 self._rename(mirror, old, operation.new)
             self.indexes = read_indexes(mirror, self.name)
-            after = facts.objects(mirror)
+            after = introspection.objects(mirror)
         finally:
             mirror.close()
         if broken := newly_broken(self.objects, after):
@@ -140,7 +322,7 @@ class Draft:
 
     def _rename(self, mirror: Mirror, old: str, new: str) -> None:
         if not same(old, new):
-            require_no_string(facts.objects(mirror), self.name, new)
+            require_no_string(introspection.objects(mirror), self.name, new)
         statement = f"ALTER TABLE {quote(self.name)} RENAME COLUMN {quote(old)} TO {quote(new)}"
         if error := mirror.error_of(statement):
             raise CommandError(
@@ -148,7 +330,7 @@ class Draft:
                 "drop the object that it names before and create it again after."
             )
         self.renames.append((old, new))
-        self.table = facts.read_table(mirror, self.name)
+        self.table = introspection.read_table(mirror, self.name)
 
     def drop_index(self, name: str) -> None:
         self.dropped_indexes.append(name)
@@ -162,7 +344,7 @@ class Draft:
     def source(self) -> Source:
         """What the checks read from: the table, or a SELECT with its new names and columns."""
         key = primary_key(self.db, self.name)
-        row = facts.rowid_name(self.before)
+        row = introspection.rowid_name(self.before)
         inner = self.sql_name
         now = {fold(new): old for old, new in self._origins()}
         if self.renames or self.new_columns:
@@ -178,7 +360,7 @@ class Draft:
             key = (ROW,)
         known = {fold(c.name) for c in self.table.columns} | {fold(ROW)}
         key = tuple(name for name in key if fold(name) in known)
-        rows = facts.rough_row_count(self.db, self.before) if self.conditions else 0
+        rows = introspection.rough_row_count(self.db, self.before) if self.conditions else 0
         return Source(inner, self.name, key, rows, self.conditions, self.uniques)
 
     def _origins(self) -> list[tuple[str, str]]:

@@ -8,20 +8,158 @@ import logging
 from contextlib import nullcontext
 from functools import wraps
 
+import sqlalchemy as sa
 from alembic.ddl.sqlite import SQLiteImpl
 from alembic.operations.batch import BatchOperationsImpl
 from alembic.util import CommandError
 from alembic.util.sqla_compat import _ensure_scope_for_ddl
 
-from . import facts, plan, tables, translate, translate_constraints
-from . import operations as ops
-from .batch import operations_of
-from .carry_out import carry_out
-from .database import Database
-from .grouping import in_groups
-from .indexes import table_of_index
-from .keys import KeyWatch
-from .steps import Settings
+from . import clone, ddl, draft, introspection, planner
+from .create_table import CreateTable
+from .ddl import add_constraint, create_index, drop_constraint, wants_constraint
+from .draft import Settings
+from .foreign_key_check import KeyWatch
+from .introspection import Database, table_of_index
+from .naming import bound
+from .planner import carry_out, in_groups
+from .tokenizer import fold
+
+# What a batch asks for, its arguments included, as operations on its table.
+
+
+def operations_of(impl, batch, table: CreateTable) -> list[draft.Operation]:
+    """Everything that ``batch_alter_table`` and the calls within it ask for, in order.
+
+    ``reflect_args`` and ``reflect_kwargs`` tell Alembic what its reflection misses; here nothing
+    is reflected and nothing missed.
+
+    :param batch: Alembic's BatchOperationsImpl
+    """
+    found: list[draft.Operation] = []
+    if batch.copy_from is not None:
+        found += _stated(impl, batch.copy_from, table)
+    for name, arguments, keywords in batch.batch:
+        found += _TRANSLATORS[name](impl, *arguments, **keywords)
+    found += _table_args(impl, batch.table_args, table)
+    found += _table_kwargs(batch.table_kwargs)
+    if batch.partial_reordering:
+        found.append(draft.Reorder(tuple(map(tuple, batch.partial_reordering))))
+    return found
+
+
+def _alter_column(impl, table_name, column_name, schema=None, **changes):
+    return ddl.alter_column(impl.dialect, column_name, **changes)
+
+
+def _add_column(impl, table_name, column, schema=None, **options):
+    return ddl.add_columns(impl.dialect, column, **options)
+
+
+def _drop_column(impl, table_name, column, schema=None, if_exists=None, **options):
+    return [draft.DropColumn(column.name, bool(if_exists))]
+
+
+def _add_constraint(impl, constraint):
+    if not wants_constraint(impl, constraint):
+        return []
+    return [add_constraint(impl.dialect, constraint)._replace(replaces=True)]
+
+
+def _drop_constraint(impl, constraint, if_exists=None):
+    if not wants_constraint(impl, constraint):
+        return []
+    return [drop_constraint(impl.dialect, constraint, bool(if_exists))]
+
+
+def _create_index(impl, index, if_not_exists=None):
+    return [create_index(impl.dialect, index, bool(if_not_exists))._replace(replaces=True)]
+
+
+def _drop_index(impl, index, if_exists=None):
+    return [draft.DropIndex(str(index.name), bool(if_exists))]
+
+
+def _comment(impl, *arguments):
+    return []
+
+
+_TRANSLATORS = {
+    "alter_column": _alter_column,
+    "add_column": _add_column,
+    "drop_column": _drop_column,
+    "add_constraint": _add_constraint,
+    "drop_constraint": _drop_constraint,
+    "create_index": _create_index,
+    "drop_index": _drop_index,
+    "create_table_comment": _comment,
+    "drop_table_comment": _comment,
+    "create_column_comment": _comment,
+}
+
+
+def _table_args(impl, arguments, table: CreateTable) -> list[draft.Operation]:
+    """Constraints and columns for the new table; what it has already is not made twice."""
+    parts = list(arguments)
+    if not parts:
+        return []
+    made = bound(table, parts)
+    found: list[draft.Operation] = []
+    for part in parts:
+        if isinstance(part, sa.Column):
+            found += ddl.add_columns(impl.dialect, made.c[part.name], if_not_exists=True)
+        elif isinstance(part, sa.Constraint):
+            found.append(add_constraint(impl.dialect, part, unless_present=True))
+    return found
+
+
+def _table_kwargs(keywords) -> list[draft.Operation]:
+    with_rowid = keywords.get("sqlite_with_rowid")
+    options = draft.SetOptions(
+        strict=keywords.get("sqlite_strict"),
+        without_rowid=None if with_rowid is None else not with_rowid,
+        autoincrement=keywords.get("sqlite_autoincrement"),
+    )
+    return [] if options == draft.SetOptions() else [options]
+
+
+def _stated(impl, stated: sa.Table, table: CreateTable) -> list[draft.Operation]:
+    """``copy_from`` says how the table is: what it says and the table is not becomes so.
+
+    Whatever it leaves out stays, and the names that it gives to constraints without one are the
+    names by which they can be dropped.
+    """
+    dialect = impl.dialect
+    found: list[draft.Operation] = []
+    for column in stated.columns:
+        if not table.has_column(column.name):
+            found += ddl.add_columns(dialect, column)
+            continue
+        if isinstance(column.type, sa.types.NullType):
+            continue
+        text, collation = ddl.type_text(dialect, column.type)
+        found.append(draft.SetType(column.name, text, column.type))
+        if collation:
+            found.append(draft.SetCollation(column.name, collation))
+        if not column.primary_key:
+            found.append(draft.SetNotNull(column.name, not column.nullable))
+        if column.server_default is not None and column.computed is None:
+            default = ddl.default_text(dialect, column.server_default)
+            found.append(draft.SetDefault(column.name, default))
+    of_columns = [c for column in stated.columns for c in column.constraints]
+    for constraint in [*of_columns, *stated.constraints]:
+        if (constraint in of_columns or len(constraint.columns)) and wants_constraint(
+            impl, constraint
+        ):
+            found.append(draft.NameConstraint(add_constraint(dialect, constraint).text))
+    options = {f"sqlite_{k}": v for k, v in stated.dialect_options["sqlite"].items()}
+    options["sqlite_autoincrement"] = options.get("sqlite_autoincrement") or None
+    found += _table_kwargs(options)
+    present = {fold(c.name) for c in table.columns}
+    for index in stated.indexes:
+        if all(fold(column.name) in present for column in index.columns):
+            found.append(create_index(dialect, index, if_not_exists=True))
+    return found
+
 
 log = logging.getLogger("alembic.sqlite")
 
@@ -69,7 +207,7 @@ class EngineImpl(SQLiteImpl):
             recreate=recreate,
             schema_edits=edits,
             portable=portable,
-            text_edits=plan.TEXT_EDITS if edits else frozenset(),
+            text_edits=planner.TEXT_EDITS if edits else frozenset(),
             going_down=getattr(options.get("fn"), "__name__", "") == "downgrade",
         )
 
@@ -90,7 +228,7 @@ class EngineImpl(SQLiteImpl):
             guard = db.all_or_nothing if len(groups) > 1 and not settings.portable else nullcontext
             with guard():
                 for group in groups:
-                    chosen = plan.plan(db, table, group, settings)
+                    chosen = planner.plan(db, table, group, settings)
                     for line in chosen.lines():
                         log.info(line)
                     watch.add(chosen.draft.keys_to_check)
@@ -99,7 +237,7 @@ class EngineImpl(SQLiteImpl):
     def change_in_batch(self, batch: BatchOperationsImpl) -> None:
         """All operations of a batch at once, with whatever ``batch_alter_table`` was given."""
         settings = self._settings(batch.recreate, batch.naming_convention)
-        table = facts.read_table(self._database(batch.schema), batch.table_name)
+        table = introspection.read_table(self._database(batch.schema), batch.table_name)
         operations = operations_of(self, batch, table)
         if operations or batch.recreate == "always":
             self._change(batch.table_name, batch.schema, operations, settings)
@@ -115,7 +253,7 @@ class EngineImpl(SQLiteImpl):
         """
         super().autogen_column_reflect(inspector, table, column_info)
         if "computed" in column_info:
-            said = facts.read_table(Database(inspector.bind, table.schema), table.name)
+            said = introspection.read_table(Database(inspector.bind, table.schema), table.name)
             generated = said.column(column_info["name"]).last("generated")
             column_info["computed"]["sqltext"] = generated.expression
 
@@ -124,41 +262,41 @@ class EngineImpl(SQLiteImpl):
     def alter_column(self, table_name, column_name, *, schema=None, **changes):
         if self.as_sql:
             return super().alter_column(table_name, column_name, schema=schema, **changes)
-        operations = translate.alter_column(self.dialect, column_name, **changes)
+        operations = ddl.alter_column(self.dialect, column_name, **changes)
         return self._change(table_name, schema, operations) if operations else None
 
     def add_column(self, table_name, column, *, schema=None, **options):
         if self.as_sql:
             return super().add_column(table_name, column, schema=schema, **options)
-        operations = translate.add_columns(self.dialect, column, **options)
+        operations = ddl.add_columns(self.dialect, column, **options)
         return self._change(table_name, schema, operations)
 
     def drop_column(self, table_name, column, *, schema=None, if_exists=None, **options):
         if self.as_sql:
             return super().drop_column(table_name, column, schema=schema, if_exists=if_exists)
-        operation = ops.DropColumn(column.name, bool(if_exists))
+        operation = draft.DropColumn(column.name, bool(if_exists))
         return self._change(table_name, schema, [operation])
 
     def add_constraint(self, const, **options):
         if self.as_sql:
             return super().add_constraint(const, **options)
-        if not translate_constraints.wants_constraint(self, const):
+        if not ddl.wants_constraint(self, const):
             return None
-        operation = translate_constraints.add_constraint(self.dialect, const)
+        operation = ddl.add_constraint(self.dialect, const)
         return self._change(const.table.name, const.table.schema, [operation])
 
     def drop_constraint(self, const, if_exists=None, **options):
         if self.as_sql:
             return super().drop_constraint(const, **options)
-        if not translate_constraints.wants_constraint(self, const):
+        if not ddl.wants_constraint(self, const):
             return None
-        operation = translate_constraints.drop_constraint(self.dialect, const, bool(if_exists))
+        operation = ddl.drop_constraint(self.dialect, const, bool(if_exists))
         return self._change(const.table.name, const.table.schema, [operation])
 
     def create_index(self, index, if_not_exists=None, **options):
         if self.as_sql:
             return super().create_index(index, if_not_exists=if_not_exists, **options)
-        operation = translate_constraints.create_index(self.dialect, index, bool(if_not_exists))
+        operation = ddl.create_index(self.dialect, index, bool(if_not_exists))
         return self._change(index.table.name, index.table.schema, [operation])
 
     def drop_index(self, index, if_exists=None, **options):
@@ -171,9 +309,9 @@ class EngineImpl(SQLiteImpl):
         if table is None:
             # without its table Alembic makes one up
             table = index.table.name
-            if not facts.exists(db, table):
+            if not introspection.exists(db, table):
                 raise CommandError(f"There is no index {index.name!r}.")
-        operation = ops.DropIndex(str(index.name), bool(if_exists))
+        operation = draft.DropIndex(str(index.name), bool(if_exists))
         return self._change(table, index.table.schema, [operation])
 
     def rename_table(self, old_table_name, new_table_name, schema=None):
@@ -181,12 +319,12 @@ class EngineImpl(SQLiteImpl):
             return super().rename_table(old_table_name, new_table_name, schema=schema)
         db = self._database(schema)
         with self._watch as watch:
-            name = facts.stored_table(db, old_table_name).name
+            name = introspection.stored_table(db, old_table_name).name
             log.info(f"{name}: rename to {new_table_name} (native)")
             # a foreign key can wait for a table of the new name
-            watch.add(tables.referring_to(db, str(new_table_name)))
+            watch.add(clone.referring_to(db, str(new_table_name)))
             with db.all_or_nothing():
-                tables.rename(db, name, str(new_table_name))
+                clone.rename(db, name, str(new_table_name))
             watch.renamed(name, str(new_table_name))
         return None
 
@@ -194,11 +332,11 @@ class EngineImpl(SQLiteImpl):
         if self.as_sql:
             return super().drop_table(table, **options)
         db = self._database(table.schema)
-        if not facts.exists(db, table.name):
+        if not introspection.exists(db, table.name):
             return super().drop_table(table, **options)
         with self._watch as watch:
-            referring = tables.referring_to(db, table.name)
-            tables.refuse_broken_by_drop(db, table.name)
+            referring = clone.referring_to(db, table.name)
+            clone.refuse_broken_by_drop(db, table.name)
             watch.add(referring)
             with db.keys_unenforced(bool(referring), f"Dropping table {table.name!r}"):
                 super().drop_table(table, **options)
@@ -208,7 +346,7 @@ class EngineImpl(SQLiteImpl):
         if self.as_sql:
             return super().create_table(table, **options)
         with self._watch as watch:
-            watch.add(tables.referring_to(self._database(table.schema), table.name))
+            watch.add(clone.referring_to(self._database(table.schema), table.name))
             super().create_table(table, **options)
         return None
 

@@ -5,24 +5,110 @@ everything carried over that belongs to the table: indexes, triggers, the AUTOIN
 the statistics of ANALYZE. Views need nothing: they are text.
 """
 
+import sqlite3
 from collections.abc import Mapping
 from types import MappingProxyType
 
 from alembic.util import CommandError
+from sqlalchemy.exc import DatabaseError
 
-from . import made_for, schema_text
+from . import data_checks
+from .clone import free_name
 from .create_table import CreateTable
-from .database import Database
-from .expressions import column_tokens
-from .facts import integer_primary_key, row_count, rowid_name, triggers
-from .indexes import indexes
-from .layout import Change, apply
-from .names import expressions
-from .tables import free_name
-from .tokens import fold, quote, same
+from .editing import Change, apply, expressions
+from .introspection import (
+    Database,
+    indexes,
+    integer_primary_key,
+    layout,
+    row_count,
+    rowid_name,
+    triggers,
+)
+from .tokenizer import column_tokens, fold, quote, same, tokenize
+
+# Changes a table's text in the schema table, without touching a row.
+#
+# SQLite documents the procedure (https://sqlite.org/lang_altertable.html#otheralter) and its danger:
+# a text that does not describe the rows on disk makes the database unreadable. So the new text is
+# tried in a temporary twin first, and the twin has to have the very layout of the table.
 
 
-def rebuild(
+def is_possible(db: Database) -> bool:
+    """Whether the library lets the schema table be written; in defensive mode it does not, see
+    https://sqlite.org/c3ref/c_dbconfig_defensive.html."""
+    with db.switched("writable_schema", "ON"):
+        try:
+            db.rows(f"EXPLAIN UPDATE {db.catalogue} SET sql = sql")
+        except sqlite3.Error:
+            return False
+        return True
+
+
+def write(db: Database, table: CreateTable) -> None:
+    """Store ``table.sql`` as the text of the table of its name.
+
+    :raises CommandError: when the new text would lie differently on disk, or was not taken
+    """
+    _compare_layouts(db, table)
+    version = db.pragma("schema_version")[0][0]
+    with db.switched("writable_schema", "ON"):
+        changed = db.run(
+            f"UPDATE {db.catalogue} SET sql = ? WHERE type = 'table' AND name = ?",
+            table.sql,
+            table.name,
+        )
+        # without a new version this connection and all others would go on with the old schema
+        db.run(f"PRAGMA {quote(db.schema or 'main')}.schema_version={version + 1}")
+    stored = db.value(f"SELECT sql FROM {db.catalogue} WHERE name = ?", table.name)
+    columns = [row[1] for row in db.pragma("table_xinfo", table.name)]
+    if changed.rowcount != 1 or stored != table.sql or columns != [c.name for c in table.columns]:
+        raise CommandError(
+            f"SQLite did not take the new text of table {table.name!r}: "
+            "set SQLITE_SCHEMA_EDITS = False and run it again."
+        )
+
+
+def _compare_layouts(db: Database, table: CreateTable) -> None:
+    if not table.sql.startswith("CREATE TABLE"):
+        raise CommandError(f"The text of table {table.name!r} does not begin with CREATE TABLE.")
+    stored = CreateTable.parse(
+        db.value(f"SELECT sql FROM {db.catalogue} WHERE type = 'table' AND name = ?", table.name)
+    )
+    before = layout(db, db.schema or "main", table.name), _counts(stored)
+    if before != (_layout_of_twin(db, table), _counts(table)):
+        raise CommandError(
+            f"The new text of table {table.name!r} does not describe the rows that it has: "
+            "set SQLITE_SCHEMA_EDITS = False and run it again."
+        )
+
+
+def _layout_of_twin(db: Database, table: CreateTable) -> tuple | None:
+    """The layout that SQLite gives to the text; None when it does not take it."""
+    try:
+        db.run(f"CREATE TEMP TABLE{_without_counter(table.sql)[len('CREATE TABLE') :]}")
+    except DatabaseError:
+        return None
+    try:
+        return layout(db, "temp", table.name)
+    finally:
+        db.run(f"DROP TABLE temp.{quote(table.name)}")
+
+
+def _counts(table: CreateTable) -> bool:
+    return any(column.autoincrement for column in table.columns)
+
+
+def _without_counter(sql: str) -> str:
+    """The text without AUTOINCREMENT, which would leave a temporary sqlite_sequence behind, in
+    front of the real one."""
+    if "autoincrement" not in sql.lower():
+        return sql
+    counters = [t for t in tokenize(sql) if t.keyword == "AUTOINCREMENT"]
+    return apply(sql, *(Change(token.start, token.end) for token in counters))
+
+
+def rebuild_table(
     db: Database,
     target: CreateTable,
     dropped_indexes: frozenset[str] = frozenset(),
@@ -47,7 +133,7 @@ def rebuild(
     rows = row_count(db, name)
     new = free_name(db, name)
     if printed:
-        made_for.require_same_table(db, name)
+        data_checks.require_same_table(db, name)
     # otherwise the rename would read every view and trigger while the table is missing
     with db.switched("legacy_alter_table", "ON"):
         db.run(db.qualified(unqualified(target).rename(new).sql))
@@ -72,7 +158,7 @@ def rebuild(
     _move_statistics(db, new, name)
     _forget_statistics_of_dropped(db, name)
     if exact_text and _text(db, name) != target.sql:
-        schema_text.write(db, target)
+        write(db, target)
 
 
 def copy_statement(
@@ -115,9 +201,9 @@ def _require_unchanged(
     before = CreateTable.parse(_text(db, target.name))
     rowid = _rowid_of_both(db, target)
     if rowid and bool(before.rowid_alias) == bool(target.rowid_alias):
-        types = made_for.changed_types(before, target)
+        types = data_checks.changed_types(before, target)
         kept = [changed for changed in types if fold(changed[0]) not in made_over]
-        made_for.require_unchanged(db, target.name, new, rowid, kept)
+        data_checks.require_unchanged(db, target.name, new, rowid, kept)
 
 
 def _rowid_of_both(db: Database, target: CreateTable) -> str | None:

@@ -11,12 +11,12 @@ import sqlite3
 from functools import lru_cache
 from typing import NamedTuple
 
-from . import facts, schema_text
-from .create_table import Column, CreateTable
-from .database import Database
-from .facts import affinity
-from .mirror import Mirror
-from .tokens import quote
+from . import introspection, rebuild
+from .clone import Mirror
+from .create_table import CreateTable
+from .introspection import Database, affinity
+from .model import Column
+from .tokenizer import quote
 
 
 class Reading(NamedTuple):
@@ -89,7 +89,7 @@ def settle(db: Database, target: CreateTable) -> None:
 
     The text of the table is another one afterwards: the caller stores ``target``.
     """
-    stored = facts.read_table(db, target.name)
+    stored = introspection.read_table(db, target.name)
     shared = [c for c in stored.columns if target.has_column(c.name)]
     changing = [c.name for c in shared if reads_otherwise(stored, target, c.name)]
     if changing and _any_is_short(db, stored, changing):
@@ -100,11 +100,11 @@ def _any_is_short(db: Database, stored: CreateTable, names: list[str]) -> bool:
     marker, marked = f"toolkit {secrets.token_hex(16)}", stored
     for name in names:
         marked = marked.set_default(name, f"'{marker}'")
-    schema_text.write(db, marked)
+    rebuild.write(db, marked)
     either = " OR ".join(f"+{quote(name)} IS '{marker}'" for name in names)
     # an index holds what the rows read before
     query = f"SELECT EXISTS (SELECT 1 FROM {_table_itself(db, stored)} WHERE {either})"
-    rows = facts.rough_row_count(db, stored)
+    rows = introspection.rough_row_count(db, stored)
     return bool(db.run_long(f"{stored.name}: checking rows", rows, query).fetchone()[0])
 
 
@@ -120,7 +120,7 @@ def _table_itself(db: Database, table: CreateTable) -> str:
 
 
 def _lengthen(db: Database, stored: CreateTable, names: list[str]) -> None:
-    schema_text.write(db, _explicit(stored, names))
+    rebuild.write(db, _explicit(stored, names))
     conditions, parameters = [], []
     for name in names:
         condition, values = _reads(quote(name), _reading(stored, stored.column(name)))
@@ -128,10 +128,10 @@ def _lengthen(db: Database, stored: CreateTable, names: list[str]) -> None:
         parameters += values
     assigned = ", ".join(f"{quote(name)} = {quote(name)}" for name in names)
     statement = f"UPDATE OR ABORT {db.name(stored.name)} SET {assigned}"
-    rows = facts.rough_row_count(db, stored)
+    rows = introspection.rough_row_count(db, stored)
     # no trigger of the application's is a part of a migration, and a CHECK that some row breaks
     # already is not its business
-    triggers = facts.triggers(db, stored.name)
+    triggers = introspection.triggers(db, stored.name)
     for trigger in triggers:
         db.run(f"DROP TRIGGER {db.name(trigger.name)}")
     with db.switched("ignore_check_constraints", "ON"):

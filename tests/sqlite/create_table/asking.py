@@ -1,7 +1,7 @@
 """Does what is asked, has SQLite run the new text and compares what SQLite says of it."""
 
 from flask_keel.sqlite.create_table import CreateTable
-from flask_keel.sqlite.tokens import tokenize
+from flask_keel.sqlite.tokenizer import tokenize
 
 from .changes import Asked, gaps, is_within, words
 from .facts import collations, database, facts, facts_of_text, stored_text

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from flask_keel.sqlite.create_table import Column, Constraint, CreateTable, identifiers
-from flask_keel.sqlite.layout import note_after
-from flask_keel.sqlite.tokens import fold, lex, same, tokenize
+from flask_keel.sqlite.create_table import CreateTable
+from flask_keel.sqlite.editing import note_after
+from flask_keel.sqlite.model import Column, Constraint
+from flask_keel.sqlite.tokenizer import fold, identifiers, lex, same, tokenize
 
 from .facts import Facts, never_null
 

@@ -4,7 +4,8 @@ import re
 import sqlite3
 from dataclasses import dataclass
 
-from flask_keel.sqlite.create_table import CreateTable, quote, unquote
+from flask_keel.sqlite.create_table import CreateTable
+from flask_keel.sqlite.tokenizer import quote, unquote
 
 from .torture import PARENTS
 

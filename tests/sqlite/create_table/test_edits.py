@@ -2,8 +2,9 @@ import sqlite3
 
 import pytest
 
-from flask_keel.sqlite.create_table import CreateTable, NoSuchPart, Unreadable
-from flask_keel.sqlite.tokens import tokenize
+from flask_keel.sqlite.create_table import CreateTable
+from flask_keel.sqlite.model import NoSuchPart
+from flask_keel.sqlite.tokenizer import Unreadable, tokenize
 
 from .asking import verify
 from .changes import every_change

@@ -2,9 +2,19 @@ import sqlite3
 
 import pytest
 
-from flask_keel.sqlite.create_table import identifiers, quote, unquote
-from flask_keel.sqlite.expressions import rename_identifier
-from flask_keel.sqlite.tokens import FALLBACK, KEYWORDS, RESERVED, fold, in_style, same, tokenize
+from flask_keel.sqlite.tokenizer import (
+    FALLBACK,
+    KEYWORDS,
+    RESERVED,
+    fold,
+    identifiers,
+    in_style,
+    quote,
+    rename_identifier,
+    same,
+    tokenize,
+    unquote,
+)
 
 AWKWARD = ["a", "A b", 'say "hi"', "it's", "back`tick", "x]y", "größe", "a,b", "--", "/*", "key"]
 

@@ -4,8 +4,8 @@ import sqlite3
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from flask_keel.sqlite.create_table import CreateTable, Unreadable, quote
-from flask_keel.sqlite.tokens import fold, tokenize
+from flask_keel.sqlite.create_table import CreateTable
+from flask_keel.sqlite.tokenizer import Unreadable, fold, quote, tokenize
 
 from ..strategies import Table, fill, rows, tables
 from .asking import verify

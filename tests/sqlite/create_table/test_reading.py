@@ -1,6 +1,7 @@
 import pytest
 
-from flask_keel.sqlite.create_table import CreateTable, Unreadable
+from flask_keel.sqlite.create_table import CreateTable
+from flask_keel.sqlite.tokenizer import Unreadable
 
 from .facts import collations, database, facts, facts_of_text, stored_text
 from .torture import ALTERED, STATEMENTS

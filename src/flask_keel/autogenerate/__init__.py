@@ -1,0 +1,1 @@
+"""Autogenerate: what a migration has to do, found, asked, and written."""

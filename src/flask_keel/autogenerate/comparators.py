@@ -1,0 +1,546 @@
+"""The comparators of columns, CHECKs and indexes: a plugin of Alembic's ``autogenerate_plugins``.
+
+https://alembic.sqlalchemy.org/en/latest/api/plugins.html
+"""
+
+import copy
+from typing import Any
+
+import sqlalchemy as sa
+from alembic.autogenerate import renderers
+from alembic.autogenerate.compare.server_defaults import _setup_autoincrement
+from alembic.operations import MigrateOperation, Operations, ops
+from alembic.runtime.plugins import Plugin
+from alembic.util import DispatchPriority, PriorityDispatchResult, sqla_compat
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Computed,
+    DefaultClause,
+    FetchedValue,
+    Identity,
+    MetaData,
+    text,
+)
+from sqlalchemy import Table as Model
+from sqlalchemy.exc import InvalidRequestError
+from sqlalchemy.sql.elements import conv
+from sqlalchemy.types import SchemaType
+
+from .. import literals
+from ..catalog import shadow
+from ..catalog.schema import ReflectedCheck, ReflectedIndex
+from ..catalog.shadow import Pair, pair
+from ..literals import as_text, literal
+from . import constraints, keys, tables
+from .tables import known
+
+# AUTOINCREMENT of SQLite, which a batch's table_kwargs give and take away.
+
+
+@Operations.register_operation("set_sqlite_autoincrement")
+class SetAutoincrementOp(MigrateOperation):
+    """Written into files as an ordinary batch, which does nothing on other databases."""
+
+    def __init__(self, table_name: str, on: bool, schema: str | None = None) -> None:
+        self.table_name = table_name
+        self.on = on
+        self.schema = schema
+
+    @classmethod
+    def set_sqlite_autoincrement(
+        cls, operations: Any, table_name: str, on: bool, schema: str | None = None
+    ) -> Any:
+        """Give AUTOINCREMENT to a table, or take it away."""
+        return operations.invoke(cls(table_name, on, schema))
+
+    def reverse(self) -> "SetAutoincrementOp":
+        return type(self)(self.table_name, not self.on, self.schema)
+
+    def to_diff_tuple(self) -> tuple[Any, ...]:
+        return ("set_sqlite_autoincrement", self.schema, self.table_name, self.on)
+
+
+@Operations.implementation_for(SetAutoincrementOp)
+def _run_autoincrement(operations: Any, op: SetAutoincrementOp) -> None:
+    options = {"sqlite_autoincrement": op.on}
+    with operations.batch_alter_table(op.table_name, schema=op.schema, table_kwargs=options):
+        pass
+
+
+@renderers.dispatch_for(SetAutoincrementOp)
+def _render_autoincrement(context: Any, op: SetAutoincrementOp) -> list[str]:
+    schema = f", schema={op.schema!r}" if op.schema else ""
+    options = f'table_kwargs={{"sqlite_autoincrement": {op.on}}}'
+    return [f'with op.batch_alter_table("{op.table_name}"{schema}, {options}):', "pass", ""]
+
+
+# CHECK constraints: named, unnamed, and those that follow the values of an Enum or a Boolean.
+
+
+def compare_checks(
+    context: Any, change: ops.ModifyTableOps, found: Pair, there: Any, model: Model
+) -> None:
+    """Add what drops and creates CHECKs so that the table has those of the models."""
+    gone, new = unmatched(found.real.checks, found.twin.checks, _chosen(context, model))
+    _types_without_checks(change)
+    added = {op.column.name for op in change.ops if isinstance(op, ops.AddColumnOp)}
+    known = _by_name(context, model)
+    for check in gone:
+        name = check.name or _conventional(check, model)
+        old = CheckConstraint(as_text(check.sql), name=conv(name) if name else None)
+        old._set_parent_with_dispatch(_bare(there, change.schema))
+        if context.run_object_filters(old, name, "check_constraint", True, None):
+            # before the columns that it concerns change
+            change.ops.insert(0, ops.DropConstraintOp.from_constraint(old))
+    for check in new:
+        own = _own(check, known.get(check.name, []), context)
+        if own is not None and _comes_with_column(own, added):
+            continue
+        # as the models say it, so that other databases read it too
+        sql = literal(own.sqltext, context) if own is not None else check.sql
+        made = CheckConstraint(as_text(sql), name=conv(check.name) if check.name else None)
+        made._set_parent_with_dispatch(_bare(model, change.schema))
+        said = own if own is not None else made
+        if context.run_object_filters(said, check.name, "check_constraint", False, None):
+            change.ops.append(ops.AddConstraintOp.from_constraint(made))
+
+
+def unmatched(
+    real: tuple[ReflectedCheck, ...], twin: tuple[ReflectedCheck, ...], chosen: set[str]
+) -> tuple[list[ReflectedCheck], list[ReflectedCheck]]:
+    """Return those that only the one has, and those that only the other has.
+
+    :param chosen: the names that the models give; the database made up the others
+    """
+    gone, new = list(real), list(twin)
+    for alike in (
+        lambda a, b: (a.name, a.plain) == (b.name, b.plain),
+        lambda a, b: a.plain == b.plain and (not a.name or not b.name or b.name not in chosen),
+    ):
+        for check in list(new):
+            match = next((old for old in gone if alike(old, check)), None)
+            if match:
+                gone.remove(match)
+                new.remove(check)
+    return gone, new
+
+
+def _chosen(context: Any, model: Model) -> set[str]:
+    return set(_by_name(context, model)) - {None}
+
+
+def _by_name(context: Any, model: Model) -> dict[Any, Any]:
+    found: dict[Any, list[Any]] = {}
+    for check in sqla_compat.all_table_check_constraints(model):
+        name = sqla_compat._get_constraint_final_name(check, context.dialect)
+        found.setdefault(name and str(name), []).append(check)
+    return found
+
+
+def _own(check: ReflectedCheck, named: list[Any], context: Any) -> Any:
+    """Return the model's CHECK: SQLite takes two under one name."""
+    for one in named:
+        if literal(one.sqltext, context).split() == check.sql.split():
+            return one
+    return named[-1] if named else None
+
+
+def _comes_with_column(check: Any, added: set[str]) -> bool:
+    """Whether op.add_column makes the CHECK of an Enum or a Boolean along with its column."""
+    bound = bool(check._type_bound)
+    return bound and any(column.name in added for column in check.columns)
+
+
+def _types_without_checks(change: ops.ModifyTableOps) -> None:
+    """A change of type would make the new CHECK and leave the old one: both are said on their own."""
+    for op in change.ops:
+        if isinstance(op, ops.AlterColumnOp):
+            for which in ("modify_type", "existing_type"):
+                kind = getattr(op, which)
+                if isinstance(kind, SchemaType) and getattr(kind, "create_constraint", False):
+                    bare = kind.copy()
+                    bare.create_constraint = False
+                    setattr(op, which, bare)
+
+
+def _conventional(check: ReflectedCheck, model: Model) -> str | None:
+    """Return the name that the convention gives to a CHECK without one."""
+    table = Model(model.name, MetaData(naming_convention=model.metadata.naming_convention))
+    made = CheckConstraint(as_text(check.sql))
+    try:
+        table.append_constraint(made)
+    except InvalidRequestError:
+        return None
+    return str(made.name) if isinstance(made.name, conv) else None
+
+
+def _bare(table: Any, schema: str | None) -> Model:
+    return Model(table.name, MetaData(), schema=schema)
+
+
+# Columns: types, collations and server defaults as the database writes them.
+
+
+CONTINUE = PriorityDispatchResult.CONTINUE
+STOP = PriorityDispatchResult.STOP
+
+
+def same_type(
+    context: Any, op: ops.AlterColumnOp, schema: Any, table: str, name: str, there: Any, model: Any
+) -> PriorityDispatchResult:
+    """Stop before Alembic guesses, when the database writes both types in the same way."""
+    found = _column_of(context, schema, table, name, model)
+    if found is None or context.migration_context._user_compare_type is False:
+        return CONTINUE
+    real, twin = found
+    tables.json_columns(there.table, pair(context, model.table, table, schema).real)
+    if (real.type, real.collation) != (twin.type, twin.collation):
+        return CONTINUE
+    op.existing_type = there.type
+    return STOP
+
+
+def other_type(
+    context: Any, op: ops.AlterColumnOp, schema: Any, table: str, name: str, there: Any, model: Any
+) -> PriorityDispatchResult:
+    """Add what Alembic does not see: a collation, and on a server any other difference."""
+    found = _column_of(context, schema, table, name, model)
+    if found is None or context.migration_context._user_compare_type is False:
+        return CONTINUE
+    real, twin = found
+    collated = real.collation != twin.collation
+    # SQLite keeps a type as it was typed, so that INT and INTEGER differ there alone
+    if collated or (context.dialect.name != "sqlite" and real.type != twin.type):
+        op.modify_type = model.type
+    if collated and hasattr(there.type, "collation") and real.collation != there.type.collation:
+        op.existing_type = copy.copy(there.type)
+        op.existing_type.collation = real.collation
+    return CONTINUE
+
+
+def server_default(
+    context: Any, op: ops.AlterColumnOp, schema: Any, table: str, name: str, there: Any, model: Any
+) -> PriorityDispatchResult:
+    """Say whether the default is another one; generated columns are :mod:`.generated`'s."""
+    found = _column_of(context, schema, table, name, model)
+    wanted = model.server_default
+    if found is None:
+        return CONTINUE
+    real, twin = found
+    _setup_autoincrement(context, op, schema, table, name, there, model)
+    if real.counts or twin.counts or isinstance(wanted, Identity):
+        # where an Identity is none, and where .numbering changes one into something else
+        same = real.counts == twin.counts == "identity"
+        return CONTINUE if same else STOP
+    if real.generated or twin.generated:
+        if isinstance(there.server_default, Computed):
+            op.existing_server_default = there.server_default
+        return STOP
+    op.existing_server_default = False
+    if there.server_default is not None:
+        said = literal(there.server_default.arg, context)
+        op.existing_server_default = DefaultClause(text(as_text(said)))
+    counted = model.table._autoincrement_column is model and wanted is None
+    unknown = isinstance(wanted, FetchedValue) and not isinstance(wanted, DefaultClause)
+    if real.default != twin.default and not counted and not unknown:
+        op.modify_server_default = wanted
+        if op.existing_server_default is False:
+            op.existing_server_default = None
+    return STOP
+
+
+def _column_of(context: Any, schema: Any, table: str, name: str, model: Any) -> Any:
+    found: Pair = pair(context, model.table, table, schema)
+    if name not in found.real.columns or name not in found.twin.columns:
+        return None
+    return found.real.columns[name], found.twin.columns[name]
+
+
+# The values of a generated column that becomes an ordinary one, or that was one before a downgrade.
+
+
+@Operations.register_operation("keep_generated_values")
+class KeepValuesOp(MigrateOperation):
+    """Fill a column with what was computed; in the direction in which it becomes an ordinary one."""
+
+    def __init__(self, table_name: str, sql: str, now: bool, schema: str | None = None) -> None:
+        self.table_name = table_name
+        self.sql = sql
+        self.now = now
+        self.schema = schema
+
+    @classmethod
+    def keep_generated_values(cls, operations: Any, *arguments: Any) -> Any:
+        """Run the UPDATE."""
+        return operations.invoke(cls(*arguments))
+
+    def reverse(self) -> "KeepValuesOp":
+        return type(self)(self.table_name, self.sql, not self.now, self.schema)
+
+    def to_diff_tuple(self) -> tuple[Any, ...]:
+        return ("keep_generated_values", self.schema, self.table_name, self.sql)
+
+
+@Operations.implementation_for(KeepValuesOp)
+def _run_kept(operations: Any, op: KeepValuesOp) -> None:
+    if op.now:
+        operations.execute(op.sql)
+
+
+@renderers.dispatch_for(KeepValuesOp)
+def _render_kept(context: Any, op: KeepValuesOp) -> list[str]:
+    # a string becomes sa.text, in which a percent sign is one
+    return [f"op.execute({op.sql!r})"] if op.now else []
+
+
+def around(
+    change: ops.ModifyTableOps, column: sa.Column, update: str, becomes_ordinary: bool
+) -> tuple[list[MigrateOperation], list[MigrateOperation]]:
+    """Return what goes before the change of a table, and what goes after it.
+
+    :param column: the ordinary one; NOT NULL has to wait until it has its values
+    :param becomes_ordinary: by the upgrade; otherwise it was and is again after a downgrade
+    """
+    keep = KeepValuesOp(change.table_name, update, becomes_ordinary, change.schema)
+    found: list[MigrateOperation] = [keep]
+    if not column.nullable:
+        alter = ops.AlterColumnOp(
+            change.table_name,
+            column.name,
+            schema=change.schema,
+            existing_type=column.type,
+            existing_nullable=becomes_ordinary,
+            modify_nullable=not becomes_ordinary,
+        )
+        nullable = ops.ModifyTableOps(change.table_name, [alter], schema=change.schema)
+        found = [keep, nullable] if becomes_ordinary else [nullable, keep]
+    return ([], found) if becomes_ordinary else (found, [])
+
+
+# Generated columns: the expression of one cannot be changed everywhere, so it goes and comes again.
+#
+# Its values follow from the others; where it becomes an ordinary column they are kept. PostgreSQL before
+# 17 has no other way.
+
+
+Around = tuple[list[MigrateOperation], list[MigrateOperation]]
+
+
+def compare_generated(
+    context: Any, change: ops.ModifyTableOps, found: Pair, there: Any, model: Model
+) -> Around:
+    """Add what drops the columns that are generated in another way, and adds them again.
+
+    :returns: what goes before the change of the table, and what goes after it
+    """
+    before: list[MigrateOperation] = []
+    after: list[MigrateOperation] = []
+    for name, twin in found.twin.columns.items():
+        real = found.real.columns.get(name)
+        if real is None or real.generated == twin.generated or name not in there.c:
+            continue
+        if not context.run_object_filters(model.c[name], name, "column", False, there.c[name]):
+            continue
+        change.ops[:] = [op for op in change.ops if not _alters(op, name)]
+        _without_indexes(change, found, there, model, name)
+        old, new = there.c[name], model.c[name]
+        if not (real.generated and twin.generated):
+            computed = there.c[name] if real.generated else model.c[name]
+            ordinary = new if real.generated else old
+            more = around(change, ordinary, _update(context, computed), bool(real.generated))
+            before, after = more[0] + before, after + more[1]
+            old, new = (_nullable(c) if c is ordinary else c for c in (old, new))
+        drop = ops.DropColumnOp.from_column_and_tablename(change.schema, model.name, old)
+        add = ops.AddColumnOp.from_column_and_tablename(change.schema, model.name, new)
+        place = sum(isinstance(op, ops.DropIndexOp | ops.DropConstraintOp) for op in change.ops)
+        change.ops[place:place] = [drop, add]
+    return before, after
+
+
+def _update(context: Any, column: Column) -> str:
+    quote = literals.dialect(context.dialect).identifier_preparer
+    computed = column.server_default
+    assert isinstance(computed, Computed)
+    table = quote.format_table(column.table)
+    sql = f"UPDATE {table} SET {quote.quote(column.name)} = {literal(computed.sqltext, context)}"
+    return as_text(sql)
+
+
+def _nullable(column: Column) -> Column:
+    copied = column._copy()
+    copied.nullable = True
+    Model(column.table.name, column.table.metadata.__class__(), copied, schema=column.table.schema)
+    return copied
+
+
+def _alters(op: Any, name: str) -> bool:
+    return isinstance(op, ops.AlterColumnOp) and op.column_name == name
+
+
+def _without_indexes(
+    change: ops.ModifyTableOps, found: Pair, there: Any, model: Model, column: str
+) -> None:
+    """An index on the column would go with it, on some databases in silence."""
+    for index in model.indexes:
+        name = str(index.name)
+        if column not in index.columns or name not in found.real.indexes:
+            continue
+        if any(isinstance(op, ops.DropIndexOp) and op.index_name == name for op in change.ops):
+            continue
+        old = known(found.real.indexes[name], there)
+        if old is not None:
+            change.ops.insert(0, ops.DropIndexOp.from_index(old))
+            change.ops.append(ops.CreateIndexOp.from_index(index))
+
+
+# Indexes: on expressions, on a part of the rows, in an order or collation of their own.
+
+
+def compare_indexes(
+    context: Any, change: ops.ModifyTableOps, found: Pair, there: Any, model: Model
+) -> None:
+    """Correct what Alembic made of the indexes: by what the database says of them."""
+    models = {str(index.name): index for index in model.indexes}
+    real, twin = found.real.indexes, found.twin.indexes
+    for name in sorted(real.keys() | twin.keys()):
+        if name in real and name in twin and real[name].plain == twin[name].plain:
+            _forget(change, name)
+        elif context.dialect.name in ("mysql", "mariadb"):
+            continue  # Alembic knows which indexes MySQL made for itself
+        elif name in real and name in twin:
+            _drop(context, change, real[name], there)
+            _create(context, change, name, models)
+        elif name in twin:
+            _create(context, change, name, models)
+        elif _ours(context, name, there):
+            _drop(context, change, real[name], there)
+
+
+def _index_of(change: ops.ModifyTableOps, kind: type, name: str) -> list[Any]:
+    return [op for op in change.ops if isinstance(op, kind) and str(op.index_name) == name]
+
+
+def _forget(change: ops.ModifyTableOps, name: str) -> None:
+    both = (ops.DropIndexOp, ops.CreateIndexOp)
+    change.ops[:] = [op for op in change.ops if op not in _index_of(change, both, name)]  # type: ignore[arg-type]
+
+
+def _create(context: Any, change: ops.ModifyTableOps, name: str, models: dict[str, Any]) -> None:
+    index = models.get(name)
+    if index is None or _index_of(change, ops.CreateIndexOp, name):
+        return
+    if context.run_object_filters(index, name, "index", False, None):
+        change.ops.append(ops.CreateIndexOp.from_index(index))
+
+
+def _drop(context: Any, change: ops.ModifyTableOps, index: ReflectedIndex, there: Any) -> None:
+    if _index_of(change, ops.DropIndexOp, index.name):
+        return
+    old = known(index, there)
+    if old is not None and context.run_object_filters(old, index.name, "index", True, None):
+        change.ops.insert(0, ops.DropIndexOp.from_index(old))
+
+
+def _ours(context: Any, name: str, there: Any) -> bool:
+    parents = {"table_name": there.name, "schema_name": there.schema}
+    return context.run_name_filters(name, "index", parents)
+
+
+NAME = "toolkit.compare"
+# what is compared unless the application says otherwise
+OPTIONS = {
+    "compare_type": True,
+    "compare_server_default": True,
+    "autogenerate_plugins": ["alembic.autogenerate.*", NAME],
+}
+
+
+def table(
+    context: Any, change: ops.ModifyTableOps, schema: Any, name: str, there: Any, model: Any
+) -> PriorityDispatchResult:
+    """Compare a table that both have: its CHECKs, indexes and generated columns."""
+    if there is None and model is not None:
+        tables.complete_indexes(context, change, model)
+    if there is not None and model is None:
+        tables.complete(context, change, there)
+    if there is None or model is None:
+        return CONTINUE
+    found = pair(context, model, name, schema)
+    shadow.remember(context, (schema, name, "table"), shadow.Compared(there, model, found))
+    tables.json_columns(there, found.real)
+    compare_checks(context, change, found, there, model)
+    compare_indexes(context, change, found, there, model)
+    if context.dialect.name == "sqlite":
+        constraints.compare_unnamed(context, change, there, model)
+    if context.dialect.name in ("mysql", "mariadb"):
+        constraints.follow(change, there, model)
+        constraints.compare_needed_indexes(change, there, model)
+    around = compare_generated(context, change, found, there, model)
+    shadow.remember(context, (schema, name), around)
+    return CONTINUE
+
+
+def new_tables(context: Any, upgrade: ops.UpgradeOps, *_: Any) -> PriorityDispatchResult:
+    """Stop before a table is written that this database cannot have."""
+    for op in upgrade.ops:
+        if isinstance(op, ops.CreateTableOp):
+            shadow.require_makeable(context, op.to_table())
+    return CONTINUE
+
+
+def values(context: Any, upgrade: ops.UpgradeOps, *_: Any) -> PriorityDispatchResult:
+    """Put what keeps the values of generated columns around the changes of their tables."""
+    for op in list(upgrade.ops):
+        if isinstance(op, ops.ModifyTableOps):
+            before, after = shadow.remembered(context, (op.schema, op.table_name))
+            place = upgrade.ops.index(op)
+            upgrade.ops[place + 1 : place + 1] = after
+            upgrade.ops[place:place] = before
+    return CONTINUE
+
+
+def autoincrement(context: Any, upgrade: ops.UpgradeOps, *_: Any) -> PriorityDispatchResult:
+    """Compare AUTOINCREMENT, after everything else."""
+    new = {(op.schema, op.table_name) for op in upgrade.ops if isinstance(op, ops.CreateTableOp)}
+    for model in context.sorted_tables:
+        if (model.schema, model.name) in new:
+            continue
+        if not context.run_object_filters(model, model.name, "table", False, None):
+            continue
+        found = pair(context, model, model.name, model.schema)
+        if found.real.autoincrement != found.twin.autoincrement:
+            on = found.twin.autoincrement
+            upgrade.ops.append(SetAutoincrementOp(model.name, on, model.schema))
+    return CONTINUE
+
+
+def arrange(context: Any, upgrade: ops.UpgradeOps, *_: Any) -> PriorityDispatchResult:
+    """Put all operations in order."""
+    tables.leave_inherited(context, upgrade)
+    tables.arrange(upgrade)
+    return CONTINUE
+
+
+def _register() -> None:
+    plugin = Plugin(NAME)
+    first, last = DispatchPriority.FIRST, DispatchPriority.LAST
+    plugin.add_autogenerate_comparator(same_type, "column", "types", priority=first)
+    plugin.add_autogenerate_comparator(other_type, "column", "collation", priority=last)
+    plugin.add_autogenerate_comparator(server_default, "column", "server_default", priority=first)
+    plugin.add_autogenerate_comparator(table, "table", "toolkit", priority=last)
+    plugin.add_autogenerate_comparator(values, "autogenerate", "values", priority=last)
+    plugin.add_autogenerate_comparator(new_tables, "autogenerate", "new", priority=last)
+    plugin.add_autogenerate_comparator(
+        autoincrement, "autogenerate", "toolkit", qualifier="sqlite", priority=last
+    )
+    plugin.add_autogenerate_comparator(arrange, "autogenerate", "order", priority=last)
+    plugin.add_autogenerate_comparator(
+        keys.compare_primary_keys, "autogenerate", "keys", priority=last
+    )
+    plugin.add_autogenerate_comparator(
+        keys.compare, "autogenerate", "sequences", qualifier="postgresql", priority=last
+    )
+
+
+_register()

@@ -1,0 +1,438 @@
+"""Unique constraints that say something else under their name, and PostgreSQL's EXCLUDE.
+
+Alembic compares the columns of a unique constraint in no order, and neither DEFERRABLE nor EXCLUDE.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from alembic.autogenerate import render, renderers
+from alembic.operations import MigrateOperation, Operations, ops
+from alembic.util import CommandError
+from sqlalchemy import ForeignKeyConstraint, MetaData, UniqueConstraint
+from sqlalchemy import Table as Model
+from sqlalchemy.sql.elements import conv
+
+from .. import literals
+from ..catalog import schema as catalog_schema
+from ..catalog import sqlite
+from ..catalog.shadow import Compared
+from ..literals import as_text
+from ..sqlite import naming
+from ..sqlite.create_table import CreateTable
+from ..sqlite.introspection import Database, read_table
+from ..sqlite.model import Constraint
+from ..sqlite.naming import conventional_name
+from ..sqlite.tokenizer import fold
+from . import summary
+
+# The index that MySQL makes for a foreign key: it stays when the key goes, and a key needs one.
+#
+# https://dev.mysql.com/doc/refman/8.0/en/create-table-foreign-keys.html#foreign-key-indexes
+
+
+def follow(change: ops.ModifyTableOps, there: Model, model: Model) -> None:
+    """Drop the index of a foreign key with it, and put the keys around what their indexes do.
+
+    Keys go first and come last, so that on the way down, too, an index may go that a key would need.
+    """
+    drops = [op for op in change.ops if _drops_key(op)]
+    makes = [op for op in change.ops if isinstance(op, ops.CreateForeignKeyOp)]
+    rest = [op for op in change.ops if op not in drops and op not in makes]
+    names = {op.constraint_name for op in drops}
+    for index in sorted(there.indexes, key=lambda index: str(index.name)):
+        if index.name in names and not _stays(index, [*rest, *makes], model):
+            drop = ops.DropIndexOp.from_index(index)
+            summary.leave_unsaid(drop)
+            rest.insert(0, drop)
+    change.ops[:] = [*drops, *rest, *makes]
+
+
+def _drops_key(op: Any) -> bool:
+    return isinstance(op, ops.DropConstraintOp) and op.constraint_type == "foreignkey"
+
+
+def _stays(index: Any, changes: list[Any], model: Model) -> bool:
+    """Whether the index is in the models, has a use, or is gone without a word."""
+    names = [column.name for column in index.columns]
+    gone = {op.column_name for op in changes if isinstance(op, ops.DropColumnOp)}
+    keys = [[column.name for column in key.columns] for key in model.foreign_key_constraints]
+    dropped = any(isinstance(op, ops.DropIndexOp) and op.index_name == index.name for op in changes)
+    return (
+        dropped
+        or set(names) <= gone
+        or index.name in {each.name for each in model.indexes}
+        # a new index takes its place, a key that stays or comes uses it
+        or any(_columns(op)[: len(names)] == names for op in changes)
+        or any(names[: len(key)] == key for key in keys)
+    )
+
+
+def _columns(op: Any) -> list[str]:
+    if isinstance(op, ops.CreateIndexOp | ops.CreateUniqueConstraintOp):
+        return [getattr(column, "name", column) for column in op.columns]
+    return []
+
+
+# Indexes that a foreign key of MySQL's needs: it goes before its index, and comes again after it.
+#
+# InnoDB makes an index for a foreign key without one, drops that by itself as soon as there is another, and
+# then refuses to drop the other: https://mariadb.com/kb/en/foreign-keys/#indexes
+
+
+@Operations.register_operation("one_way")
+class OneWay(MigrateOperation):
+    """An operation that is done in one direction only.
+
+    :param now: in this one, and not on the way back
+    """
+
+    def __init__(self, op: MigrateOperation, now: bool) -> None:
+        self.op = op
+        self.now = now
+        summary.leave_unsaid(self)
+
+    @classmethod
+    def one_way(cls, operations: Any, op: MigrateOperation, now: bool) -> Any:
+        """Do it, or not."""
+        return operations.invoke(cls(op, now))
+
+    def reverse(self) -> "OneWay":
+        return OneWay(self.op, not self.now)
+
+    def to_diff_tuple(self) -> tuple[Any, ...]:
+        return ("one_way", self.now, self.op.to_diff_tuple())
+
+
+@Operations.implementation_for(OneWay)
+def _run(operations: Any, op: OneWay) -> None:
+    if op.now:
+        operations.invoke(op.op)
+
+
+@renderers.dispatch_for(OneWay)
+def _render(context: Any, op: OneWay) -> list[str]:
+    return render.render_op(context, op.op) if op.now else []
+
+
+def compare_needed_indexes(change: ops.ModifyTableOps, there: Model, model: Model) -> None:
+    """Put the foreign keys of both around the indexes that they would not let go, or get back."""
+    # what was reflected for the sake of another table's keys has its own keys twice
+    keys = {str(key.name): key for key in there.foreign_key_constraints}
+    kept = [key for _, key in sorted(keys.items()) if _kept(change, key, model)]
+    for key in kept:
+        _create_first(change, _names(key.columns))
+    for op in [op for op in change.ops if _index(op) is not None]:
+        for key in kept:
+            if _needs(change, op, key, there):
+                _around(change, op, key, _drops(op))
+
+
+def leave(containers: Iterable[ops.OpContainer], table: str, schema: str | None, key: str) -> bool:
+    """Take a foreign key away from around its indexes: it is dropped before, and made after them.
+
+    :returns: whether it was around one
+    """
+    changes = [op for container in containers for op in container.ops]
+    found = False
+    for change in [op for op in changes if isinstance(op, ops.ModifyTableOps)]:
+        if (change.table_name, change.schema) == (table, schema):
+            kept = [op for op in change.ops if not _is_lift(op, key)]
+            found = found or len(kept) < len(change.ops)
+            change.ops[:] = kept
+    return found
+
+
+def _is_lift(op: MigrateOperation, key: str) -> bool:
+    return isinstance(op, OneWay) and op.op.constraint_name == key
+
+
+def _around(change: ops.ModifyTableOps, op: Any, key: ForeignKeyConstraint, now: bool) -> None:
+    drop = OneWay(ops.DropConstraintOp.from_constraint(key), now)
+    make = OneWay(ops.CreateForeignKeyOp.from_constraint(key), now)
+    place = change.ops.index(op)
+    change.ops[place : place + 1] = [drop, op, make] if now else [make, op, drop]
+
+
+def _create_first(change: ops.ModifyTableOps, columns: list[str]) -> None:
+    """Create what can take the place of an index before that is dropped; one name cannot be twice."""
+    useful = [op for op in change.ops if _covers(_index(op) or [], columns)]
+    drops = [op for op in useful if _drops(op)]
+    gone = {_name(op).casefold() for op in change.ops if _index(op) is not None and _drops(op)}
+    for op in useful if drops else ():
+        place = change.ops.index(drops[0])
+        if not _drops(op) and _name(op).casefold() not in gone and change.ops.index(op) > place:
+            change.ops.remove(op)
+            change.ops.insert(place, op)
+
+
+def _kept(change: ops.ModifyTableOps, key: ForeignKeyConstraint, model: Model) -> bool:
+    dropped = {op.constraint_name for op in change.ops if isinstance(op, ops.DropConstraintOp)}
+    return (
+        bool(key.name)
+        and key.name not in dropped
+        and set(_names(key.columns)) <= set(_names(model.columns))
+    )
+
+
+def _needs(change: ops.ModifyTableOps, op: Any, key: ForeignKeyConstraint, there: Model) -> bool:
+    """Whether there is no other index for the key then, but the one that InnoDB makes for it."""
+    columns = _names(key.columns)
+    if not _covers(_index(op) or [], columns):
+        return False
+    every = [each for each in change.ops if _index(each) is not None]
+    gone = {_name(each) for each in every if _drops(each)} | {str(key.name), _name(op)}
+    left = [_names(index.expressions) for index in there.indexes if str(index.name) not in gone]
+    left += [_names(there.primary_key.columns)]
+    # what came before this one goes, and on the way down what went after one that comes
+    place = every.index(op)
+    others = every[:place] if _drops(op) else every[place + 1 :]
+    left += [_index(each) or [] for each in others if _drops(each) != _drops(op)]
+    return not any(_covers(index, columns) for index in left)
+
+
+def _drops(op: Any) -> bool:
+    return isinstance(op, ops.DropIndexOp | ops.DropConstraintOp)
+
+
+def _name(op: Any) -> str:
+    return str(op.index_name if hasattr(op, "index_name") else op.constraint_name)
+
+
+def _index(op: Any) -> list[str] | None:
+    """Return the columns of an index that comes or goes, a unique constraint's too."""
+    match op:
+        case ops.CreateIndexOp() | ops.DropIndexOp():
+            return _names(op.to_index().expressions)
+        case ops.CreateUniqueConstraintOp():
+            return _names(op.columns)
+        case ops.DropConstraintOp() if isinstance(op._reverse, ops.CreateUniqueConstraintOp):
+            return _names(op._reverse.columns)
+    return None
+
+
+def _names(parts: Any) -> list[str]:
+    return [str(getattr(part, "name", part)) for part in parts]
+
+
+def _covers(index: list[str], columns: list[str]) -> bool:
+    return index[: len(columns)] == columns
+
+
+# SQLite's constraints without a name: found by what they say, and dropped by the name that they would have.
+#
+# A batch drops what has no name by the name that a naming convention gives it, be it the application's or
+# one that the batch is told:
+# https://alembic.sqlalchemy.org/en/latest/batch.html#dropping-unnamed-or-named-foreign-keys
+
+
+CONSTRAINT_KINDS = {"unique": "uq", "check": "ck", "foreign key": "fk"}
+# a CHECK by the columns that it is about: nothing else of it can be told by a pattern
+PATTERNS = {**naming.CONVENTION, "ck": "ck_%(table_name)s_%(column_0_N_name)s"}
+
+
+def compare_unnamed(context: Any, change: ops.ModifyTableOps, there: Model, model: Model) -> None:
+    """Let a UNIQUE without a name be that of the model, or go; give a name to what goes.
+
+    :raises CommandError: when two constraints that have no name would have the same
+    """
+    said = read_table(Database(context.connection, there.schema), there.name)
+    found = [c for c in said.all_constraints() if c.kind in CONSTRAINT_KINDS and c.name is None]
+    gone = {fold(column.name) for column in there.c} - {fold(column.name) for column in model.c}
+    wanted = {_columns_of_constraint(each) for each in _uniques(model)}
+    for constraint in [c for c in found if c.kind == "unique"]:
+        columns = tuple(fold(name) for name in constraint.columns)
+        if columns in wanted:
+            change.ops[:] = [op for op in change.ops if not _makes(op, columns)]
+        elif not gone & set(columns):  # what goes takes its constraints along
+            old = _reflected(there, columns)
+            if old and context.run_object_filters(old, None, "unique_constraint", True, None):
+                change.ops.insert(0, ops.DropConstraintOp.from_constraint(old))
+    own = model.metadata.naming_convention or {}
+    for op in change.ops:
+        if isinstance(op, ops.DropConstraintOp) and op.constraint_name is None:
+            _conventional(op, said, found, {**PATTERNS, **own}, own)
+
+
+@renderers.dispatch_for(ops.ModifyTableOps, replace=True)
+def _render_unnamed(context: Any, op: ops.ModifyTableOps) -> list[str]:
+    lines = render._render_modify_table(context, op)
+    told = assumed(op)
+    if told and context.opts.get("render_as_batch"):
+        lines[0] = lines[0].replace(") as", f", naming_convention={told!r}) as")
+    return lines
+
+
+def assumed(change: ops.ModifyTableOps) -> dict[str, str]:
+    """Return the naming convention that a batch has to be told; empty for the application's own."""
+    told = [op.assumed for op in change.ops if hasattr(op, "assumed")]
+    if all(own for _, own in told):
+        return {}
+    return {kind: pattern for found, _ in told for kind, pattern in found.items()}
+
+
+def _uniques(model: Model) -> Iterator[UniqueConstraint]:
+    yield from (each for each in model.constraints if isinstance(each, UniqueConstraint))
+
+
+def _columns_of_constraint(unique: UniqueConstraint) -> tuple[str, ...]:
+    return tuple(fold(column.name) for column in unique.columns)
+
+
+def _makes(op: Any, columns: tuple[str, ...]) -> bool:
+    made = isinstance(op, ops.CreateUniqueConstraintOp)
+    return made and tuple(fold(name) for name in op.columns) == columns
+
+
+def _reflected(there: Model, columns: tuple[str, ...]) -> UniqueConstraint | None:
+    return next((each for each in _uniques(there) if _columns_of_constraint(each) == columns), None)
+
+
+def _conventional(
+    op: ops.DropConstraintOp,
+    said: CreateTable,
+    found: list[Constraint],
+    convention: dict[str, Any],
+    own: dict[str, Any],
+) -> None:
+    same = [constraint for constraint in found if _is(constraint, op._reverse)]
+    if same and conventional_name(said, same[0], convention) is None:
+        # the application's own names nothing that was given no name
+        convention, own = PATTERNS, {}
+    named = [conventional_name(said, constraint, convention) for constraint in found]
+    name = conventional_name(said, same[0], convention) if same else None
+    if name is None or named.count(name) > 1:
+        raise CommandError(
+            f"Table {said.name!r} has more than one constraint without a name that this could be "
+            f"about, {same[0].text if same else op.constraint_type!r}: give it a name by hand first "
+            "(make newmigration empty=1)."
+        )
+    kind = CONSTRAINT_KINDS[same[0].kind]
+    op.constraint_name = op._reverse.constraint_name = conv(name)
+    pattern = convention[kind]
+    op.assumed = {kind: pattern} if isinstance(pattern, str) else {}, kind in own
+
+
+def _is(constraint: Constraint, made: Any) -> bool:
+    columns = [fold(name) for name in constraint.columns]
+    match made:
+        case ops.CreateUniqueConstraintOp():
+            here, kind = [fold(name) for name in made.columns], "unique"
+        case ops.CreateForeignKeyOp():
+            here, kind = [fold(name) for name in made.local_cols], "foreign key"
+        case ops.CreateCheckConstraintOp():
+            text = made.to_constraint().sqltext.text
+            same = sqlite.plain_text(constraint.expression) == sqlite.plain_text(text)
+            return constraint.kind == "check" and same
+        case _:
+            return False
+    return constraint.kind == kind and columns == here
+
+
+@Operations.register_operation("set_exclude_constraint")
+class SetExcludeOp(MigrateOperation):
+    """An EXCLUDE comes, goes or becomes another; as PostgreSQL writes it, which has no other name for it.
+
+    :param table: as SQL has its name
+    """
+
+    def __init__(self, table: str, name: str, old: str | None, new: str | None) -> None:
+        self.table, self.name, self.old, self.new = table, name, old, new
+        verb = "constrain" if new else "drop constraint"
+        summary.say_instead(self, (verb, table, name))
+
+    @classmethod
+    def set_exclude_constraint(cls, operations: Any, *arguments: Any) -> Any:
+        """Run the statements."""
+        return operations.invoke(cls(*arguments))
+
+    def reverse(self) -> "SetExcludeOp":
+        return type(self)(self.table, self.name, self.new, self.old)
+
+    def to_diff_tuple(self) -> tuple[Any, ...]:
+        return ("set_exclude_constraint", self.table, self.name, self.new)
+
+    def statements(self) -> list[str]:
+        """The SQL, as op.execute takes it."""
+        found = [f"ALTER TABLE {self.table} DROP CONSTRAINT {self.name}"] if self.old else []
+        if self.new:
+            found.append(f"ALTER TABLE {self.table} ADD CONSTRAINT {self.name} {self.new}")
+        return [as_text(sql) for sql in found]
+
+
+@Operations.implementation_for(SetExcludeOp)
+def _run_exclude(operations: Any, op: SetExcludeOp) -> None:
+    for sql in op.statements():
+        operations.execute(sql)
+
+
+@renderers.dispatch_for(SetExcludeOp)
+def _render_exclude(context: Any, op: SetExcludeOp) -> list[str]:
+    return [f"op.execute({sql!r})" for sql in op.statements()]
+
+
+def compare_uniques(
+    context: Any, change: ops.ModifyTableOps, table: Compared
+) -> list[tuple[str, ...]]:
+    """Drop and make the unique constraints that keep their name and say something else.
+
+    :returns: their columns, before and after, which foreign keys may need
+    """
+    real, twin = table.found.real.uniques, table.found.twin.uniques
+    models = {str(one.name): one for one in table.model.constraints if _is_unique(one)}
+    reflected = {str(one.name): one for one in table.there.constraints if _is_unique(one)}
+    touched: list[tuple[str, ...]] = []
+    for name in sorted(real.keys() & twin.keys() & models.keys() & reflected.keys()):
+        if real[name].plain == twin[name].plain or _is_changed(change, name):
+            continue
+        new = models[name]
+        if not context.run_object_filters(new, name, "unique_constraint", False, reflected[name]):
+            continue
+        old = _as_it_is(reflected[name], real[name])
+        drop = ops.DropConstraintOp.from_constraint(old)
+        summary.leave_unsaid(drop)
+        change.ops += [drop, ops.CreateUniqueConstraintOp.from_constraint(new)]
+        touched += [real[name].columns, twin[name].columns]
+    return touched
+
+
+def excludes(context: Any, upgrade: ops.UpgradeOps, table: Compared) -> None:
+    """Compare PostgreSQL's EXCLUDE constraints."""
+    real, twin = table.found.real.excludes, table.found.twin.excludes
+    preparer = literals.dialect(context.dialect).identifier_preparer
+    for name in sorted(real.keys() | twin.keys()):
+        old, new = real.get(name), twin.get(name)
+        if old != new:
+            home = preparer.format_table(table.model)
+            upgrade.ops.append(SetExcludeOp(home, preparer.quote(name), old, new))
+
+
+def _is_unique(constraint: Any) -> bool:
+    return isinstance(constraint, UniqueConstraint) and constraint.name is not None
+
+
+def _is_changed(change: ops.ModifyTableOps, name: str) -> bool:
+    return any(
+        name in (getattr(op, "constraint_name", None), getattr(op, "index_name", None))
+        for op in change.ops
+    )
+
+
+def _as_it_is(
+    reflected: UniqueConstraint, said: catalog_schema.ReflectedUnique
+) -> UniqueConstraint:
+    made = Model(
+        reflected.table.name,
+        MetaData(),
+        *(column._copy() for column in reflected.table.columns),
+        schema=reflected.table.schema,
+    )
+    old = UniqueConstraint(
+        *(made.c[name] for name in said.columns),
+        name=conv(str(reflected.name)),
+        deferrable=said.deferrable or None,
+        initially="DEFERRED" if said.deferred else None,
+        **{key: value for key, value in reflected.dialect_kwargs.items() if value},
+    )
+    made.append_constraint(old)
+    return old

@@ -1,0 +1,519 @@
+"""Primary keys: which columns in which order, by which name, numbered by whom."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from alembic.autogenerate import render, renderers
+from alembic.operations import MigrateOperation, Operations, ops
+from alembic.util import PriorityDispatchResult
+from alembic.util.sqla_compat import _get_constraint_final_name
+from sqlalchemy import (
+    Column,
+    DefaultClause,
+    ForeignKeyConstraint,
+    Identity,
+    MetaData,
+    PrimaryKeyConstraint,
+    text,
+)
+from sqlalchemy import Table as Model
+from sqlalchemy.schema import CreateSequence
+from sqlalchemy.sql.elements import conv
+
+from .. import literals
+from ..catalog import schema as catalog_schema
+from ..catalog import shadow
+from ..catalog.postgresql import of_table
+from ..catalog.shadow import Compared
+from ..literals import as_text, literal
+from . import (
+    constraints,
+    rename_ops,
+    summary,
+    type_changes,
+)
+from . import render as autogenerate_render  # noqa: F401  (their renderers)
+from .rename_ops import RenamePrimaryKey
+
+# How a database numbers new rows: AUTO_INCREMENT of MySQL, SERIAL and Identity of PostgreSQL.
+#
+# A SERIAL is no type but a default, a sequence and who owns it, so a column that is there becomes one in
+# three statements: https://www.postgresql.org/docs/current/datatype-numeric.html#DATATYPE-SERIAL
+
+
+@dataclass(frozen=True)
+class Serial:
+    """The sequence behind a SERIAL, as SQL, and its type."""
+
+    sequence: str
+    kind: str
+
+
+State = Serial | Identity | DefaultClause | None
+
+
+class SetAutoIncrement(ops.AlterColumnOp):
+    """``autoincrement=`` of ``op.alter_column``, which Alembic's own reverse leaves as it is."""
+
+    def reverse(self) -> "SetAutoIncrement":
+        kw = {**self.kw, "autoincrement": not self.kw["autoincrement"]}
+        facts = {"existing_type": self.existing_type, "existing_nullable": False}
+        return SetAutoIncrement(
+            self.table_name, self.column_name, schema=self.schema, **facts, **kw
+        )
+
+
+@Operations.register_operation("set_numbering")
+class SetNumberingOp(MigrateOperation):
+    """A column of PostgreSQL is numbered in another way; written as ordinary operations.
+
+    :param table: its name and its column's as SQL has them
+    """
+
+    def __init__(
+        self,
+        column: Column,
+        table: tuple[str, str],
+        was: State,
+        now: State,
+        schema: str | None,
+    ) -> None:
+        self.column, self.table, self.was, self.now, self.schema = column, table, was, now, schema
+        summary.say_instead(self, ("change", column.table.name, column.name))
+
+    @classmethod
+    def set_numbering(cls, operations: Any, *arguments: Any) -> Any:
+        """Run the statements."""
+        return operations.invoke(cls(*arguments))
+
+    def reverse(self) -> "SetNumberingOp":
+        return type(self)(self.column, self.table, self.now, self.was, self.schema)
+
+    def to_diff_tuple(self) -> tuple[Any, ...]:
+        return ("set_numbering", self.schema, self.column.table.name, self.column.name)
+
+    def parts(self) -> Iterator[MigrateOperation]:
+        """The operations that take the old way away and bring the new one."""
+        was, now = self.was, self.now
+        table, column = self.table
+        if isinstance(was, Serial) and isinstance(now, Serial):
+            yield _execute(f"ALTER SEQUENCE {now.sequence} AS {now.kind}")
+            return
+        if was is not None:
+            yield self._default(None, was)
+        if isinstance(was, Serial):
+            yield _execute(f"DROP SEQUENCE {was.sequence}")
+        if isinstance(now, Serial):
+            sequence = f"{now.sequence} AS {now.kind} OWNED BY {table}.{column}"
+            yield _execute(f"CREATE SEQUENCE {sequence}")
+            yield self._default(_next(now), None)
+            yield _execute(
+                f"SELECT setval({_quoted(now.sequence)}, (SELECT max({column}) FROM {table}))"
+            )
+        elif now is not None:
+            yield self._default(now, None)
+        if isinstance(now, Identity):
+            counter = f"pg_get_serial_sequence({_quoted(table)}, {_quoted(self.column.name)})"
+            last = f"(SELECT max({column}) FROM {table})"
+            yield _execute(f"SELECT setval({counter}, {last})")
+
+    def _default(self, new: Any, old: State) -> ops.AlterColumnOp:
+        return ops.AlterColumnOp(
+            self.column.table.name,
+            self.column.name,
+            schema=self.schema,
+            existing_type=self.column.type,
+            existing_nullable=self.column.nullable,
+            existing_server_default=_next(old) if isinstance(old, Serial) else old or False,
+            modify_server_default=new,
+        )
+
+
+def _execute(sql: str) -> ops.ExecuteSQLOp:
+    return ops.ExecuteSQLOp(as_text(sql))
+
+
+@Operations.implementation_for(SetNumberingOp)
+def _run_numbering(operations: Any, op: SetNumberingOp) -> None:
+    for part in op.parts():
+        operations.invoke(part)
+
+
+@renderers.dispatch_for(SetNumberingOp)
+def _render_numbering(context: Any, op: SetNumberingOp) -> list[str]:
+    return [line for part in op.parts() for line in render.render_op(context, part)]
+
+
+Changes = list[MigrateOperation]
+
+
+def compare_numbering(context: Any, table: Compared) -> tuple[Changes, Changes]:
+    """Return what makes PostgreSQL number the rows of a table as the models say.
+
+    A column that comes or goes brings its own numbers along.
+
+    :returns: what goes before the table's other changes, and what goes after them: another type may
+        come in between
+    """
+    there, model, found = table.there, table.model, table.found
+    before: Changes = []
+    after: Changes = []
+    for name, twin in found.twin.columns.items():
+        real = found.real.columns.get(name)
+        if real is None or real.counts == twin.counts or name not in there.c:
+            continue
+        if not context.run_object_filters(model.c[name], name, "column", False, there.c[name]):
+            continue
+        quote = literals.dialect(context.dialect).identifier_preparer
+        home = quote.format_table(model)
+        own = real.sequence if real.counts and real.sequence else _free(quote, model, name)
+        was, now = (
+            _state(context, real, there.c[name], own),
+            _state(context, twin, model.c[name], own),
+        )
+        names, schema = (home, quote.quote(name)), there.schema
+        if isinstance(was, Serial) and isinstance(now, Serial):
+            after.append(SetNumberingOp(model.c[name], names, was, now, schema))
+            continue
+        if was is not None:
+            before.append(SetNumberingOp(there.c[name], names, was, None, schema))
+        if now is not None:
+            after.append(SetNumberingOp(model.c[name], names, None, now, schema))
+            if was is not None:
+                summary.leave_unsaid(before[-1])
+    return before, after
+
+
+def _state(
+    context: Any, column: catalog_schema.ReflectedColumn, known: Column, sequence: str
+) -> State:
+    if column.counts == "identity":
+        assert isinstance(known.server_default, Identity)
+        return known.server_default
+    if column.counts:
+        return Serial(sequence, column.counts.removeprefix("serial "))
+    if column.default is None or column.generated:
+        return None
+    default = known.server_default
+    said = literal(default.arg, context) if isinstance(default, DefaultClause) else column.default
+    return DefaultClause(text(as_text(said)))
+
+
+def _free(quote: Any, model: Model, column: str) -> str:
+    """The name that PostgreSQL itself gives to the sequence of a SERIAL."""
+    name = quote.quote(f"{model.name[:29]}_{column[:29]}_seq")
+    return f"{quote.quote_schema(model.schema)}.{name}" if model.schema else name
+
+
+def _next(serial: Serial) -> DefaultClause:
+    return DefaultClause(text(as_text(f"nextval({_quoted(serial.sequence)})")))
+
+
+def _quoted(sql: str) -> str:
+    return "'" + sql.replace("'", "''") + "'"
+
+
+# PostgreSQL's sequences that models name: a default of their next value needs them to be there.
+
+
+@Operations.register_operation("set_sequence")
+class SetSequenceOp(MigrateOperation):
+    """A sequence comes, or goes on the way down.
+
+    :param name: as SQL has it
+    :param sql: that creates it
+    """
+
+    def __init__(self, name: str, sql: str, comes: bool = True) -> None:
+        self.name, self.sql, self.comes = name, sql, comes
+        summary.say_instead(self, ("create", f"sequence {name}", ""))
+
+    @classmethod
+    def set_sequence(cls, operations: Any, *arguments: Any) -> Any:
+        """Run the statement."""
+        return operations.invoke(cls(*arguments))
+
+    def reverse(self) -> "SetSequenceOp":
+        return type(self)(self.name, self.sql, not self.comes)
+
+    def to_diff_tuple(self) -> tuple[Any, ...]:
+        return ("set_sequence", self.name, self.comes)
+
+    @property
+    def statement(self) -> str:
+        """The SQL, as op.execute takes it."""
+        return as_text(self.sql if self.comes else f"DROP SEQUENCE {self.name}")
+
+
+@Operations.implementation_for(SetSequenceOp)
+def _run(operations: Any, op: SetSequenceOp) -> None:
+    operations.execute(op.statement)
+
+
+@renderers.dispatch_for(SetSequenceOp)
+def _render(context: Any, op: SetSequenceOp) -> str:
+    return f"op.execute({op.statement!r})"
+
+
+def compare(context: Any, upgrade: ops.UpgradeOps, *_: Any) -> PriorityDispatchResult:
+    """Create the sequences that are missing, before everything else."""
+    dialect = literals.dialect(context.dialect)
+    found: dict[str, SetSequenceOp] = {}
+    for model in context.sorted_tables:
+        for sequence in [*of_table(model), *model.metadata._sequences.values()]:
+            name = dialect.identifier_preparer.format_sequence(sequence)
+            there = context.connection.dialect.has_sequence
+            if name in found or there(context.connection, sequence.name, schema=sequence.schema):
+                continue
+            sql = str(CreateSequence(sequence).compile(dialect=dialect)).strip()
+            found[name] = SetSequenceOp(name, sql)
+    upgrade.ops[:0] = found.values()
+    return PriorityDispatchResult.CONTINUE
+
+
+MYSQL = ("mysql", "mariadb")
+
+
+class AddNumberedKey(ops.AddColumnOp):
+    """A new column of the key, of which the database numbers the rows that are there.
+
+    https://www.postgresql.org/docs/current/sql-altertable.html, and the same on MySQL and SQLite.
+
+    :param inline_primary_key: it is the whole key
+    """
+
+    def reverse(self) -> "DropNumberedKey":
+        return DropNumberedKey(self.table_name, self.column.name, schema=self.schema, _reverse=self)
+
+
+class DropNumberedKey(ops.DropColumnOp):
+    """The key goes with its column: MySQL does not let go of it before."""
+
+    def reverse(self) -> AddNumberedKey:
+        assert isinstance(self._reverse, AddNumberedKey)
+        return self._reverse
+
+
+@renderers.dispatch_for(AddNumberedKey)
+def _render_numbered(context: Any, op: AddNumberedKey) -> str:
+    column = f"{render._render_column(op.column, context)[:-1]}, primary_key=True)"
+    batch = context._has_batch
+    table = [] if batch else [repr(str(op.table_name))]
+    inline = ["inline_primary_key=True"] if op.inline_primary_key else []
+    schema = [f"schema={op.schema!r}"] if op.schema and not batch else []
+    prefix = render._alembic_autogenerate_prefix(context)
+    return f"{prefix}add_column({', '.join([*table, column, *inline, *schema])})"
+
+
+class NameNumberedKey(RenamePrimaryKey):
+    """PostgreSQL gives a key that comes with its column a name of its own.
+
+    :param now: in this direction the column comes, in the other it goes
+    """
+
+    def __init__(self, table: Model, name: str, now: bool) -> None:
+        super().__init__(table, f"{table.name}_pkey", name)
+        self.now = now
+
+    def reverse(self) -> "NameNumberedKey":
+        return NameNumberedKey(self.table, self.new, not self.now)
+
+
+@renderers.dispatch_for(NameNumberedKey)
+def _render_name(context: Any, op: NameNumberedKey) -> list[str]:
+    return rename_ops.render(context, op) if op.now else []
+
+
+@renderers.dispatch_for(ops.CreatePrimaryKeyOp, replace=True)
+def _render_key(context: Any, op: ops.CreatePrimaryKeyOp) -> str:
+    prefix, batch = render._alembic_autogenerate_prefix(context), context._has_batch
+    arguments = [repr(render._render_gen_name(context, op.constraint_name))]
+    arguments += [] if batch else [repr(str(op.table_name))]
+    arguments.append(repr([str(name) for name in op.columns]))
+    arguments += [f"schema={op.schema!r}"] if op.schema and not batch else []
+    return f"{prefix}create_primary_key({', '.join(arguments)})"
+
+
+def compare_primary_keys(context: Any, upgrade: ops.UpgradeOps, *_: Any) -> PriorityDispatchResult:
+    """Give every table the key of its model; what refers to the old one goes around it."""
+    changed: dict[str, list[tuple[str, ...]]] = {}
+    tables = shadow.compared(context)
+    for table in tables:
+        touched: list[tuple[str, ...]] = []
+        if table.found.real.key != table.found.twin.key:
+            touched += [table.found.real.key, table.found.twin.key]
+            _change(context, upgrade, table)
+        elif context.dialect.name in MYSQL:
+            _count(upgrade, table)
+        touched += constraints.compare_uniques(context, _of(upgrade, table.there), table)
+        if touched:
+            changed[table.there.fullname] = touched
+        if context.dialect.name == "postgresql":
+            _name(context, upgrade, table)
+            constraints.excludes(context, upgrade, table)
+            before, after = compare_numbering(context, table)
+            upgrade.ops[:] = [*before, *upgrade.ops, *after]
+    retyped = type_changes.retyped(context.dialect, upgrade)
+    if changed or retyped:
+        own = context.dialect.name != "postgresql"
+        pairs = [(table.there, table.model) for table in tables]
+        type_changes.around(
+            upgrade,
+            pairs,
+            lambda key: _joined(changed, key, own) or bool(type_changes.columns(key) & retyped),
+        )
+    upgrade.ops[:] = [op for op in upgrade.ops if not _is_empty(op)]
+    return PriorityDispatchResult.CONTINUE
+
+
+def _is_empty(op: Any) -> bool:
+    return isinstance(op, ops.ModifyTableOps) and not op.ops
+
+
+def _of(upgrade: ops.UpgradeOps, table: Model) -> ops.ModifyTableOps:
+    for op in upgrade.ops:
+        home = (table.schema, table.name)
+        if isinstance(op, ops.ModifyTableOps) and (op.schema, op.table_name) == home:
+            return op
+    made = ops.ModifyTableOps(table.name, [], schema=table.schema)
+    upgrade.ops.append(made)
+    return made
+
+
+def _change(context: Any, upgrade: ops.UpgradeOps, table: Compared) -> None:
+    """Drop the old key before whatever else changes in its table, and make the new one after it."""
+    change, real, twin = _of(upgrade, table.there), table.found.real, table.found.twin
+    mysql = context.dialect.name in MYSQL
+    name = _final_name(context, table.model) or f"{table.model.name}_pkey"
+    first: list[Any] = []
+    last: list[Any] = []
+    dropped = _taken(change, ops.DropColumnOp, real) if len(real.key) == 1 else None
+    added = _taken(change, ops.AddColumnOp, twin)
+    whole = added is not None and len(twin.key) == 1
+    if dropped is not None:
+        first.append(_numbered(dropped.reverse(), True).reverse())
+        _named(upgrade, change, table.there, real.key_name or name, False)
+    elif real.key:
+        first += _auto(table, real, False) if mysql else []
+        old = _key(table.there, real.key, real.key_name or name)
+        first.append(ops.DropConstraintOp.from_constraint(old))
+        summary.leave_unsaid(first[-1])
+    if added is not None:
+        (first if whole else last).append(_numbered(added, whole))
+    if whole:
+        _named(upgrade, change, table.model, name, True)
+    elif twin.key:
+        last.append(ops.CreatePrimaryKeyOp.from_constraint(_key(table.model, twin.key, name)))
+        summary.say_instead(last[-1], ("change the key of", table.model.name, ""))
+        last += _auto(table, twin, True) if mysql else []
+    if mysql:
+        _without_autoincrement(change)
+    change.ops[:] = [*first, *change.ops, *last]
+
+
+def _named(
+    upgrade: ops.UpgradeOps, change: ops.ModifyTableOps, table: Model, name: str, comes: bool
+) -> None:
+    if name != f"{table.name}_pkey":
+        place = upgrade.ops.index(change) + comes
+        upgrade.ops.insert(place, NameNumberedKey(table, name, comes))
+
+
+def _taken(change: ops.ModifyTableOps, kind: type, table: catalog_schema.ReflectedTable) -> Any:
+    """Take out the operation on the column of the key that the database numbers."""
+    for op in change.ops:
+        if isinstance(op, kind):
+            name = op.column.name if isinstance(op, ops.AddColumnOp) else op.column_name
+            if name in table.key and table.columns[name].counts:
+                change.ops.remove(op)
+                return op
+    return None
+
+
+def _numbered(op: Any, whole: bool) -> AddNumberedKey:
+    return AddNumberedKey(op.table_name, op.column, schema=op.schema, inline_primary_key=whole)
+
+
+def _final_name(context: Any, model: Model) -> str | None:
+    name = _get_constraint_final_name(model.primary_key, context.dialect)
+    return str(name) if name else None
+
+
+def _key(table: Model, columns: tuple[str, ...], name: str) -> PrimaryKeyConstraint:
+    # a table of its own: Alembic's operations rename that of the constraint
+    made = Model(
+        table.name,
+        MetaData(),
+        *(Column(column, table.c[column].type) for column in columns),
+        schema=table.schema,
+    )
+    key = PrimaryKeyConstraint(*(made.c[column] for column in columns), name=conv(name))
+    made.append_constraint(key)
+    return key
+
+
+def _auto(table: Compared, said: catalog_schema.ReflectedTable, on: bool) -> list[SetAutoIncrement]:
+    return [
+        _set_auto(table, name, on)
+        for name, column in said.columns.items()
+        if column.counts and name in said.key and name in table.there.c
+    ]
+
+
+def _set_auto(table: Compared, name: str, on: bool) -> SetAutoIncrement:
+    sides = table.found.real.columns.get(name), table.found.twin.columns.get(name)
+    same = all(sides) and len({side.type for side in sides if side}) == 1
+    known = table.model if on or same else table.there
+    op = SetAutoIncrement(
+        table.there.name,
+        name,
+        schema=table.there.schema,
+        existing_type=known.c[name].type,
+        existing_nullable=False,
+        existing_comment=known.c[name].comment,
+        autoincrement=on,
+    )
+    summary.leave_unsaid(op)
+    return op
+
+
+def _count(upgrade: ops.UpgradeOps, table: Compared) -> None:
+    """AUTO_INCREMENT comes or goes on a key that stays, apart from a change of its type."""
+    for name in table.found.real.key:
+        now = table.found.twin.columns[name].counts
+        if name in table.there.c and table.found.real.columns[name].counts != now:
+            op, change = _set_auto(table, name, bool(now)), _of(upgrade, table.there)
+            summary.say_instead(op, ("change", table.model.name, name))
+            _without_autoincrement(change)
+            change.ops.insert(len(change.ops) if now else 0, op)
+
+
+def _without_autoincrement(change: ops.ModifyTableOps) -> None:
+    for op in change.ops:
+        if isinstance(op, ops.AlterColumnOp):
+            op.kw.pop("autoincrement", None)
+
+
+def _name(context: Any, upgrade: ops.UpgradeOps, table: Compared) -> None:
+    """On PostgreSQL a key has a name that other things can collide with."""
+    old, new = table.found.real.key_name, _final_name(context, table.model)
+    if old and new and old != new and table.found.real.key == table.found.twin.key:
+        rename = RenamePrimaryKey(table.model, old, new)
+        summary.say_instead(rename, ("rename", old, new))
+        upgrade.ops.append(rename)
+
+
+def _joined(
+    changed: dict[str, list[tuple[str, ...]]], key: ForeignKeyConstraint, own: bool
+) -> bool:
+    """Whether a foreign key needs a key that changes: to refer to it, or on MySQL as its index.
+
+    :param changed: the columns of the keys, by their table
+    :param own: whether the file is to run on MySQL
+    """
+    parent, columns = type_changes.target(key)
+    if any(set(columns) <= set(side) for side in changed.get(parent, ())):
+        return True
+    names = tuple(column.name for column in key.columns)
+    return own and any(names == side[: len(names)] for side in changed.get(key.table.fullname, ()))

@@ -1,0 +1,369 @@
+"""The operations that rename, and the names of constraints that follow a renamed table or column."""
+
+from typing import Any
+
+from alembic.autogenerate import renderers
+from alembic.autogenerate.api import AutogenContext
+from alembic.operations import Operations, ops
+from alembic.runtime.migration import MigrationContext
+from alembic.util.sqla_compat import _get_constraint_final_name
+from sqlalchemy import (
+    Column,
+    Computed,
+    DefaultClause,
+    ForeignKeyConstraint,
+    Identity,
+    Table,
+    inspect,
+)
+from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy.sql.naming import conv
+from sqlalchemy.types import NullType, TypeDecorator
+
+from . import constraints, summary
+from .candidates import default
+
+POSTGRESQL = postgresql.dialect()
+DIALECTS = (POSTGRESQL, mysql.dialect(), sqlite.dialect())
+
+
+class RenameTable(ops.RenameTableOp):
+    """``op.rename_table``, which Alembic does not reverse."""
+
+    def reverse(self) -> "RenameTable":
+        return RenameTable(self.new_table_name, self.table_name, schema=self.schema)
+
+    def to_diff_tuple(self) -> tuple:
+        return "rename_table", self.schema, self.table_name, self.new_table_name
+
+
+class RenameColumn(ops.AlterColumnOp):
+    """``op.alter_column(..., new_column_name=...)``; Alembic's own reverse loses the name."""
+
+    def reverse(self) -> "RenameColumn":
+        facts = {
+            key: getattr(self, key)
+            for key in (
+                "existing_type",
+                "existing_nullable",
+                "existing_server_default",
+                "existing_comment",
+                "schema",
+            )
+        }
+        return RenameColumn(
+            self.table_name, self.modify_name, modify_name=self.column_name, **facts, **self.kw
+        )
+
+    def to_diff_tuple(self) -> tuple:
+        return "rename_column", self.schema, self.table_name, self.column_name, self.modify_name
+
+
+class RenameGenerated(ops.MigrateOperation):
+    """A generated column, of which MySQL's ``CHANGE`` would make a plain one.
+
+    RENAME COLUMN is the same on all three databases: SQLite 3.25, MySQL 8.0, MariaDB 10.5.
+    """
+
+    def __init__(self, table: tuple[str, ...], old: str, new: str) -> None:
+        self.table, self.old, self.new = table, old, new
+        self.names = (*table, old, new)
+        self.sql = f"ALTER TABLE {'.'.join(['{}'] * len(table))} RENAME COLUMN {{}} TO {{}}"
+        summary.say_instead(self, ("rename column", f"{'.'.join(table)}.{old}", new))
+
+    def reverse(self) -> "RenameGenerated":
+        return RenameGenerated(self.table, self.new, self.old)
+
+
+@Operations.implementation_for(RenameGenerated)
+def _rename_generated(operations: Operations, op: RenameGenerated) -> None:
+    quote = operations.get_context().dialect.identifier_preparer.quote
+    operations.execute(op.sql.format(*map(quote, op.names)))
+
+
+@renderers.dispatch_for(RenameGenerated)
+def _render_generated(context: AutogenContext, op: RenameGenerated) -> str | list[str]:
+    if all(map(_is_plain, op.names)):
+        return f"op.execute({op.sql.format(*op.names)!r})"
+    quote = "op.get_context().dialect.identifier_preparer.quote"
+    return [f"names = map({quote}, {op.names!r})", f"op.execute({op.sql!r}.format(*names))"]
+
+
+class RenamePrimaryKey(ops.MigrateOperation):
+    """On PostgreSQL a primary key keeps its name when its table gets another one.
+
+    A new table of the old name could then not be made. The other databases do not mind.
+    """
+
+    def __init__(self, table: Table, old: str, new: str) -> None:
+        self.table, self.old, self.new = table, old, new
+        summary.leave_unsaid(self)
+
+    def reverse(self) -> "RenamePrimaryKey":
+        return RenamePrimaryKey(self.table, self.new, self.old)
+
+    def to_diff_tuple(self) -> tuple:
+        return "rename_primary_key", self.table.schema, self.table.name, self.old, self.new
+
+
+@renderers.dispatch_for(RenamePrimaryKey)
+def render(context: AutogenContext, op: RenamePrimaryKey) -> list[str]:
+    quote = POSTGRESQL.identifier_preparer
+    sql = (
+        f"ALTER TABLE {quote.format_table(op.table)} "
+        f"RENAME CONSTRAINT {quote.quote(op.old)} TO {quote.quote(op.new)}"
+    )
+    return ["if op.get_context().dialect.name == 'postgresql':", f"op.execute({sql!r})", ""]
+
+
+def table(old: Table, new: Table) -> RenameTable:
+    """Rename a table."""
+    return RenameTable(old.name, new.name, schema=old.schema)
+
+
+def column(
+    context: MigrationContext, before: Column, after: Column, table: Table
+) -> RenameColumn | RenameGenerated:
+    """Rename a column, and say all that MySQL wants to be told again.
+
+    There it is ``CHANGE``, which forgets AUTO_INCREMENT, default and comment when they are not
+    repeated (https://dev.mysql.com/doc/refman/8.0/en/alter-table.html), so a file that is written
+    on another database says them as well.
+
+    :param before: the column as it is
+    :param after: the column in the models
+    :param table: its table, by the name that it has by then
+    """
+    if before.computed is not None:
+        place = (table.schema, table.name) if table.schema else (table.name,)
+        return RenameGenerated(place, before.name, after.name)
+    comments = context.dialect.supports_comments
+    facts: dict[str, Any] = {
+        "existing_type": _type(context, before, after),
+        "existing_nullable": before.nullable,
+        "existing_server_default": _server_default(before, after),
+        "existing_comment": before.comment if comments else after.comment,
+    }
+    if after is after.table._autoincrement_column:
+        facts["existing_autoincrement"] = True
+    return RenameColumn(
+        table.name, before.name, schema=table.schema, modify_name=after.name, **facts
+    )
+
+
+def _type(context: MigrationContext, before: Column, after: Column) -> Any:
+    """The model's type where it is the database's as well: it is the same on every database."""
+    if isinstance(before.type, NullType):
+        return after.type
+    plain = not isinstance(after.type, TypeDecorator)
+    same = plain and not context.impl.compare_type(before, after)
+    return after.type if same else before.type
+
+
+def _server_default(before: Column, after: Column) -> Any:
+    if isinstance(before.server_default, Computed | Identity) or not before.server_default:
+        return False
+    if "nextval(" in str(getattr(before.server_default, "arg", "")):
+        return False
+    found = after.server_default if default(before) == default(after) else before.server_default
+    return found if isinstance(found, DefaultClause) else False
+
+
+def _is_plain(name: str) -> bool:
+    """Whether no database wants quotes around the name."""
+    return all(dialect.identifier_preparer.quote(name) == name for dialect in DIALECTS)
+
+
+# One index or unique constraint in the place of another: created first, then the other is dropped.
+
+
+def in_order(both: tuple[ops.OpContainer, ...]) -> set[tuple[str, tuple[str, ...]]]:
+    """Create an index before the one that it replaces is dropped; return the unique ones.
+
+    MySQL does not drop an index that a foreign key needs while there is no other:
+    https://dev.mysql.com/doc/refman/8.0/en/create-table-foreign-keys.html
+
+    :returns: (table, columns) for each unique index or constraint that is replaced
+    """
+    replaced = set()
+    for table in [op for ops_ in both for op in ops_.ops if isinstance(op, ops.ModifyTableOps)]:
+        _constraints_of_mysql(table)
+        for drop in list(table.ops):
+            for create in list(table.ops):
+                if not _replaces(create, drop):
+                    continue
+                summary.leave_unsaid(drop)
+                summary.leave_unsaid(create)
+                # but for its capitals it is one name, which there cannot be twice
+                one = str(_name(create)).casefold() == str(_name(drop)).casefold()
+                first, second = (drop, create) if one else (create, drop)
+                if table.ops.index(first) > table.ops.index(second):
+                    table.ops.remove(first)
+                    table.ops.insert(table.ops.index(second), first)
+                if isinstance(create, ops.CreateUniqueConstraintOp) or create.unique:
+                    names = tuple(getattr(column, "name", column) for column in create.columns)
+                    schema = f"{table.schema}." if table.schema else ""
+                    replaced.add((schema + table.table_name, names))
+    return replaced
+
+
+def _constraints_of_mysql(table: ops.ModifyTableOps) -> None:
+    """MySQL shows a unique constraint as an index; the other databases have it as a constraint."""
+    unique = ops.CreateUniqueConstraintOp
+    indexes = (ops.CreateIndexOp, ops.DropIndexOp)
+    for place, op in enumerate(table.ops):
+        if not isinstance(op, indexes):
+            continue
+        index = op.to_index()
+        names = [column.name for column in index.columns]
+        made = unique(op.index_name, table.table_name, names, schema=table.schema)
+        kind = unique if isinstance(op, ops.DropIndexOp) else ops.DropConstraintOp
+        others = [other for other in table.ops if isinstance(other, kind)]
+        if index.unique and any(names == _unique_columns(other) for other in others):
+            create = isinstance(op, ops.CreateIndexOp)
+            table.ops[place] = (
+                made if create else ops.DropConstraintOp.from_constraint(made.to_constraint())
+            )
+
+
+def _name(op: Any) -> str | None:
+    return getattr(op, "index_name", None) or getattr(op, "constraint_name", None)
+
+
+def _unique_columns(op: Any) -> list[str] | None:
+    made = op._reverse if isinstance(op, ops.DropConstraintOp) else op
+    return list(made.columns) if isinstance(made, ops.CreateUniqueConstraintOp) else None
+
+
+def _replaces(create: Any, drop: Any) -> bool:
+    if isinstance(create, ops.CreateIndexOp) and isinstance(drop, ops.DropIndexOp):
+        one, other = create.to_index(), drop.to_index()
+        same = [str(e) for e in one.expressions] == [str(e) for e in other.expressions]
+        return same and bool(one.unique) == bool(other.unique)
+    if isinstance(create, ops.CreateUniqueConstraintOp) and isinstance(drop, ops.DropConstraintOp):
+        return _unique_columns(drop) == _unique_columns(create)
+    return False
+
+
+# The names of indexes and constraints that follow from the name of a column or a table.
+
+
+def rename(
+    context: MigrationContext,
+    script: ops.MigrationScript,
+    tables: set[str],
+    columns: set[tuple[str, str]],
+) -> None:
+    """Rename the foreign keys that autogenerate does not compare by name, and put all into order.
+
+    A name is changed by dropping the one and creating the other: that is the one way that runs on
+    SQLite, PostgreSQL and MySQL, and under Alembic without this toolkit.
+
+    :param tables: the tables that were renamed, by their new names
+    :param columns: (table, column) that were renamed, by their new names
+    """
+    both = (script.upgrade_ops, script.downgrade_ops)
+    replaced = in_order(both)
+    for table in context.opts["target_metadata"].sorted_tables:
+        for key in table.foreign_key_constraints:
+            around = _target(key) in replaced
+            if around or _concerned(table, key, tables, columns):
+                _rename_key(context, both, table, key, around)
+        # on PostgreSQL the comparison itself compares the names of keys
+        if table.fullname in tables and context.dialect.name != "postgresql":
+            _rename_primary(context, both, table)
+
+
+def _target(key: ForeignKeyConstraint) -> tuple[str, tuple[str, ...]]:
+    return key.referred_table.fullname, tuple(element.column.name for element in key.elements)
+
+
+def _concerned(
+    table: Table, key: ForeignKeyConstraint, tables: set[str], columns: set[tuple[str, str]]
+) -> bool:
+    if table.fullname in tables or key.referred_table.fullname in tables:
+        return True
+    ends = {(table.fullname, column.name) for column in key.columns}
+    ends |= {(key.referred_table.fullname, element.column.name) for element in key.elements}
+    return bool(ends & columns)
+
+
+def _rename_key(
+    context: MigrationContext,
+    both: tuple[ops.OpContainer, ops.OpContainer],
+    table: Table,
+    key: ForeignKeyConstraint,
+    around: bool,
+) -> None:
+    """Drop a key and create it by its new name.
+
+    Around everything else, when an index that it needs on MySQL comes or goes in between.
+
+    :param around: the unique constraint that it refers to is replaced in between
+    """
+    name = _get_constraint_final_name(key, context.dialect)
+    old = _reflected_name(context, table, key)
+    if not name or not old or (name == old and not around):
+        return
+    around = constraints.leave(both, table.name, table.schema, old) or around
+    for container, going, coming in zip(both, (old, name), (name, old), strict=True):
+        drop = ops.DropConstraintOp(
+            conv(going), table.name, type_="foreignkey", schema=table.schema
+        )
+        create = ops.CreateForeignKeyOp.from_constraint(key)
+        create.constraint_name = conv(coming)
+        summary.leave_unsaid(drop)
+        summary.leave_unsaid(create)
+        if around:
+            container.ops.insert(0, _table(table, drop))
+            container.ops.append(_table(table, create))
+            continue
+        changes = _changes(container, table)
+        dropped = {op.constraint_name for op in changes if isinstance(op, ops.DropConstraintOp)}
+        if going not in dropped:  # else it changes in other ways as well
+            changes += [drop, create]
+
+
+def _rename_primary(
+    context: MigrationContext, both: tuple[ops.OpContainer, ops.OpContainer], table: Table
+) -> None:
+    name = _get_constraint_final_name(table.primary_key, context.dialect)
+    old = inspect(context.connection).get_pk_constraint(table.name, table.schema).get("name")
+    if name and old and name != old:
+        rename = RenamePrimaryKey(table, old, name)
+        both[0].ops.append(rename)
+        both[1].ops.insert(0, rename.reverse())
+
+
+def _reflected_name(
+    context: MigrationContext, table: Table, key: ForeignKeyConstraint
+) -> str | None:
+    look = inspect(context.connection)
+    if not look.has_table(table.name, table.schema):
+        return None
+    here = [column.name for column in key.columns]
+    there = [element.column.name for element in key.elements]
+    for found in look.get_foreign_keys(table.name, table.schema):
+        if (
+            found["constrained_columns"] == here
+            and found["referred_table"] == key.referred_table.name
+            and found["referred_columns"] == there
+        ):
+            return found["name"]
+    return None
+
+
+def _changes(container: ops.OpContainer, table: Table) -> list[Any]:
+    for op in container.ops:
+        if isinstance(op, ops.ModifyTableOps) and (op.table_name, op.schema) == (
+            table.name,
+            table.schema,
+        ):
+            return op.ops
+    new = _table(table)
+    container.ops.append(new)
+    return new.ops
+
+
+def _table(table: Table, *changes: Any) -> ops.ModifyTableOps:
+    return ops.ModifyTableOps(table.name, list(changes), schema=table.schema)

@@ -1,0 +1,330 @@
+"""What Alembic does not write into a file by itself: renames, remarks, custom types and their imports."""
+
+import copy
+import importlib
+import inspect
+import keyword
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from alembic.autogenerate import render, renderers
+from alembic.autogenerate.api import AutogenContext
+from alembic.operations import ops
+from alembic.runtime.migration import MigrationContext
+from alembic.util import CommandError
+from sqlalchemy import Column, ForeignKeyConstraint, Identity, MetaData, PrimaryKeyConstraint, Table
+from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy.types import ARRAY, TypeDecorator, TypeEngine
+
+from .. import output
+from ..project import Seam
+
+# How a type is written into a file: with what it imports, and so that it runs as it stands.
+#
+# Alembic writes ``my_app.types.Money()`` and leaves the import to the reader; for a decorator with
+# arguments it writes those of the type underneath:
+# https://alembic.sqlalchemy.org/en/latest/autogenerate.html#affecting-the-rendering-of-types-themselves
+
+
+DIALECTS = (sqlite.dialect(), postgresql.dialect(), mysql.dialect())
+# an argument of such a name is no business of a file that goes into the repository
+SECRETS = ("key", "secret", "password", "salt", "token")
+PLAIN = (bool, int, float, str, type(None))
+
+
+def render_item(own: Callable[..., Any] | None) -> Callable[..., Any]:
+    """Return a renderer that imports what it writes.
+
+    :param own: what the application gave Flask-Migrate as ``render_item``; its word counts
+    """
+
+    def rendered(kind: str, item: Any, context: Any) -> Any:
+        found = own(kind, item, context) if own else False
+        if found is False and kind == "server_default":
+            plain = getattr(item, "arg", item)
+            # Alembic would take the quotes at its ends away
+            return repr(plain) if isinstance(plain, str) else False
+        prefixed = context.opts.get("user_module_prefix") is not None
+        if found is not False or kind != "type" or prefixed:
+            return found
+        return False if _known(item) and not _inner(item) else write_type(item, context)
+
+    return rendered
+
+
+def write_type(type_: TypeEngine, context: Any) -> str:
+    """Return the code that makes a type of the application's, of another package, or of other types.
+
+    Its own ``repr`` where that is Python, else a call with the arguments that can be told from the
+    signature, else the type underneath.
+
+    :raises CommandError: when none of these makes a type with the same DDL
+    """
+    if type_._variant_mapping:
+        base = copy.copy(type_)
+        base._variant_mapping = type(type_._variant_mapping)()
+        code = write_type(base, context)
+        for name, other in sorted(type_._variant_mapping.items()):
+            code += f".with_variant({render._repr_type(other, context)}, {name!r})"
+        return code
+    if _known(type_):
+        return _array(type_, context) if isinstance(type_, ARRAY) else _nested(type_, context)
+    module = home(type(type_))
+    for code in (repr(type_), _call(type_)):
+        if code and _makes(f"{module}.{code}", module, type_):
+            context.imports.add(f"import {module}")
+            return f"{module}.{code}"
+    if isinstance(type_, TypeDecorator):
+        return render._repr_type(type_.impl_instance, context)
+    raise CommandError(output.TYPE_UNREAD.format(type=f"{module}.{type(type_).__qualname__}"))
+
+
+def home(class_: type) -> str:
+    """Return the shortest module that has the class: sqlalchemy_utils, not sqlalchemy_utils.types.uuid."""
+    parts = class_.__module__.split(".")
+    for length in range(1, len(parts)):
+        name = ".".join(parts[:length])
+        if getattr(importlib.import_module(name), class_.__qualname__, None) is class_:
+            return name
+    return class_.__module__
+
+
+def _known(type_: Any) -> bool:
+    return type(type_).__module__.startswith("sqlalchemy.")
+
+
+def _inner(type_: TypeEngine) -> list[TypeEngine]:
+    """The types that a type is made of, which its ``repr`` names without saying where they are from."""
+    names = [*inspect.signature(type(type_).__init__).parameters, *vars(type_)]
+    parts = [getattr(type_, name, None) for name in dict.fromkeys(names)]
+    return [part for part in parts if isinstance(part, TypeEngine)]
+
+
+def _nested(type_: TypeEngine, context: Any) -> str:
+    code, at = repr(type_), 0
+    for part in _inner(type_):
+        plain, written = repr(part), render._repr_type(part, context)
+        if (place := code.find(plain, at)) >= 0:
+            code = code[:place] + written + code[place + len(plain) :]
+            at = place + len(written)
+    return f"{_prefix(type_, context)}{code}"
+
+
+def _prefix(type_: TypeEngine, context: Any) -> str:
+    module = type(type_).__module__
+    if not module.startswith("sqlalchemy.dialects."):
+        return context.opts["sqlalchemy_module_prefix"] or ""
+    dialect = module.split(".")[2]
+    context.imports.add(f"from sqlalchemy.dialects import {dialect}")
+    return f"{dialect}."
+
+
+def _array(type_: ARRAY, context: Any) -> str:
+    """An array of a type that Alembic's own way, by search and replace, may not find."""
+    name = f"{_prefix(type_, context)}ARRAY"
+    options = ("as_tuple", "dimensions", "zero_indexes")
+    given = [f"{key}={getattr(type_, key)!r}" for key in options if getattr(type_, key)]
+    return f"{name}({', '.join([render._repr_type(type_.item_type, context), *given])})"
+
+
+def _call(type_: TypeEngine) -> str | None:
+    """The class called with what its instance remembers of its arguments."""
+    arguments = []
+    try:
+        signature = inspect.signature(type(type_))
+    except (TypeError, ValueError):
+        return None
+    for name, parameter in signature.parameters.items():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            continue
+        value = getattr(type_, name, parameter.empty)
+        if isinstance(value, PLAIN) and not any(word in name for word in SECRETS):
+            if value != parameter.default or type(value) is not type(parameter.default):
+                arguments.append(f"{name}={value!r}")
+        elif parameter.default is parameter.empty:
+            return None
+    return f"{type(type_).__qualname__}({', '.join(arguments)})"
+
+
+def _makes(code: str, module: str, type_: TypeEngine) -> bool:
+    """Whether the code makes a type of the same class that every database stores in the same way."""
+    root = module.split(".")[0]
+    try:
+        importlib.import_module(module)
+        made = eval(code, {root: importlib.import_module(root)})
+    except Exception:
+        return False
+    return type(made) is type(type_) and all(
+        _stored(made, dialect) == _stored(type_, dialect) for dialect in DIALECTS
+    )
+
+
+def _stored(type_: TypeEngine, dialect: Any) -> str | None:
+    try:
+        return type_.compile(dialect)
+    except Exception:
+        return None
+
+
+KEYWORDS = ("existing_autoincrement", "postgresql_using")
+
+
+class Remark(ops.MigrateOperation):
+    """A comment between the operations.
+
+    :param text: one line, without the number sign
+    :param alone: nothing else stands beside it, and Python wants a statement
+    """
+
+    def __init__(self, text: str, alone: bool = False) -> None:
+        self.text = text
+        self.alone = alone
+        self.said = ()
+
+
+IMPORT = "import flask_keel"
+
+
+class LibraryCall(ops.MigrateOperation):
+    """A call of one of the functions that a migration may use of this library.
+
+    :param call: as it is written: ``require_no_nulls('post', 'slug')``
+    """
+
+    def __init__(self, call: str) -> None:
+        self.call = call
+        self.said = ()
+
+
+@renderers.dispatch_for(Remark)
+def _remark(context: AutogenContext, op: Remark) -> list[str]:
+    return [f"# {op.text}", *(["pass"] if op.alone else [])]
+
+
+@renderers.dispatch_for(LibraryCall)
+def _library_call(context: AutogenContext, op: LibraryCall) -> str:
+    context.imports.add(IMPORT)
+    return f"flask_keel.{op.call}"
+
+
+@renderers.dispatch_for(ops.RenameTableOp)
+def _rename_table(context: AutogenContext, op: ops.RenameTableOp) -> str:
+    prefix = context.opts["alembic_module_prefix"] or ""
+    schema = f", schema={op.schema!r}" if op.schema else ""
+    return f"{prefix}rename_table({op.table_name!r}, {op.new_table_name!r}{schema})"
+
+
+@renderers.dispatch_for(ops.AlterColumnOp, replace=True)
+def _alter_column(context: AutogenContext, op: ops.AlterColumnOp) -> str:
+    written = render._alter_column(context, op)
+    for key in KEYWORDS:
+        if op.kw.get(key):
+            written = f"{written[:-1]},\n{' ' * 11}{key}={op.kw[key]!r})"
+    existing = op.existing_server_default
+    if isinstance(existing, Identity) and op.modify_server_default is not False:
+        # PostgreSQL alters and drops one in other words than a default
+        said = render._render_server_default(existing, context)
+        written = f"{written[:-1]},\n{' ' * 11}existing_server_default={said})"
+    return written
+
+
+@render._constraint_renderers.dispatch_for(PrimaryKeyConstraint, replace=True)
+def _primary_key(constraint: PrimaryKeyConstraint, context: AutogenContext, *more: Any) -> Any:
+    written = render._render_primary_key(constraint, context, *more)
+    if written is None:
+        return None
+    given = {key: getattr(constraint, key) for key in ("deferrable", "initially")}
+    options = [f"{key}={value!r}" for key, value in given.items() if value is not None]
+    options += render._render_dialect_kwargs_items(context, constraint.dialect_kwargs)
+    return f"{', '.join([written[:-1], *options])})"
+
+
+@render._constraint_renderers.dispatch_for(ForeignKeyConstraint, replace=True)
+def _foreign_key(constraint: ForeignKeyConstraint, context: AutogenContext, *more: Any) -> Any:
+    written = render._render_foreign_key(constraint, context, *more)
+    if constraint.deferrable is False:
+        return f"{written[:-1].rstrip(', ')}, deferrable=False)"
+    return written
+
+
+# ``empty=1``: a migration that compares nothing, for a change of rows that is written by hand.
+
+
+class Backfill(ops.MigrateOperation):
+    """The example to begin with: it runs as it stands, and changes nothing."""
+
+    def __init__(self, table: Table | None, column: Column | None) -> None:
+        self.table = table
+        self.column = column
+
+
+def write_skeleton(seam: Seam) -> None:
+    """Hand a skeleton to the command that writes the file; no database is asked."""
+    offline = {"as_sql": True, "target_metadata": seam.metadata, "upgrade_token": "upgrades"}
+    offline |= {"downgrade_token": "downgrades", "sqlalchemy_module_prefix": "sa."}
+    offline |= {"alembic_module_prefix": "op.", "user_module_prefix": None}
+    offline |= {"process_revision_directives": _fill}
+    offline |= {"render_item": render_item(seam.options.get("render_item"))}
+    context = MigrationContext.configure(dialect=seam.engine.dialect, opts=offline)
+    seam.revision_context.run_no_autogenerate((), context)
+
+
+def _fill(context: Any, revision: Any, directives: list[ops.MigrationScript]) -> None:
+    for script in directives:
+        words = re.findall(r"\w+", (script.message or "").lower())
+        script.upgrade_ops.ops[:] = [Backfill(*_likely(context.opts["target_metadata"], words))]
+        why = "irreversible because the values from before are not kept"
+        script.downgrade_ops.ops[:] = [Remark(why, alone=True)]
+
+
+def _likely(metadata: MetaData, words: list[str]) -> tuple[Table | None, Column | None]:
+    """The table and the column that the message seems to be about."""
+    tables = metadata.sorted_tables
+    named = [table for table in tables if _said(table.name, words)] or tables
+    for table in named:
+        for column in table.c:
+            if _said(column.name, words) and not column.primary_key:
+                return table, column
+    if not named:
+        return None, None
+    plain = [column for column in named[0].c if not column.primary_key]
+    return named[0], plain[0] if plain else None
+
+
+def _said(name: str, words: Iterable[str]) -> bool:
+    name = name.lower()
+    return any(word in (name, f"{name}s", f"{name}es") for word in words)
+
+
+@renderers.dispatch_for(Backfill)
+def _render(context: AutogenContext, op: Backfill) -> list[str]:
+    if op.table is None or op.column is None:
+        return ["# change the rows here, with sa.table(...), never with the models", "pass"]
+    context.imports.add(IMPORT)
+    plain = op.table.name.isidentifier() and not keyword.iskeyword(op.table.name)
+    name = op.table.name if plain else "table"
+    columns = [*op.table.primary_key.columns, op.column]
+    schema = [f"    schema={op.table.schema!r},"] if op.table.schema else []
+    return [
+        "# the table with the columns that this needs; never the models, which change with the time",
+        f"{name} = sa.table(\n"
+        + "\n".join(
+            [
+                f"    {op.table.name!r},",
+                *(
+                    f"    sa.column({c.name!r}, {render._repr_type(c.type, context)}),"
+                    for c in columns
+                ),
+                *schema,
+            ]
+        )
+        + "\n)",
+        "flask_keel.backfill(\n"
+        f"    {name},\n"
+        f"    where=sa.false(),  # which rows: {name}.c[{op.column.name!r}].is_(None)\n"
+        f"    set={{{op.column.name!r}: {name}.c[{op.column.name!r}]}},"
+        "  # column: a value, or an expression\n"
+        "    batch=1000,\n"
+        ")",
+    ]

@@ -1,0 +1,410 @@
+"""Changes of a type: USING and enums on PostgreSQL, and foreign keys that go before and come again."""
+
+import importlib.util
+import logging
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from alembic.autogenerate import renderers
+from alembic.operations import MigrateOperation, ops
+from sqlalchemy import Column, DefaultClause, ForeignKeyConstraint, inspect, text
+from sqlalchemy import Table as Model
+from sqlalchemy import types as sa
+from sqlalchemy.dialects import postgresql
+
+from .. import literals
+from ..literals import literal
+from . import constraints, summary
+from .candidates import families
+from .not_null import FillColumn, unwrapped
+
+# Foreign keys that are dropped before a change of what they join, and made again after it.
+
+
+Joined = Callable[[ForeignKeyConstraint], bool]
+
+
+def around(upgrade: ops.UpgradeOps, pairs: list[tuple[Model, Model]], joined: Joined) -> None:
+    """Drop foreign keys before everything else, and make them after it.
+
+    What the comparison itself drops and makes, new tables too, is put into the same order.
+
+    :param pairs: the tables that both have, as they are and as the models have them
+    :param joined: says of a foreign key whether what it joins changes
+    """
+    for there, model in pairs:
+        new = {_ends(key): key for key in model.foreign_key_constraints}
+        for key in sorted(there.foreign_key_constraints, key=_ends):
+            if key.name and joined(key) and _ends(key) in new and not _dropped(upgrade, key):
+                constraints.leave([upgrade], there.name, there.schema, str(key.name))
+                drop = ops.DropConstraintOp.from_constraint(key)
+                make = ops.CreateForeignKeyOp.from_constraint(new[_ends(key)])
+                if make.constraint_name is None:  # it is to be found again on the way down
+                    make.constraint_name = key.name
+                for op in (drop, make):
+                    summary.leave_unsaid(op)
+                    change = ops.ModifyTableOps(there.name, [op], schema=there.schema)
+                    upgrade.ops.append(change)
+    _in_order(upgrade, joined)
+
+
+def target(key: ForeignKeyConstraint) -> tuple[str, tuple[str, ...]]:
+    """Return the table that a foreign key refers to, with its schema, and the columns."""
+    specs = [element._get_colspec().rpartition(".") for element in key.elements]
+    return specs[0][0], tuple(spec[2] for spec in specs)
+
+
+def columns(key: ForeignKeyConstraint) -> set[tuple[str, str]]:
+    """Return what a foreign key joins: tables with their schema, and columns."""
+    parent, names = target(key)
+    own = {(key.table.fullname, column.name) for column in key.columns}
+    return own | {(parent, name) for name in names}
+
+
+def retyped(dialect: Any, upgrade: ops.UpgradeOps) -> set[tuple[str, str]]:
+    """Return the columns that get a type with which their foreign keys cannot stay.
+
+    MySQL lets none be changed (errors 1832 and 1833), PostgreSQL those that still compare. SQLite looks
+    at its foreign keys in the end alone.
+    """
+    found = set()
+    for table in upgrade.ops:
+        for op in table.ops if isinstance(table, ops.ModifyTableOps) else ():
+            if isinstance(op, ops.AlterColumnOp) and op.modify_type is not None:
+                before, after = (families(t, dialect) for t in (op.existing_type, op.modify_type))
+                alike = dialect.name == "postgresql" and bool(before & after)
+                if dialect.name != "sqlite" and not alike:
+                    home = (
+                        f"{table.schema}.{table.table_name}" if table.schema else table.table_name
+                    )
+                    found.add((home, op.column_name))
+    return found
+
+
+def _ends(key: ForeignKeyConstraint) -> tuple[Any, ...]:
+    return tuple(column.name for column in key.columns), *target(key)
+
+
+def _dropped(upgrade: ops.UpgradeOps, key: ForeignKeyConstraint) -> bool:
+    return any(
+        isinstance(op, ops.DropConstraintOp) and op.constraint_name == key.name
+        for change in upgrade.ops
+        if isinstance(change, ops.ModifyTableOps) and change.table_name == key.table.name
+        for op in change.ops
+    )
+
+
+def _in_order(upgrade: ops.UpgradeOps, joined: Joined) -> None:
+    first: dict[Any, MigrateOperation] = {}
+    last: dict[Any, MigrateOperation] = {}
+    tables: list[MigrateOperation] = []
+    kept: list[MigrateOperation] = []
+    late: set[tuple[str | None, str]] = set()
+    for op in upgrade.ops:
+        if isinstance(op, ops.ModifyTableOps):
+            for part in [part for part in op.ops if _is_key(part)]:
+                if joined(part.to_constraint()):
+                    op.ops.remove(part)
+                    home = first if isinstance(part, ops.DropConstraintOp) else last
+                    table = ops.ModifyTableOps(op.table_name, [], schema=op.schema)
+                    home.setdefault((op.schema, op.table_name), table).ops.append(part)
+            if op.ops:
+                (tables if (op.schema, op.table_name) in late else kept).append(op)
+        elif isinstance(op, ops.CreateTableOp) and any(
+            joined(key) for key in op.to_table().foreign_key_constraints
+        ):
+            late.add((op.schema, op.table_name))
+            tables.append(op)
+        else:
+            kept.append(op)
+    upgrade.ops[:] = [*first.values(), *kept, *tables, *last.values()]
+
+
+def _is_key(op: Any) -> bool:
+    drops = isinstance(op, ops.DropConstraintOp) and op.constraint_type == "foreignkey"
+    return drops or isinstance(op, ops.CreateForeignKeyOp)
+
+
+# PostgreSQL's enum types, through alembic-postgresql-enum, which only projects there depend on.
+
+
+PACKAGE = "alembic_postgresql_enum"
+
+
+def load(dialect: str) -> None:
+    """Let autogenerate see enum types, on PostgreSQL and where the package is installed."""
+    if dialect == "postgresql" and importlib.util.find_spec(PACKAGE):
+        logging.getLogger(f"alembic.{PACKAGE}").setLevel(logging.WARNING)
+        importlib.import_module(PACKAGE)
+
+
+def mend(context: Any, revision: Any, directives: list[ops.MigrationScript]) -> None:
+    """Let a file that uses the package's operations import it, so that it runs by itself.
+
+    A value that is added is written as SQL: the package's own operation (1.11) puts it behind the
+    value before which it belongs, and the next comparison would find another order. It comes before
+    everything that may use it, and a value that goes goes after everything that may have used it.
+    """
+    for script in directives:
+        for container in (script.upgrade_ops, script.downgrade_ops):
+            first = [op for op in container.ops if _only(op, adds=True)]
+            last = [op for op in container.ops if _only(op, adds=False)]
+            rest = [op for op in container.ops if op not in first and op not in last]
+            used = set(_literals(ops.OpContainer(rest)))
+            # what runs next to the schema of before meets its defaults, all else those of the models
+            up = container is script.upgrade_ops
+            for op in container.ops:
+                _meet_defaults(context, op, models=op not in (first if up else last))
+            added = [part for op in first for part in _mended(context, op, used)]
+            emptied = [] if up else [part for op in last for part in _emptied(context, op, script)]
+            container.ops[:] = [*added, *rest, *emptied, *last]
+            for op in container.ops:
+                if _theirs(op) and hasattr(op, "enum_values"):
+                    summary.leave_unsaid(op)  # a type comes and goes with its column
+            if any(_theirs(op) and not hasattr(op, "enum_values") for op in container.ops):
+                script.imports = {*script.imports, f"import {PACKAGE}  # noqa: F401"}
+
+
+def _meet_defaults(context: Any, op: Any, models: bool) -> None:
+    """Tell the package's operation of the defaults that it meets, as SQL: it takes the models' objects."""
+    if type(op).__name__ != "SyncEnumValuesOp":
+        return
+    defaults = [(_model if models else _there)(context, one) for one in op.affected_columns]
+    op.affected_columns = [
+        replace(reference, existing_server_default=default or None)
+        for reference, default in zip(op.affected_columns, defaults, strict=True)
+        if default is not None
+    ]
+
+
+def _model(context: Any, reference: Any) -> str | None:
+    """Return the default of the model's column, empty for none; None where there is no column."""
+    for table in context.opts["target_metadata"].tables.values():
+        home = table.schema or context.dialect.default_schema_name
+        if (home, table.name) == (_schema(context, reference), reference.table_name):
+            column = next((c for c in table.c if c.name == reference.column_name), None)
+            default = getattr(getattr(column, "server_default", None), "arg", None)
+            if column is None or default is None:
+                return None if column is None else ""
+            array = "[]" if reference.column_type.name == "ARRAY" else ""
+            said = literal(default, context)
+            return (
+                said if "'::" in said else f"{said}::text{array}"
+            )  # it puts the type's own name there
+    return None
+
+
+def _there(context: Any, reference: Any) -> str | None:
+    look = inspect(context.connection)
+    schema, table = _schema(context, reference), reference.table_name
+    columns = look.get_columns(table, schema) if look.has_table(table, schema) else []
+    for column in columns:
+        if column["name"] == reference.column_name:
+            return column["default"] or ""
+    return None
+
+
+def _schema(context: Any, reference: Any) -> str:
+    given = reference.table_schema
+    return given if isinstance(given, str) and given else context.dialect.default_schema_name
+
+
+def _emptied(context: Any, op: Any, script: ops.MigrationScript) -> Iterator[ops.ExecuteSQLOp]:
+    """Rows that were filled with a value that goes hold NULL again, as they did before."""
+    quote = literals.dialect(context.dialect).identifier_preparer
+    gone = set(op.old_values) - set(op.new_values)
+    for fill in script.upgrade_ops.ops:
+        if isinstance(fill, FillColumn) and fill.only_nulls and fill.fill.text in gone:
+            table = quote.quote(fill.table_name)
+            home = f"{quote.quote_schema(fill.schema)}.{table}" if fill.schema else table
+            column, value = quote.quote(fill.column.name), _label(fill.fill.text)
+            yield ops.ExecuteSQLOp(f"UPDATE {home} SET {column} = NULL WHERE {column} = {value}")
+
+
+def _only(op: Any, adds: bool) -> bool:
+    """Whether values only come, or only go."""
+    if not _theirs(op) or not hasattr(op, "old_values"):
+        return False
+    old, new = set(op.old_values), set(op.new_values)
+    return (new > old) if adds else (new < old)
+
+
+def _literals(container: Any) -> Iterator[str]:
+    """What the other operations may take for a value: texts of defaults, fills and conditions."""
+    for op in container.ops:
+        if isinstance(op, ops.OpContainer):
+            yield from _literals(op)
+            continue
+        columns = [op.column] if isinstance(op, ops.AddColumnOp) else getattr(op, "columns", ())
+        parts = [getattr(column, "server_default", None) for column in columns]
+        parts += [
+            getattr(op, name, None) for name in ("modify_server_default", "condition", "fill")
+        ]
+        for part in parts:
+            text = getattr(part, "arg", getattr(part, "text", part))
+            if text is not None and text is not False:
+                yield from re.split(r"'", str(text))
+
+
+def _mended(context: Any, op: Any, used: set[str]) -> Iterator[Any]:
+    if type(op).__name__ != "AddEnumValuesOp":
+        yield op
+        return
+    quote = context.dialect.identifier_preparer.quote
+    schema = op.schema if op.schema != context.dialect.default_schema_name else None
+    name = ".".join(quote(part) for part in (schema, op.name) if part)
+    there = list(op.old_values)
+    for place, value in enumerate(op.new_values):
+        if value in there:
+            continue
+        follower = next((other for other in op.new_values[place:] if other in there), None)
+        before = f" BEFORE {_label(follower)}" if follower is not None else ""
+        # a value cannot be used in the transaction that adds it:
+        # https://www.postgresql.org/docs/current/sql-altertype.html#SQL-ALTERTYPE-NOTES
+        new, there_already = (
+            (AddValueOp, " IF NOT EXISTS") if value in used else (ops.ExecuteSQLOp, "")
+        )
+        added = new(f"ALTER TYPE {name} ADD VALUE{there_already} {_label(value)}{before}")
+        summary.say_instead(added, ("add", op.name, value))
+        yield added
+
+
+class AddValueOp(ops.ExecuteSQLOp):
+    """A value that the rest of the migration uses: it is committed before."""
+
+
+@renderers.dispatch_for(AddValueOp)
+def _render(context: Any, op: AddValueOp) -> list[str]:
+    return [
+        "with op.get_context().autocommit_block():",
+        f"op.execute({op.sqltext!r})",
+        "",
+    ]
+
+
+def _label(value: str) -> str:
+    # op.execute takes a colon for a parameter
+    return "'" + value.replace("'", "''").replace(":", "\\:") + "'"
+
+
+def _theirs(op: Any) -> bool:
+    return type(op).__module__.startswith(f"{PACKAGE}.operations")
+
+
+POSTGRESQL = postgresql.dialect()
+# https://www.postgresql.org/docs/current/sql-createcast.html: these are assignment casts
+BY_ITSELF = {("integer", "numeric"), ("numeric", "integer")}
+OLD_CAST = re.compile(r"('(?:[^']|'')*')::[\w \"]+(?:\(\d+\))?")
+SPECIAL = {
+    ("text", "binary"): "convert_to({column}, 'UTF8')",
+    ("binary", "text"): "convert_from({column}, 'UTF8')",
+    ("integer", "boolean"): "{column} <> 0",
+    ("numeric", "boolean"): "{column} <> 0",
+    ("boolean", "integer"): "{column}::integer",
+    ("boolean", "numeric"): "{column}::integer",
+    ("integer", "date and time"): "to_timestamp({column}) AT TIME ZONE 'UTC'",
+    ("numeric", "date and time"): "to_timestamp({column}) AT TIME ZONE 'UTC'",
+    ("date and time", "integer"): "extract(epoch from {column})",
+    ("date and time", "numeric"): "extract(epoch from {column})",
+    ("JSON", "integer"): "({column} #>> '{{}}')::{type}",
+    ("JSON", "numeric"): "({column} #>> '{{}}')::{type}",
+    ("JSON", "boolean"): "({column} #>> '{{}}')::{type}",
+}
+
+
+def cast(context: Any, revision: Any, directives: list[ops.MigrationScript]) -> None:
+    """Give each change of a type the USING that it needs on PostgreSQL, on the way down too.
+
+    Whatever database the file is written on: it is to run on all of them.
+    """
+    for script in directives:
+        for container in (script.upgrade_ops, script.downgrade_ops):
+            for table in container.ops:
+                if isinstance(table, ops.ModifyTableOps):
+                    table.ops[:] = [part for op in table.ops for part in _with_using(op)]
+
+
+def using(old: Any, new: Any, column: str) -> str | None:
+    """Return the expression, or None where PostgreSQL converts by itself.
+
+    :param old: the type before
+    :param new: the type after
+    :param column: the column's name
+    """
+    before, after = families(old, POSTGRESQL), families(new, POSTGRESQL)
+    name = POSTGRESQL.identifier_preparer.quote(column)
+    if _native_enum(new):
+        return f"{name}::text::{_compiled(new)}"
+    if before & after or ("text" in after and "binary" not in before):
+        return None
+    pair = (min(before), min(after))
+    if pair in BY_ITSELF:
+        return None
+    type_ = _compiled(new)
+    if type_ is None:
+        return None
+    return SPECIAL.get(pair, "{column}::{type}").format(column=name, type=type_)
+
+
+def _with_using(op: Any) -> list[Any]:
+    if not isinstance(op, ops.AlterColumnOp) or op.modify_type is None or op.existing_type is None:
+        return [op]
+    expression = using(op.existing_type, op.modify_type, op.column_name)
+    if expression is None:
+        return [op]
+    op.kw["postgresql_using"] = expression
+    before, after = op.existing_server_default, op.modify_server_default
+    if not isinstance(before, DefaultClause):
+        return [op]
+    before = _without_cast(before)
+    # PostgreSQL converts no default along with its column: it goes first and comes back last
+    facts = {"schema": op.schema, "existing_nullable": op.existing_nullable}
+    drop = ops.AlterColumnOp(
+        op.table_name,
+        op.column_name,
+        existing_type=op.existing_type,
+        existing_server_default=before,
+        existing_comment=op.existing_comment,
+        modify_server_default=None,
+        **facts,
+    )
+    summary.leave_unsaid(drop)
+    op.existing_server_default = None
+    op.modify_server_default = before if after is False else after
+    if op.modify_server_default is None:
+        op.modify_server_default = False
+        return [drop, op]
+    back = ops.AlterColumnOp(
+        op.table_name,
+        op.column_name,
+        existing_type=op.modify_type,
+        existing_comment=op.existing_comment,
+        modify_server_default=op.modify_server_default,
+        schema=op.schema,
+        existing_nullable=(
+            op.existing_nullable if op.modify_nullable is None else op.modify_nullable
+        ),
+    )
+    summary.leave_unsaid(back)
+    op.modify_server_default = False
+    return [drop, op, back]
+
+
+def _without_cast(default: DefaultClause) -> DefaultClause:
+    """PostgreSQL says ``'7'::character varying``, which no other type takes."""
+    found = OLD_CAST.fullmatch(str(getattr(default.arg, "text", "")))
+    return DefaultClause(text(found[1])) if found else default
+
+
+def _native_enum(type_: Any) -> bool:
+    stored = unwrapped(type_)
+    return isinstance(stored, sa.Enum) and bool(stored.native_enum and stored.name)
+
+
+def _compiled(type_: Any) -> str | None:
+    try:
+        return Column("c", type_).type.compile(POSTGRESQL)
+    except Exception:
+        return None

@@ -1,0 +1,503 @@
+"""MySQL's and MariaDB's own account of their schema: information_schema.
+
+https://mariadb.com/kb/en/information-schema-tables/
+"""
+
+import re
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any
+
+from alembic.util import sqla_compat
+from sqlalchemy import CheckConstraint, Connection, MetaData, text
+from sqlalchemy import Table as Model
+from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.sql.elements import conv
+
+from ..scratch import servers
+from .schema import (
+    Check,
+    Column,
+    ForeignKey,
+    ReflectedCheck,
+    ReflectedColumn,
+    ReflectedIndex,
+    ReflectedTable,
+    ReflectedUnique,
+    Schema,
+    Table,
+    Unique,
+    listed,
+)
+
+# MySQL's columns and CHECKs as SHOW CREATE TABLE has them: information_schema knows no temporary table.
+#
+# https://mariadb.com/kb/en/show-create-table/, https://dev.mysql.com/doc/refman/8.4/en/show-create-table.html
+
+
+NAME = re.compile(r"\s*`((?:[^`]|``)*)` ?")
+# a string, a name, a word, or any other sign
+TOKEN = re.compile(r"'(?:[^'\\]|''|\\.)*'|`(?:[^`]|``)*`|[^\s()'`]+|[()]", re.DOTALL)
+CHECK = re.compile(r"\s*CONSTRAINT `((?:[^`]|``)*)` CHECK ", re.IGNORECASE)
+COMMENT = re.compile(r"/\*!\d+|\*/")
+# what begins the next clause of a column: https://mariadb.com/kb/en/create-table/#column-definitions
+BEGINS = (
+    *("CHARACTER SET", "COLLATE", "GENERATED ALWAYS AS", "VIRTUAL", "STORED", "PERSISTENT"),
+    *("NOT NULL", "NULL", "DEFAULT", "AUTO_INCREMENT", "ON UPDATE", "COMMENT", "CHECK"),
+    *("INVISIBLE", "WITHOUT SYSTEM VERSIONING", "COMPRESSED", "SRID", "COLUMN_FORMAT", "STORAGE"),
+)
+
+
+def shown_columns(sql: str) -> Iterator[tuple[str, str, str | None, str, str | None, str | None]]:
+    """Give name, type, default, extra, expression and collation, as information_schema has them.
+
+    :param sql: what SHOW CREATE TABLE says
+    """
+    for line in _lines(sql):
+        if name := NAME.match(line):
+            clauses = _clauses(line[name.end() :])
+            generated = clauses.get("GENERATED ALWAYS AS")
+            stored = "VIRTUAL" not in clauses
+            extra = [
+                "auto_increment" if "AUTO_INCREMENT" in clauses else "",
+                f"on update {clauses['ON UPDATE']}" if "ON UPDATE" in clauses else "",
+                f"{'STORED' if stored else 'VIRTUAL'} GENERATED" if generated else "",
+            ]
+            yield (
+                name[1].replace("``", "`"),
+                clauses[""],
+                clauses.get("DEFAULT"),
+                " ".join(filter(None, extra)),
+                generated,
+                clauses.get("COLLATE"),
+            )
+
+
+def shown_checks(sql: str) -> Iterator[tuple[str, str]]:
+    """Give name and expression of each CHECK; one in a column has the column's name."""
+    for line in _lines(sql):
+        if found := CHECK.match(line):
+            yield found[1].replace("``", "`"), _inside(line[found.end() :])
+        elif (name := NAME.match(line)) and (own := _clauses(line[name.end() :]).get("CHECK")):
+            yield name[1].replace("``", "`"), own
+
+
+def _lines(sql: str) -> list[str]:
+    body = sql.rpartition("\n)")[0]
+    return [COMMENT.sub("", line).rstrip().removesuffix(",") for line in body.split("\n")[1:]]
+
+
+def _clauses(text: str) -> dict[str, str]:
+    """Divide a column's definition at the words that begin a clause; the type has no such word."""
+    tokens = list(TOKEN.finditer(text))
+    found: dict[str, str] = {}
+    word, start, depth, place = "", 0, 0, 0
+    while place < len(tokens):
+        token = tokens[place]
+        depth += {"(": 1, ")": -1}.get(token[0], 0)
+        begins = next((b for b in BEGINS if _is(tokens, place, b)), None) if not depth else None
+        # the value of DEFAULT NULL is no clause
+        if begins and not (word == "DEFAULT" and not text[start : token.start()].strip()):
+            found.setdefault(word, _inside(text[start : token.start()]))
+            place += begins.count(" ")
+            word, start = begins, tokens[place].end()
+        place += 1
+    found.setdefault(word, _inside(text[start:]))
+    return found
+
+
+def _is(tokens: list[re.Match], place: int, words: str) -> bool:
+    wanted = words.split()
+    return [token[0].upper() for token in tokens[place : place + len(wanted)]] == wanted
+
+
+def _inside(text: str) -> str:
+    """Return an expression without the parentheses around all of it."""
+    text = text.strip()
+    depth = 0
+    for token in TOKEN.finditer(text):
+        depth += {"(": 1, ")": -1}.get(token[0], 0)
+        if not depth:
+            whole = token[0] == ")" and token.end() == len(text)
+            return text[1:-1] if whole and text.startswith("(") else text
+    return text
+
+
+# MySQL and MariaDB: the twin is made in a database of its own, and read from information_schema.
+#
+# On a database that is no scratch it is a temporary table, which needs no right to make a database.
+
+
+REFLECTED_COLUMNS = text("""
+    SELECT column_name, column_type, column_default, extra, generation_expression, collation_name
+    FROM information_schema.columns WHERE table_schema = :schema AND table_name = :name
+""")
+MARIADB_CHECKS = text("""
+    SELECT constraint_name, check_clause FROM information_schema.check_constraints
+    WHERE constraint_schema = :schema AND table_name = :name ORDER BY constraint_name
+""")
+MYSQL_CHECKS = text("""
+    SELECT constraint_name, check_clause FROM information_schema.check_constraints
+    JOIN information_schema.table_constraints USING (constraint_schema, constraint_name)
+    WHERE constraint_schema = :schema AND table_name = :name ORDER BY constraint_name
+""")
+REFLECTED_INDEXES = "SHOW INDEX FROM {}"
+# InnoDB compresses no temporary table: https://mariadb.com/kb/en/innodb-compressed-row-format/
+NOT_TEMPORARY = ("_row_format", "_key_block_size", "_page_compressed", "_page_compression_level")
+
+
+def real(connection: Connection, schema: str | None, name: str) -> ReflectedTable:
+    """Return what the database has."""
+    schema = schema or connection.dialect.default_schema_name or ""
+    return _read(connection, schema, name, not _is_scratch(connection))
+
+
+def twin(connection: Connection, model: Model) -> ReflectedTable:
+    """Make the model's table, ask the database of it, and take it away.
+
+    :raises servers.NotAllowed: when the account may do that nowhere
+    """
+    made = _with_checks_apart(model, connection) if _has_checks(model) else model
+    return _beside(connection, made) if _is_scratch(connection) else _temporary(connection, made)
+
+
+def _is_scratch(connection: Connection) -> bool:
+    return servers.is_scratch(connection.engine.url)
+
+
+def _beside(connection: Connection, model: Model) -> ReflectedTable:
+    home = connection.dialect.default_schema_name or ""
+    away = servers.beside(home)
+    servers.create(connection, away, servers.locale(connection, home))
+    moved = connection.execution_options(schema_translate_map={model.schema: away})
+    try:
+        moved.execute(CreateTable(model, include_foreign_key_constraints=[]))
+        for index in model.indexes:
+            moved.execute(CreateIndex(index))
+        return _read(connection, away, model.name)
+    finally:
+        connection.execution_options(schema_translate_map=None)
+        servers.drop(connection, away)
+
+
+def _temporary(connection: Connection, model: Model) -> ReflectedTable:
+    schema = model.schema or connection.dialect.default_schema_name or ""
+    quoted = connection.dialect.identifier_preparer.format_table(model)
+    made = model.to_metadata(_alike(model))
+    for option in [key for key in made.kwargs if key.endswith(NOT_TEMPORARY)]:
+        del made.kwargs[option]
+    create = CreateTable(made, include_foreign_key_constraints=[]).compile(connection)
+    sql = str(create).strip().replace("CREATE TABLE", "CREATE TEMPORARY TABLE", 1)
+    try:
+        with servers.refusal(connection, connection.engine.url.database or ""):
+            connection.exec_driver_sql(sql)
+        for index in model.indexes:
+            # a temporary table has no such index; Alembic compares those by itself
+            if index.dialect_options["mysql"]["prefix"] not in ("FULLTEXT", "SPATIAL"):
+                connection.execute(CreateIndex(index))
+        return _read(connection, schema, model.name, True)
+    finally:
+        connection.exec_driver_sql(f"DROP TEMPORARY TABLE IF EXISTS {quoted}")
+
+
+def _alike(model: Model) -> MetaData:
+    return MetaData(naming_convention=model.metadata.naming_convention)
+
+
+def _has_checks(model: Model) -> bool:
+    return any(
+        isinstance(one, CheckConstraint) for column in model.columns for one in column.constraints
+    )
+
+
+def _with_checks_apart(model: Model, connection: Connection) -> Model:
+    """Return a table whose columns have no CHECKs: MariaDB takes no name for one in a column.
+
+    https://mariadb.com/kb/en/constraint/#check-constraints
+    """
+    apart = model.to_metadata(_alike(model))
+    for mine, column in zip(model.columns, apart.columns, strict=True):
+        for check in [one for one in mine.constraints if isinstance(one, CheckConstraint)]:
+            name = sqla_compat._get_constraint_final_name(check, connection.dialect)
+            made = CheckConstraint(check.sqltext, name=conv(str(name)) if name else None)
+            apart.append_constraint(made)
+        column.constraints.clear()
+    return apart
+
+
+def _read(connection: Connection, schema: str, name: str, by_text: bool = False) -> ReflectedTable:
+    def rows(query: Any) -> list[Any]:
+        return list(connection.execute(query, {"schema": schema, "name": name}))
+
+    maria = getattr(connection.dialect, "is_mariadb", False)
+    if by_text:
+        shown = _reflected_text(connection, schema, name)
+        said, ruled = list(shown_columns(shown)), sorted(shown_checks(shown))
+    else:
+        said, ruled = rows(REFLECTED_COLUMNS), rows(MARIADB_CHECKS if maria else MYSQL_CHECKS)
+    # the type JSON is an alias there, by its own CHECK: https://mariadb.com/kb/en/json/
+    json = {rule for rule, sql in ruled if sql == f"json_valid(`{rule}`)"}
+    columns = {}
+    for column, kind, default, extra, expression, collation in said:
+        generated = "GENERATED" in (extra or "") and "DEFAULT_GENERATED" not in extra
+        plain = None if default is None or default == "NULL" else default
+        on_update = "on update" in (extra or "").lower()
+        columns[column] = ReflectedColumn(
+            type="json" if column in json else kind,
+            default=None if generated else f"{plain or ''} {extra}" if on_update else plain,
+            generated=f"{expression} {extra}" if generated else None,
+            collation=collation,
+            counts="auto_increment" if "auto_increment" in (extra or "").lower() else None,
+        )
+    checks = [ReflectedCheck(rule, sql, sql) for rule, sql in ruled if rule not in json]
+    shown = _shown(connection, schema, name)
+    key = sorted(shown.pop("PRIMARY", []), key=lambda row: row["Seq_in_index"])
+    return ReflectedTable(
+        columns,
+        tuple(checks),
+        _indexes(shown),
+        key=tuple(row["Column_name"] for row in key),
+        uniques=dict(_uniques(shown)),
+    )
+
+
+def _uniques(shown: dict[str, list[Any]]) -> Iterator[tuple[str, ReflectedUnique]]:
+    for name, rows in shown.items():
+        columns = [r["Column_name"] for r in sorted(rows, key=lambda row: row["Seq_in_index"])]
+        # an index on an expression or a part of a text is no constraint
+        if not rows[0]["Non_unique"] and all(columns) and not any(r["Sub_part"] for r in rows):
+            yield name, ReflectedUnique(repr(columns), tuple(columns))
+
+
+def _reflected_text(connection: Connection, schema: str, name: str) -> str:
+    quote = connection.dialect.identifier_preparer.quote_identifier
+    # a percent sign in it is its own, no place for a value
+    alone = {"no_parameters": True}
+    sql = f"SHOW CREATE TABLE {quote(schema)}.{quote(name)}"
+    return connection.exec_driver_sql(sql, execution_options=alone).one()[1]
+
+
+def _shown(connection: Connection, schema: str, name: str) -> dict[str, list[Any]]:
+    quote = connection.dialect.identifier_preparer.quote_identifier
+    shown = connection.execute(
+        text(REFLECTED_INDEXES.format(f"{quote(schema)}.{quote(name)}"))
+    ).mappings()
+    parts: dict[str, list[Any]] = {}
+    for row in shown:
+        parts.setdefault(row["Key_name"], []).append(row)
+    return parts
+
+
+def _indexes(parts: dict[str, list[Any]]) -> dict[str, ReflectedIndex]:
+    return {
+        key: ReflectedIndex(
+            key,
+            repr(
+                [
+                    [r[k] for k in ("Non_unique", "Column_name", "Collation", "Sub_part")]
+                    + [r["Index_type"], r.get("Expression")]
+                    for r in sorted(rows, key=lambda row: row["Seq_in_index"])
+                ]
+            ),
+            not rows[0]["Non_unique"],
+        )
+        for key, rows in parts.items()
+    }
+
+
+# MySQL and MariaDB, in words that both have: they spell the same schema in two ways.
+
+
+# https://mariadb.com/kb/en/show-create-table/, https://dev.mysql.com/doc/refman/8.4/en/show-create-table.html
+INTEGER = re.compile(r"\b((?:tiny|small|medium|big)?int)\((\d+)\)", re.IGNORECASE)
+NOW = re.compile(r"\bcurrent_timestamp\(\)", re.IGNORECASE)
+# MariaDB's word for JSON
+JSON = re.compile(
+    r"\blongtext(?: CHARACTER SET \w+)?(?: COLLATE \w+)?(.*?) CHECK \(json_valid\(`[^`]+`\)\)"
+)
+DEFINER = re.compile(r" DEFINER=`[^`]*`@`[^`]*`")
+PLAIN_NUMBER = re.compile(r"\bDEFAULT '(-?\d+(?:\.\d+)?)'")
+
+
+def statements(connection: Connection, ignored: set[str]) -> Iterator[str]:
+    """Give the tables with their triggers, and then the views."""
+    query = "SHOW FULL TABLES"
+    found = sorted(tuple(row) for row in connection.exec_driver_sql(query))
+    triggers = connection.exec_driver_sql("SHOW TRIGGERS").mappings().all()
+    here = connection.exec_driver_sql("SELECT DATABASE()").scalar()
+    collations = _defaults(connection)
+    for name, kind in found:
+        if kind != "BASE TABLE" or name in ignored:
+            continue
+        yield _table(_show(connection, "TABLE", name)[1], collations)
+        for trigger in sorted(triggers, key=lambda row: row["Trigger"]):
+            if trigger["Table"] == name:
+                sql = _show(connection, "TRIGGER", trigger["Trigger"])[2]
+                yield DEFINER.sub("", sql)
+    for name, kind in found:
+        if kind == "VIEW" and name not in ignored:
+            sql = DEFINER.sub("", _show(connection, "VIEW", name)[1])
+            sql = sql.replace(" ALGORITHM=UNDEFINED", "").replace(" SQL SECURITY DEFINER", "")
+            yield sql.replace(f"`{here}`.", "")
+
+
+def _show(connection: Connection, kind: str, name: str) -> Any:
+    quoted = connection.dialect.identifier_preparer.quote_identifier(name).replace("%", "%%")
+    return connection.exec_driver_sql(f"SHOW CREATE {kind} {quoted}").one()
+
+
+def _defaults(connection: Connection) -> tuple[str, str]:
+    """Return the character set and collation of the database: saying them again says nothing."""
+    return tuple(
+        connection.exec_driver_sql("SELECT @@character_set_database, @@collation_database").one()
+    )
+
+
+def _table(sql: str, defaults: tuple[str, str]) -> str:
+    body, _, options = sql.rpartition("\n)")
+    character_set, collation = defaults
+    lines = [_line(line, character_set, collation) for line in body.split("\n")]
+    kept = re.sub(r" AUTO_INCREMENT=\d+| ENGINE=InnoDB", "", options)
+    kept = kept.replace(f" DEFAULT CHARSET={character_set}", "").replace(
+        f" COLLATE={collation}", ""
+    )
+    return "\n".join([*lines, f"){kept}"])
+
+
+def _line(line: str, character_set: str, collation: str) -> str:
+    code, *quoted = re.split(r"(?= COMMENT ')", line, maxsplit=1)
+    # 1 is how both say a BOOLEAN
+    code = INTEGER.sub(lambda one: one[0] if one[2] == "1" else one[1], code)
+    code = NOW.sub("CURRENT_TIMESTAMP", code)
+    code = PLAIN_NUMBER.sub(r"DEFAULT \1", code)
+    code = code.replace(f" CHARACTER SET {character_set}", "").replace(f" COLLATE {collation}", "")
+    code = JSON.sub(r"json\1", code)
+    return "    " + "".join([code, *quoted]).lstrip() if line.startswith(" ") else line
+
+
+TABLES = """
+SELECT table_name, table_type, engine, table_collation, table_comment
+FROM information_schema.tables WHERE table_schema = DATABASE()
+"""
+COLUMNS = """
+SELECT table_name, column_name, column_type, is_nullable, column_default, extra,
+       generation_expression, collation_name, column_comment
+FROM information_schema.columns WHERE table_schema = DATABASE()
+ORDER BY table_name, ordinal_position
+"""
+INDEXES = """
+SELECT table_name, index_name, non_unique, column_name, sub_part, collation, index_type
+FROM information_schema.statistics WHERE table_schema = DATABASE()
+ORDER BY table_name, index_name, seq_in_index
+"""
+KEYS = """
+SELECT k.table_name, k.constraint_name, k.column_name, k.referenced_table_name,
+       k.referenced_column_name, r.update_rule, r.delete_rule
+FROM information_schema.key_column_usage AS k
+JOIN information_schema.referential_constraints AS r
+  ON r.constraint_schema = k.constraint_schema AND r.constraint_name = k.constraint_name
+ AND r.table_name = k.table_name
+WHERE k.table_schema = DATABASE() AND k.referenced_table_name IS NOT NULL
+ORDER BY k.table_name, k.constraint_name, k.ordinal_position
+"""
+CHECKS = """
+SELECT t.table_name, c.constraint_name, c.check_clause
+FROM information_schema.check_constraints AS c
+JOIN information_schema.table_constraints AS t
+  ON t.constraint_schema = c.constraint_schema AND t.constraint_name = c.constraint_name
+ AND t.constraint_type = 'CHECK' {same_table}
+WHERE c.constraint_schema = DATABASE()
+"""
+TRIGGERS = """
+SELECT event_object_table, trigger_name, action_timing, event_manipulation, action_statement
+FROM information_schema.triggers WHERE trigger_schema = DATABASE()
+"""
+VIEWS = "SELECT table_name, view_definition FROM information_schema.views WHERE table_schema = DATABASE()"
+
+
+def read(connection: Connection, ignore: frozenset[str]) -> Schema:
+    """Read the database that the connection is in."""
+
+    def rows(query: str) -> list[tuple]:
+        found = connection.execute(text(query))
+        return [tuple(row) for row in found if row[0] not in ignore]
+
+    schema = Schema()
+    for name, kind, engine, collation, comment in rows(TABLES):
+        if kind == "BASE TABLE":
+            table = schema.tables[name] = Table(name)
+            table.parts["options"] = f"{engine} {collation} {comment or ''}".strip()
+    for name, *facts in rows(COLUMNS):
+        if name in schema.tables:
+            _column(schema.tables[name], *facts)
+    for (name, index), parts in groupby(rows(INDEXES), key=lambda row: row[:2]):
+        _index(schema.tables[name], index, list(parts))
+    for (name, key), parts in groupby(rows(KEYS), key=lambda row: row[:2]):
+        _foreign_key(schema.tables[name], key, list(parts))
+    # a constraint's name is unique in a table on MariaDB, in a database on MySQL
+    same_table = "AND t.table_name = c.table_name" if connection.dialect.is_mariadb else ""
+    for name, constraint, clause in rows(CHECKS.format(same_table=same_table)):
+        table = schema.tables[name]
+        table.checks.append(Check(clause, clause, constraint))
+        if clause == f"json_valid(`{constraint}`)":
+            continue  # this is how MariaDB spells the type JSON
+        table.call(f"check ({clause})", constraint)
+    for name, trigger, *definition in rows(TRIGGERS):
+        schema.tables[name].parts[f"trigger {trigger}"] = " ".join(definition)
+    # a view's text says the name of the database, which is another for each scratch
+    here = connection.execute(text("SELECT DATABASE()")).scalar()
+    for name, definition in rows(VIEWS):
+        schema.others[f"view {name}"] = (definition or "").replace(f"`{here}`.", "")
+    return schema
+
+
+def _column(table: Table, name: str, declared: str, nullable: str, *facts: Any) -> None:
+    default, extra, expression, collation, comment = facts
+    extra = (extra or "").lower()
+    own = table.parts["options"].split()[1:2]
+    more = {
+        "extra": extra.replace("default_generated", "").strip(),
+        "generated": expression,
+        "collation": collation if collation and [collation] != own else None,
+        "comment": comment,
+    }
+    table.columns[name] = Column(
+        name=name,
+        type=_text(declared).lower() if "'" not in _text(declared) else _text(declared),
+        nullable=nullable == "YES",
+        default=None if default in (None, "NULL") else _text(default),
+        automatic="auto_increment" in extra,
+        generated=bool(expression),
+        more=tuple((key, _text(value)) for key, value in more.items() if value),
+    )
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _index(table: Table, index: str, rows: list[tuple]) -> None:
+    _, _, non_unique, *_, kind = rows[0]
+    columns = tuple(row[3] for row in rows if row[3])
+    if index == "PRIMARY":
+        table.primary_key = columns
+        table.call(f"primary key {listed(columns)}", None)
+    else:
+        parts = [
+            f"{column or 'an expression'}{f'({part})' if part else ''}{' desc' if way == 'D' else ''}"
+            for _, _, _, column, part, way, _ in rows
+        ]
+        unique = "" if non_unique else "unique "
+        table.parts[f"index {index}"] = f"{unique}{kind.lower()} ({', '.join(parts)})"
+    if not non_unique:
+        table.uniques.append(Unique(columns))
+
+
+def _foreign_key(table: Table, name: str, rows: list[tuple]) -> None:
+    columns = tuple(row[2] for row in rows)
+    parent, referred = rows[0][3], tuple(row[4] for row in rows)
+    on_update, on_delete = rows[0][5:7]
+    table.foreign_keys.append(ForeignKey(columns, parent, referred, name=name))
+    label = f"foreign key {listed(columns)} to {parent}"
+    table.call(label, name)
+    table.options[label] = f"{listed(referred)} on update {on_update} on delete {on_delete}".lower()

@@ -1,0 +1,572 @@
+"""PostgreSQL's own account of its schema: the catalogue, and the definitions that it prints itself.
+
+https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-INFO-CATALOG
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import Connection, MetaData, Sequence, text
+from sqlalchemy import Table as Model
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.schema import CreateIndex, CreateSequence, CreateTable
+from sqlalchemy.sql import visitors
+from sqlalchemy.sql.functions import next_value
+
+from .schema import (
+    Check,
+    Column,
+    ForeignKey,
+    ReflectedCheck,
+    ReflectedColumn,
+    ReflectedIndex,
+    ReflectedTable,
+    ReflectedUnique,
+    Schema,
+    Table,
+    Unique,
+)
+
+
+def of_table(model: Model) -> Iterator[Sequence]:
+    """Give the sequences whose next value a column of the table has, by itself or in Python."""
+    for column in model.columns:
+        if isinstance(column.default, Sequence):
+            yield column.default
+        default = getattr(column.server_default, "arg", None)
+        for part in visitors.iterate(default) if isinstance(default, visitors.Visitable) else ():
+            if isinstance(part, next_value):
+                yield part.sequence
+
+
+def lend(connection: Connection, model: Model) -> None:
+    """Make those of a twin beside it, where it looks for what has the schema of its model."""
+    for sequence in of_table(model):
+        if sequence.schema == model.schema:
+            connection.execute(CreateSequence(sequence, if_not_exists=True))
+
+
+# PostgreSQL: the twin is a temporary table within a savepoint, read by pg_get_*: no schema is made.
+
+
+# https://www.postgresql.org/docs/current/runtime-config-client.html#GUC-SEARCH-PATH
+TWIN = "pg_temp"
+
+REFLECTED_COLUMNS = text("""
+    SELECT a.attname, format_type(a.atttypid, a.atttypmod), pg_get_expr(d.adbin, d.adrelid),
+           a.attgenerated, CASE WHEN a.attcollation <> t.typcollation THEN c.collname END,
+           a.attidentity, s.seqrelid::regclass::text, format_type(s.seqtypid, NULL)
+    FROM pg_attribute a
+    JOIN pg_type t ON t.oid = a.atttypid
+    LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+    LEFT JOIN pg_collation c ON c.oid = a.attcollation
+    LEFT JOIN pg_depend o ON o.refobjid = a.attrelid AND o.refobjsubid = a.attnum
+         AND o.classid = 'pg_class'::regclass AND o.refclassid = o.classid AND o.deptype = 'a'
+         AND o.objid IN (SELECT seqrelid FROM pg_sequence)
+    LEFT JOIN pg_sequence s ON s.seqrelid = o.objid
+    WHERE a.attrelid = :table AND a.attnum > 0 AND NOT a.attisdropped
+""")
+CHECKS = text("""
+    SELECT conname, pg_get_expr(conbin, conrelid) FROM pg_constraint
+    WHERE conrelid = :table AND contype = 'c' ORDER BY conname
+""")
+KEYS = text("""
+    SELECT contype, conname, ARRAY(
+        SELECT a.attname::text FROM unnest(conkey) WITH ORDINALITY AS k (number, place)
+        JOIN pg_attribute a ON a.attrelid = conrelid AND a.attnum = k.number ORDER BY place
+    ), pg_get_constraintdef(oid), condeferrable, condeferred
+    FROM pg_constraint WHERE conrelid = :table AND contype IN ('p', 'u', 'x')
+""")
+REFLECTED_INDEXES = text("""
+    SELECT c.relname, pg_get_indexdef(i.indexrelid), i.indisunique FROM pg_index i
+    JOIN pg_class c ON c.oid = i.indexrelid
+    WHERE i.indrelid = :table AND NOT EXISTS (SELECT 1 FROM pg_constraint WHERE conindid = c.oid)
+""")
+
+
+def real(connection: Connection, schema: str | None, name: str) -> ReflectedTable:
+    """Return what the database has."""
+    with _traceless(connection):
+        if schema:  # so that its own types are written as those of the twin, which has no schema
+            path = connection.execute(text("SHOW search_path")).scalar()
+            own = connection.dialect.identifier_preparer.quote_identifier(schema)
+            connection.execute(text(f"SET LOCAL search_path = {own}, {path or 'public'}"))
+        return _read(connection, schema or connection.dialect.default_schema_name or "public", name)
+
+
+def twin(connection: Connection, model: Model) -> ReflectedTable:
+    """Make the model's table, ask the database of it, and leave no trace."""
+    with _traceless(connection):
+        away = connection.execution_options(schema_translate_map={model.schema: TWIN})
+        try:
+            _create(away, model)
+            return _read(connection, TWIN, model.name)
+        finally:
+            connection.execution_options(schema_translate_map=None)
+
+
+@contextmanager
+def _traceless(connection: Connection) -> Iterator[None]:
+    savepoint = connection.begin_nested()
+    try:
+        yield
+    finally:
+        savepoint.rollback()
+
+
+def _create(connection: Connection, model: Model) -> None:
+    made: set[Any] = set()
+    for column in model.columns:
+        kind = column.type.dialect_impl(connection.dialect)
+        kind = getattr(kind, "item_type", kind).dialect_impl(connection.dialect)
+        name = getattr(kind, "name", None)
+        if callable(getattr(kind, "create", None)) and name not in made:
+            made.add(name)
+            kind.create(connection, checkfirst=False)
+    if model._prefixes:  # UNLOGGED: a temporary table is none, and it makes no difference here
+        model = model.to_metadata(MetaData(naming_convention=model.metadata.naming_convention))
+        model._prefixes = []
+    lend(connection, model)
+    connection.execute(CreateTable(model, include_foreign_key_constraints=[]))
+    for index in model.indexes:
+        connection.execute(CreateIndex(index))
+
+
+def _read(connection: Connection, schema: str, name: str) -> ReflectedTable:
+    quote = connection.dialect.identifier_preparer.quote_identifier
+    find = text("SELECT CAST(to_regclass(:name) AS oid)")
+    table = connection.execute(find, {"name": f"{quote(schema)}.{quote(name)}"}).scalar_one()
+
+    def rows(query: Any) -> list[Any]:
+        return list(connection.execute(query, {"table": table}))
+
+    columns = {
+        column: ReflectedColumn(
+            type=kind,
+            default=None if generated else default,
+            generated=f"{default} {generated}" if generated else None,
+            collation=collation,
+            counts=_counts(default, *counted),
+            sequence=counted[1],
+        )
+        for column, kind, default, generated, collation, *counted in rows(REFLECTED_COLUMNS)
+    }
+    checks = _settled(connection, f"{quote(schema)}.{quote(name)}", rows(CHECKS))
+    indexes = {
+        name: ReflectedIndex(name, f"{unique} {sql[sql.index(' USING ') :]}", unique)
+        for name, sql, unique in rows(REFLECTED_INDEXES)
+    }
+    keys = rows(KEYS)
+    key_name, key = next(((name, key) for kind, name, key, *_ in keys if kind == "p"), (None, ()))
+    return ReflectedTable(
+        columns,
+        checks,
+        indexes,
+        key=tuple(key),
+        key_name=key_name,
+        uniques={
+            name: ReflectedUnique(sql, tuple(names), *when)
+            for kind, name, names, sql, *when in keys
+            if kind == "u"
+        },
+        excludes={name: sql for kind, name, _, sql, *_ in keys if kind == "x"},
+    )
+
+
+def _counts(default: str | None, identity: str, sequence: str | None, kind: str) -> str | None:
+    """A SERIAL is a default of the next value of a sequence that the column owns."""
+    if identity:
+        return "identity"
+    return f"serial {kind}" if sequence and "nextval(" in (default or "") else None
+
+
+def _settled(connection: Connection, table: str, checks: list[Any]) -> tuple[ReflectedCheck, ...]:
+    """Return the CHECKs as PostgreSQL writes them after reading its own writing.
+
+    It writes ``IN ('a')`` as ``= ANY (ARRAY['a'::varchar]::text[])``, and that, read again, otherwise.
+    """
+    if not checks:
+        return ()
+    connection.execute(text(f"CREATE TABLE {TWIN}.settled (LIKE {table})"))
+    found = []
+    for name, sql in checks:
+        plain = _written(connection, sql) or sql
+        simple = _simple(sql)
+        found.append(
+            ReflectedCheck(name, plain, simple if _written(connection, simple) == plain else sql)
+        )
+    connection.execute(text(f"DROP TABLE {TWIN}.settled"))
+    return tuple(found)
+
+
+def _written(connection: Connection, sql: str) -> str | None:
+    """Return an expression as PostgreSQL writes it the second time; None when it cannot be read."""
+    find = text(f"SELECT CAST('{TWIN}.settled' AS regclass)::oid")
+    table = connection.execute(find).scalar_one()
+    for _ in range(2):
+        savepoint = connection.begin_nested()
+        try:
+            # past SQLAlchemy and the driver, who would look for parameters in it
+            connection.exec_driver_sql(
+                f"ALTER TABLE {TWIN}.settled ADD CHECK ({sql})".replace("%", "%%"), ()
+            )
+            sql = connection.execute(CHECKS, {"table": table}).one()[1]
+        except DBAPIError:
+            return None
+        finally:
+            savepoint.rollback()
+    return sql
+
+
+def _simple(sql: str) -> str:
+    """Guess what a person wrote, without the casts: whoever asks lets PostgreSQL judge the guess."""
+    sql = re.sub(r"::[a-z]+( varying| precision)?(\(\d+(, ?\d+)?\))?(\[\])?", "", sql)
+    sql = sql.replace(" !~~ ", " NOT LIKE ").replace(" ~~ ", " LIKE ")
+    sql = re.sub(r"\((\w+)\)", r"\1", sql)
+    sql = re.sub(r"= ANY \(+ARRAY\[(.*?)\]\)+", r"IN (\1)", sql)
+    # the outermost parenthesis may have gone with the array's
+    sql += ")" * (sql.count("(") - sql.count(")"))
+    while sql.startswith("(") and sql.endswith(")") and _one(sql):
+        sql = sql[1:-1]
+    return sql
+
+
+def _one(sql: str) -> bool:
+    depth = 0
+    for place, letter in enumerate(sql):
+        depth += {"(": 1, ")": -1}.get(letter, 0)
+        if depth == 0:
+            return place == len(sql) - 1
+    return False
+
+
+# PostgreSQL's catalogue as SQL, with the definitions that the server itself prints.
+#
+# https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-INFO-CATALOG
+
+
+# what belongs to PostgreSQL or to an extension is nobody's migration
+OF_NO_EXTENSION = (
+    "n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_' AND NOT EXISTS "
+    "(SELECT 1 FROM pg_depend AS e WHERE e.objid = {oid} AND e.deptype = 'e')"
+)
+HERE = OF_NO_EXTENSION.format(oid="c.oid")
+SCHEMAS = (
+    "SELECT 'CREATE SCHEMA ' || quote_ident(n.nspname) FROM pg_namespace AS n "
+    f"WHERE n.nspname <> 'public' AND {OF_NO_EXTENSION.format(oid='n.oid')} ORDER BY 1"
+)
+EXTENSIONS = (
+    "SELECT 'CREATE EXTENSION ' || quote_ident(extname) FROM pg_extension "
+    "WHERE extname <> 'plpgsql' ORDER BY 1"
+)
+ENUMS = f"""
+SELECT 'CREATE TYPE ' || format_type(t.oid, NULL) || ' AS ENUM (' ||
+       string_agg(quote_literal(v.enumlabel), ', ' ORDER BY v.enumsortorder) || ')'
+FROM pg_type AS t JOIN pg_namespace AS n ON n.oid = t.typnamespace JOIN pg_enum AS v ON v.enumtypid = t.oid
+WHERE {OF_NO_EXTENSION.format(oid="t.oid")} GROUP BY t.oid ORDER BY 1
+"""
+DOMAINS = f"""
+SELECT 'CREATE DOMAIN ' || format_type(t.oid, NULL) || ' AS ' || format_type(t.typbasetype, t.typtypmod) ||
+       COALESCE(' DEFAULT ' || t.typdefault, '') || CASE WHEN t.typnotnull THEN ' NOT NULL' ELSE '' END ||
+       COALESCE((SELECT string_agg(' CONSTRAINT ' || quote_ident(k.conname) || ' ' ||
+                 pg_get_constraintdef(k.oid), '' ORDER BY k.conname) FROM pg_constraint AS k
+                 WHERE k.contypid = t.oid AND k.contype = 'c'), '')
+FROM pg_type AS t JOIN pg_namespace AS n ON n.oid = t.typnamespace
+WHERE t.typtype = 'd' AND {OF_NO_EXTENSION.format(oid="t.oid")} ORDER BY 1
+"""
+# those that no column owns
+SEQUENCES = f"""
+SELECT 'CREATE SEQUENCE ' || c.oid::regclass || ' AS ' || format_type(s.seqtypid, NULL) || ' START ' ||
+       s.seqstart || ' INCREMENT ' || s.seqincrement
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+JOIN pg_sequence AS s ON s.seqrelid = c.oid
+WHERE {HERE} AND NOT EXISTS
+      (SELECT 1 FROM pg_depend AS o WHERE o.objid = c.oid AND o.deptype IN ('a', 'i')) ORDER BY 1
+"""
+FUNCTIONS = f"""
+SELECT pg_get_functiondef(p.oid) FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
+WHERE p.prokind IN ('f', 'p') AND {OF_NO_EXTENSION.format(oid="p.oid")} ORDER BY p.oid::regprocedure::text
+"""
+WRITTEN_COLUMNS = f"""
+SELECT c.relname, c.oid::regclass::text, quote_ident(a.attname), format_type(a.atttypid, a.atttypmod),
+       a.attnotnull, pg_get_expr(d.adbin, d.adrelid), a.attidentity, a.attgenerated,
+       CASE WHEN a.attcollation <> t.typcollation THEN a.attcollation::regcollation::text END,
+       pg_get_serial_sequence(c.oid::regclass::text, a.attname)
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+LEFT JOIN pg_type AS t ON t.oid = a.atttypid
+LEFT JOIN pg_attrdef AS d ON d.adrelid = c.oid AND d.adnum = a.attnum
+WHERE c.relkind IN ('r', 'p') AND {HERE} ORDER BY c.relname, n.nspname, a.attnum
+"""
+WRITTEN_CONSTRAINTS = f"""
+SELECT c.oid::regclass::text, 'CONSTRAINT ' || quote_ident(k.conname) || ' ' || pg_get_constraintdef(k.oid),
+       k.contype
+FROM pg_constraint AS k JOIN pg_class AS c ON c.oid = k.conrelid
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE k.contype IN ('p', 'u', 'f', 'c', 'x') AND {HERE}
+ORDER BY 1, position(k.contype::text in 'pucxf'), k.conname
+"""
+WRITTEN_INDEXES = f"""
+SELECT c.oid::regclass::text, pg_get_indexdef(x.indexrelid)
+FROM pg_index AS x JOIN pg_class AS c ON c.oid = x.indrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE {HERE} AND NOT EXISTS (SELECT 1 FROM pg_constraint AS k
+      WHERE k.conindid = x.indexrelid AND k.contype IN ('p', 'u', 'x')) ORDER BY 1, 2
+"""
+WRITTEN_TRIGGERS = f"""
+SELECT c.oid::regclass::text, pg_get_triggerdef(g.oid)
+FROM pg_trigger AS g JOIN pg_class AS c ON c.oid = g.tgrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE NOT g.tgisinternal AND {HERE} ORDER BY 1, g.tgname
+"""
+COMMENTS = f"""
+SELECT c.oid::regclass::text, 'COMMENT ON ' || CASE WHEN o.objsubid = 0 THEN 'TABLE ' || c.oid::regclass
+       ELSE 'COLUMN ' || c.oid::regclass || '.' || quote_ident(a.attname) END ||
+       ' IS ' || quote_literal(o.description)
+FROM pg_description AS o JOIN pg_class AS c ON c.oid = o.objoid AND o.classoid = 'pg_class'::regclass
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = o.objsubid
+WHERE c.relkind IN ('r', 'p') AND {HERE} ORDER BY 1, o.objsubid
+"""
+VIEWS = f"""
+SELECT 'CREATE ' || CASE c.relkind WHEN 'm' THEN 'MATERIALIZED ' ELSE '' END || 'VIEW ' || c.oid::regclass ||
+       ' AS' || chr(10) || pg_get_viewdef(c.oid)
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('v', 'm') AND {HERE} ORDER BY 1
+"""
+SERIAL = {"smallint": "smallserial", "integer": "serial", "bigint": "bigserial"}
+
+
+def statements(connection: Connection, ignored: set[str]) -> Iterator[str]:
+    """Give the types, the tables with all that belongs to them, the keys between them, the views."""
+
+    def rows(query: str) -> list[Any]:
+        return [tuple(row) for row in connection.exec_driver_sql(query.replace("%", "%%"))]
+
+    def alone(query: str) -> Iterator[str]:
+        for (statement,) in sorted(rows(query)):  # the server would sort by its locale
+            yield statement.strip().rstrip(";")
+
+    for query in (SCHEMAS, EXTENSIONS, ENUMS, DOMAINS, SEQUENCES):
+        yield from alone(query)
+    keys, constraints = [], {}
+    for table, definition, kind in rows(WRITTEN_CONSTRAINTS):
+        if kind == "f":  # at the end, since the other table may come later
+            keys.append((table, f"ALTER TABLE {table} ADD {definition}"))
+        else:
+            constraints.setdefault(table, []).append(definition)
+    left_out = {table for name, table, *_ in rows(WRITTEN_COLUMNS) if name in ignored}
+    belongings: dict[str, list[str]] = {}
+    for query in (WRITTEN_INDEXES, WRITTEN_TRIGGERS, COMMENTS):
+        for table, statement in sorted(rows(query)) if query is WRITTEN_INDEXES else rows(query):
+            belongings.setdefault(table, []).append(statement)
+    functions = list(alone(FUNCTIONS))
+    for (name, table), columns in groupby(rows(WRITTEN_COLUMNS), key=lambda row: row[:2]):
+        if name in ignored:
+            continue
+        lines = [_written_column(*column[2:]) for column in columns if column[2] is not None]
+        yield (
+            f"CREATE TABLE {table} (\n    "
+            + ",\n    ".join(lines + constraints.get(table, []))
+            + "\n)"
+        )
+        yield from (one for one in belongings.get(table, []) if "TRIGGER" not in one[:30])
+    yield from (key for table, key in keys if table not in left_out)
+    yield from functions
+    for name in sorted(belongings.keys() - left_out):
+        yield from (one for one in belongings[name] if "TRIGGER" in one[:30])
+    yield from alone(VIEWS)
+
+
+def _written_column(name: str, kind: str, not_null: bool, default: str | None, *more: Any) -> str:
+    identity, generated, collation, sequence = more
+    if sequence and default and default.startswith("nextval("):
+        kind, default = SERIAL.get(kind, kind), None
+    parts = [name, kind]
+    if collation:
+        parts.append(f"COLLATE {collation}")
+    if identity:
+        parts.append(f"GENERATED {'ALWAYS' if identity == 'a' else 'BY DEFAULT'} AS IDENTITY")
+    elif generated:
+        parts.append(
+            f"GENERATED ALWAYS AS ({default}) {'STORED' if generated == 's' else 'VIRTUAL'}"
+        )
+    elif default is not None:
+        parts.append(f"DEFAULT {default}")
+    if not_null:
+        parts.append("NOT NULL")
+    return " ".join(parts)
+
+
+# what belongs to an extension or to PostgreSQL itself is nobody's migration
+OURS = (
+    "{schema}.nspname NOT IN ('pg_catalog', 'information_schema') AND {schema}.nspname !~ '^pg_' "
+    "AND NOT EXISTS (SELECT 1 FROM pg_depend AS e WHERE e.objid = {oid} AND e.deptype = 'e')"
+)
+TABLES = OURS.format(schema="n", oid="c.oid")
+# the sequence of a SERIAL keeps its name when the table or the column gets another one
+COLUMNS = f"""
+SELECT n.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
+       CASE WHEN EXISTS (SELECT 1 FROM pg_depend AS o JOIN pg_depend AS u ON u.refobjid = o.objid
+                         WHERE o.refobjid = c.oid AND o.refobjsubid = a.attnum AND o.deptype = 'a'
+                           AND o.classid = 'pg_class'::regclass AND u.objid = d.oid)
+            THEN 'nextval(its own sequence)' ELSE pg_get_expr(d.adbin, d.adrelid) END,
+       a.attidentity, a.attgenerated,
+       CASE WHEN a.attcollation <> t.typcollation THEN a.attcollation::regcollation::text END,
+       col_description(c.oid, a.attnum), obj_description(c.oid), c.relpersistence
+FROM pg_class AS c
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+LEFT JOIN pg_type AS t ON t.oid = a.atttypid
+LEFT JOIN pg_attrdef AS d ON d.adrelid = c.oid AND d.adnum = a.attnum
+WHERE c.relkind IN ('r', 'p') AND {TABLES} ORDER BY 1, 2, a.attnum
+"""
+NAMES = (
+    "ARRAY(SELECT a.attname::text FROM unnest({key}) WITH ORDINALITY AS k(number, place) "
+    "JOIN pg_attribute AS a ON a.attrelid = {table} AND a.attnum = k.number ORDER BY k.place)"
+)
+CONSTRAINTS = f"""
+SELECT n.nspname, c.relname, k.conname, k.contype, pg_get_constraintdef(k.oid),
+       {NAMES.format(key="k.conkey", table="c.oid")}, pn.nspname, p.relname,
+       {NAMES.format(key="k.confkey", table="p.oid")}, pg_get_expr(k.conbin, k.conrelid)
+FROM pg_constraint AS k
+JOIN pg_class AS c ON c.oid = k.conrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
+LEFT JOIN pg_class AS p ON p.oid = k.confrelid LEFT JOIN pg_namespace AS pn ON pn.oid = p.relnamespace
+WHERE k.contype IN ('p', 'u', 'f', 'c', 'x') AND {TABLES} ORDER BY 1, 2, 3
+"""
+INDEXES = f"""
+SELECT n.nspname, c.relname, i.relname, pg_get_indexdef(x.indexrelid), x.indisunique, x.indisvalid,
+       x.indpred IS NOT NULL,
+       ARRAY(SELECT a.attname::text FROM pg_depend AS o JOIN pg_attribute AS a
+             ON a.attrelid = c.oid AND a.attnum = o.refobjsubid
+             WHERE o.objid = x.indexrelid AND o.refobjid = c.oid AND o.refobjsubid > 0)
+FROM pg_index AS x
+JOIN pg_class AS i ON i.oid = x.indexrelid JOIN pg_class AS c ON c.oid = x.indrelid
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE {TABLES} AND NOT EXISTS (SELECT 1 FROM pg_constraint AS k
+    WHERE k.conindid = x.indexrelid AND k.contype IN ('p', 'u', 'x')) ORDER BY 1, 2, 3
+"""
+TRIGGERS = f"""
+SELECT n.nspname, c.relname, g.tgname, pg_get_triggerdef(g.oid)
+FROM pg_trigger AS g JOIN pg_class AS c ON c.oid = g.tgrelid
+JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE NOT g.tgisinternal AND {TABLES}
+"""
+OTHERS = f"""
+SELECT CASE c.relkind WHEN 'S' THEN 'sequence' WHEN 'v' THEN 'view' ELSE 'materialized view' END,
+       n.nspname, c.relname, CASE WHEN c.relkind = 'S' THEN '' ELSE pg_get_viewdef(c.oid) END
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('v', 'm', 'S') AND {TABLES}
+  AND NOT EXISTS (SELECT 1 FROM pg_depend AS o WHERE o.objid = c.oid AND o.deptype IN ('a', 'i')
+                  AND c.relkind = 'S')
+UNION ALL
+SELECT 'function', n.nspname, p.oid::regprocedure::text, pg_get_functiondef(p.oid)
+FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
+WHERE p.prokind IN ('f', 'p') AND {OURS.format(schema="n", oid="p.oid")}
+UNION ALL
+SELECT 'schema', '', n.nspname, '' FROM pg_namespace AS n WHERE {OURS.format(schema="n", oid="n.oid")}
+UNION ALL
+SELECT 'extension', '', x.extname, '' FROM pg_extension AS x
+"""
+TYPES = f"""
+SELECT format_type(t.oid, NULL), t.typtype, format_type(t.typbasetype, t.typtypmod), t.typnotnull,
+       ARRAY(SELECT e.enumlabel::text FROM pg_enum AS e WHERE e.enumtypid = t.oid
+             ORDER BY e.enumsortorder),
+       ARRAY(SELECT k.conname || ' ' || pg_get_constraintdef(k.oid) FROM pg_constraint AS k
+             WHERE k.contypid = t.oid ORDER BY 1)
+FROM pg_type AS t JOIN pg_namespace AS n ON n.oid = t.typnamespace
+WHERE t.typtype IN ('e', 'd') AND {OURS.format(schema="n", oid="t.oid")}
+"""
+
+
+def read(connection: Connection, ignore: frozenset[str]) -> Schema:
+    """Read all schemas of a PostgreSQL database."""
+    home = connection.execute(text("SELECT current_schema()")).scalar()
+
+    def label(schema: str, name: str) -> str:
+        return name if schema == home else f"{schema}.{name}"
+
+    def rows(query: str) -> Any:
+        for schema, name, *facts in connection.execute(text(query)):
+            if schema == home and name in ignore:
+                continue
+            yield schema, name, facts
+
+    schema = Schema()
+    for place, name, facts in rows(COLUMNS):
+        own = None if place == home else place
+        table = schema.tables.setdefault(label(place, name), Table(name, own))
+        _column(table, *facts)
+    for place, name, (constraint, kind, definition, columns, *facts) in rows(CONSTRAINTS):
+        table = schema.tables[label(place, name)]
+        table.call(plain(definition) if kind == "c" else definition, constraint)
+        _constraint(table, kind, tuple(columns), facts, constraint, label)
+    for place, name, (index, definition, unique, valid, partial, columns) in rows(INDEXES):
+        table = schema.tables[label(place, name)]
+        table.parts[f"index {index}"] = definition + ("" if valid else " INVALID")
+        if unique:
+            table.uniques.append(Unique(tuple(columns), partial))
+    for place, name, (trigger, definition) in rows(TRIGGERS):
+        schema.tables[label(place, name)].parts[f"trigger {trigger}"] = definition
+    for kind, place, name, definition in connection.execute(text(OTHERS)):
+        named = label(place, name) if place else name
+        schema.others[f"{kind} {named}"] = definition.strip()
+    for name, kind, base, not_null, labels, constraints in connection.execute(text(TYPES)):
+        if kind == "e":
+            schema.labels[name] = tuple(labels)
+            schema.others[f"enum {name}"] = ", ".join(labels)
+        else:
+            schema.bases[name] = base
+            facts = [base, "NOT NULL" if not_null else "", *constraints]
+            schema.others[f"domain {name}"] = " ".join(facts)
+    return schema
+
+
+def _column(table: Table, name: str | None, *facts: Any) -> None:
+    declared, not_null, default, identity, generated, collation, comment, said, persistence = facts
+    if said or persistence != "p":
+        table.parts["options"] = f"{said or ''} {'' if persistence == 'p' else persistence}".strip()
+    if name is None:  # a table without columns
+        return
+    more = {
+        "identity": {"a": "always", "d": "by default"}.get(identity),
+        "collation": collation,
+        "comment": comment,
+        "generated": default if generated else None,
+    }
+    table.columns[name] = Column(
+        name=name,
+        type=declared,
+        nullable=not not_null,
+        default=None if generated else default,
+        automatic=bool(identity) or bool(default and default.startswith("nextval(")),
+        generated=bool(generated),
+        more=tuple((key, value) for key, value in more.items() if value),
+    )
+
+
+def _constraint(
+    table: Table, kind: str, columns: tuple[str, ...], facts: Any, name: str, label: Any
+) -> None:
+    schema, parent, parent_columns, expression = facts
+    if kind == "p":
+        table.primary_key = columns
+    if kind in "pu":
+        table.uniques.append(Unique(columns))
+    elif kind == "f":
+        key = ForeignKey(columns, label(schema, parent), tuple(parent_columns), name=name)
+        table.foreign_keys.append(key)
+    elif kind == "c":
+        table.checks.append(Check(expression, plain(expression), name))
+
+
+def plain(expression: str) -> str:
+    """Return an expression without casts and parentheses.
+
+    PostgreSQL writes them another way each time an expression is made from its own text.
+    """
+    bare = re.sub(
+        r"::(character varying|double precision|timestamp \w+ time zone|\w+)(\[\])?", "", expression
+    )
+    tokens = re.findall(r"'(?:[^']|'')*'|\"[^\"]*\"|\w+|[^\s\w()'\"]+", bare)
+    return " ".join(tokens)

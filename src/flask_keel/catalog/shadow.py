@@ -1,0 +1,118 @@
+"""Shadow tables: what the database says of a table of the models, asked once for each comparison."""
+
+import importlib
+import re
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from alembic.util import CommandError
+from sqlalchemy import Table as Model
+from sqlalchemy.exc import CompileError, DBAPIError, SQLAlchemyError
+from sqlalchemy.schema import CreateTable
+
+from ..output import plainly
+from .schema import ReflectedTable
+
+COLUMN = re.compile(r"\(in table '[^']*', column '([^']*)'\): (.*)")
+KINDS = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "mysql": "MySQL", "mariadb": "MariaDB"}
+
+_known: WeakKeyDictionary = WeakKeyDictionary()
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The table as it is, and as the models have it."""
+
+    real: ReflectedTable
+    twin: ReflectedTable
+
+
+def pair(context: Any, model: Model, name: str | None = None, schema: str | None = None) -> Pair:
+    """Return both.
+
+    :param context: the AutogenContext
+    :param name: the table's name in the database, its schema None for the default one
+    :raises CommandError: when the database does not take the twin, or the table cannot be read
+    """
+    known = _known.setdefault(context, {})
+    if model not in known:
+        known[model] = _ask(context, model, name or model.name, schema)
+    return known[model]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A table that both have: as SQLAlchemy reflected it, the model, and what the database says."""
+
+    there: Model
+    model: Model
+    found: Pair
+
+
+def remember(context: Any, key: Any, found: Any) -> None:
+    """Keep something until the whole comparison ends."""
+    _known.setdefault(context, {})[key] = found
+
+
+def remembered(context: Any, key: Any) -> Any:
+    """Return what was kept, two empty lists for nothing."""
+    return _known.get(context, {}).get(key, ([], []))
+
+
+def compared(context: Any) -> list[Compared]:
+    """Return the tables that were compared so far."""
+    return [found for found in _known.get(context, {}).values() if isinstance(found, Compared)]
+
+
+def require_makeable(context: Any, model: Model) -> None:
+    """Stop when the database has no such table: before a migration is written that cannot run.
+
+    :raises CommandError: naming the column whose type it has not
+    """
+    try:
+        CreateTable(model).compile(dialect=context.dialect)
+    except CompileError as error:
+        raise _not_made(context, model, error) from error
+
+
+def _ask(context: Any, model: Model, name: str, schema: str | None) -> Pair:
+    connection = context.connection
+    database = importlib.import_module(f".{_module(context.dialect.name)}", __package__)
+    # a failure must not take the transaction along
+    guard = connection.begin_nested() if context.dialect.name == "postgresql" else nullcontext()
+    with guard:
+        try:
+            real = database.real(connection, schema, name)
+        except (CommandError, SQLAlchemyError, ValueError, LookupError) as error:
+            raise CommandError(
+                f"The table {name} cannot be compared with its model ({_reason(error)}): leave it "
+                "out with include_object, or change it by hand (make newmigration empty=1)."
+            ) from error
+        try:
+            return Pair(real, database.twin(connection, model))
+        except (CommandError, SQLAlchemyError, ValueError, LookupError) as error:
+            raise _not_made(context, model, error) from error
+
+
+def _not_made(context: Any, model: Model, error: Exception) -> CommandError:
+    return CommandError(
+        f"The model of {model.fullname} makes no table on {KINDS[_kind(context)]} "
+        f"({_reason(error)}), so it cannot be compared: mend the model and try again."
+    )
+
+
+def _reason(error: Exception) -> str:
+    inner = error.orig if isinstance(error, DBAPIError) and error.orig else error
+    said = plainly(str(inner)).rstrip(".")
+    found = COLUMN.match(said)
+    return f"{found[1]}: {found[2]}" if found else said
+
+
+def _kind(context: Any) -> str:
+    return "mariadb" if getattr(context.dialect, "is_mariadb", False) else context.dialect.name
+
+
+def _module(dialect: str) -> str:
+    return "mysql" if dialect == "mariadb" else dialect

@@ -1,0 +1,352 @@
+"""`db check`: one head, models and history, lint and proof of what is new, the schema file."""
+
+import subprocess
+from dataclasses import asdict, dataclass, field
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.util import CommandError
+from sqlalchemy.exc import DBAPIError
+
+from . import history, lint, output
+from . import project as project_module
+from .catalog import schema
+from .lint import findings as lint_findings
+from .lint.findings import Finding
+from .project import Project
+from .recorder import Recording
+from .scratch import databases, servers
+from .scratch.cache import Seen
+
+# Which migrations are on the main branch already: what they do was decided there.
+
+
+def not_on_main_branch(folder: Path) -> set[str] | None:
+    """Return the names of the migrations that the main branch has not, or has otherwise.
+
+    The main branch is what the remote says it is (origin/HEAD); compared is with where this
+    branch left it.
+
+    :param folder: of the migrations
+    :return: None when it cannot be told: no git, no remote, a clone without history
+    """
+    base = _git(folder, "merge-base", "HEAD", "origin/HEAD")
+    if not base:
+        return None
+    changed = _git(folder, "diff", "--name-only", "-z", base[0].strip(), "--", "versions")
+    others = _git(folder, "ls-files", "--others", "-z", "--", "versions")
+    if changed is None or others is None:
+        return None
+    return {Path(name).name for name in changed + others}
+
+
+def has(path: Path) -> bool:
+    """Whether the main branch has a migration as it is; False when that cannot be told.
+
+    :param path: of its file, in the folder ``versions``
+    """
+    path = path.resolve()
+    names = not_on_main_branch(path.parent.parent) if path.parent.name == "versions" else None
+    return names is not None and path.name not in names
+
+
+def _git(folder: Path, *arguments: str) -> list[str] | None:
+    try:
+        ran = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=60
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return [line for line in ran.stdout.split("\0") if line] if ran.returncode == 0 else None
+
+
+# The one door to the proof: whether a migration runs up, down and up again on rows.
+
+
+@dataclass
+class Proved:
+    """What the proof found, in words.
+
+    :param sentence: without a full stop
+    :param lines: the sentence, and what is worth knowing
+    :param changes: those of the lines that say which values the upgrade rewrites
+    :param lasting: whether a second proof of the same thing would say the same
+    """
+
+    ok: bool
+    sentence: str
+    lines: list[str] = field(default_factory=list)
+    changes: list[str] = field(default_factory=list)
+    lasting: bool = True
+
+
+def prove(app: Any, config: Any, revision: str) -> Proved:
+    """Prove one migration on a scratch database.
+
+    :param app: the Flask application
+    :param config: Alembic's
+    :raises servers.NotAllowed: when the account may not create a scratch database
+    """
+    from .project import Subject
+    from .proof import prove as prove_subject
+
+    verdict = prove_subject(Subject.of(app, config), revision)
+    return Proved(
+        verdict.ok, verdict.sentence, verdict.lines, verdict.changes, lasting=verdict.lasting
+    )
+
+
+# The history, run on a scratch database, with what some of its migrations did.
+
+
+def findings_of(project: Project, connection: Any, revision: str, did: Recording) -> list[Finding]:
+    """Return what the lint says of one migration.
+
+    :param did: what it did, as :func:`history` gives it
+    """
+    return lint.check(Path(project.script.get_revision(revision).path), did, connection.dialect)
+
+
+# Lint and proof of each migration that is not on the main branch and was not judged before.
+
+
+NOT_PROVED = "{file} cannot be proved ({error}): mend what it imports, or say so to those who make this proof"
+
+
+@dataclass
+class Judged:
+    """One migration: what the lint found, and what the proof said.
+
+    ``proof`` is None for a migration on the main branch: what it does was decided there.
+    """
+
+    revision: str
+    path: Path
+    findings: list[Finding]
+    proof: Proved | None
+    before: bool
+
+
+def judge(project: Project) -> list[Judged]:
+    """Judge the history, as far as it is not on the main branch, the oldest migration first.
+
+    :raises CommandError: when there may be no scratch database
+    """
+    seen, new = Seen(project), not_on_main_branch(project.folder)
+    revisions = list(reversed(list(project.script.walk_revisions())))
+    wanted = [one.revision for one in revisions if new is None or Path(one.path).name in new]
+    open_ = [revision for revision in wanted if seen.get(revision) is None]
+    try:
+        fresh = _judge(project, open_) if open_ else {}
+    except servers.NotAllowed as denied:
+        raise CommandError(output.CHECK_NEEDS_SCRATCH.format(reason=denied.reason)) from denied
+    for revision, verdict in fresh.items():
+        seen.put(revision, verdict)
+    seen.save()
+    judged = []
+    for one in revisions:
+        verdict = fresh.get(one.revision) or seen.get(one.revision) or {}
+        if one.revision not in wanted:
+            judged.append(Judged(one.revision, Path(one.path), [], None, False))
+            continue
+        findings = [Finding(**finding) for finding in verdict["findings"]]
+        proof = Proved(**verdict["proof"])
+        before = one.revision not in fresh
+        judged.append(Judged(one.revision, Path(one.path), findings, proof, before))
+    return judged
+
+
+def _judge(project: Project, revisions: list[str]) -> dict[str, dict[str, Any]]:
+    found = {}
+    with databases.build_recorded(project, revisions) as (connection, did):
+        for revision in revisions:
+            findings = findings_of(project, connection, revision, did[revision])
+            found[revision] = {"findings": [asdict(finding) for finding in findings]}
+    for revision in revisions:
+        found[revision]["proof"] = asdict(_prove(project, revision))
+    return found
+
+
+def _prove(project: Project, revision: str) -> Proved:
+    """Prove one migration; where the proof itself stumbles, that is said of it, and not kept."""
+    one = project.script.get_revision(revision)
+    if one.is_merge_point:
+        return Proved(True, "it joins two heads", [])
+    try:
+        return prove(project.app, project.config, revision)
+    except servers.NotAllowed:
+        raise
+    except Exception as error:
+        if isinstance(error, DBAPIError) and (error.connection_invalidated or not error.statement):
+            raise  # the server is gone, for the others too
+        said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        sentence = NOT_PROVED.format(file=Path(one.path).name, error=said)
+        return Proved(False, sentence, [sentence], lasting=False)
+
+
+# What is done with a migration once its file is written: findings, proof, schema file, what to type.
+
+
+MOST = 6  # lines of the proof
+
+
+def judge_new(project: Project, revision: str) -> None:
+    """Say what lint and proof find in a migration, and write the schema file.
+
+    :raises CommandError: when its proof fails
+    """
+    output.add("revision", revision)
+    try:
+        with databases.build_recorded(project, [revision]) as (connection, did):
+            found = findings_of(project, connection, revision, did[revision])
+            wanted = schema.text(connection, project.version_table)
+        _say_findings(found)
+        proof = prove(project.app, project.config, revision)
+    except servers.NotAllowed as denied:
+        output.say(output.NOT_JUDGED, reason=denied.reason)
+        return
+    output.add("proof", {"ok": proof.ok, "lines": proof.lines})
+    if not proof.ok:
+        raise CommandError(output.PROOF_FAILED.format(sentence=proof.sentence))
+    for line in proof.lines[:MOST]:
+        output.say(output.DETAIL, line=line)
+    if proof.lines[MOST:]:
+        output.say(output.MORE_NOTES, count=len(proof.lines) - MOST)
+    file = schema.path(project.folder, project.dialect)
+    if schema.write(file, wanted):
+        output.say(output.WRITTEN, file=project.shown(file))
+    output.add("schema", project.shown(file))
+
+
+def _say_findings(found: list[Finding]) -> None:
+    output.add("findings", [lint_findings.as_facts(finding) for finding in found])
+    for line in lint_findings.briefly(found):
+        named = next((one.severity for one in found if f", {one.severity}]" in line), "")
+        output.say(output.DETAIL, line=output.severity(line, named))
+    if not found:
+        output.say(output.DETAIL, line=output.LINT_SILENT)
+
+
+NO_MODELS = (
+    "The history makes tables, and there are no models to compare them with (lint and proof ran all "
+    "the same): import the models where the application is made, then type make check (db check)"
+)
+AGREE_HERE = "the models and the history agree in what SQLite holds"
+ON_MAIN = "; {count} more on the main branch, where they were decided"
+
+
+def run(project: Project) -> None:
+    """Check everything; say each step, and what is wrong in all of the migrations.
+
+    :raises CommandError: with the first thing that is wrong
+    """
+    unknown = not project.metadata.tables
+    wanted = _made(project) if unknown else _agree(project)
+    alone = unknown and wanted != schema.HEADER
+    head = ", ".join(project.script.get_heads()) or "none"
+    output.say(output.CHECK_HEAD, head=head)
+    if not alone:
+        output.say(AGREE_HERE if "unheld" in project.config.attributes else output.CHECK_AGREE)
+    output.add("head", head)
+    left_out = project_module.left_out(project.app)
+    wrong = [NO_MODELS] * alone + _migrations(project) + ([left_out] if left_out else [])
+    if wrong:
+        more = output.CHECK_MORE.format(count=len(wrong) - 1) if wrong[1:] else ""
+        raise CommandError(f"{wrong[0]}{more}.")
+    _schema(project, wanted)
+
+
+def _made(project: Project) -> str:
+    """Return the schema that the history makes, where there are no models to compare it with.
+
+    :raises CommandError: for two heads, or when there may be no scratch database
+    """
+    history.require_one_head(project.script)
+    try:
+        with databases.build_recorded(project, []) as (connection, _):
+            return schema.text(connection, project.version_table)
+    except servers.NotAllowed as denied:
+        raise CommandError(output.CHECK_NEEDS_SCRATCH.format(reason=denied.reason)) from denied
+
+
+def _agree(project: Project) -> str | None:
+    """Compare models and history, in the run of env.py that newmigration has; return the schema."""
+    texts: list[str] = []
+    config = project.config
+
+    def look(connection: Any) -> None:
+        texts.append(schema.text(connection, project.version_table))
+
+    config.attributes["at_head"] = look
+    config.stdout = StringIO()  # "No new upgrade operations detected."
+    command.check(config)
+    return texts[0] if texts else None
+
+
+def _migrations(project: Project) -> list[str]:
+    """Say what lint and proof found, and return a sentence without full stop for what fails."""
+    wrong = []
+    judged = judge(project)
+    for one in judged:
+        failing = [finding for finding in one.findings if finding.fails(project.zero_downtime)]
+        _tell(project, one)
+        if failing:
+            wrong.append(_failing(one, failing))
+        if one.proof is not None and not one.proof.ok:
+            wrong.append(one.proof.sentence)
+    own = [one for one in judged if one.proof is not None]
+    if judged and not wrong:
+        before, main = sum(one.before for one in own), len(judged) - len(own)
+        decided = ON_MAIN.format(count=main) if main else ""
+        output.say(output.CHECK_JUDGED + decided, count=len(own), before=before)
+    return wrong
+
+
+def _failing(one: Judged, failing: list[Finding]) -> str:
+    line = f", line {failing[0].line}" if failing[0].line else ""
+    rules = ", ".join(dict.fromkeys(finding.rule for finding in failing))
+    words_ = {"file": one.path.name + line, "rules": rules}
+    return output.CHECK_FINDING.format(severity=failing[0].severity, **words_)
+
+
+def _tell(project: Project, one: Judged) -> None:
+    proof = one.proof
+    output.add(
+        "migrations",
+        [
+            {
+                "revision": one.revision,
+                "file": project.shown(one.path),
+                "findings": [lint_findings.as_facts(finding) for finding in one.findings],
+                "proof": proof and {key: getattr(proof, key) for key in ("ok", "lines", "changes")},
+                "on_main_branch": proof is None,
+                "judged_before": one.before,
+            }
+        ],
+    )
+    failed = proof is not None and not proof.ok
+    changes = proof.changes if proof is not None else []
+    open_ = [finding for finding in one.findings if finding.silenced is None]
+    if open_ or failed or changes:
+        output.say(output.LINE, line=project.shown(one.path))
+        for line in [*lint_findings.briefly(open_), *changes]:
+            output.say(output.DETAIL, line=line)
+        if failed:
+            output.say(output.DETAIL, line=output.paint(proof.sentence, fg="red"))
+
+
+def _schema(project: Project, wanted: str | None) -> None:
+    """Hold the schema file equal to what the history makes.
+
+    :raises CommandError: when it is another
+    """
+    file = schema.path(project.folder, project.dialect)
+    if wanted is None:
+        return  # there was no scratch database, which was said
+    if not schema.is_equal(file, wanted):
+        raise CommandError(output.SCHEMA_DIFFERS.format(file=project.shown(file)))
+    output.add("schema", project.shown(file) if file.exists() else None)
+    if file.exists():
+        output.say(output.CHECK_SCHEMA, file=project.shown(file))

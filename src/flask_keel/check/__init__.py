@@ -1,1 +1,0 @@
-"""`db check`: may this history be merged? Asked without any database of the application."""

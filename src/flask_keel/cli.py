@@ -1,0 +1,257 @@
+"""The `db` commands: all of Flask-Migrate's, and those that are added to them."""
+
+import gc
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import click
+import flask_migrate
+import flask_migrate.cli
+from alembic.util import CommandError
+from flask import current_app, g
+from flask.cli import with_appcontext
+from flask_migrate import Migrate
+
+from . import errors, history, output
+from .scratch import databases
+from .sqlite import transaction
+from .sqlite_safe import command as sqlite_safe_command
+
+# The commands `db check` and `db schema`.
+
+
+COMMANDS = flask_migrate.cli.db.commands
+JSON = click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON document on stdout.")
+
+
+@click.command("check", params=[*COMMANDS["check"].params, JSON])
+@with_appcontext
+def check(directory: str | None, as_json: bool) -> None:
+    """Check the history for CI: one head, equal to the models, linted and proved."""
+    from . import check as check_module
+    from . import errors, output
+
+    empty: dict[str, Any] = {"head": None, "migrations": [], "schema": None}
+    with output.printed(as_json, empty, errors.of_the_application):
+        check_module.run(_project(directory))
+
+
+@click.command("schema", params=COMMANDS["check"].params)
+@with_appcontext
+def schema(directory: str | None) -> None:
+    """Write the schema file anew, as the migrations make it."""
+    from . import output
+    from .catalog import schema as catalog_schema
+
+    project = _project(directory)
+    file = catalog_schema.path(project.folder, project.dialect)
+    with databases.build_recorded(project, []) as (connection, _):
+        changed = catalog_schema.write(file, catalog_schema.text(connection, project.version_table))
+    message = output.SCHEMA_WRITTEN if changed else output.SCHEMA_EQUAL
+    output.say(message, file=project.shown(file))
+
+
+def _project(directory: str | None) -> Any:
+    from .project import Project
+
+    migrate = current_app.extensions["migrate"].migrate
+    return Project(current_app, migrate.get_config(directory))
+
+
+# The command `db rebase`.
+
+
+REVISION = click.Argument(["revision"], required=False)
+
+
+@click.command("rebase", params=[*flask_migrate.cli.db.commands["check"].params, REVISION])
+@with_appcontext
+def rebase(directory: str | None, revision: str | None) -> None:
+    """Put one of two heads after the other: REVISION, or the one that is not on the main branch."""
+    from . import rebase as rebase_module
+    from .project import Project
+
+    migrate = current_app.extensions["migrate"].migrate
+    rebase_module.run(Project(current_app, migrate.get_config(directory)), revision)
+
+
+# Alembic's post-write hook ``review``: judges the migration that was just written.
+
+
+def register() -> None:
+    """Let Alembic know the post-write hook ``review``.
+
+    https://alembic.sqlalchemy.org/en/latest/autogenerate.html#post-write-hooks
+    """
+    from alembic.script import write_hooks
+
+    write_hooks.register("review")(post_write)
+
+
+def post_write(path: str, options: Mapping[str, str]) -> None:
+    """The hook: judge the migration that was just written.
+
+    :raises CommandError: when its proof fails; the file stays
+    """
+    import click
+    from flask import current_app
+
+    from . import check as check_module
+    from . import output
+    from .project import Project
+
+    project = Project(current_app, current_app.extensions["migrate"].migrate.get_config())
+    file = project.shown(path)
+    output.say(output.WRITTEN, file=output.paint(file, bold=True))
+    output.add("file", file)
+    context = click.get_current_context(silent=True)
+    begun = context is not None and context.info_name in ("revision", "merge")
+    if begun and not context.params.get("autogenerate"):
+        output.say(output.BEGUN, file=file)  # nothing is in it yet that could be judged
+        return
+    check_module.judge_new(project, project.revision_of(path))
+    output.say(output.NEXT, file=file)
+    output.add("next", "make migrate")
+
+
+# The commands that write a migration: Flask-Migrate's, with our lines in place of Alembic's.
+
+
+@click.command("migrate", params=[*COMMANDS["migrate"].params, JSON], help=COMMANDS["migrate"].help)
+@with_appcontext
+def migrate(as_json: bool, **options: Any) -> Any:
+    from . import errors, history, output
+
+    gc.freeze()  # the models are here by now, and stay
+    given = dict(item.partition("=")[::2] for item in options["x_arg"] or g.x_arg)
+    empty: dict[str, Any] = {"operations": [], "answers": given, "file": None, "revision": None}
+    empty |= {"findings": [], "proof": None, "schema": None, "next": None}
+    with (
+        output.printed(as_json, empty, errors.of_the_application),
+        output.quiet_alembic(),
+        history.migrations(history.folder() / "versions"),
+    ):
+        if given:
+            said = ", ".join(f"{key}={value}" for key, value in given.items())
+            output.say(output.ANSWERED, answers=said)
+        return COMMANDS["migrate"].callback(**options)
+
+
+@click.command("revision", params=COMMANDS["revision"].params, help=COMMANDS["revision"].help)
+@with_appcontext
+def revision(**options: Any) -> Any:
+    from . import history, output
+
+    with output.quiet_alembic(), history.migrations(history.folder() / "versions"):
+        return COMMANDS["revision"].callback(**options)
+
+
+commands = [migrate, revision]
+
+
+class Db(click.Group):
+    """A group in which every error becomes one sentence, and exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        # what is imported is no garbage: looking through it, at the end too, took a fifth of the time
+        gc.freeze()
+        try:
+            with history.told():
+                return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            if os.environ.get("FLASK_DEBUG") == "1":
+                raise
+            raise click.ClickException(errors.of_the_application(error)) from error
+
+
+def group() -> Db:
+    """Return the group."""
+    theirs = flask_migrate.cli.db
+    _let_errors_through()
+    sqlite_safe_command.register()
+    register()
+
+    @with_appcontext
+    def callback(**options: Any) -> Any:
+        current_app.extensions["migrate"].migrate  # noqa: B018  (makes it)
+        return theirs.callback(**options)
+
+    db = Db("db", params=theirs.params, callback=callback, help=theirs.help)
+    for name, command in theirs.commands.items():
+        db.add_command(command, name)
+    db.add_command(downgrade)
+    db.add_command(merge)
+    db.add_command(rebuild)
+    db.add_command(sqlite_safe_command.sqlite_safe_command)
+    for command in commands:
+        db.add_command(command)
+    db.add_command(check)
+    db.add_command(schema)
+    db.add_command(rebase)
+    return db
+
+
+def make_flask_migrate(app: Any, keel: Any) -> Any:
+    """Make the application's Flask-Migrate; return what it keeps in ``app.extensions``."""
+    commands = dict(app.cli.commands)
+    flask_migrate.Config = _Config
+    Migrate(app, keel.db, directory=str(keel.directory), **keel.options)
+    app.cli.commands.update(commands)  # Flask-Migrate has put its own `db` there
+    return app.extensions["migrate"]
+
+
+class _Config(flask_migrate.Config):
+    """Alembic's configuration, for a project whose path holds a percent sign."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        defaults = self.file_config.defaults()
+        defaults.update({"here": defaults["here"].replace("%", "%%")})
+
+    def set_main_option(self, name: str, value: str) -> None:
+        super().set_main_option(name, value.replace("%", "%%"))
+
+
+def _let_errors_through() -> None:
+    # Flask-Migrate logs a CommandError and exits; the sentence is ours to find
+    for name, function in vars(flask_migrate.cli).copy().items():
+        if name.startswith("_") and hasattr(function, "__wrapped__"):
+            setattr(flask_migrate.cli, name, function.__wrapped__)
+
+
+def _live() -> str:
+    engine = current_app.extensions["migrate"].db.engine
+    if engine.dialect.name == "sqlite" and not transaction.in_memory(engine.url):
+        engine = transaction.reader(engine.url)
+    with engine.connect() as connection:
+        return ",".join(sorted(history.applied(connection)))
+
+
+@click.command("downgrade", params=COMMANDS["downgrade"].params, help=COMMANDS["downgrade"].help)
+@with_appcontext
+def downgrade(sql: bool, revision: str, **options: Any) -> Any:
+    if sql and ":" not in revision:
+        revision = f"{_live() or 'base'}:{revision}"  # Flask-Migrate would begin at the head
+    return COMMANDS["downgrade"].callback(sql=sql, revision=revision, **options)
+
+
+@click.command("merge", params=COMMANDS["merge"].params, help=COMMANDS["merge"].help)
+@with_appcontext
+def merge(revisions: tuple[str, ...], **options: Any) -> Any:
+    if not revisions:  # Alembic would write a migration that stands on nothing
+        raise CommandError(output.MERGE_WHAT)
+    with output.quiet_alembic(), history.migrations(history.folder() / "versions"):
+        return COMMANDS["merge"].callback(revisions=revisions, **options)
+
+
+@click.command("rebuild")
+@with_appcontext
+def rebuild() -> None:
+    """Delete the development database and build it again, with the starter rows."""
+    from . import rebuild as rebuild_module
+
+    config = current_app.extensions["migrate"].migrate.get_config()
+    rebuild_module.rebuild(config, current_app.extensions["keel"].sow)

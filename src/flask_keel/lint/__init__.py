@@ -1,0 +1,41 @@
+"""Lint: what in a migration loses data, blocks the running release or takes a lock."""
+
+import tokenize
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from . import rules, source
+from .findings import BLOCKS, LOCKS, LOSES_DATA, NOTE, SEVERITIES, Finding
+
+__all__ = ["BLOCKS", "LOCKS", "LOSES_DATA", "NOTE", "SEVERITIES", "Finding", "check"]
+
+
+def check(path: Path, recording: Any, dialect: Any) -> list[Finding]:
+    """Return the findings for one migration, the worst first, each with the reason that silences it.
+
+    What cannot be judged is a finding, too: the rest of the migration is judged all the same.
+
+    :param path: its file
+    :param recording: what its ``upgrade()`` did (:class:`..recorded.Recording`)
+    :param dialect: SQLAlchemy's, of the database on which it did that
+    """
+    with tokenize.open(path) as file:  # it may say its own encoding
+        text = file.read()
+    found = _judged(rules.Ruler(dialect).findings, recording.events)
+    found += _judged(source.text_findings, text)
+    if dialect.name == "postgresql":
+        found += _judged(source.squawk_findings, recording.sql)
+    reasons = source.reasons(text)
+    for finding in found:
+        finding.silenced = source.reason(finding.rule, reasons)
+    return sorted(
+        found, key=lambda finding: (SEVERITIES.index(finding.severity), finding.line or 0)
+    )
+
+
+def _judged(judge: Callable[[Any], list[Finding]], what: Any) -> list[Finding]:
+    try:
+        return judge(what)
+    except Exception as error:
+        return [Finding.not_judged(None, error)]

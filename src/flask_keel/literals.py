@@ -1,0 +1,205 @@
+"""SQL for a reader: values in it as literals, nothing escaped for a driver."""
+
+import copy
+import json
+import re
+import sqlite3
+from collections.abc import Mapping
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import JSON, Dialect, String
+from sqlalchemy import literal as bound
+
+
+def dialect(engine_dialect: Dialect) -> Dialect:
+    """Return a copy of an engine's dialect whose SQL the server's own client understands.
+
+    The engine's own, since it knows the server: MariaDB's SQL is not MySQL's.
+    """
+    ours: Any = copy.copy(engine_dialect)
+    ours.paramstyle, ours.positional = "named", False
+    ours._type_memos = WeakKeyDictionary()  # holds literals' writers that double percent signs
+    ours.identifier_preparer = copy.copy(ours.identifier_preparer)
+    ours.identifier_preparer.dialect = ours
+    ours.identifier_preparer._double_percents = False
+    ours.identifier_preparer._strings = {}  # names that it has quoted, percent signs doubled
+    ours.type_compiler_instance = copy.copy(ours.type_compiler_instance)
+    ours.type_compiler_instance.dialect = ours
+    ours.statement_compiler = _compiler(ours)
+    return ours
+
+
+def _compiler(ours: Any) -> type:
+    """Return the dialect's compiler with the literals that SQLAlchemy lacks."""
+
+    class Compiler(ours.statement_compiler):
+        def render_literal_bindparam(self, bindparam: Any, **options: Any) -> str:
+            if bindparam.value is None and bindparam.type.should_evaluate_none:  # JSON's null
+                return self.render_literal_value(None, bindparam.type)
+            return super().render_literal_bindparam(bindparam, **options)
+
+        def render_literal_value(self, value: Any, type_: Any) -> str:
+            if isinstance(value, bytes | bytearray | memoryview):  # SQLAlchemy would decode it
+                digits = bytes(value).hex()
+                return rf"'\x{digits}'::bytea" if ours.name == "postgresql" else f"x'{digits}'"
+            if isinstance(type_, JSON):
+                serialise = ours._json_serializer or json.dumps
+                value, type_ = serialise(None if value is JSON.NULL else value), String()
+            if type_._isnull:  # sa.column("name") says no type: the value's own will do
+                type_ = bound(value).type
+            return super().render_literal_value(value, type_)
+
+    return Compiler
+
+
+# SQL on its way into a migration file: as the database reads it, and as ``sa.text`` takes it.
+
+
+# what sa.text would take for a parameter
+BIND = re.compile(r"(?<![:\w\\]):(?=\w+(?!:))")
+# 'a'::character varying: the type of the column says the same, and other databases cannot read it
+CAST = re.compile(r"('(?:[^']|'')*')::[\w ]+(\(\d+\))?")
+
+
+def as_text(sql: str) -> str:
+    """Return SQL so that ``sa.text`` and CheckConstraint leave its colons alone."""
+    return BIND.sub(r"\:", sql)
+
+
+def literal(expression: Any, context: Any) -> str:
+    """Return an expression as SQL with its values in it, nothing escaped for a driver."""
+    if isinstance(expression, str):
+        return "'" + expression.replace("'", "''") + "'"
+    compiled = expression.compile(
+        dialect=dialect(context.dialect),
+        compile_kwargs={"literal_binds": True, "include_table": False},
+    )
+    sql = str(compiled)
+    cast = CAST.fullmatch(sql)
+    return cast[1] if cast else sql
+
+
+def install(impl: Any) -> None:
+    """Let Alembic render SQL into files without the driver's percent signs, and with its colons safe.
+
+    :param impl: the comparison's; a file is rendered after env.py has ended
+    """
+    theirs = impl.render_ddl_sql_expr
+    ours = dialect(impl.dialect)
+
+    def render(expression: Any, **options: Any) -> str:
+        own = impl.dialect
+        impl.dialect = ours
+        try:
+            said = theirs(expression, **options)
+            # a part of an index becomes a literal_column, in which a colon is one
+            return said if options.get("is_index") else as_text(said)
+        finally:
+            impl.dialect = own
+
+    impl.render_ddl_sql_expr = render
+
+
+# Parameters written into a statement as literals, so that the sqlite3 program reads the same back.
+
+
+# a placeholder, or what only looks like one: strings, quoted names, comments
+TOKENS = re.compile(
+    r"(?P<text>'(?:[^']|'')*')|\"(?:[^\"]|\"\")*\"|`(?:[^`]|``)*`|\[[^\]]*\]"
+    r"|--[^\n]*|/\*.*?(?:\*/|\Z)"
+    r"|\?(?P<number>\d+)?|[:@$](?P<name>\w+)",
+    re.DOTALL,
+)
+# the sqlite3 program reads line by line and drops the carriage return of a line's end; NUL ends it
+UNREADABLE = re.compile(r"[\0\r]")
+SCHEMA = re.compile(r"\s*(create|alter)\b", re.IGNORECASE)
+STEP = 2.0**52
+
+
+def inline(sql: str, parameters: Any) -> str:
+    """Return the statement with its parameters written into it.
+
+    :param parameters: a sequence or a mapping, as :meth:`sqlite3.Cursor.execute` takes them
+    """
+    position = 0
+    named: dict[str, int] = {}
+
+    def value(match: re.Match[str]) -> str:
+        nonlocal position
+        token = match.group()
+        if match["text"]:
+            # a default of a column must be one literal, so a schema is left as it is
+            odd = UNREADABLE.search(token) and not SCHEMA.match(sql)
+            return sqlite_literal(token[1:-1].replace("''", "'")) if odd else token
+        if match["name"] and isinstance(parameters, Mapping):
+            return _apart(sqlite_literal(parameters[match["name"]]), match)
+        if token[0] == "?" or (match["name"] and parameters):
+            # https://www.sqlite.org/lang_expr.html#varparam: a name takes the next number, once
+            index = int(match["number"]) - 1 if match["number"] else position
+            index = named.setdefault(token, index) if match["name"] else index
+            position = max(position, index + 1)
+            return _apart(sqlite_literal(parameters[index]), match)
+        return token
+
+    return TOKENS.sub(value, sql)
+
+
+def _apart(text: str, match: re.Match[str]) -> str:
+    # LIMIT? would be LIMIT5, and a-? with a negative number the beginning of a comment
+    before, after = match.string[: match.start()][-1:], match.string[match.end() :][:1]
+    left = " " if re.match(r"[\w-]", before) else ""
+    return left + text + (" " if re.match(r"\w", after) else "")
+
+
+def sqlite_literal(value: Any) -> str:
+    """Return a value as SQLite literal that reads back as the very same value.
+
+    https://www.sqlite.org/lang_expr.html#literal_values_constants_
+    """
+    match value:
+        case None:
+            return "NULL"
+        case int():
+            return int.__repr__(int(value))
+        case float():
+            return _real(float(value))
+        case bytes() | bytearray() | memoryview():
+            return f"x'{bytes(value).hex()}'"
+        case str():
+            return _text(str.__str__(value))
+        case _:
+            return sqlite_literal(sqlite3.adapt(value))
+
+
+def _text(value: str) -> str:
+    parts = re.split(f"({UNREADABLE.pattern})", value)
+    # not CAST(x'..' AS TEXT): that reads the bytes in the encoding of the database
+    said = [
+        f"char({ord(part)})" if UNREADABLE.match(part) else "'" + part.replace("'", "''") + "'"
+        for part in parts
+        if part
+    ]
+    return said[0] if len(said) == 1 else f"({'||'.join(said)})" if said else "''"
+
+
+def _real(value: float) -> str:
+    if value != value:
+        return "NULL"  # SQLite stores NaN as NULL
+    if value in (float("inf"), float("-inf")):
+        return "9e999" if value > 0 else "-9e999"
+    text = float.__repr__(value)
+    if _read(text) == value:
+        return text
+    # SQLite rounds what is far from 1 in its last bit: a product of exact numbers does not
+    factors, operator = 0, "/" if abs(value) < 1 else "*"
+    while not 1 <= abs(value) < STEP:
+        value, factors = value * STEP if operator == "/" else value / STEP, factors + 1
+    return f"({value!r}{f' {operator} {STEP!r}' * factors})"
+
+
+def _read(text: str) -> float:
+    return _reader.execute(f"SELECT {text}").fetchone()[0]
+
+
+_reader = sqlite3.connect(":memory:", check_same_thread=False)

@@ -1,0 +1,347 @@
+"""Rows before and after: which are gone, which hold something else."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from ..catalog.schema import Schema, Table
+from ..rows.values import kind_of
+from . import verdict
+from .verdict import Failed
+
+Row = dict[str, Any]
+NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
+WORDS = {"true": "1", "t": "1", "false": "0", "f": "0"}
+
+
+@dataclass
+class Outcome:
+    """What became of one table's rows; ``changed`` has the old and the new value by column."""
+
+    rows: int = 0
+    gone: int = 0
+    changed: dict[str, list[tuple[Any, Any]]] = field(default_factory=dict)
+
+
+def take(connection: Connection, schema: Schema, labels: Iterable[str]) -> dict[str, list[Row]]:
+    """Read the rows of some tables, on PostgreSQL as the text that it writes them as."""
+    quote = connection.dialect.identifier_preparer.quote_identifier
+    cast = "CAST({} AS text)" if connection.dialect.name == "postgresql" else "{}"
+    found = {}
+    for label in labels:
+        table = schema.tables[label]
+        names = list(table.columns)
+        columns = ", ".join(cast.format(quote(name)) for name in names) or "1"
+        name = ".".join(quote(part) for part in (table.schema, table.name) if part)
+        rows = connection.exec_driver_sql(f"SELECT {columns} FROM {name}")
+        found[label] = [dict(zip(names, row, strict=False)) for row in rows]
+    return found
+
+
+class Comparison:
+    """Compares the rows of one table with those of what became of it.
+
+    :param names: the columns that are still there: their names before and after
+    :param rewritten: columns, by their names before, that the migration sets itself
+    :param through: columns that had another type in between, which may write a value otherwise
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        before: Table,
+        after: Table,
+        names: dict[str, str],
+        rewritten: set[str],
+        through: set[str],
+    ) -> None:
+        self.connection, self.before, self.after = connection, before, after
+        self.names, self.rewritten, self.through = names, rewritten, through
+
+    def outcome(self, old: list[Row], new: list[Row]) -> Outcome:
+        """Say what became of the rows; more rows than there were are nobody's loss."""
+        key = self.before.primary_key
+        if key and all(name in self.names and name not in self.rewritten for name in key):
+            pairs = self._by_key(key, old, new)
+        else:
+            pairs = self._by_all(old, new)
+        outcome = Outcome(rows=len(old))
+        for one, other in pairs:
+            if other is None:
+                outcome.gone += 1
+                continue
+            for name, now in self.names.items():
+                if not self._alike(name, now, one[name], other[now]):
+                    outcome.changed.setdefault(name, []).append((one[name], other[now]))
+        return outcome
+
+    def _by_key(self, key: tuple[str, ...], old: list[Row], new: list[Row]) -> list[Any]:
+        by_key = {self._values(key, row, new=True): row for row in new}
+        return [(row, by_key.get(self._values(key, row))) for row in old]
+
+    def _values(self, names: Iterable[str], row: Row, new: bool = False) -> tuple:
+        return tuple(
+            row[self.names[name] if new else name]
+            if self.before.columns[name].type == self.after.columns[self.names[name]].type
+            and name not in self.through
+            else _plain(row[self.names[name] if new else name])
+            for name in names
+        )
+
+    def _by_all(self, old: list[Row], new: list[Row]) -> list[Any]:
+        kept = [name for name in self.names if name not in self.rewritten]
+        there = Counter(self._values(kept, row, new=True) for row in new)
+        pairs = []
+        for row in old:
+            values = self._values(kept, row)
+            there[values] -= 1
+            # without a key a row that holds something else is a row that is gone
+            same = {self.names[name]: row[name] for name in self.names}
+            pairs.append((row, same if there[values] >= 0 else None))
+        return pairs
+
+    def _alike(self, name: str, now: str, old: Any, new: Any) -> bool:
+        if old == new and isinstance(old, bool | bytes) == isinstance(new, bool | bytes):
+            return True
+        was, is_ = self.before.columns[name].type, self.after.columns[now].type
+        if old is None or new is None or (was == is_ and name not in self.through):
+            return False
+        if _plain(old) == _plain(new) or _bytes(old, was) == _bytes(new, is_):
+            return True
+        return was != is_ and self._cast(old, new, was, is_)
+
+    def _cast(self, old: Any, new: Any, was: str, is_: str) -> bool:
+        """Whether the database itself turns the old value into the new one, and back again."""
+        mark = {"sqlite": "?", "postgresql": "%s"}.get(self.connection.dialect.name)
+        if mark is None:
+            return False
+        there = f"CAST(CAST({mark} AS {was}) AS {is_})"
+        back, text = f"CAST({there} AS {was})", "CAST({} AS text)"
+        query = f"SELECT {text.format(there)}, {text.format(back)}"
+        try:
+            with self.connection.begin_nested():
+                row = self.connection.exec_driver_sql(query, (old, old)).one()
+        except DBAPIError:
+            return False
+        return tuple(map(_plain, row)) == (_plain(new), _plain(old))
+
+
+def truncated(pairs: list[tuple[Any, Any]]) -> bool:
+    """Whether text was cut off, white space aside."""
+    return any(
+        isinstance(old, str) and isinstance(new, str) and _cut(old.strip(), new.strip())
+        for old, new in pairs
+    )
+
+
+def _cut(old: str, new: str) -> bool:
+    return 0 < len(new) < len(old) and old.startswith(new)
+
+
+def _plain(value: Any) -> Any:
+    """A value so that the same thing said by another type is equal: 5, 5.0, "5"; a day and its midnight."""
+    match value:
+        case None | bytes():
+            return value
+        case bool():
+            return str(int(value))
+        case int() | float() | Decimal():
+            return _number(str(value))
+        case str():
+            return _text(value)
+        case memoryview():
+            return bytes(value)
+        case timedelta():
+            return _time(value)
+        case _:
+            return _text(str(value))
+
+
+def _bytes(value: Any, type_: str) -> bytes:
+    """A text or its bytes; PostgreSQL writes bytes as text."""
+    if isinstance(value, bytes):
+        return value
+    if type_ == "bytea" and str(value).startswith("\\x"):
+        return bytes.fromhex(value[2:])
+    return str(value).encode(errors="surrogateescape")
+
+
+def _time(value: timedelta) -> str:
+    """A time of MySQL, as it writes it."""
+    seconds, sign = abs(value) // timedelta(seconds=1), "-" if value < timedelta(0) else ""
+    text = f"{sign}{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    return _text(f"{text}.{abs(value).microseconds:06}")
+
+
+def _text(text: str) -> str:
+    if NUMBER.fullmatch(text):
+        return _number(text)
+    text = text.rstrip()
+    if text.lower() in WORDS:
+        return WORDS[text.lower()]
+    if re.match(r"\d{4}-\d\d-\d\d", text):
+        text = re.sub(r"([ T]00:00(:00)?)?(\.0+)?(\+00(:00)?|Z)?$", "", text).replace("T", " ")
+    if re.fullmatch(r"\d\d:\d\d:\d\d\.\d+", text):
+        text = text.rstrip("0").rstrip(".")
+    if re.fullmatch(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}", text):
+        return text.replace("-", "").lower()
+    if text[:1] in "{[":
+        try:
+            return json.dumps(json.loads(text), sort_keys=True)
+        except ValueError:
+            return text
+    return text
+
+
+def _number(text: str) -> str:
+    number = Decimal(text.strip())
+    return format(number.normalize(), "f") if number.is_finite() else text
+
+
+# Do the rows live? What a migration says that it does to them is a note, all else is a failure.
+
+
+Columns = dict[tuple[str, str], tuple[str, str]]
+
+
+class Judge:
+    """Compares rows before and after one step.
+
+    :param agreed: what the migration's comments say may change, with the reason
+    """
+
+    def __init__(self, connection, before: Schema, after: Schema, agreed: dict[str, str]) -> None:
+        self.connection, self.before, self.after = connection, before, after
+        self.agreed = agreed
+        self.notes: list[str] = []
+        self.changes: list[str] = []
+
+    def outcomes(
+        self,
+        old: dict[str, list[Row]],
+        new: dict[str, list[Row]],
+        tables: dict[str, str],
+        columns: Columns,
+        rewritten: set[tuple[str, str]],
+        through: set[tuple[str, str]] = frozenset(),
+    ) -> dict[str, Outcome]:
+        """Return what became of the rows of each table that is still there.
+
+        :param through: columns that had another type in between
+        """
+        found = {}
+        for label, rows in old.items():
+            if not rows or label not in tables:
+                continue
+            own = {name for table, name in rewritten if table == label}
+            other = {name for table, name in through if table == label}
+            before, after = self.before.tables[label], self.after.tables[tables[label]]
+            kept = {
+                name: columns[label, name][1] for name in before.columns if (label, name) in columns
+            }
+            names = {
+                name: now
+                for name, now in kept.items()
+                # what is generated on both sides follows from the others, by another rule perhaps
+                if not (before.columns[name].generated and after.columns[now].generated)
+            }
+            comparison = Comparison(self.connection, before, after, names, own, other)
+            found[label] = comparison.outcome(rows, new[tables[label]])
+        return found
+
+    def judge(
+        self,
+        step: str,
+        outcomes: dict[str, Outcome],
+        emptied: dict[str, str],
+        rewritten: set[tuple[str, str]],
+    ) -> None:
+        """Note what the migration says that it does.
+
+        :param emptied: the tables with a DELETE of the migration's own, and its text
+        :param rewritten: the columns with an UPDATE of the migration's own
+        :raises Failed: for rows that are gone and values that changed without a word
+        """
+        for label, outcome in outcomes.items():
+            if outcome.gone:
+                self._gone(step, label, outcome, self._delete(label, emptied))
+            for name, pairs in outcome.changed.items():
+                self._changed(step, label, name, pairs, outcome, (label, name) in rewritten)
+
+    def _gone(self, step: str, label: str, outcome: Outcome, sql: str | None) -> None:
+        if label in self.agreed:
+            self._agree(label, label)
+        elif sql is None:
+            raise Failed(step, f"{outcome.gone} of {outcome.rows} rows of {label} are gone", label)
+        elif outcome.gone == outcome.rows:
+            raise Failed(step, f"every row of {label} is deleted by {sql}", label)
+        else:
+            words = {"count": outcome.gone, "rows": outcome.rows, "table": label, "sql": sql}
+            self._note(verdict.DELETES.format(**words))
+
+    def _changed(
+        self, step: str, label: str, name: str, pairs: list, outcome: Outcome, own: bool
+    ) -> None:
+        at = f"{label}.{name}"
+        agreed = at if at in self.agreed else label
+        old, new = pairs[0]
+        if agreed in self.agreed:
+            self._agree(at, agreed)
+        elif own and self._is_text(label, name) and truncated(pairs):
+            raise Failed(step, f"{at} is cut off: {_short(old)} becomes {_short(new)}", at)
+        elif own:
+            self._change(at, pairs, outcome)
+        else:
+            raise Failed(step, f"{at} held {_short(old)} and now holds {_short(new)}", at)
+
+    def _is_text(self, label: str, name: str) -> bool:
+        return kind_of(self.before.tables[label].columns[name].type, "").family == "text"
+
+    def _change(self, at: str, pairs: list, outcome: Outcome) -> None:
+        every = len(pairs) == outcome.rows
+        rows = "every row" if every else f"{len(pairs)} of {outcome.rows} rows"
+        words = {"column": at, "rows": rows, "old": _short(pairs[0][0]), "new": _short(pairs[0][1])}
+        same = len({repr(new) for _, new in pairs}) == 1 < len(pairs)
+        note = (verdict.SETS if same else verdict.CHANGES).format(**words)
+        self.changes.append(note)
+        self._note(note)
+
+    def _delete(self, label: str, emptied: dict[str, str]) -> str | None:
+        """The DELETE that took rows from the table, or from one that it points to."""
+        for table in parents_of(self.before, label):
+            if table in emptied:
+                return _shortened(emptied[table])
+        return None
+
+    def _agree(self, what: str, name: str) -> None:
+        self._note(verdict.AGREED.format(column=what, reason=self.agreed[name]))
+
+    def _note(self, note: str) -> None:
+        if note not in self.notes:
+            self.notes.append(note)
+
+
+def parents_of(schema: Schema, label: str) -> list[str]:
+    """Return a table, what it points to, what that points to, and so on: a DELETE may cascade."""
+    seen = [label]
+    for table in seen:
+        if table in schema.tables:
+            keys = schema.tables[table].foreign_keys
+            seen += [key.parent for key in keys if key.parent not in seen]
+    return seen
+
+
+def _short(value: object) -> str:
+    return "NULL" if value is None else _shortened(repr(value))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:57]}..."

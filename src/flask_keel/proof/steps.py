@@ -1,0 +1,584 @@
+"""The steps: rows, up, models, rows, down, schema, rows, up again; and what hostile rows would meet."""
+
+import re
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+from alembic.operations import ops
+from sqlalchemy import Connection
+
+from .. import rows, runner
+from ..catalog import schema as catalog_schema
+from ..catalog.schema import Schema
+from ..data import rehearsal
+from ..project import Subject
+from ..recorder import Journal
+from ..rows import plan as rows_plan
+from ..rows.plan import Domain
+from ..rows.values import accepts, kind_of
+from ..scratch import databases
+from ..scratch.databases import stage
+from . import scene as proof_scene
+from . import verdict as proof_verdict
+from .comparison import Judge, Outcome, parents_of
+from .counterexamples import Hostile
+from .lineage import Lineage
+from .scene import Scene
+from .verdict import Failed, Verdict, listed, passing, said
+
+# The way down: the downgrade, the schema as the database tells it, the rows.
+
+
+def downgrade(scene: Scene) -> Journal:
+    """Run the downgrade on the rows.
+
+    :raises Failed: with what it raised
+    """
+    if scene.source.downgrade_is_empty and scene.changes.found:
+        raise Failed("downgrade", proof_verdict.DOES_NOTHING)
+    journal = Journal()
+    try:
+        scene.step("downgrade", runner.downgrade, journal)
+    except Failed:
+        columns = list(_without_value(scene))
+        # without rows it is to work: only they stand in its way
+        if not columns or scene.dialect == "mysql":
+            raise
+        scene.connection.rollback()
+        _take_rows_out(scene)
+        journal, scene.blocked = Journal(), True
+        scene.step("downgrade", runner.downgrade, journal)
+        for table, name in columns:
+            scene.note(proof_verdict.BLOCKED.format(table=table, column=f"{table}.{name}"))
+    return journal
+
+
+def _without_value(scene: Scene) -> Iterator[tuple[str, str]]:
+    """Columns that are NOT NULL below, and for which nothing above has a value."""
+    for label, name in scene.lineage.lost_columns():
+        column = scene.before.tables[label].columns[name]
+        if scene.old.get(label) and not (column.nullable or column.default or column.generated):
+            yield label, name
+
+
+def _take_rows_out(scene: Scene) -> None:
+    preparer = scene.connection.dialect.identifier_preparer
+    homes = [scene.lineage.tables[label] for label in scene.old if label in scene.lineage.tables]
+    names = [
+        ".".join(preparer.quote_identifier(part) for part in (table.schema, table.name) if part)
+        for table in map(scene.after.tables.get, homes)
+    ]
+    if scene.dialect == "postgresql":
+        scene.connection.exec_driver_sql(f"TRUNCATE {', '.join(names)} CASCADE")
+    else:
+        for name in names:
+            scene.connection.exec_driver_sql(f"DELETE FROM {name}")
+    scene.scratch.settle()
+
+
+def compare_schema(scene: Scene) -> Schema:
+    """Compare the schema with what it was; return it.
+
+    :raises Failed: with the differences, but not for the order of columns
+    """
+    below = scene.read()
+    found = catalog_schema.between(scene.before, below)
+    keys = {key.name for table in scene.after.tables.values() for key in table.foreign_keys}
+    left = []
+    for phrase in found.found:
+        index = re.fullmatch(r"the index (\S+) of \S+ was left behind", phrase)
+        if index and index[1] in keys and scene.dialect == "mysql":
+            scene.note(proof_verdict.KEPT_INDEX.format(index=index[1]))
+        else:
+            left.append(phrase)
+    if left:
+        raise Failed("downgrade", listed(left))
+    for label in found.order:
+        scene.note(proof_verdict.ORDER.format(table=label))
+    return below
+
+
+def compare_rows_below(scene: Scene, below: Schema, journal: Journal) -> None:
+    """Compare the rows with what they were, as far as the downgrade can bring them back.
+
+    :raises Failed: when one is gone or holds something else
+    """
+    up, down = scene.lineage, Lineage(scene.after, below, journal)
+    _require_same_renames(up, down)
+    _note_what_goes(scene)
+    if scene.blocked:
+        return
+    same = {label: label for label in scene.old if label in below.tables}
+    columns = [(label, name) for label in same for name in scene.before.tables[label].columns]
+    back = {now: was for was, now in up.columns.items()}
+    rewritten = {back[now] for now in down.rewritten if now in back}
+    homes = {now: was for was, now in up.tables.items()}
+    emptied = {homes[now]: sql for now, sql in down.emptied.items() if now in homes}
+    judge = Judge(scene.connection, scene.before, below, scene.source.agreed)
+    outcomes = judge.outcomes(
+        scene.old,
+        scene.take(below, same),
+        same,
+        {column: column for column in columns},
+        up.rewritten | rewritten | set(_lost_keys(scene)),
+        _through(scene),
+    )
+    for label in list(outcomes):
+        _forgive(scene, label, outcomes, emptied)
+    judge.judge("downgrade", outcomes, emptied, rewritten)
+    for note in judge.notes:
+        scene.note(note)
+
+
+def _through(scene: Scene) -> set[tuple[str, str]]:
+    """The columns to which the upgrade gave another type."""
+    before, after = scene.before.tables, scene.after.tables
+    return {
+        (label, name)
+        for (label, name), (table, now) in scene.lineage.columns.items()
+        if before[label].columns[name].type != after[table].columns[now].type
+    }
+
+
+def _lost_keys(scene: Scene) -> Iterator[tuple[str, str]]:
+    """A key that was dropped comes back with other numbers: no row can be found by it."""
+    for label, name in scene.lineage.lost_columns():
+        if name in scene.before.tables[label].primary_key:
+            scene.note(proof_verdict.ON_THE_WAY.format(what=f"{label}.{name}", way="up"))
+            yield label, name
+
+
+def _require_same_renames(up: Lineage, down: Lineage) -> None:
+    """What the downgrade renames back the upgrade must have renamed, or the values are lost."""
+    new = {now for now in down.columns if now not in up.columns.values()}
+    for now in sorted(new):
+        was = down.columns[now]
+        if was in up.lost_columns():
+            dropped, made = ".".join(was), ".".join(now)
+            said = proof_verdict.NOT_RENAMED.format(dropped=dropped, made=made)
+            raise Failed("upgrade", said)
+    for now in sorted(set(down.tables) - set(up.tables.values())):
+        if down.tables[now] in up.lost_tables():
+            dropped, made = f"the table {down.tables[now]}", f"the table {now}"
+            raise Failed("upgrade", proof_verdict.NOT_RENAMED.format(dropped=dropped, made=made))
+
+
+def _forgive(
+    scene: Scene, label: str, outcomes: dict[str, Outcome], emptied: dict[str, str]
+) -> None:
+    """Take out what the upgrade has lost or set itself: the downgrade need not bring it back."""
+    up, outcome = scene.lineage, outcomes[label]
+    if label not in up.tables:
+        if outcome.gone or outcome.changed:
+            scene.note(proof_verdict.ON_THE_WAY.format(what=f"the table {label}", way="up"))
+        del outcomes[label]
+        return
+    if label not in emptied and any(one in up.emptied for one in parents_of(scene.before, label)):
+        outcome.gone = 0
+    for name in list(outcome.changed):
+        at = f"{label}.{name}"
+        if (label, name) not in up.columns:
+            scene.note(proof_verdict.ON_THE_WAY.format(what=at, way="up"))
+        elif (label, name) in up.rewritten:
+            scene.note(proof_verdict.NOT_BACK.format(column=at))
+        elif at not in scene.source.agreed and label not in scene.source.agreed:
+            continue
+        del outcome.changed[name]
+    if label in scene.source.agreed:
+        outcome.gone = 0
+
+
+def _note_what_goes(scene: Scene) -> None:
+    """What the upgrade adds goes when it is undone."""
+    homes, columns = set(scene.lineage.tables.values()), set(scene.lineage.columns.values())
+    lost = []
+    for label, table in scene.after.tables.items():
+        if label not in homes:
+            lost.append(f"the table {label}")
+            continue
+        for name, column in table.columns.items():
+            if (label, name) not in columns and not column.generated:
+                lost.append(f"{label}.{name}")
+    for what in lost:
+        scene.note(proof_verdict.ON_THE_WAY.format(what=what, way="down"))
+
+
+# The models against a schema: what autogenerate would still write.
+
+
+KEPT = (
+    "compare_type",
+    "compare_server_default",
+    "include_object",
+    "include_name",
+    "include_schemas",
+    "version_table",
+    "version_table_schema",
+    "autogenerate_plugins",
+)
+
+
+def differences(
+    subject: Subject, connection: Connection, schema: Schema, changed: set[str], made: set
+) -> list[str]:
+    """Say what the models have that the schema has not, or the other way round.
+
+    :param changed: the tables that the migration changed; the others were compared when it was written
+    :param made: indexes that MySQL made for foreign keys, and keeps without them
+    """
+    from alembic.autogenerate import produce_migrations
+    from alembic.migration import MigrationContext
+
+    from .. import literals
+    from ..autogenerate import summary
+    from ..autogenerate.comparators import OPTIONS
+    from ..scratch import databases
+
+    own = {table.key for table in subject.metadata.tables.values()}
+    looked_at = changed | (own ^ set(schema.tables))
+    if not looked_at:
+        return []
+    options = OPTIONS | {key: subject.options[key] for key in KEPT if key in subject.options}
+    options |= databases.comparison(subject.metadata, options)
+    options["include_object"] = _only(looked_at, own, options.get("include_object"))
+    options["include_name"] = _named(looked_at, options.get("include_name"))
+    context = MigrationContext.configure(connection, opts=options)
+    literals.install(context.impl)
+    found = summary.phrases(produce_migrations(context, subject.metadata).upgrade_ops)
+    found = [phrase for phrase in found if not _of_a_key(phrase, made)]
+    if found and connection.dialect.name == "sqlite" and _same(subject, schema, looked_at):
+        return []
+    return found
+
+
+def _of_a_key(phrase: str, made: set) -> bool:
+    """Whether the phrase drops indexes that MySQL made for foreign keys, and nothing else."""
+    verb, _, names = phrase.partition(" of ")[0].partition("drop index ")
+    return not verb and set(names.replace(" and ", ", ").split(", ")) <= made
+
+
+def _same(subject: Subject, schema: Schema, tables: set[str]) -> bool:
+    """Whether the models, made in an empty database, give these very tables.
+
+    Autogenerate sees differences that are none, as in DEFAULT 'it''s'.
+    """
+    from sqlalchemy import create_engine
+
+    with create_engine("sqlite://").connect() as empty:
+        subject.metadata.create_all(empty)
+        made = catalog_schema.read(empty, subject.ignored)
+    return not catalog_schema.between(made, schema).tables & tables
+
+
+def _only(tables: set[str], own: set[str], include: Any) -> Any:
+    def include_object(item: Any, name: str, kind: str, reflected: bool, compared: Any) -> bool:
+        if kind == "table" and not reflected and item.key in own and item.key not in tables:
+            return False
+        return include is None or include(item, name, kind, reflected, compared)
+
+    return include_object
+
+
+def _named(tables: set[str], include: Any) -> Any:
+    def include_name(name: str | None, kind: str, parents: Any) -> bool:
+        if kind == "table":
+            schema = parents.get("schema_name")
+            if name not in tables and f"{schema}.{name}" not in tables:
+                return False
+        return include is None or include(name, kind, parents)
+
+    return include_name
+
+
+# Before the migration: its history, what it will do, and rows for the tables that it concerns.
+
+
+MANY, FEW = 6, 4
+
+
+def build(scene: Scene) -> None:
+    """Make the schema as it is before the migration."""
+    script, subject = scene.script, scene.subject
+    below = tuple(dict.fromkeys(script._versioned_down_revisions + script._resolved_dependencies))
+    databases.build_at(subject, scene.connection, below)
+    scene.scratch.settle()
+    scene.before = scene.read()
+
+
+def rehearse(scene: Scene) -> Journal:
+    """Run up without rows, to know the schema that the rows are to satisfy too.
+
+    :raises Failed: when the migration does not even run on empty tables
+    """
+    journal = Journal()
+    with scene.scratch.attempt() as connection:
+        try:
+            runner.upgrade(scene.subject, connection, scene.script, journal)
+            scene.after = scene.read(connection)
+        except Exception as error:
+            if "autocommit_block" not in scene.source.text or scene.dialect == "sqlite":
+                raise Failed("upgrade", said(error, scene.script.path)) from error
+            scene.after = scene.before  # it cannot be tried in one transaction
+    understand(scene, journal)
+    return journal
+
+
+def understand(scene: Scene, journal: Journal) -> None:
+    """Note what changed between the two schemas, and where everything went."""
+    scene.changes = catalog_schema.between(scene.before, scene.after)
+    scene.lineage = Lineage(scene.before, scene.after, journal)
+
+
+def fill(scene: Scene, journal: Journal) -> None:
+    """Put rows into the tables that the migration concerns.
+
+    :raises Failed: when the migration's own ``sample_rows`` raises
+    """
+    counts = concerned(scene, journal)
+    sample = getattr(scene.script.module, "sample_rows", None)
+    if sample is not None:
+        try:
+            with rehearsal():
+                sample(scene.connection)
+        except Exception as error:
+            raise Failed("sample_rows", said(error, scene.script.path)) from error
+    given = {label: len(found) for label, found in scene.take(scene.before, counts).items()}
+    scene.plans = rows_plan.of_schema(
+        scene.before,
+        scene.dialect,
+        {label: 0 if sample and given[label] else count for label, count in counts.items()},
+        scene.after,
+        scene.lineage.columns,
+        scene.subject.metadata,
+    )
+    _speak(scene, journal)
+    made = rows.fill(scene.connection, scene.plans, scene.verdict.seed)
+    scene.scratch.settle()
+    scene.verdict.rows = {label: made.rows[label] + given[label] for label in counts}
+    for label, reason in made.empty.items():
+        scene.note(proof_verdict.NO_ROWS.format(table=label, reason=reason))
+    scene.old = scene.take(scene.before, counts)
+
+
+def _speak(scene: Scene, journal: Journal) -> None:
+    """Give columns what the migration reads them as, and the values that it speaks of."""
+    for (label, name), place in scene.lineage.columns.items():
+        for known in (_modelled(scene, place), journal.types.get((label, name))):
+            if label in scene.plans and name in scene.plans[label].domains and known is not None:
+                domain = scene.plans[label].domains[name]
+                domain.kind = rows_plan.typed(known, domain.kind)
+                domain.reader = rows_plan.reader(known, scene.connection.dialect)
+    for entry in journal.events:
+        if isinstance(entry, ops.AlterColumnOp) and entry.modify_type is not None:
+            for (label, name), place in scene.lineage.columns.items():
+                names = (entry.column_name, entry.modify_name or entry.column_name)
+                if label in scene.plans and place == (_home(entry), names[1]):
+                    _retype(scene, scene.plans[label].domains.get(name), entry)
+    words = _words(journal)
+    for label, plan in scene.plans.items():
+        for name, domain in plan.domains.items():
+            domain.computed = plan.table.name.lower() in words
+            _mention(scene, scene.before.tables[label].columns[name].type, domain)
+
+
+def _modelled(scene: Scene, place: tuple[str, str]) -> Any:
+    table = scene.subject.metadata.tables.get(place[0])
+    return table.columns[place[1]].type if table is not None and place[1] in table.columns else None
+
+
+def _home(entry: ops.AlterColumnOp) -> str:
+    return f"{entry.schema}.{entry.table_name}" if entry.schema else entry.table_name
+
+
+def _retype(scene: Scene, domain: Domain | None, entry: ops.AlterColumnOp) -> None:
+    if domain is None:
+        return
+    if entry.existing_type is not None:
+        domain.kind = rows_plan.typed(entry.existing_type, domain.kind)
+    domain.later = rows_plan.typed(entry.modify_type, domain.later or domain.kind)
+
+
+def _mention(scene: Scene, declared: str, domain: Domain) -> None:
+    now, target = kind_of(declared, scene.dialect, scene.before), domain.later or domain.kind
+    if now.family != "text" or target.family == "text":
+        return
+    bools = {"true", "false", "0", "1"} if target.family == "bool" else set()
+    becomes = {label.lower() for label in target.labels} | bools
+    words, complete = proof_scene.values(scene.source.text, domain.name, becomes)
+    words = [word for word in words if accepts(now, word)]
+    if words:
+        domain.given = words if complete else [*words, *domain.specials]
+
+
+def concerned(scene: Scene, journal: Journal) -> dict[str, int]:
+    """Return how many rows each table is to have: those that change, their children, their parents."""
+    tables, lineage = scene.before.tables, scene.lineage
+    words = _words(journal)
+    named = {getattr(entry, "table_name", None) for entry in journal.events}
+    named |= {entry.table.name for entry in journal.events if isinstance(entry, ops.BulkInsertOp)}
+    direct = {
+        label
+        for label, table in tables.items()
+        if label in scene.changes.tables
+        or lineage.tables.get(label) != label
+        or table.name.lower() in words
+        or table.name in named
+    }
+    children = {
+        label
+        for label, table in tables.items()
+        if any(key.parent in direct for key in table.foreign_keys)
+    }
+    found = dict.fromkeys(sorted(direct), MANY) | dict.fromkeys(sorted(children - direct), FEW)
+    back = {now: was for was, now in lineage.tables.items()}
+    waiting = list(found)
+    while waiting:
+        label = waiting.pop()
+        home = scene.after.tables.get(lineage.tables.get(label, ""))
+        parents = [key.parent for key in tables[label].foreign_keys]
+        parents += [back.get(key.parent, "") for key in (home.foreign_keys if home else ())]
+        for parent in parents:
+            if parent in tables and parent not in found:
+                found[parent] = FEW
+                waiting.append(parent)
+    for label in found:
+        sides = tables[label], scene.after.tables.get(lineage.tables.get(label, ""))
+        if any(table is not None and table.excludes for table in sides):
+            found[label] = 1  # a row that is alone excludes none
+    return found
+
+
+def _words(journal: Journal) -> set[str]:
+    return set(re.findall(r"\w+", " ".join(journal.statements).lower()))
+
+
+def meet_hostile_rows(scene: Scene) -> None:
+    """Report what the upgrade does with rows that its new rules would refuse."""
+    hostile = Hostile(scene.before, scene.after, scene.lineage, scene.plans, scene.old)
+    for wrong in hostile.wrongs(scene.connection):
+        with scene.scratch.attempt() as connection:
+            try:
+                wrong.spoil(connection)
+            except Exception:
+                continue  # the database refuses it already
+            words = {"what": wrong.what}
+            try:
+                scene.run(runner.upgrade, connection, Journal())
+            except Exception as error:
+                words["error"] = said(error, scene.script.path)
+            text = proof_verdict.STOPS if "error" in words else proof_verdict.GOES_THROUGH
+            scene.verdict.hostile.append(text.format(**words))
+    scene.scratch.settle()
+
+
+# The way up: the upgrade, the models, the rows.
+
+
+def upgrade(scene: Scene) -> None:
+    """Run the upgrade on the rows.
+
+    :raises Failed: with what it raised
+    """
+    journal = Journal()
+    scene.step("upgrade", runner.upgrade, journal)
+    scene.after = scene.read()
+    understand(scene, journal)
+
+
+def compare_models(scene: Scene) -> None:
+    """Compare with the models, when there are some and the migration is the head.
+
+    :raises Failed: with what autogenerate would still write
+    """
+    head = scene.script.revision in scene.subject.script.get_heads()
+    if not head or not scene.subject.metadata.tables:
+        return
+    changed = {label for label in scene.changes.tables if label in scene.after.tables}
+    changed |= {now for was, now in scene.lineage.tables.items() if was != now}
+    ours = {key.name for table in scene.before.tables.values() for key in table.foreign_keys}
+    made_for_keys = ours if scene.dialect == "mysql" else set()
+    found = differences(scene.subject, scene.connection, scene.after, changed, made_for_keys)
+    scene.connection.rollback()
+    if found:
+        raise Failed("models", f"the models still want: {listed(found)}")
+
+
+def compare_rows_above(scene: Scene) -> None:
+    """Compare the rows with what they were.
+
+    :raises Failed: when one is gone or holds something else, and the migration does not say so
+    """
+    lineage = scene.lineage
+    judge = Judge(scene.connection, scene.before, scene.after, scene.source.agreed)
+    homes = {lineage.tables[label] for label in scene.old if label in lineage.tables}
+    outcomes = judge.outcomes(
+        scene.old,
+        scene.take(scene.after, homes),
+        lineage.tables,
+        lineage.columns,
+        lineage.rewritten,
+    )
+    judge.judge("upgrade", outcomes, lineage.emptied, lineage.rewritten)
+    scene.verdict.changes = list(judge.changes)
+    for note in judge.notes:
+        scene.note(note)
+
+
+def stay(scene: Scene) -> None:
+    """Say what is lost for good by an upgrade that is not to be undone."""
+    reason, raises = scene.source.irreversible, scene.source.raises
+    if reason:
+        scene.verdict.irreversible = proof_verdict.SAYS.format(reason=reason)
+    else:
+        scene.verdict.irreversible = proof_verdict.RAISES.format(raises=raises)
+        if not re.search("['\"]", raises):
+            scene.note(proof_verdict.WITHOUT_REASON)
+    lost = [f"the table {label}" for label in scene.lineage.lost_tables()]
+    lost += [f"{label}.{name}" for label, name in scene.lineage.lost_columns()]
+    for what in lost:
+        scene.note(proof_verdict.ON_THE_WAY.format(what=what, way="up"))
+
+
+def upgrade_again(scene: Scene) -> None:
+    """Run the upgrade on what the downgrade has left.
+
+    :raises Failed: with what it raised, or when the schema is not what it was the first time
+    """
+    scene.step("upgrade again", runner.upgrade, Journal())
+    found = catalog_schema.between(scene.after, scene.read()).found
+    scene.connection.rollback()
+    if found:
+        raise Failed("upgrade again", listed(found))
+
+
+def take(subject: Subject, revision: str, seed: int) -> Verdict:
+    """Take the steps until one fails."""
+    with warnings.catch_warnings(), stage(subject) as scratch:
+        warnings.simplefilter("ignore")  # each was shown when the real command ran
+        scene = Scene(subject, revision, seed, scratch)
+        try:
+            _take(scene)
+        except Failed as failed:
+            verdict = scene.verdict
+            verdict.ok, verdict.step = False, failed.step
+            verdict.difference, verdict.agree = failed.difference, failed.agree
+            verdict.lasting = not passing(failed.__cause__)
+    return scene.verdict
+
+
+def _take(scene: Scene) -> None:
+    build(scene)
+    rehearsed = rehearse(scene)
+    fill(scene, rehearsed)
+    meet_hostile_rows(scene)
+    upgrade(scene)
+    compare_models(scene)
+    compare_rows_above(scene)
+    if scene.source.irreversible or scene.source.raises:
+        stay(scene)
+        return
+    journal = downgrade(scene)
+    below = compare_schema(scene)
+    compare_rows_below(scene, below, journal)
+    upgrade_again(scene)

@@ -1,0 +1,197 @@
+"""`db rebase`: of two heads, one is put after the other, and proved where it stands now."""
+
+import ast
+import re
+from collections.abc import Iterator
+from importlib.util import cache_from_source
+from pathlib import Path
+from typing import Any
+
+from alembic.script import Script, ScriptDirectory
+from alembic.util import CommandError
+
+from . import check, errors, history, output
+from .catalog import schema
+from .project import Project
+from .scratch import databases, servers
+
+# Two heads: where they part, and which of them is to stand last.
+
+
+def chosen(script: ScriptDirectory, revision: str | None) -> tuple[Script, list[Script]]:
+    """Return the head that stays, and the branch that is to stand after it, its first one first.
+
+    :param revision: the head that is to stand last; None to find it out
+    :raises CommandError: when there are not two heads, or it cannot be told or done
+    """
+    heads = [script.get_revision(head) for head in sorted(script.get_heads())]
+    if len(heads) > 2:
+        files = ", ".join(_named(head) for head in heads)
+        raise CommandError(output.REBASE_MANY.format(count=len(heads), heads=files))
+    branches = [_branch(script, head, other) for head, other in (heads, reversed(heads))]
+    last = _given(heads, revision) if revision else _later(script, heads, branches)
+    for one in branches[last]:
+        _require_movable(one)
+    return heads[1 - last], branches[last]
+
+
+def _branch(script: ScriptDirectory, head: Script, other: Script) -> list[Script]:
+    """Return what leads to one head alone, the first one first."""
+    shared = {one.revision for one in script.iterate_revisions(other.revision, "base")}
+    own = [
+        one for one in script.iterate_revisions(head.revision, "base") if one.revision not in shared
+    ]
+    return list(reversed(own))
+
+
+def _given(heads: list[Script], revision: str) -> int:
+    for place, head in enumerate(heads):
+        if head.revision.startswith(revision):
+            return place
+    files = " and ".join(_named(head) for head in heads)
+    raise CommandError(output.REBASE_NOT_A_HEAD.format(revision=revision, heads=files))
+
+
+def _later(script: ScriptDirectory, heads: list[Script], branches: list[list[Script]]) -> int:
+    """Return the place of the head that is not on the main branch; else of the one begun later."""
+    new = check.not_on_main_branch(Path(script.dir))
+    if new is not None:
+        ours = [all(Path(one.path).name in new for one in branch) for branch in branches]
+        if ours.count(True) == 1:
+            return ours.index(True)
+    begun = [_date(branch[0]) for branch in branches]
+    if None in begun or begun[0] == begun[1]:
+        files = " or ".join(_named(head) for head in heads)
+        raise CommandError(output.REBASE_WHICH.format(heads=files))
+    return int(begun[1] > begun[0])
+
+
+def _require_movable(one: Script) -> None:
+    facts = {"file": Path(one.path).name}
+    if one.is_merge_point:
+        raise CommandError(output.REBASE_MERGE.format(**facts))
+    if one._orig_branch_labels or one.dependencies:
+        raise CommandError(output.REBASE_DEPENDS.format(**facts))
+
+
+def _date(one: Any) -> str | None:
+    """Return the Create Date in a migration's docstring."""
+    return next(_dates(one.longdoc or ""), None)
+
+
+def _dates(text: str) -> Iterator[str]:
+    for line in text.splitlines():
+        name, _, date = line.partition(":")
+        if name.strip() == "Create Date":
+            yield date.strip()
+
+
+def _named(head: Script) -> str:
+    return f"{head.revision} ({Path(head.path).name})"
+
+
+# A migration's text with another down_revision: nothing else of it changes.
+
+
+REVISES = re.compile(r"^(Revises:)[^\n]*$", re.MULTILINE)
+
+
+def after(text: str, down: str) -> str | None:
+    """Return the text of a migration that revises ``down``; None when it has no place to say so.
+
+    :param text: Python that runs
+    """
+    tree = ast.parse(text)
+    value = _value(tree)
+    if value is None:
+        return None
+    quoted = f'"{down}"' if _segment(text, value)[:1] != "'" else f"'{down}'"
+    changed = _replace(text, value, quoted)
+    # the docstring stands before it, so its place is still right
+    document = tree.body[0]
+    if isinstance(document, ast.Expr) and isinstance(document.value, ast.Constant):
+        said = _segment(text, document.value)
+        changed = changed.replace(said, REVISES.sub(rf"\g<1> {down}", said), 1)
+    return changed
+
+
+def _value(tree: ast.Module) -> ast.expr | None:
+    for node in tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        names = {target.id for target in targets if isinstance(target, ast.Name)}
+        if "down_revision" in names:
+            return node.value  # type: ignore[union-attr]
+    return None
+
+
+def _segment(text: str, node: ast.expr) -> str:
+    return ast.get_source_segment(text, node) or ""
+
+
+def _replace(text: str, node: ast.expr, new: str) -> str:
+    lines = text.splitlines(keepends=True)
+    # ast counts bytes
+    first, last = lines[node.lineno - 1].encode(), lines[node.end_lineno - 1].encode()
+    before = "".join(lines[: node.lineno - 1]) + first[: node.col_offset].decode()
+    behind = last[node.end_col_offset :].decode() + "".join(lines[node.end_lineno :])
+    return before + new + behind
+
+
+def run(project: Project, revision: str | None) -> None:
+    """Put one of two heads after the other.
+
+    :param revision: the head that is to stand last; None to find it out
+    :raises CommandError: when it cannot be done; then the files are as they were
+    """
+    heads = project.script.get_heads()
+    if len(heads) < 2:
+        output.say(output.REBASE_ONE_HEAD, head=heads[0] if heads else "none")
+        return
+    head, moved = chosen(project.script, revision)
+    path = Path(moved[0].path)
+    before = path.read_text(encoding="utf-8")
+    text = after(before, head.revision)
+    if text is None:
+        facts = {"file": path.name, "down": head.revision}
+        raise CommandError(output.REBASE_UNREAD.format(**facts))
+    _write(path, text)
+    try:
+        _prove(Project(project.app, project.config), [one.revision for one in moved])
+    except BaseException as error:
+        _write(path, before)
+        if not isinstance(error, Exception):
+            raise
+        reason = errors.of_the_application(error)
+        facts = {"file": path.name, "head": head.revision, "reason": reason}
+        raise CommandError(output.REBASE_FAILED.format(**facts)) from error
+    output.say(output.REBASED, file=project.shown(path), head=head.revision)
+    output.say(output.REBASED_NEXT, first=moved[0].revision, head=head.revision)
+    output.add("file", project.shown(path))
+
+
+def _write(path: Path, text: str) -> None:
+    history.replace(path, text)
+    # python knows a source by second and size, and both may be the same
+    Path(cache_from_source(str(path))).unlink(missing_ok=True)
+
+
+def _prove(project: Project, moved: list[str]) -> None:
+    """Run the history as it is now, prove what moved, and write the schema file.
+
+    :raises CommandError: for a proof that fails
+    """
+    try:
+        with databases.build_recorded(project, []) as (connection, _):
+            wanted = schema.text(connection, project.version_table)
+        for revision in moved:
+            proof = check.prove(project.app, project.config, revision)
+            if not proof.ok:
+                raise CommandError(output.PROOF_FAILED.format(sentence=proof.sentence))
+            for line in proof.lines:
+                output.say(output.DETAIL, line=line)
+    except servers.NotAllowed as denied:
+        output.say(output.NOT_JUDGED, reason=denied.reason)
+        return
+    file = schema.path(project.folder, project.dialect)
+    if schema.write(file, wanted):
+        output.say(output.WRITTEN, file=project.shown(file))

@@ -1,1 +1,0 @@
-"""`db rebase`: of two heads, one is put after the other, where a merge revision would join them."""

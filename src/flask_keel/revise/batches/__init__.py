@@ -1,1 +1,0 @@
-"""Turns the plain operations of a migration file into batches; see ``revise/sqlite_safe.py``."""

@@ -1,0 +1,337 @@
+"""Which rows to make: for each table its columns, keys and checks, now and after the migration."""
+
+import pickle
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from ..catalog.schema import Check, Column, ForeignKey, Schema, Table
+from .values import GUESSES, Kind, accepts, as_text, kind_of, moderate, numbered, specials
+
+# What a column may hold so that it is right before a migration and after it.
+
+
+# keys begin here, by the bytes of their type: a migration that brings rows numbers them from 1
+FIRST = {1: 60, 2: 20_000, 3: 1_000_000, 4: 1_000_000, 8: 1_000_000}
+NUMBERS = {"int", "numeric", "float", "bool", "year"}
+DAYS = {"date", "datetime"}
+# how applications store what no type of a database holds
+STORED = (
+    '{"a": [1, "Zo\\u00eb"]}',
+    '["a", "b"]',
+    "[]",
+    pickle.dumps({"a": [1, 2]}),
+    pickle.dumps([]),
+)
+BY_NAME = {
+    "mail": "someone{}@example.org",
+    "url": "https://example.org/{}",
+    "link": "https://example.org/{}",
+    "website": "https://example.org/{}",
+    "phone": "+49 30 123456{}",
+    "name": "Ada Lovelace{}",
+}
+FREE = {"name"}  # what may hold any text
+
+
+@dataclass
+class Domain:
+    """The values of a column: as it is now, and as the migration will have it.
+
+    :param kind: of the column now
+    :param later: of the column after the migration, when that is another
+    :param empty: nothing but NULL fits
+    :param mined: values that a CHECK names
+    :param computed: the migration's own code may compute with what it finds: no extremes
+    :param reader: raises for a value that the application cannot read
+    :param given: the values that the migration itself speaks of: no others are used
+    """
+
+    name: str
+    kind: Kind
+    later: Kind | None = None
+    nullable: bool = True
+    unique: bool = False
+    empty: bool = False
+    mined: list[Any] = field(default_factory=list)
+    given: list[Any] = field(default_factory=list)
+    computed: bool = False
+    reader: Callable[[Any], Any] | None = None
+
+    @cached_property
+    def _both(self) -> list[Any]:
+        """What lives through the change; empty when nothing does."""
+        known = [*specials(self.kind), *(specials(self.later) if self.later else [])]
+        fitted = [self._fit(value) for value in known]
+        return [value for value in fitted if value is not None]
+
+    @cached_property
+    def specials(self) -> list[Any]:
+        """The values worth trying, the plainest first."""
+        if self.given:
+            return self.given
+        values = self._both or specials(self.kind)
+        if self.computed:
+            values = [value for value in values if moderate(self.kind, value)] or values
+        if self.reader is not None:
+            more = [value for value in (*GUESSES, *STORED) if accepts(self.kind, value)]
+            values = [value for value in (*values, *more) if self._reads(value)] or values
+        named = self._named(0)
+        if named and not any(word in self.name.lower() for word in FREE):
+            values = [value for number in range(6) for value in self._named(number)]
+        return list({repr(value): value for value in (*named, *values)}.values())
+
+    def numbered(self, number: int) -> Any:
+        """Return the value with this number, each another one; None when there are no more."""
+        if self.given:
+            return self.given[number] if number < len(self.given) else None
+        for value in self._named(number):
+            return value
+        both = self.later is not None and bool(self._both)
+        for kind in (self.later, self.kind) if both else (self.kind,):
+            for first in (FIRST[kind.size], 0) if kind.family == "int" else (0,):
+                value = numbered(kind, first + number)
+                fitted = self._fit(value) if both and value is not None else value
+                if fitted is not None and self._reads(fitted):
+                    return fitted
+        return None
+
+    def accepts(self, value: Any) -> bool:
+        """Whether the column holds the value now and afterwards."""
+        if self.given:
+            return value in self.given
+        if self.later is None or not self._both:
+            return accepts(self.kind, value)
+        return self._fit(value) == value
+
+    def _named(self, number: int) -> list[str]:
+        """A value of the sort that the column's name speaks of: migrations take such text apart."""
+        if self.kind.family != "text" or self.kind.fixed:
+            return []
+        for word, pattern in BY_NAME.items():
+            if word in self.name.lower():
+                value = pattern.format(number or "")
+                return [value] if self._fit(value) == value else []
+        return []
+
+    def _reads(self, value: Any) -> bool:
+        try:
+            return self.reader is None or bool([self.reader(value)])
+        except Exception:
+            return False
+
+    def _fit(self, value: Any) -> Any:
+        """The value as this column has it now, if it lives through the change; else None."""
+        now, later = self.kind, self.later
+        if later is None:
+            return value if accepts(now, value) else None
+        if now.family == later.family or {now.family, later.family} <= NUMBERS:
+            return value if accepts(now, value) and accepts(later, value) else None
+        if {now.family, later.family} <= DAYS:
+            return value if accepts(now, value) and accepts(later, value) else None
+        if (now.family, later.family) == ("binary", "text"):
+            data = value.encode() if isinstance(value, str) else value
+            return data if accepts(now, data) and _is_text(data, later) else None
+        if now.family == "text":
+            text = as_text(value)
+            return text if accepts(later, value) and accepts(now, text) else None
+        if later.family == "text":
+            return value if accepts(now, value) and accepts(later, as_text(value)) else None
+        return value if accepts(now, value) else None
+
+
+def _is_text(data: bytes, kind: Kind) -> bool:
+    """Whether bytes are what a text column takes: databases read them as UTF-8, without NUL."""
+    try:
+        return b"\0" not in data and accepts(kind, data.decode())
+    except UnicodeDecodeError:
+        return False
+
+
+# What the models know of a column and the database does not: an Enum's labels, a Uuid, JSON.
+#
+# Migrations that move data read such columns, and would choke on any text.
+
+
+def apply(plan: "TablePlan", names: Mapping[Any, Any], models: Any) -> None:
+    """Refine the kinds of a table's columns.
+
+    :param names: where each column is after the migration, which is what the models describe
+    :param models: a ``MetaData``, or None
+    """
+    label = plan.table.label
+    for name, domain in plan.domains.items() if models is not None else ():
+        table, column = names.get((label, name), (label, name))
+        model = models.tables.get(table)
+        if model is not None and column in model.columns:
+            domain.kind = refined(model.columns[column], domain.kind)
+
+
+def refined(column: Any, kind: Any) -> Any:
+    """Return the kind with what a column of SQLAlchemy knows of it."""
+    from sqlalchemy import types
+
+    default = getattr(column.default, "arg", None)
+    if isinstance(column.type, types.JSON) and kind.family in ("text", "json"):
+        many = kind.many or getattr(default, "__name__", "") == "list"
+        return kind.limited(family="json", many=many)
+    return typed(column.type, kind)
+
+
+def reader(type_: Any, dialect: Any) -> Callable[[Any], Any] | None:
+    """Return what reads a stored value, where the application has its own way to.
+
+    :param dialect: SQLAlchemy's
+    """
+    from sqlalchemy import types
+
+    if not isinstance(type_, types.TypeDecorator):
+        return None
+    return type_.dialect_impl(dialect).result_processor(dialect, None)
+
+
+def typed(type_: Any, kind: Any) -> Any:
+    """Return the kind with what a type, or its class, knows of it: the labels of an Enum."""
+    from sqlalchemy import types
+
+    if kind.family != "text":
+        return kind
+    match types.to_instance(type_):
+        case types.Enum() if type_.enums:
+            fitting = [e for e in type_.enums if kind.length is None or len(e) <= kind.length]
+            return kind.limited(family="enum", labels=tuple(fitting)) if fitting else kind
+        case types.Uuid() if kind.length in (None, 36) or kind.length > 36:
+            return kind.limited(family="uuid")
+        case types.JSON():
+            return kind.limited(family="json")
+    return kind
+
+
+Names = Mapping[tuple[str, str], tuple[str, str]]
+
+
+@dataclass
+class TablePlan:
+    """A table's part: ``checks`` come with the names that their columns have now.
+
+    So do the expressions of ``generated`` columns, each with the kind of value that they may have.
+    """
+
+    table: Table
+    domains: dict[str, Domain] = field(default_factory=dict)
+    required: set[str] = field(default_factory=set)
+    uniques: list[tuple[str, ...]] = field(default_factory=list)
+    checks: list[tuple[Check, dict[str, str]]] = field(default_factory=list)
+    generated: list[tuple[str, Kind, dict[str, str]]] = field(default_factory=list)
+    foreign_keys: list[ForeignKey] = field(default_factory=list)
+    rows: int = 6
+
+
+def of_schema(
+    schema: Schema,
+    dialect: str,
+    tables: Mapping[str, int],
+    later: Schema | None = None,
+    names: Names | None = None,
+    models: Any = None,
+) -> dict[str, TablePlan]:
+    """Return the plans of the tables that are to have rows.
+
+    :param tables: how many rows each is to have, by the table's label
+    :param later: the schema after the migration, which the rows are to satisfy too
+    :param names: where each column (table, name) is after the migration
+    :param models: the application's ``MetaData``: what a column means that the database cannot say
+    """
+    names = names if names is not None else {}
+    back = {after: before for before, after in names.items()}
+    plans = {}
+    for label, count in tables.items():
+        table = schema.tables[label]
+        plan = plans[label] = TablePlan(table, rows=count)
+        for column in table.columns.values():
+            if not column.generated:
+                _add_column(plan, column, schema, dialect)
+        plan.uniques = [unique.columns for unique in table.uniques if unique.columns]
+        names_now = {name: name for name in table.columns}
+        plan.checks = [(check, names_now) for check in table.checks]
+        plan.generated = _generated(table, names_now, schema, dialect)
+        plan.foreign_keys = list(table.foreign_keys)
+        if later is not None:
+            _add_later(plan, later, names, back, dialect)
+        apply(plan, names, models)
+        # of a key of several columns one that differs is enough: those are drawn until they do
+        for name in (columns[0] for columns in plan.uniques if len(columns) == 1):
+            if name in plan.domains:
+                plan.domains[name].unique = True
+    return plans
+
+
+def _add_column(plan: TablePlan, column: Column, schema: Schema, dialect: str) -> None:
+    kind = kind_of(column.type, dialect, schema)
+    collation = dict(column.more).get("collation") or plan.table.parts.get("options", "")
+    if dialect in ("mysql", "mariadb") and "utf8mb4" not in collation and kind.family == "text":
+        kind = kind.limited(ascii=True)
+    if any(check.text == f"json_valid(`{column.name}`)" for check in plan.table.checks):
+        kind = kind.limited(family="json")
+    if kind.family == "json" and (column.default or "").lstrip("('").startswith("["):
+        kind = kind.limited(many=True)
+    # what the database counts is to go on after these rows, so no extremes there
+    plan.domains[column.name] = Domain(
+        column.name, kind, nullable=column.nullable, unique=column.automatic
+    )
+    if not column.nullable:
+        plan.required.add(column.name)
+
+
+def _generated(table: Table, names: dict[str, str], schema: Schema, dialect: str) -> list[Any]:
+    """What the table's generated columns compute; SQLite, whose columns hold anything, has no limits."""
+    if dialect == "sqlite":
+        return []
+    found = ((dict(column.more).get("generated"), column) for column in table.columns.values())
+    return [(text, kind_of(column.type, dialect, schema), names) for text, column in found if text]
+
+
+def _add_later(plan: TablePlan, later: Schema, names: Names, back: Names, dialect: str) -> None:
+    label = plan.table.label
+    for name, domain in plan.domains.items():
+        table, column = names.get((label, name), (None, None))
+        if table is None:
+            continue
+        after = later.tables[table].columns[column]
+        kind = kind_of(after.type, dialect, later).limited(many=domain.kind.many)
+        if kind.limited(type="") != domain.kind.limited(type="", ascii=kind.ascii):
+            domain.later = kind
+        domain.nullable = domain.nullable and after.nullable
+    homes = {names[label, name][0] for name in plan.table.columns if (label, name) in names}
+    for table in (later.tables[home] for home in homes):
+        own = {after: back.get((table.label, after)) for after in table.columns}
+        here = {after: key[1] for after, key in own.items() if key and key[0] == label}
+        for unique in table.uniques:
+            columns = tuple(here[name] for name in unique.columns if name in here)
+            if columns and len(columns) == len(unique.columns):
+                plan.uniques.append(columns)
+            else:
+                # a new column's values come from the others: those are to differ, as in real rows
+                for domain in plan.domains.values():
+                    domain.unique = True
+        plan.checks += [(check, here) for check in table.checks]
+        plan.generated += _generated(table, here, later, dialect)
+        for key in table.foreign_keys:
+            columns = tuple(here[name] for name in key.columns if name in here)
+            if len(columns) < len(key.columns):
+                continue
+            parents = [back.get((key.parent, name)) for name in key.parent_columns]
+            _add_later_key(plan, columns, parents)
+
+
+def _add_later_key(plan: TablePlan, columns: tuple[str, ...], parents: list[Any]) -> None:
+    if all(parents) and len({parent for parent, _ in parents}) == 1:
+        key = ForeignKey(columns, parents[0][0], tuple(name for _, name in parents))
+        if all((k.columns, k.parent) != (columns, key.parent) for k in plan.foreign_keys):
+            plan.foreign_keys.append(key)
+    else:
+        # the parent is only made by the migration: no row can point to it yet
+        for name in columns:
+            if name not in plan.required:
+                plan.domains[name].empty = True

@@ -1,0 +1,500 @@
+"""Values by kind: a plain one, the extremes, the odd ones, and an endless row of different ones."""
+
+import json
+import math
+import re
+import struct
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+
+from ..catalog.schema import Schema
+
+# What kind of value a column holds, read from the database's own word for its type.
+
+
+# the first word or words of a type, in any of the databases, to what it holds
+FAMILIES = {
+    "int": "int integer smallint bigint tinyint mediumint int2 int4 int8 serial bigserial smallserial",
+    "numeric": "numeric decimal dec fixed",
+    "float": "float real double float4 float8",
+    "bool": "bool boolean",
+    "date": "date",
+    "datetime": "datetime timestamp timestamptz",
+    "time": "time timetz",
+    "interval": "interval",
+    "year": "year",
+    "text": "text varchar char character nvarchar nchar bpchar citext clob string name tinytext "
+    "mediumtext longtext unicode",
+    "binary": "blob binary varbinary bytea tinyblob mediumblob longblob",
+    "json": "json jsonb",
+    "uuid": "uuid uniqueidentifier",
+    "enum": "enum",
+    "set": "set",
+    "bit": "bit",
+}
+
+FAMILY = {word: family for family, words in FAMILIES.items() for word in words.split()}
+BYTES = {"tinyint": 1, "smallint": 2, "int2": 2, "smallserial": 2, "mediumint": 3}
+BYTES |= {"bigint": 8, "int8": 8, "bigserial": 8}
+LENGTHS = {"tinytext": 63, "tinyblob": 255}  # tinytext: 255 bytes, up to four a character
+TYPE = re.compile(r"\s*([a-z_0-9]+)\s*([a-z_ ]*)\s*(?:\(([^)]*)\))?\s*(.*)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A family of values and its limits: lengths in characters or bytes, digits, labels.
+
+    ``fixed`` is CHAR and BINARY, ``narrow`` MySQL's TIMESTAMP, ``ascii`` text in an old character set,
+    ``many`` JSON that is a list.
+    """
+
+    family: str
+    length: int | None = None
+    precision: int | None = None
+    scale: int | None = None
+    size: int = 4
+    unsigned: bool = False
+    fixed: bool = False
+    ascii: bool = False
+    narrow: bool = False
+    many: bool = False
+    labels: tuple[str, ...] = ()
+    type: str = ""
+
+    def limited(self, **limits: object) -> "Kind":
+        return replace(self, **limits)
+
+
+def kind_of(declared: str, dialect: str, schema: Schema | None = None) -> Kind:
+    """Return the kind of a declared type.
+
+    :param declared: as the database says it: ``VARCHAR(80)``, ``timestamp without time zone``
+    :param dialect: "sqlite", "postgresql", "mysql" or "mariadb"
+    :param schema: holds the labels of PostgreSQL's enums and the base types of its domains
+    """
+    if schema is not None and declared in schema.labels:
+        return Kind("enum", labels=schema.labels[declared], type=declared)
+    if schema is not None and declared in schema.bases:
+        return kind_of(schema.bases[declared], dialect, schema).limited(type=declared)
+    if declared.endswith("[]"):
+        return Kind("array", type=declared)
+    found = TYPE.fullmatch(declared)
+    if not found:
+        return Kind(_affinity(declared) if dialect == "sqlite" else "other", type=declared)
+    word, more, arguments, rest = found.groups()
+    word, tail = word.lower(), f"{more} {rest}".lower()
+    family = FAMILY.get(word) or (_affinity(declared) if dialect == "sqlite" else "other")
+    if word in ("enum", "set"):
+        labels = tuple(re.findall(r"'((?:[^']|'')*)'", declared))
+        return Kind(family, labels=labels, type=declared)
+    if word == "tinyint" and arguments == "1":
+        family = "bool"
+    if word == "national":
+        family = "text"
+    numbers = [int(number) for number in re.findall(r"\d+", arguments or "")]
+    kind = Kind(family, unsigned="unsigned" in tail, type=declared)
+    if family in ("text", "binary", "bit"):
+        fixed = word in ("char", "character", "binary", "bit", "nchar", "bpchar")
+        fixed = fixed and "varying" not in tail
+        default = 1 if fixed or word == "bit" else LENGTHS.get(word)
+        return kind.limited(length=numbers[0] if numbers else default, fixed=fixed)
+    if family == "numeric":
+        precision = numbers[0] if numbers else {"mysql": 10, "mariadb": 10}.get(dialect)
+        return kind.limited(precision=precision, scale=numbers[1] if len(numbers) > 1 else 0)
+    if family == "int":
+        size = BYTES.get(word, 4)
+        return kind.limited(size=8 if dialect == "sqlite" and word == "bigint" else size)
+    if family == "float":
+        single = dialect == "mysql" or dialect == "mariadb"
+        return kind.limited(
+            size=4 if word in ("real", "float4") or (single and word == "float") else 8
+        )
+    if family in ("datetime", "time", "interval"):
+        # MySQL keeps whole seconds unless told otherwise, and its TIMESTAMP ends in 2038
+        mysql = dialect in ("mysql", "mariadb")
+        precision = numbers[0] if numbers else (0 if mysql else 6)
+        return kind.limited(precision=precision, narrow=mysql and word == "timestamp")
+    return kind
+
+
+def _affinity(declared: str) -> str:
+    # https://sqlite.org/datatype3.html#determination_of_column_affinity
+    text = declared.upper()
+    if "INT" in text:
+        return "int"
+    if any(part in text for part in ("CHAR", "CLOB", "TEXT")):
+        return "text"
+    if "BLOB" in text or not text.strip():
+        return "binary"
+    if any(part in text for part in ("REAL", "FLOA", "DOUB")):
+        return "float"
+    return "numeric"
+
+
+# Which values a column of some kind holds as they are.
+
+
+def whole_numbers(kind: Kind) -> tuple[int, int]:
+    """Return the lowest and the highest integer of a kind."""
+    bits = 8 * kind.size
+    return (0, 2**bits - 1) if kind.unsigned else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+
+
+def accepts(kind: Kind, value: Any) -> bool:
+    """Whether a column of this kind holds the value as it is."""
+    match kind.family:
+        case "int":
+            low, high = whole_numbers(kind)
+            return _whole(value) and low <= value <= high
+        case "year":
+            return _whole(value) and 1901 <= value <= 2155
+        case "bool":
+            return isinstance(value, bool | int | float | Decimal) and value in (0, 1)
+        case "numeric":
+            return _number(value) and _digits(kind, value)
+        case "float":
+            if not _number(value):
+                return False
+            if kind.size == 8:
+                return float(value) == value
+            # single precision; MySQL shows six of its digits
+            single = struct.unpack("f", struct.pack("f", value))[0] if abs(value) < 1e38 else None
+            return single == value == float(f"{value:.6g}")
+        case "date":
+            return isinstance(value, date) and (
+                not isinstance(value, datetime) or value.time() == time()
+            )
+        case "datetime":
+            if not isinstance(value, date):
+                return False
+            narrow = not kind.narrow or 1970 < value.year + (value.month > 1) < 2038
+            return narrow and (kind.precision == 6 or not getattr(value, "microsecond", 0))
+        case "time":
+            return isinstance(value, time) and (kind.precision == 6 or not value.microsecond)
+        case "interval":
+            return isinstance(value, timedelta)
+        case "text":
+            fits = isinstance(value, str) and (kind.length is None or len(value) <= kind.length)
+            return fits and (value.isascii() or not kind.ascii)
+        case "binary":
+            if not isinstance(value, bytes):
+                return False
+            return kind.length is None or (
+                len(value) == kind.length if kind.fixed else len(value) <= kind.length
+            )
+        case "json":
+            return isinstance(value, str) and _reads(json.loads, value)
+        case "uuid":
+            return isinstance(value, str) and _reads(uuid.UUID, value)
+        case "enum":
+            return value in kind.labels
+        case "set":
+            return isinstance(value, str) and set(filter(None, value.split(","))) <= {*kind.labels}
+        case _:
+            return isinstance(value, str)
+
+
+def bears(kind: Kind, value: Any) -> bool:
+    """Whether a server's column of this kind can hold what was computed for it, rounded if need be."""
+    match kind.family:
+        case "int" if _number(value):
+            low, high = whole_numbers(kind)
+            return low <= round(value) <= high
+        case "numeric" if _number(value) and kind.precision is not None:
+            return abs(Decimal(str(value))) < Decimal(10) ** (kind.precision - (kind.scale or 0))
+        case "text" if isinstance(value, str):
+            return kind.length is None or len(value) <= kind.length
+        case _:
+            return True
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float | Decimal) and math.isfinite(value)
+
+
+def _whole(value: Any) -> bool:
+    return _number(value) and value == int(value)
+
+
+def _digits(kind: Kind, value: Any) -> bool:
+    number = Decimal(
+        str(
+            float(value)
+            if isinstance(value, float)
+            else int(value)
+            if isinstance(value, bool)
+            else value
+        )
+    )
+    if kind.scale is not None and kind.precision is not None:
+        scaled = number.scaleb(kind.scale)
+        return scaled == int(scaled) and abs(scaled) < 10**kind.precision
+    return True
+
+
+def _reads(read: Any, value: str) -> bool:
+    try:
+        read(value)
+    except ValueError:
+        return False
+    return True
+
+
+# Values as the driver is to be given them, and as text.
+
+
+def as_text(value: Any) -> str:
+    """Return a value as text that its own type would read back."""
+    match value:
+        case bool():
+            return str(int(value))
+        case datetime():
+            return value.isoformat(sep=" ")
+        case date() | time():
+            return value.isoformat()
+        case Decimal():
+            return format(value, "f")
+        case timedelta():
+            return str(int(value.total_seconds()))
+        case bytes():
+            return value.hex()
+        case _:
+            return str(value)
+
+
+def raw(kind: Kind, value: Any, dialect: str) -> Any:
+    """Return a value as the driver is to be given it.
+
+    On PostgreSQL all is text, which the server reads by the column's type.
+    """
+    if value is None or (isinstance(value, str) and kind.family != "bit"):
+        return value
+    if kind.family == "datetime" and not isinstance(value, datetime):
+        value = datetime.combine(value, time())
+    if kind.family == "date" and isinstance(value, datetime):
+        value = value.date()
+    if kind.family in ("int", "year"):
+        value = int(value)
+    if kind.family == "bool":
+        value = bool(value)
+    match dialect:
+        case "sqlite":
+            return _for_sqlite(value)
+        case "postgresql":
+            if isinstance(value, timedelta):
+                return f"{value.total_seconds():.6f} seconds"
+            if isinstance(value, bytes | memoryview):
+                return "\\x" + value.hex()
+            return str(value).lower() if isinstance(value, bool) else as_text(value)
+        case _:
+            if isinstance(value, str):
+                return int(value, 2)
+            return value if isinstance(value, bytes) else as_text(value)
+
+
+def _for_sqlite(value: Any) -> Any:
+    match value:
+        case bool():
+            return int(value)
+        case datetime():
+            # https://docs.sqlalchemy.org/en/21/dialects/sqlite.html#sqlalchemy.dialects.sqlite.DATETIME
+            return value.strftime("%Y-%m-%d %H:%M:%S.%f").rjust(26, "0")
+        case time():
+            return value.strftime("%H:%M:%S.%f")
+        case date():
+            return value.isoformat()
+        case Decimal():
+            return int(value) if value == int(value) else float(value)
+        case timedelta():
+            return value.total_seconds()
+        case _:
+            return value
+
+
+ODD = (
+    "Zoë Ünïcødé 日本語 🦊",
+    'O\'Brien "x" \\ %s :x ?',
+    "",
+    "  spaced out ",
+    "two\nlines\tand a tab",
+    "NULL",
+)
+LONGEST = 300
+# integers that can be multiplied by a hundred, by the bytes of their type
+MODERATE = {1: 1, 2: 300, 3: 80_000, 4: 2_000_000, 8: 2**53 + 1}
+NUMBERS = "0123456789abcdefghijklmnopqrstuvwxyz"
+# text that other kinds are written as, tried where nothing is known of a type
+GUESSES = ("a", "1", "{}", "127.0.0.1", "2024-02-29", "(1,2)", "08:00:2b:01:02:03", "[1,2)", "0")
+
+
+def specials(kind: Kind) -> list[Any]:
+    """Return the values worth trying: a plain one first, then the lowest, the highest, the odd."""
+    return [value for value in _specials(kind) if accepts(kind, value)]
+
+
+def _specials(kind: Kind) -> Iterator[Any]:
+    match kind.family:
+        case "int":
+            low, high = whole_numbers(kind)
+            top = MODERATE[kind.size]
+            yield from (7, low, high, 0, -1, max(low, -top), top)
+        case "numeric":
+            step = Decimal(1).scaleb(-(kind.scale or 0))
+            top = Decimal(10) ** min((kind.precision or 15) - (kind.scale or 0), 13) - step
+            yield from (Decimal("12.5"), -top, top, Decimal(0), step, Decimal(3))
+        case "float":
+            yield from (0.5, -1024.25, 1024.25, 0.0, 3.0)
+        case "bool":
+            yield from (True, False)
+        case "date":
+            yield from (date(2024, 2, 29), date(1901, 1, 1), date(9999, 12, 31), date(1970, 1, 1))
+        case "datetime":
+            if kind.narrow:
+                yield from (
+                    datetime(2024, 2, 29, 12, 30),
+                    datetime(1970, 1, 2),
+                    datetime(2037, 1, 1),
+                )
+            yield from (datetime(2024, 2, 29, 12, 30), datetime(1901, 1, 1))
+            yield from (datetime(9999, 12, 31, 23, 59, 59), datetime(2000, 1, 1, 0, 0, 0, 123456))
+        case "time":
+            yield from (time(12, 30), time(0, 0), time(23, 59, 59), time(1, 2, 3, 456789))
+        case "interval":
+            yield from (timedelta(days=1, hours=2), timedelta(0), timedelta(days=-3, seconds=1))
+        case "year":
+            yield from (2024, 1901, 2155)
+        case "text":
+            yield from _texts(kind)
+        case "binary":
+            size = kind.length or LONGEST
+            yield from (b"\x00\xff plain", b"", bytes(range(256)), b"\xfe" * min(size, LONGEST))
+            yield b"\x01" * size
+        case "json":
+            # an object or a list, as the column is used: code that reads it takes it for one
+            objects = ('{"a": [1, 2.5, null, "Zo\\u00eb"]}', "{}", '{"b": {"c": true}, "d": "x"}')
+            yield from ('["a", "Zo\\u00eb"]', "[]", '["b"]') if kind.many else objects
+        case "uuid":
+            yield from (str(uuid.UUID(int=1 << 127 | 7)), str(uuid.UUID(int=0)))
+            yield str(uuid.UUID(int=2**128 - 1))
+        case "enum":
+            yield from kind.labels
+        case "set":
+            yield from (*kind.labels, ",".join(kind.labels), "")
+        case "bit":
+            yield from ("1" * (kind.length or 1), "0" * (kind.length or 1))
+        case "array":
+            yield from ("{}", "{NULL}")
+        case _:
+            yield from GUESSES
+
+
+def _texts(kind: Kind) -> Iterator[str]:
+    size = kind.length or LONGEST
+    if kind.fixed and size in (32, 36):  # as UUIDs are kept where there is no type for them
+        for number in (7, 1 << 120, 2**128 - 1):
+            text = str(uuid.UUID(int=number))
+            yield text if size == 36 else text.replace("-", "")
+        return
+    yield from ("plain text", ODD[0], "w" * min(size, 4 * LONGEST), *ODD[1:], "b")
+
+
+def moderate(kind: Kind, value: Any) -> bool:
+    """Whether a migration may compute with the value: count it in cents, or add a month to it."""
+    match value:
+        case int() if kind.family == "int":
+            return abs(value) <= MODERATE[kind.size]
+        case Decimal() if kind.family == "numeric":
+            whole = (kind.precision or 15) - (kind.scale or 0)
+            return abs(value) < Decimal(10) ** max(whole - 4, 1)
+        case date():
+            return value.year < 9999
+    return True
+
+
+def numbered(kind: Kind, number: int) -> Any:
+    """Return the value with this number, each another one whatever the collation; None: no more.
+
+    :param number: from 0
+    """
+    value = _numbered(kind, number)
+    return value if value is not None and accepts(kind, value) else None
+
+
+def _numbered(kind: Kind, number: int) -> Any:
+    match kind.family:
+        case "int" | "float":
+            return number + 1
+        case "numeric":
+            return Decimal(number + 1) if kind.scale == 0 else Decimal(number + 1) / 10
+        case "bool" | "bit":
+            return _nth(specials(kind), number)
+        case "date":
+            return date(2001, 1, 1) + timedelta(days=number)
+        case "datetime":
+            return datetime(2001, 1, 1, 8) + timedelta(days=number, hours=number % 9)
+        case "time":
+            return time(number // 60 % 24, number % 60)
+        case "interval":
+            return timedelta(hours=number + 1)
+        case "year":
+            return 2000 + number
+        case "text":
+            return _text(kind, number)
+        case "binary":
+            bare = number.to_bytes(min(kind.length or 4, 4), "big")
+            return bare.rjust(kind.length, b"\x01") if kind.fixed else bare
+        case "json":
+            return json.dumps([number] if kind.many else {"number": number})
+        case "uuid":
+            return str(uuid.UUID(int=(0x5EED << 100) + number))
+        case "enum" | "set":
+            return _nth(list(kind.labels), number)
+        case "array":
+            return None if number else "{}"
+        case _:
+            return _nth(list(GUESSES), number)
+
+
+def near(kind: Kind, value: Any, number: int) -> Any:
+    """Return another value close to this one: the next numbers and days, text of the same length."""
+    match value:
+        case bool():
+            return None
+        case int() | float() | Decimal():
+            found = value + (number if number % 2 else -number)
+        case date():
+            found = value + timedelta(days=number if number % 2 else -number)
+        case str() if value:
+            digits = _digits_of(number)
+            found = (value + digits)[-len(value) :] if len(digits) < len(value) else digits
+            found = found.upper() if value.isupper() else found
+        case _:
+            return None
+    return found if accepts(kind, found) else None
+
+
+def _text(kind: Kind, number: int) -> str:
+    if kind.fixed and kind.length in (32, 36):
+        text = str(uuid.UUID(int=(0x5EED << 100) + number))
+        return text if kind.length == 36 else text.replace("-", "")
+    digits = _digits_of(number)
+    for long in (f"Zoë 🦊 {digits}", f"text {digits}", f"v{digits}"):
+        if accepts(kind, long):
+            return long
+    return digits
+
+
+def _digits_of(number: int) -> str:
+    digits = ""
+    while number or not digits:
+        digits = NUMBERS[number % 36] + digits
+        number //= 36
+    return digits
+
+
+def _nth(values: list[Any], number: int) -> Any:
+    return values[number] if number < len(values) else None

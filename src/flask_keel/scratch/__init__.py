@@ -1,0 +1,1 @@
+"""Scratch databases: made, built from the history, kept, dropped."""

@@ -1,0 +1,303 @@
+"""What is kept in var/cache: scratch databases of SQLite, and the verdicts of check.
+
+A kept database is known by the content of its migrations and of all that stand before them, of the
+modules that they import, of this library, by the naming convention of the models, and by the
+versions of SQLite, Alembic and SQLAlchemy.
+"""
+
+import hashlib
+import inspect
+import json
+import os
+import re
+import sqlite3
+import sys
+from collections.abc import Iterable
+from contextlib import closing, suppress
+from functools import cache, cached_property
+from importlib import metadata, util
+from pathlib import Path
+from typing import Any
+
+import alembic
+import sqlalchemy
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from ..project import Project
+
+MOST = 12  # files that are kept
+IMPORT = re.compile(rb"^\s*(?:from|import)\s+([\w.]+)", re.MULTILINE)
+OUR_OWN = {"alembic", "sqlalchemy", *sys.stdlib_module_names}
+
+
+class Cache:
+    """The kept databases of one history.
+
+    :param script: Alembic's script directory
+    :param metadata: the models, whose naming convention names what a migration does not
+    """
+
+    def __init__(self, script: Any, metadata: Any = None) -> None:
+        self.script = script
+        self.convention = _convention(getattr(metadata, "naming_convention", None) or {})
+        self.folder = Path(script.dir).resolve().parent.parent / "var" / "cache"
+        self._keys: dict[str, str] = {}
+
+    @property
+    def _usable(self) -> bool:
+        return self.folder.parent.is_dir()  # an installed wheel has no var
+
+    def restore(self, raw: sqlite3.Connection, heads: Iterable[str], without: set[str]) -> None:
+        """Put the newest kept database on the way to ``heads`` into an empty one, if there is one.
+
+        :param raw: the empty database
+        :param without: revisions that are to be run, so that nothing after them will do
+        """
+        if not self._usable or not self.folder.is_dir():
+            return
+        kept = {file.stem for file in self.folder.glob("*.db")}
+        if not kept:
+            return
+        for state in self._states(tuple(heads), without):
+            name = self.name(state)
+            if name in kept and self._read(self.folder / f"{name}.db", raw):
+                return
+
+    def keep(self, raw: sqlite3.Connection, heads: Iterable[str]) -> None:
+        """Keep a database that holds the history up to ``heads``; where it cannot be, it is not."""
+        name = self.name(tuple(heads))
+        if not self._usable or (self.folder / f"{name}.db").exists():
+            return
+        with suppress(OSError, sqlite3.Error):
+            self.folder.mkdir(exist_ok=True)
+            part = self.folder / f"{name}.{os.getpid()}.part"
+            with closing(sqlite3.connect(part)) as file:
+                file.execute("PRAGMA synchronous=OFF")
+                raw.backup(file)
+            part.replace(self.folder / f"{name}.db")
+            files = sorted(self.folder.glob("*.db"), key=lambda file: file.stat().st_mtime)
+            for old in files[:-MOST]:
+                old.unlink(missing_ok=True)
+
+    def read_facts(self, revision: str) -> Any:
+        """Return what was kept of the history up to a revision besides its schema; None for nothing."""
+        try:
+            return json.loads(self._facts(revision).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+
+    def keep_facts(self, revision: str, facts: Any) -> None:
+        """Keep what is known of the history up to a revision; where it cannot be kept, it is not."""
+        if not self._usable:
+            return
+        with suppress(OSError):
+            self.folder.mkdir(exist_ok=True)
+            part = self.folder / f"{os.getpid()}.facts.part"
+            part.write_text(json.dumps(facts), encoding="utf-8")
+            part.replace(self._facts(revision))
+            files = sorted(self.folder.glob("*.json.facts"), key=lambda file: file.stat().st_mtime)
+            for old in files[:-MOST]:
+                old.unlink(missing_ok=True)
+
+    def _facts(self, revision: str) -> Path:
+        return self.folder / f"{self.name((revision,))}.json.facts"
+
+    def _read(self, file: Path, raw: sqlite3.Connection) -> bool:
+        try:
+            with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as kept:
+                kept.backup(raw)
+            os.utime(file)
+        except (OSError, sqlite3.Error):
+            return False
+        return True
+
+    def _states(self, heads: tuple[str, ...], without: set[str]) -> Iterable[tuple[str, ...]]:
+        """The heads themselves, then one revision after the other on the way down."""
+        reached = not without
+        if reached:
+            yield heads
+        if len(heads) != 1:
+            return
+        revision = self.script.get_revision(heads[0])
+        while revision is not None:
+            below = revision._all_down_revisions
+            without = without - {revision.revision}
+            reached = reached or not without
+            if len(below) != 1:
+                return
+            if reached:
+                yield below
+            revision = self.script.get_revision(below[0])
+
+    def name(self, heads: tuple[str, ...]) -> str:
+        """Return the name of the history's state at some heads, by all that makes it what it is."""
+        keys = [self._key(head) for head in sorted(heads)]
+        return hashlib.sha256(
+            "".join([_surroundings(), self.convention, *keys]).encode()
+        ).hexdigest()[:32]
+
+    def _key(self, revision: str) -> str:
+        """The key of a revision: its content, and the keys of those before it."""
+        todo = [revision]
+        while todo:
+            script = self.script.get_revision(todo[-1])
+            missing = [name for name in script._all_down_revisions if name not in self._keys]
+            if missing:
+                todo += missing
+                continue
+            content = Path(script.path).read_bytes()
+            digest = hashlib.sha256(content)
+            for module in sorted(set(IMPORT.findall(content))):
+                digest.update(_imported(module.decode()))
+            for name in script._all_down_revisions:
+                digest.update(self._keys[name].encode())
+            self._keys[todo.pop()] = digest.hexdigest()
+        return self._keys[revision]
+
+
+def _convention(given: Any) -> str:
+    """What tells one naming convention from another: its patterns, and the text of its functions."""
+    said = []
+    for key, pattern in sorted(given.items(), key=str):
+        with suppress(OSError, TypeError):  # a function without a file
+            pattern = inspect.getsource(pattern) if callable(pattern) else pattern
+        said.append(f"{key}={pattern}")
+    return "\n".join(said)
+
+
+def _imported(module: str) -> bytes:
+    """What tells one state of a module from another: its file's content."""
+    if module.split(".")[0] in OUR_OWN:
+        return b""
+    try:
+        found = util.find_spec(module)
+        return Path(found.origin).read_bytes() if found and found.origin else b""
+    except (ImportError, OSError, ValueError):
+        return b""
+
+
+@cache
+def _surroundings() -> str:
+    digest = hashlib.sha256()
+    library = Path(__file__).resolve().parents[1]
+    for file in sorted(library.rglob("*.py")):
+        digest.update(file.read_bytes())
+    versions = (sqlite3.sqlite_version, alembic.__version__, sqlalchemy.__version__, sys.version)
+    return digest.hexdigest() + "".join(versions)
+
+
+# What check has seen already: a migration is judged once for each state of all that it rests on.
+
+
+NOT_DATA = ("versions", "schema", "__pycache__")
+
+
+class Seen:
+    """The verdicts of earlier runs, in ``var/cache/proved.json``; without ``var`` there are none.
+
+    A verdict is known by the dialect, the migration's file and what it imports, those before it, the
+    toolkit, and the libraries' versions. One that failed rests on more, by which it could be mended:
+    the models, the files beside the migrations, and the application's code where it imports that.
+    """
+
+    def __init__(self, project: Project) -> None:
+        var = project.root / "var"
+        self.project, self.dialect = project, project.dialect
+        self.file = var / "cache" / "proved.json" if var.is_dir() else None
+        self.keys = keys(project)
+        self.verdicts = self._read()
+
+    def get(self, revision: str) -> dict[str, Any] | None:
+        """Return what was found of a migration, when all that it rests on is as it was."""
+        found = self.verdicts.get(self.keys[revision])
+        if found is None or found["proof"]["ok"] or found["rests_on"] == self._more(revision):
+            return found
+        return None
+
+    def put(self, revision: str, verdict: dict[str, Any]) -> None:
+        """Keep what was found of a migration, unless another try may find something else."""
+        proof = verdict["proof"]
+        if proof["lasting"]:
+            more = {
+                "dialect": self.dialect,
+                "rests_on": "" if proof["ok"] else self._more(revision),
+            }
+            self.verdicts[self.keys[revision]] = {**verdict, **more}
+
+    def save(self) -> None:
+        """Write the file, without what is of no use any more; a disk that is full is no error."""
+        if self.file is None:
+            return
+        live = set(self.keys.values())
+        kept = {
+            key: verdict
+            for key, verdict in self.verdicts.items()
+            if key in live or verdict["dialect"] != self.dialect
+        }
+        with suppress(OSError):
+            self.file.parent.mkdir(exist_ok=True)
+            beside = self.file.with_suffix(".new")
+            beside.write_text(json.dumps(kept, indent=1), encoding="utf-8")
+            beside.replace(self.file)
+
+    def _read(self) -> dict[str, dict[str, Any]]:
+        try:
+            found = json.loads(self.file.read_text(encoding="utf-8")) if self.file else {}
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def _more(self, revision: str) -> str:
+        content = Path(self.project.script.get_revision(revision).path).read_bytes()
+        package = self.project.folder.parent.name.encode()
+        own = any(name.split(b".")[0] in (b"", package) for name in IMPORT.findall(content))
+        return self._around + (self._code if own else "")
+
+    @cached_property
+    def _around(self) -> str:
+        settings = self.project.settings.get("SQLITE_SCHEMA_EDITS")
+        data = [
+            path
+            for path in self.project.folder.rglob("*")
+            if path.relative_to(self.project.folder).parts[0] not in NOT_DATA
+        ]
+        return _checksum([repr(settings).encode(), *_models(self.project), *_files(data)])
+
+    @cached_property
+    def _code(self) -> str:
+        return _checksum(_files(self.project.folder.parent.rglob("*.py")))
+
+
+def keys(project: Project) -> dict[str, str]:
+    """Return a checksum for each revision: of its file, its ancestors, the toolkit and the versions."""
+    ground = [project.dialect.encode(), metadata.version("Flask-Migrate").encode()]
+    kept = Cache(project.script)
+    return {
+        one.revision: _checksum([*ground, kept.name((one.revision,)).encode()])
+        for one in project.script.walk_revisions()
+    }
+
+
+def _models(project: Project) -> Iterable[bytes]:
+    """What the models make, and the types that a database does not tell from others."""
+    dialect = project.engine.dialect
+    for _, table in sorted(project.metadata.tables.items()):
+        yield repr([(column.name, column.type) for column in table.columns]).encode()
+        with suppress(SQLAlchemyError):  # a type of another database
+            yield str(CreateTable(table).compile(dialect=dialect)).encode()
+            made = [str(CreateIndex(index).compile(dialect=dialect)) for index in table.indexes]
+            yield "".join(sorted(made)).encode()
+
+
+def _files(paths: Iterable[Path]) -> Iterable[bytes]:
+    for path in sorted(paths):
+        if path.is_file():
+            yield from (str(path).encode(), path.read_bytes())
+
+
+def _checksum(parts: Iterable[bytes]) -> str:
+    found = hashlib.sha256()
+    for part in parts:
+        found.update(len(part).to_bytes(8, "big") + part)
+    return found.hexdigest()

@@ -1,0 +1,419 @@
+"""A scratch database: empty, or built from the migration history alone, or as a proof wants it."""
+
+import re
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from alembic.operations import ops
+from sqlalchemy import Connection, Engine, MetaData, create_engine, inspect, make_url
+from sqlalchemy.engine import URL
+
+from .. import output
+from .. import project as project_module
+from ..data import rehearsal
+from ..project import Project, Seam, Subject
+from ..recorder import Journal, Recorder, Recording, path_of
+from ..runner import replay, run_steps
+from ..sqlite import transaction as sqlite_transaction
+from . import servers
+from .cache import Cache
+
+
+def build_at(subject: Subject, connection: Connection, revisions: tuple[str, ...]) -> None:
+    """Run the history on an empty database up to some revisions, from the newest kept state."""
+    kept, raw = Cache(subject.script, subject.metadata), connection.connection.driver_connection
+    if connection.dialect.name == "sqlite":
+        kept.restore(raw, revisions, set())
+    for revision in revisions:
+
+        def steps(applied: Any, context: Any, revision: str = revision) -> Any:
+            return subject.script._upgrade_revs(revision, applied)
+
+        run_steps(subject, connection, steps, Journal())
+    if connection.dialect.name == "sqlite":
+        connection.commit()
+        kept.keep(raw, revisions)
+
+
+# A copy of a small MySQL database, and its return: the tables that changed are made again.
+
+
+TABLES = (
+    "SELECT table_name, table_type FROM information_schema.tables WHERE table_schema = DATABASE()"
+)
+TRIGGERS = "SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = DATABASE()"
+FILLED = (
+    "SELECT column_name FROM information_schema.columns WHERE table_schema = DATABASE() "
+    "AND table_name = %s AND COALESCE(generation_expression, '') = '' ORDER BY ordinal_position"
+)
+NAME = re.compile(r"`((?:[^`]|``)*)`")
+FOREIGN_KEY = re.compile(
+    r"\s*CONSTRAINT `((?:[^`]|``)*)` FOREIGN KEY \(((?:`(?:[^`]|``)*`(?:, )?)+)\) REFERENCES "
+)
+INDEX = re.compile(r"\s*(?:UNIQUE |PRIMARY )?KEY (?:`((?:[^`]|``)*)` )?\(((?:`(?:[^`]|``)*`,?)+)\)")
+OWN_NAME = re.compile(r"_ibfk_(\d+)$")
+NAMED = re.compile(r"CONSTRAINT `(?:[^`]|``)*` FOREIGN KEY")
+
+
+class Copy:
+    """The tables, views and triggers of the connection's database, with their rows."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.tables, self.views, self.triggers = self._texts()
+        self.columns = {table: self._columns(table) for table in self.tables}
+        self.rows = {table: self._rows(table, self.columns[table]) for table in self.tables}
+
+    def restore(self) -> None:
+        """Make the database what it was."""
+        keys = self._ask("SELECT @@foreign_key_checks, @@sql_mode")[0]
+        self._run("SET foreign_key_checks = 0, sql_mode = 'NO_AUTO_VALUE_ON_ZERO'")
+        tables, views, triggers = self._texts()
+        for trigger in triggers:
+            self._run(f"DROP TRIGGER {quoted(trigger)}")
+        for view in views:
+            self._run(f"DROP VIEW {quoted(view)}")
+        changed = [name for name in tables if _lines(tables[name]) != _lines(self.tables.get(name))]
+        for name in changed:
+            self._run(f"DROP TABLE {quoted(name)}")
+        for name, text in self.tables.items():
+            if name in changed or name not in tables:
+                self._run(as_made(text))
+                self._put(name)
+            elif self._rows(name, self.columns[name]) != self.rows[name]:
+                self._run(f"DELETE FROM {quoted(name)}")
+                self._put(name)
+        for text in (*self.views.values(), *self.triggers.values()):
+            self._run(text)
+        self._run("SET foreign_key_checks = %s, sql_mode = %s", tuple(keys))
+
+    def _texts(self) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
+        tables, views = {}, {}
+        for name, kind in self._ask(TABLES):
+            text = self._ask(f"SHOW CREATE TABLE {quoted(name)}")[0][1]
+            (views if kind == "VIEW" else tables)[name] = text
+        triggers = {
+            name: self._ask(f"SHOW CREATE TRIGGER {quoted(name)}")[0][2]
+            for (name,) in self._ask(TRIGGERS)
+        }
+        return tables, views, triggers
+
+    def _columns(self, table: str) -> list[str]:
+        return [name for (name,) in self._ask(FILLED, (table,))]
+
+    def _rows(self, table: str, columns: list[str]) -> list[tuple]:
+        return self._ask(f"SELECT {', '.join(map(quoted, columns))} FROM {quoted(table)}")
+
+    def _put(self, table: str) -> None:
+        columns = self.columns[table]
+        marks = ", ".join(["%s"] * len(columns))
+        into = f"{quoted(table)} ({', '.join(map(quoted, columns))})".replace("%", "%%")
+        insert = f"INSERT INTO {into} VALUES ({marks})"
+        for row in self.rows[table]:
+            self._run(insert, row)
+
+    def _ask(self, sql: str, parameters: tuple = ()) -> list[tuple]:
+        return [tuple(row) for row in self._run(sql, parameters)]
+
+    def _run(self, sql: str, parameters: tuple = ()) -> Any:
+        if parameters:
+            return self.connection.exec_driver_sql(sql, parameters)
+        # a percent sign in it is its own, no place for a value
+        alone = {"no_parameters": True}
+        return self.connection.exec_driver_sql(sql, execution_options=alone)
+
+
+def quoted(name: str) -> str:
+    """Return the name between backticks, in a statement with or without parameters."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+def as_made(sql: str) -> str:
+    """Return a CREATE TABLE without the indexes that InnoDB makes by itself for foreign keys.
+
+    SHOW CREATE TABLE does not tell them from others, and one that is written is not dropped by itself as
+    soon as there is another. By itself InnoDB gives it the name of the key, or of its column where the
+    key's name is InnoDB's own. https://mariadb.com/kb/en/foreign-keys/#indexes
+
+    :param sql: what SHOW CREATE TABLE says
+    """
+    head, *lines, tail = sql.split("\n")
+    parts = [line.removesuffix(",") for line in lines]
+    keys = [found for part in parts if (found := FOREIGN_KEY.match(part))]
+    indexes = {part: found for part in parts if (found := INDEX.match(part))}
+    # InnoDB numbers them from one, and gives the index of such a key the name of the column
+    by_number = [OWN_NAME.search(key[1]) for key in keys]
+    own_names = [found and found[1] for found in by_number] == [
+        str(n + 1) for n in range(len(keys))
+    ]
+    own = set()
+    for name, said in (key.group(1, 2) for key in keys):
+        columns = NAME.findall(said)
+        theirs = columns[0] if own_names else name
+        covering = [
+            part for part, i in indexes.items() if NAME.findall(i[2])[: len(columns)] == columns
+        ]
+        if len(covering) == 1:
+            index = indexes[covering[0]]
+            if index[1] == theirs and NAME.findall(index[2]) == columns:
+                own.add(covering[0])
+    if own_names:
+        parts = [
+            NAMED.sub("FOREIGN KEY", part) if FOREIGN_KEY.match(part) else part for part in parts
+        ]
+    made = ",\n".join(part for part in parts if part not in own)
+    return f"{head}\n{made}\n{tail}"
+
+
+def _lines(sql: str | None) -> list[str]:
+    """The order of the indexes is not to be had again, and means nothing."""
+    return sorted(line.removesuffix(",") for line in (sql or "").split("\n"))
+
+
+# Tables outside of the default schema, as in ``__table_args__ = {"schema": "audit"}``.
+
+
+def named(metadata: MetaData) -> set[str]:
+    """Return the schemas that the models name."""
+    return {table.schema for table in metadata.tables.values() if table.schema}
+
+
+def require_isolation(url: Any, metadata: MetaData) -> None:
+    """Refuse a scratch database on MySQL, where a schema is a database: it would be the real one.
+
+    :raises servers.NotAllowed: naming the schemas
+    """
+    found = named(metadata)
+    if found and project_module.kind(url) == "mysql":
+        raise servers.NotAllowed(output.NOT_ISOLATED.format(schemas=", ".join(sorted(found))), "")
+
+
+def comparison(metadata: MetaData, given: dict[str, Any]) -> dict[str, Any]:
+    """Return the options by which Alembic compares those schemas too, and no others.
+
+    Without them it would find the tables missing again and again:
+    https://alembic.sqlalchemy.org/en/latest/autogenerate.html#controlling-what-to-be-autogenerated
+
+    :param given: the application's options; where they say include_schemas, they stand as they are
+    """
+    schemas, own = named(metadata), given.get("include_name")
+    if not schemas or "include_schemas" in given:
+        return {}
+
+    def include_name(name: str | None, kind: str, parents: Any) -> bool:
+        if kind == "schema" and name is not None and name not in schemas:
+            return False
+        return own is None or own(name, kind, parents)
+
+    return {"include_schemas": True, "include_name": include_name}
+
+
+def create_first(context: Any, revision: Any, directives: list[ops.MigrationScript]) -> None:
+    """On PostgreSQL, create a schema that is not there before its first table."""
+    if context.dialect.name != "postgresql" or not directives:
+        return
+    quote = context.dialect.identifier_preparer.quote_schema
+    there = set(inspect(context.connection).get_schema_names())
+    script = directives[0]
+    for schema in sorted(named(context.opts["target_metadata"]) - there):
+        output.say(output.OPERATION, operation=f"create schema {schema}")
+        create = ops.ExecuteSQLOp(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
+        script.upgrade_ops.ops.insert(0, create)
+        # refused by PostgreSQL while something is in it
+        script.downgrade_ops.ops.append(ops.ExecuteSQLOp(f"DROP SCHEMA IF EXISTS {quote(schema)}"))
+
+
+# A scratch database, and attempts on it that leave no trace.
+
+
+@contextmanager
+def stage(subject: Subject) -> Iterator["Stage"]:
+    """Give an empty scratch database of the application's kind.
+
+    :raises servers.NotAllowed: when the account may not create one
+    """
+    kind = project_module.kind(subject.url)
+    if kind == "sqlite":
+        memory = sqlite_transaction.engine(make_url("sqlite://"))
+        with sqlite_transaction.connect(memory, app=subject.engine) as connection:
+            yield SQLite(connection, subject.engine)
+        return
+    require_isolation(subject.url, subject.metadata)
+    options = subject.engine_options
+    with (
+        servers.database(subject.url, options) as url,
+        create_engine(url, **servers.connection_options(options)).connect() as connection,
+    ):
+        yield PostgreSQL(connection) if kind == "postgresql" else MySQL(connection)
+
+
+class Stage:
+    """A scratch database: one connection to it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    def settle(self) -> None:
+        """Keep what was done so far."""
+        self.connection.commit()
+
+    @contextmanager
+    def attempt(self) -> Iterator[Connection]:
+        """Give a connection on which all can be done: the scratch itself stays as it is."""
+        raise NotImplementedError
+        yield
+
+
+class SQLite(Stage):
+    """In memory: an attempt is made on a copy, by https://www.sqlite.org/backup.html."""
+
+    def __init__(self, connection: Connection, app: Engine | None = None) -> None:
+        super().__init__(connection)
+        self.app = app
+
+    @contextmanager
+    def attempt(self) -> Iterator[Connection]:
+        self.settle()
+        with sqlite_transaction.connect(
+            sqlite_transaction.engine(make_url("sqlite://")), app=self.app
+        ) as copy:
+            source = self.connection.connection.driver_connection
+            source.backup(copy.connection.driver_connection)
+            yield copy
+
+
+class PostgreSQL(Stage):
+    """An attempt is one transaction, rolled back.
+
+    What cannot run in a transaction (CONCURRENTLY) runs without that word in an attempt.
+    """
+
+    @contextmanager
+    def attempt(self) -> Iterator[Connection]:
+        from sqlalchemy import event
+
+        def without(connection: Any, cursor: Any, sql: str, parameters: Any, *more: Any) -> Any:
+            return sql.replace(" CONCURRENTLY", ""), parameters
+
+        self.settle()
+        transaction = self.connection.begin()
+        event.listen(self.connection, "before_cursor_execute", without, retval=True)
+        self.connection.info["attempt"] = True
+        try:
+            yield self.connection
+        finally:
+            del self.connection.info["attempt"]
+            event.remove(self.connection, "before_cursor_execute", without)
+            transaction.rollback()
+
+
+class MySQL(Stage):
+    """DDL commits by itself there: an attempt is undone by making again what it changed."""
+
+    @contextmanager
+    def attempt(self) -> Iterator[Connection]:
+
+        self.settle()
+        copy = Copy(self.connection)
+        try:
+            yield self.connection
+        finally:
+            self.connection.rollback()
+            copy.restore()
+            self.settle()
+
+
+@contextmanager
+def database(url: Any, options: dict[str, Any] | None = None) -> Iterator[URL]:
+    """Give an empty database of the same kind as ``url``'s, gone afterwards.
+
+    :param options: more arguments for ``create_engine``
+    :raises servers.NotAllowed: when the account may not create one
+    """
+    if project_module.kind(url) == "sqlite":
+        with tempfile.TemporaryDirectory(prefix="scratch-") as folder:
+            yield make_url(url).set(database=str(Path(folder) / "scratch.db"), query={})
+    else:
+        with servers.database(url, options) as scratch:
+            yield scratch
+
+
+@contextmanager
+def at_head(seam: Seam) -> Iterator[Connection]:
+    """Give a connection to a database that holds what the history makes, and nothing else.
+
+    :raises servers.NotAllowed: when the account may not create one
+    """
+    with empty(seam) as connection:
+        build(seam, connection)
+        yield connection
+
+
+@contextmanager
+def empty(seam: Any) -> Iterator[Connection]:
+    """Give a connection to an empty scratch database, in memory on SQLite."""
+    if seam.engine.dialect.name == "sqlite":
+        memory = sqlite_transaction.engine(make_url("sqlite://"))
+        with sqlite_transaction.connect(memory, app=seam.engine) as connection:
+            yield connection
+        return
+    options = seam.settings.get("SQLALCHEMY_ENGINE_OPTIONS")
+    with (
+        servers.database(seam.engine.url, options) as url,
+        create_engine(url, **servers.connection_options(options)).connect() as connection,
+    ):
+        yield connection
+
+
+def build(
+    seam: Any, connection: Connection, recorder: Any = None, recorded: Iterable[str] = ()
+) -> None:
+    """Make an empty database what the history makes: run it, as a rehearsal, from the newest kept state.
+
+    :param recorder: a :class:`.revise.recorded.Recorder`, where what it does is to be written down
+    :param recorded: the revisions that are to be written down, and so to be run
+    """
+    heads = tuple(seam.script.get_heads())
+    sqlite = connection.dialect.name == "sqlite"
+    if sqlite:
+        kept, raw = Cache(seam.script, seam.metadata), connection.connection.driver_connection
+        kept.restore(raw, heads, set(recorded))
+
+    def upgrade(applied: Any, context: Any) -> Any:
+        return seam.script._upgrade_revs("heads", applied)
+
+    with rehearsal():
+        replay(
+            seam,
+            upgrade,
+            connection,
+            recorder,
+            transactional_ddl=True if sqlite else None,
+            transaction_per_migration=not sqlite,
+        )
+    if connection.in_transaction():
+        connection.commit()
+    if sqlite:
+        kept.keep(raw, heads)
+
+
+@contextmanager
+def build_recorded(
+    project: Project, wanted: Iterable[str]
+) -> Iterator[tuple[Connection, dict[str, Recording]]]:
+    """Run the whole history; give the database and, by revision, what the wanted ones did.
+
+    :param wanted: revisions
+    :raises servers.NotAllowed: when the account may not create a scratch database
+    """
+    paths = {name: path_of(project.script.get_revision(name)) for name in wanted}
+    recorder = Recorder(set(paths.values()))
+    require_isolation(project.engine.url, project.metadata)
+    with empty(project) as connection:
+        with redirect_stdout(StringIO()):  # migrations say it when they run for good
+            build(project, connection, recorder, paths)
+        yield connection, {name: recorder.recordings[path] for name, path in paths.items()}

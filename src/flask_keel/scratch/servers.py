@@ -1,0 +1,279 @@
+"""Databases that are made and dropped on a PostgreSQL or MySQL server."""
+
+import os
+import re
+import signal
+import socket
+import time
+import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any
+
+from sqlalchemy import Connection, create_engine, make_url, text
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.pool import NullPool
+
+from .. import output
+from ..project import kind
+
+# Being stopped by a signal without leaving anything behind.
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Turn SIGTERM and SIGHUP into SystemExit, so that ``finally`` is reached.
+
+    Ctrl-C needs no help: Python raises KeyboardInterrupt. SIGKILL cannot be helped.
+    """
+
+    def leave(number: int, frame: Any) -> None:
+        raise SystemExit(128 + number)
+
+    before = {}
+    try:
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            before[number] = signal.signal(number, leave)
+    except ValueError:  # not the main thread
+        pass
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+# PostgreSQL's insufficient_privilege, MySQL's "access denied for user to database"
+DENIED = {"42501", 1044}
+PROVIDERS = {"i": ("icu", "ICU_LOCALE"), "b": ("builtin", "BUILTIN_LOCALE")}
+
+
+class NotAllowed(Exception):
+    """There may be no second database: ``reason`` says why, ``grant`` the SQL that allows it."""
+
+    def __init__(self, reason: str, grant: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.grant = grant
+
+
+def connection_options(options: dict[str, Any] | None) -> dict[str, Any]:
+    """Return what of the application's engine options a connection of the tools' own needs."""
+    arguments = (options or {}).get("connect_args")
+    return {"poolclass": NullPool, **({"connect_args": arguments} if arguments else {})}
+
+
+@contextmanager
+def administer(url: Any, options: dict[str, Any] | None = None) -> Iterator[Connection]:
+    """Give a connection to the server that stands outside of ``url``'s database where it can.
+
+    :param options: the application's engine options
+    """
+    url = make_url(url)
+    # a database cannot be dropped from inside; not every account may enter "postgres"
+    homes = ["postgres", url.database] if kind(url) == "postgresql" else ["information_schema"]
+    with ExitStack() as stack:
+        for home in homes:
+            engine = create_engine(
+                url.set(database=home), isolation_level="AUTOCOMMIT", **connection_options(options)
+            )
+            try:
+                connection = stack.enter_context(engine.connect())
+                break
+            except OperationalError:
+                if home == homes[-1]:
+                    raise
+        yield connection
+
+
+def recreate(url: Any, options: dict[str, Any] | None = None) -> None:
+    """Drop a database and create it again, empty, with the locale that it had.
+
+    :raises NotAllowed: when the account may not
+    """
+    url = make_url(url)
+    with administer(url, options) as connection, refusal(connection, url.database):
+        traits = locale(connection, url.database)
+        drop(connection, url.database)
+        create(connection, url.database, traits)
+
+
+def locale(connection: Connection, name: str) -> str:
+    """Return a database's encoding and collation as CREATE DATABASE takes them; "" for none."""
+    if connection.dialect.name != "postgresql":
+        schema = text(
+            "SELECT default_character_set_name, default_collation_name "
+            "FROM information_schema.schemata WHERE schema_name = :name"
+        )
+        row = connection.execute(schema, {"name": name}).first()
+        return f"CHARACTER SET {row[0]} COLLATE {row[1]}" if row else "CHARACTER SET utf8mb4"
+    # as JSON, since the columns of the provider differ from version to version
+    query = text(
+        "SELECT to_jsonb(d) || jsonb_build_object('charset', pg_encoding_to_char(encoding)) "
+        "FROM pg_database d WHERE datname = :name"
+    )
+    row = connection.execute(query, {"name": name}).scalar()
+    if row is None:
+        return ""
+    said = f"ENCODING '{row['charset']}' LC_COLLATE '{row['datcollate']}'"
+    said += f" LC_CTYPE '{row['datctype']}'"
+    if row.get("datlocprovider") in PROVIDERS:
+        provider, word = PROVIDERS[row["datlocprovider"]]
+        where = row.get("datlocale") or row.get("daticulocale")
+        said += f" LOCALE_PROVIDER {provider} {word} '{where}'"
+    return said
+
+
+def create(connection: Connection, name: str, traits: str = "") -> None:
+    """Create an empty database.
+
+    :param traits: encoding and collation, as :func:`locale` gives them
+    """
+    quoted = connection.dialect.identifier_preparer.quote_identifier(name)
+    # template1 may hold what somebody put there: https://www.postgresql.org/docs/current/manage-ag-templatedbs.html
+    template = "TEMPLATE template0 " if connection.dialect.name == "postgresql" else ""
+    connection.exec_driver_sql(f"CREATE DATABASE {quoted} {template}{traits}")
+
+
+def drop(connection: Connection, name: str, force: bool = True) -> None:
+    """Drop a database if it is there.
+
+    :param force: cut the connections to it; without, PostgreSQL refuses while there is one
+    """
+    quoted = connection.dialect.identifier_preparer.quote_identifier(name)
+    postgresql = connection.dialect.name == "postgresql"
+    if force and not postgresql:
+        # DROP would wait for a statement that still runs there, a day long by default
+        for thread in threads(connection, name):
+            with suppress(DBAPIError):  # it has ended, or is somebody else's
+                connection.exec_driver_sql(f"KILL {thread}")
+    forced = " WITH (FORCE)" if force and postgresql else ""
+    connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {quoted}{forced}")
+
+
+def threads(connection: Connection, name: str) -> list[int]:
+    """Return MySQL's numbers of the connections to a database, as far as the account sees them."""
+    query = text("SELECT id FROM information_schema.processlist WHERE db = :name")
+    return list(connection.execute(query, {"name": name}).scalars())
+
+
+@contextmanager
+def refusal(connection: Connection, database: str) -> Iterator[None]:
+    """Turn the server's refusal to create or drop a database into :class:`NotAllowed`.
+
+    :param database: the application's
+    """
+    try:
+        yield
+    except DBAPIError as error:
+        if DENIED & {getattr(error.orig, "sqlstate", None), *error.orig.args[:1]}:
+            grant = _grant(connection, database)
+            raise NotAllowed(output.NO_RIGHT.format(grant=grant), grant) from error
+        raise
+
+
+def _grant(connection: Connection, database: str) -> str:
+    if connection.dialect.name == "postgresql":
+        user = connection.exec_driver_sql("SELECT quote_ident(current_user)").scalar_one()
+        return f"ALTER ROLE {user} CREATEDB"
+    user, _, host = connection.exec_driver_sql("SELECT CURRENT_USER()").scalar_one().rpartition("@")
+    # an underscore alone would stand for any character
+    pattern = scratch_stem(database).replace("_", r"\_")
+    return f"GRANT ALL ON `{pattern}%`.* TO '{user}'@'{host}'"
+
+
+def scratch_stem(database: str) -> str:
+    """Return what the names of a database's scratch databases begin with: ASCII, at most 33 bytes."""
+    return re.sub(r"\W", "_", database[:24], flags=re.ASCII) + "_scratch_"
+
+
+# Databases on a server that are there only for the length of a command.
+
+
+OLD = 24 * 3600  # seconds
+SCRATCH = re.compile(r"_scratch_[0-9a-f]{8}_\d+_\d+$", re.IGNORECASE)
+
+
+@contextmanager
+def database(url: Any, options: dict[str, Any] | None = None) -> Iterator[URL]:
+    """Give an empty database beside ``url``'s own; it is dropped on Ctrl-C and SIGTERM too.
+
+    Its name says who made it and when, so that the next run removes what a kill -9 left.
+
+    :param options: the application's engine options
+    :raises servers.NotAllowed: when the account may not create a database
+    """
+    url = make_url(url)
+    stem = scratch_stem(url.database)
+    name = f"{stem}{_host()}_{os.getpid()}_{int(time.time())}"
+    with interruptible(), ExitStack() as undo:
+        with administer(url, options) as connection:
+            sweep(connection, stem)
+            # before it is made: the signal may come while the server makes it
+            undo.callback(_drop, url, options, name)
+            try:
+                with refusal(connection, url.database):
+                    create(connection, name, locale(connection, url.database))
+            except Exception:
+                undo.pop_all()  # refused, so not made
+                raise
+        yield url.set(database=name)
+
+
+def is_scratch(url: Any) -> bool:
+    """Whether it is the URL of a database that :func:`database` made."""
+    return bool(SCRATCH.search(make_url(url).database or ""))
+
+
+def beside(name: str) -> str:
+    """Return the name of one more database that :func:`sweep` knows as abandoned when it is.
+
+    :param name: the application's database, or a scratch database
+    """
+    stem = scratch_stem(name)
+    if SCRATCH.search(name):
+        stem = SCRATCH.sub("_scratch_", name)
+    # an hour ahead, so that it is not the name of a scratch database made in this second
+    return f"{stem}{_host()}_{os.getpid()}_{int(time.time()) + 3600}"
+
+
+def sweep(connection: Connection, stem: str) -> None:
+    """Drop what killed commands left: never what a living process made or a connection is in."""
+    postgresql = connection.dialect.name == "postgresql"
+    query = "SELECT datname FROM pg_database" if postgresql else "SHOW DATABASES"
+    pattern = re.compile(re.escape(stem) + r"([0-9a-f]{8})_(\d+)_(\d+)", re.IGNORECASE)
+    for name in connection.exec_driver_sql(query).scalars().all():
+        found = pattern.fullmatch(name)
+        if not found or not _abandoned(*found.groups()):
+            continue
+        if not postgresql and threads(connection, name):
+            continue
+        with suppress(DBAPIError):  # it is in use, another's, or swept at this moment
+            drop(connection, name, force=False)
+
+
+def _abandoned(host: str, pid: str, made: str) -> bool:
+    if time.time() - int(made) > OLD:
+        return True
+    return host == _host() and not _alive(int(pid))
+
+
+def _drop(url: URL, options: dict[str, Any] | None, name: str) -> None:
+    # on a connection of its own: the first may have been interrupted, or idle for too long
+    with administer(url, options) as connection:
+        drop(connection, name)
+
+
+def _host() -> str:
+    return f"{zlib.crc32(socket.gethostname().encode()):08x}"
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # somebody else's, but alive
+    return True

@@ -1,0 +1,616 @@
+"""Columns added, changed and dropped: how, which values would not survive, and what goes with them."""
+
+import sqlite3
+from itertools import pairwise
+
+import sqlalchemy as sa
+from alembic.util import CommandError
+from sqlalchemy.util import topological
+
+from . import introspection
+from .clone import Mirror, require_no_string
+from .constraints import (
+    check_condition,
+    check_keys_later,
+    describe,
+    drop_step,
+    involves,
+    is_named_apart,
+    restricts_to_values,
+    unique_check,
+)
+from .create_table import CreateTable
+from .data_checks import Condition, base_type, escaped, misfit, not_null
+from .ddl import constraint_names
+from .draft import (
+    AddColumn,
+    Draft,
+    DropColumn,
+    Reorder,
+    SetCollation,
+    SetDefault,
+    SetGenerated,
+    SetNotNull,
+    SetOptions,
+    SetType,
+    Step,
+)
+from .editing import Change, apply
+from .introspection import affinity
+from .model import Column, Constraint
+from .short_rows import reads_otherwise
+from .tokenizer import fold, identifiers, quote, same, tokenize, unquote
+
+
+def add_column(draft: Draft, op: AddColumn) -> None:
+    if draft.table.has_column(op.column):
+        if op.if_not_exists:
+            return
+        raise CommandError(f"Table {draft.name!r} already has a column {op.column!r}.")
+    require_no_string(draft.objects, draft.name, op.column)
+    before, after = (draft.column(n) if n else None for n in (op.before, op.after))
+    if after:
+        before = None
+    known = [c.name for c in draft.table.columns]
+    at_end = before is None and after in (None, known[-1])
+    filled = op.fill is not None and not draft.is_empty
+    step = Step(
+        f"add column {op.column}" + (f" with {op.fill} in every row" if filled else ""),
+        lambda table: table.add_column(op.definition, before=before, after=after),
+        "add" if at_end and not filled and _can_be_added(draft, op) else "rebuild",
+        statement=f"ALTER TABLE {draft.sql_name} ADD COLUMN {op.definition}",
+    )
+    draft.add(step)
+    column = draft.table.column(op.column)
+    draft.new_columns[fold(op.column)] = op.fill if filled else _value_of_new(draft, column)
+    if filled:
+        draft.made_over[fold(op.column)] = op.fill
+    for c in column.of_kind("check"):
+        draft.conditions.append(check_condition(draft, c))
+    has_value = filled or op.of_key or column.generated or column.default_text
+    if not draft.is_empty and column.not_null and not has_value:
+        raise CommandError(
+            f"Column {draft.name}.{op.column} cannot be added as NOT NULL, since the rows of "
+            f"{draft.name!r} would have no value in it: give it a server_default, or add it "
+            "nullable, fill it and make it NOT NULL then."
+        )
+
+
+def _value_of_new(draft: Draft, column: Column) -> str:
+    """What an added column holds in the rows that are there, as SQL."""
+    if column.generated:
+        return f"({column.last('generated').expression})"
+    if not column.default_text:
+        return "NULL"
+    read, inserted = (_tried(draft, column, way) for way in (_READ, _INSERTED))
+    if read and inserted and read != inserted:
+        # DEFAULT 1.10 in a TEXT column: a rebuild has to give what ADD COLUMN gives, '1.10'
+        draft.made_over[fold(column.name)] = read
+    return read or inserted or f"({literal_default(column)})"
+
+
+def keep_value_of_new(draft: Draft, column: Column) -> None:
+    """A column that was added in the same batch keeps the default that it was added with in the
+    rows that are there, whatever becomes of the default."""
+    if column.default_text and not draft.is_empty:
+        value = _tried(draft, column, _READ) or f"({literal_default(column)})"
+        draft.made_over.setdefault(fold(column.name), value)
+
+
+_READ = ("CREATE TABLE t (x)", "INSERT INTO t VALUES (1)", "ALTER TABLE t ADD COLUMN {column}")
+_INSERTED = ("CREATE TABLE t ({column})", "INSERT INTO t DEFAULT VALUES")
+
+
+def _tried(draft: Draft, column: Column, way: tuple[str, ...]) -> str | None:
+    """The value as the column holds it: DEFAULT '5' is the number 5 in an INTEGER column."""
+    kind = "BLOB" if same(column.type_text, "any") and draft.table.strict else column.type_text
+    mirror = Mirror(())
+    try:
+        for statement in way:
+            mirror.run(statement.format(column=f"v {kind} DEFAULT {column.default_text}"))
+        return mirror.value("SELECT quote(v) FROM t")
+    except sqlite3.Error:
+        return None
+    finally:
+        mirror.close()
+
+
+def literal_default(column: Column) -> str:
+    """The default as an expression; DEFAULT takes a bare or double-quoted word for a string."""
+    text = column.default_text
+    tokens = tokenize(text)
+    if len(tokens) == 1 and tokens[0].kind in ("word", "quoted"):
+        known = ("NULL", "TRUE", "FALSE", "CURRENT_TIME", "CURRENT_DATE", "CURRENT_TIMESTAMP")
+        if tokens[0].keyword not in known:
+            return "'" + unquote(text).replace("'", "''") + "'"
+    return text
+
+
+def _can_be_added(draft: Draft, op: AddColumn) -> bool:
+    """Whether SQLite's ADD COLUMN takes it: asked of SQLite itself, with a row where there are."""
+    mirror = Mirror(())
+    try:
+        columns = ", ".join(quote(c.name) for c in draft.table.columns)
+        mirror.run(f"CREATE TABLE t ({columns})")
+        if not draft.is_empty:
+            mirror.run("INSERT INTO t DEFAULT VALUES")
+        return mirror.error_of(f"ALTER TABLE t ADD COLUMN {op.definition}") is None
+    finally:
+        mirror.close()
+
+
+# NOT NULL, default, collation and generation of a column changed.
+
+
+def set_not_null(draft: Draft, op: SetNotNull) -> None:
+    name = draft.column(op.column)
+    if draft.table.column(name).not_null == op.not_null:
+        return
+    verb = "SET" if op.not_null else "DROP"
+    draft.add(
+        Step(
+            f"{verb.lower()} NOT NULL on {name}",
+            lambda table: table.set_not_null(name, op.not_null),
+            "text",
+            "not null",
+            f"ALTER TABLE {draft.sql_name} ALTER COLUMN {quote(name)} {verb} NOT NULL",
+            scans=op.not_null,
+        )
+    )
+    if op.not_null and not same(introspection.integer_primary_key(draft.table), name):
+        fill = f"fill them first, as in op.execute({_update(draft.name, name)!r})"
+        draft.conditions.append(not_null(draft.name, name, fill))
+
+
+def _update(table: str, column: str) -> str:
+    return f"UPDATE {table} SET {column} = ... WHERE {column} IS NULL"
+
+
+def set_default(draft: Draft, op: SetDefault) -> None:
+    name = draft.column(op.column)
+    column = draft.table.column(name)
+    if column.generated and op.text:
+        raise CommandError(f"{draft.name}.{name} is computed and cannot have a default.")
+    changed = draft.table.set_default(name, op.text)
+    if changed.column(name).default_text == column.default_text:
+        return
+    is_new = fold(name) in draft.new_columns
+    if is_new:
+        keep_value_of_new(draft, column)
+    draft.add(
+        Step(
+            f"set default {op.text} on {name}" if op.text else f"drop default on {name}",
+            lambda table: table.set_default(name, op.text),
+            "rebuild" if is_new else "text",
+            "default",
+            settles=not draft.is_empty and reads_otherwise(draft.table, changed, name),
+        )
+    )
+
+
+def set_collation(draft: Draft, op: SetCollation) -> None:
+    name = draft.column(op.column)
+    if same(draft.table.column(name).collation, op.collation):
+        return
+    draft.add(
+        Step(
+            f"set collation {op.collation or 'BINARY'} on {name}",
+            lambda table: table.set_collation(name, op.collation),
+            "rebuild",
+        )
+    )
+    check_keys_later(draft, name)
+    for c in draft.table.all_constraints():
+        if c.kind in ("unique", "primary key") and involves(draft.table, c, name):
+            draft.uniques.append(unique_check(draft.table, c))
+
+
+def set_generated(draft: Draft, op: SetGenerated) -> None:
+    """Another expression for a generated column; or none, and the values stay."""
+    name = draft.column(op.column)
+    present = draft.table.column(name).last("generated")
+    if op.text and present is None:
+        raise CommandError(
+            f"{draft.name}.{name} holds values of its own, which would be lost if it were "
+            "computed: add a generated column under another name."
+        )
+    if present is None or (op.text and same_words(present.text, op.text)):
+        return
+
+    def apply(table: CreateTable) -> CreateTable:
+        now = table.column(name).last("generated")
+        return table.replace_constraint(now, op.text) if op.text else table.drop_constraint(now)
+
+    says = f"compute {name} by {op.text}" if op.text else f"make {name} an ordinary column"
+    draft.add(Step(says, apply, "rebuild"))
+    check_keys_later(draft, name)
+
+
+def same_words(one: str, other: str) -> bool:
+    """Whether two pieces of SQL differ in spaces, comments and capitals only."""
+    plain = [[fold(token.text) for token in tokenize(text)] for text in (one, other)]
+    return plain[0] == plain[1]
+
+
+# Options of a table and the order of its columns.
+
+
+def set_options(draft: Draft, op: SetOptions) -> None:
+    for word, wanted in (("STRICT", op.strict), ("WITHOUT ROWID", op.without_rowid)):
+        key = word.lower().replace(" ", "_")
+        if wanted is None or wanted == getattr(draft.table, key):
+            continue
+        draft.add(
+            Step(
+                f"{'make it' if wanted else 'no longer'} {word}",
+                lambda table, key=key, wanted=wanted: table.set_option(**{key: wanted}),
+                "rebuild",
+            )
+        )
+    automatic = any(c.autoincrement for c in draft.table.columns)
+    if op.autoincrement and not automatic:
+        key = draft.table.primary_key
+        if introspection.integer_primary_key(draft.table) is not None:
+            draft.add(Step("make its key AUTOINCREMENT", _autoincrement, "rebuild"))
+        elif key is None or len(key.columns) == 1:
+            raise CommandError(
+                f"Table {draft.name!r} has no INTEGER PRIMARY KEY that could be AUTOINCREMENT."
+            )
+        # a key of several columns: SQLAlchemy takes no notice either
+    if op.autoincrement is False and automatic:
+        draft.add(Step("no longer make its key AUTOINCREMENT", no_autoincrement, "rebuild"))
+
+
+def _autoincrement(table: CreateTable) -> CreateTable:
+    key = table.primary_key
+    if key.inline:
+        return table.replace_constraint(key, f"{key.text} AUTOINCREMENT")
+    name = f"CONSTRAINT {quote(key.name)} " if key.name else ""
+    table = table.drop_constraint(key)
+    place = table.column(key.columns[0]).head_end
+    inline = Change(place, place, f" {name}PRIMARY KEY AUTOINCREMENT")
+    return CreateTable.parse(apply(table.sql, inline))
+
+
+def no_autoincrement(table: CreateTable) -> CreateTable:
+    words = [token for token in tokenize(table.sql) if token.keyword == "AUTOINCREMENT"]
+    key = table.primary_key
+    places = [token for token in words if key.span[0] <= token.start < key.span[1]]
+    gone = [Change(token.start, token.end, "") for token in places]
+    return CreateTable.parse(apply(table.sql, *gone))
+
+
+def reorder(draft: Draft, op: Reorder) -> None:
+    """The columns of each run follow each other; the others stay as near as they can."""
+    names = [c.name for c in draft.table.columns]
+    pairs = set()
+    for run in op.runs:
+        known = [draft.column(name) for name in run]
+        pairs |= set(pairwise(known))
+    ordered = list(topological.sort(pairs, names, deterministic_order=True))
+    if ordered != names:
+        draft.add(
+            Step(
+                f"order its columns as {', '.join(ordered)}",
+                lambda table: table.reorder(ordered),
+                "rebuild",
+            )
+        )
+
+
+# One value, stored by two types in two ways: made over while its table is copied.
+#
+# SQLAlchemy reads a date, a time or a UUID from more forms than the one that it writes. What stands
+# in another form is read and then found by no query, since the value that it is compared with is
+# written in the one form.
+
+
+_HEX = "[0-9a-f]"
+# RFC 9562, as 32 digits: the version, and the variant
+_UUID = f"{_HEX * 12}[1-8]{_HEX * 3}[89ab]{_HEX * 15}"
+
+
+def made_over(dialect, column: str, old_text: str, new_type, existing) -> str | None:
+    """The value as the new type stores it, as SQL; None where the forms do not differ.
+
+    What is no value of the new type stays as it is.
+
+    :param column: the column as SQL names it
+    :param old_text: the declared type
+    :param new_type: SQLAlchemy's type
+    :param existing: SQLAlchemy's type as the migration states it; None where it does not
+    """
+    new, old = base_type(dialect, new_type), base_type(dialect, existing)
+    if isinstance(new, sa.String) and not isinstance(new, sa.Enum):
+        return _as_text(column, old_text, new, old)
+    if new is None or (old is not None and old._type_affinity is new._type_affinity):
+        return None
+    for kind, form in _FORMS:
+        if isinstance(new, kind):
+            return _where_text(column, form.format(column=column))
+    return None
+
+
+def _where_text(column: str, form: str) -> str:
+    return f"CASE typeof({column}) WHEN 'text' THEN {form} ELSE {column} END"
+
+
+# whole minutes, seconds or their parts: a form that was cut off is not completed
+_DATETIME = (
+    "CASE WHEN {column} GLOB '????-??-??*' AND "
+    "(length({column}) IN (10, 16, 19) OR length({column}) BETWEEN 21 AND 26) THEN "
+    "replace({column}, 'T', ' ') || substr(' 00:00:00.000000', length({column}) - 9) "
+    "ELSE {column} END"
+)
+_MIDNIGHT = "substr(' 00:00:00.000000', 1, length({column}) - 10)"
+_DATE = (
+    "CASE WHEN (length({column}) IN (16, 19) OR length({column}) BETWEEN 21 AND 26) AND "
+    f"replace(substr({{column}}, 11), 'T', ' ') = {_MIDNIGHT} THEN substr({{column}}, 1, 10) "
+    "ELSE {column} END"
+)
+_TIME = (
+    "CASE WHEN {column} GLOB '??:??*' AND "
+    "(length({column}) IN (5, 8) OR length({column}) BETWEEN 10 AND 15) THEN "
+    "{column} || substr('00:00:00.000000', length({column}) + 1) ELSE {column} END"
+)
+# the first that fits
+_FORMS = (
+    (sa.Uuid, "lower(replace({column}, '-', ''))"),
+    (sa.DateTime, _DATETIME),
+    (sa.Interval, _DATETIME),
+    (sa.Date, _DATE),
+    (sa.Time, _TIME),
+    (sa.LargeBinary, "CAST({column} AS BLOB)"),
+)
+
+
+def _as_text(column: str, old_text: str, new: sa.String, old) -> str | None:
+    """A UUID as text has its dashes, as on PostgreSQL; bytes become the text that they are."""
+    length = new.length
+    stated = isinstance(old, sa.Uuid) and (length is None or length >= 36)
+    # SQLite says no more of a Uuid than this
+    if stated or (fold(old_text) == "char(32)" and length == 36):
+        parts = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
+        dashed = " || '-' || ".join(f"substr({column}, {at}, {n})" for at, n in parts)
+        return f"CASE WHEN {column} GLOB '{_UUID}' THEN {dashed} ELSE {column} END"
+    if affinity(old_text) != "BLOB":
+        return None
+    return f"CASE typeof({column}) WHEN 'blob' THEN CAST({column} AS TEXT) ELSE {column} END"
+
+
+# The type of a column changed: which values would not survive, and what the rows need.
+
+
+def set_type(draft: Draft, op: SetType) -> None:
+    name = draft.column(op.column)
+    column = draft.table.column(name)
+    old = column.type_text
+    if draft.table.strict and column.generated and not same_words(old, op.text):
+        # SQLite looks at no row then: https://www.sqlite.org/stricttables.html
+        raise CommandError(
+            f"{draft.name}.{name} is generated in a STRICT table, where nothing holds its values to "
+            "another type: write op.drop_column and op.add_column in place of the change."
+        )
+    _follow_type(draft, name, op)
+    present = not column.generated and fold(name) not in draft.new_columns
+    value = _made_over(draft, name, op) if present else None
+    dialect, encoding = draft.settings.dialect, draft.db.value("PRAGMA encoding")
+    found = misfit(dialect, value or quote(name), old, op.text, op.type, encoding)
+    if found and present:
+        broken, function = found
+        sentence = escaped(f"{draft.name}.{name} cannot become {op.text}: ") + (
+            "{rows} would not keep a value that it can read ({examples}); "
+            "change them first with op.execute."
+        )
+        draft.conditions.append(Condition(broken, sentence, (name,), function))
+    if same_words(old, op.text) and value is None:
+        return
+    if not same_words(old, op.text) and same(introspection.integer_primary_key(draft.table), name):
+        _give_up_row_number(draft, name, op.text)
+    way, update = _way_to_type(draft, column, op.text) if value is None else ("rebuild", None)
+    rewritten = " with its values rewritten" if value else ""
+    changed = draft.table.set_type(name, op.text)
+    short = way == "text" and reads_otherwise(draft.table, changed, name) and not draft.is_empty
+    draft.add(
+        Step(
+            f"change type of {name} to {op.text}{rewritten}",
+            lambda table: table.set_type(name, op.text),
+            way,
+            "type",
+            update=update,
+            scans=found is not None,
+            settles=short,
+        )
+    )
+    if value is not None:
+        draft.made_over[fold(name)] = value
+    if same(introspection.integer_primary_key(draft.table), name):
+        draft.conditions.append(not_null(draft.name, name, "a row number cannot be missing"))
+    if value is not None or affinity(old) != affinity(op.text):
+        check_keys_later(draft, name)
+
+
+def _give_up_row_number(draft: Draft, name: str, text: str) -> None:
+    """A text is a key that nobody takes for a number; and on the way down it was so before."""
+    numbers = affinity(text) in ("INTEGER", "NUMERIC", "REAL")
+    if numbers and not draft.settings.going_down:
+        raise CommandError(
+            f"{draft.name}.{name} is an INTEGER PRIMARY KEY, SQLite's own row number; as {text} "
+            'it would no longer be numbered: write BigInteger().with_variant(Integer, "sqlite") '
+            "as its type."
+        )
+    if draft.table.column(name).autoincrement:
+        draft.add(Step("no longer make its key AUTOINCREMENT", no_autoincrement, "rebuild"))
+
+
+def _made_over(draft: Draft, name: str, op: SetType) -> str | None:
+    """The values as the new type stores them, as SQL; None where all of them are so already."""
+    column, dialect = draft.table.column(name), draft.settings.dialect
+    value = made_over(dialect, quote(name), column.type_text, op.type, op.existing)
+    if value is None or (draft.is_empty and not draft.settings.portable):
+        return None
+    if "BLOB" in value and draft.db.value("PRAGMA encoding") != "UTF-8":
+        return None  # the bytes would be those of this database's own encoding
+    if draft.settings.portable and not same_words(column.type_text, op.text):
+        return value  # the rows that the script will meet are not these
+    differ = (
+        f"SELECT EXISTS (SELECT 1 FROM {draft.source().sql} WHERE {value} IS NOT {quote(name)})"
+    )
+    return value if draft.db.value(differ) else None
+
+
+def _way_to_type(draft: Draft, column: Column, text: str) -> tuple[str, str | None]:
+    """The schema text where the rows stay as they are, an UPDATE of those whose storage class
+    changes, a rebuild for whatever a key, an index or an expression could notice."""
+    name, old, new = column.name, affinity(column.type_text), affinity(text)
+    if fold(name) in draft.new_columns or draft.table.strict or column.generated:
+        return "rebuild", None
+    involved = [c for c in draft.table.all_constraints() if involves(draft.table, c, name)]
+    users = {c.kind for c in involved}
+    referred = [r for r in draft.references_to if name in draft.referred_by(r)]
+    of_key = users & {"primary key", "unique", "foreign key", "generated"}
+    indexes = [index for index in draft.indexes if index.concerns(name)]
+    if of_key or referred or not all(index.is_plain for index in indexes):
+        return "rebuild", None
+    if old == new:
+        return "text", None
+    # a REAL column stores 5.0 as the integer 5, which only its affinity turns back
+    if indexes or "check" in users or draft.triggers or old == "REAL":
+        return "rebuild", None
+    if new == "BLOB":
+        return "text", None
+    if old in ("INTEGER", "NUMERIC") and new in ("INTEGER", "NUMERIC", "REAL"):
+        return "text", None
+    # the classes that the new affinity stores in another way
+    classes = {"TEXT": "'integer', 'real'", "REAL": "'text'"}.get(new, "'text', 'real'")
+    condition = f"typeof({quote(name)}) IN ({classes})"
+    return "text", f"UPDATE {draft.sql_name} SET {quote(name)} = {quote(name)} WHERE {condition}"
+
+
+def _follow_type(draft: Draft, name: str, op: SetType) -> None:
+    """The CHECK that an Enum or a Boolean made goes when its type does, and no other; a new one
+    comes on its own."""
+    allowed = _values(op.type)
+    for c in draft.table.all_constraints():
+        values = restricts_to_values(c, name)
+        if values is None or values == allowed:
+            continue
+        made = _is_of_type(draft, c, op) if c.name else _looks_made(draft, c, values, name, op)
+        if made:
+            says = f"drop {describe(c)}, which went with the type of {name}"
+            draft.add(drop_step(draft, c, says))
+
+
+def _values(type_) -> set[str] | None:
+    """What the CHECK of an Enum or a Boolean lists; None for any other type."""
+    if isinstance(type_, sa.Enum):
+        return {"'" + value.replace("'", "''") + "'" for value in type_.enums}
+    return {"0", "1"} if isinstance(type_, sa.Boolean) else None
+
+
+def _is_of_type(draft: Draft, c: Constraint, op: SetType) -> bool:
+    """Whether a CHECK has the name of the type that was, or of the one that takes its place."""
+    for type_ in (op.existing, op.type):
+        typed = getattr(type_, "name", None)
+        if _values(type_) is None or typed is None:
+            continue
+        given = sa.CheckConstraint("1", name=str(typed))
+        sa.Table(draft.name, sa.MetaData(naming_convention=draft.settings.convention), given)
+        names = constraint_names(draft.settings.dialect, given)
+        if any(same(c.name, known) for known in (*names, f"ck_{draft.name}_{typed}")):
+            return True
+    return False
+
+
+def _looks_made(draft: Draft, c: Constraint, values: set[str], name: str, op: SetType) -> bool:
+    """Whether a CHECK without a name is as SQLAlchemy makes it for the type that the column has:
+    one of the table, and for an Enum as wide as its longest value."""
+    if c.inline:
+        return False
+    if getattr(op.existing, "create_constraint", False):
+        return True
+    old = fold(draft.table.column(name).type_text)
+    if old == "boolean":
+        return values == _values(sa.Boolean())
+    longest = max(len(value[1:-1].replace("''", "'")) for value in values)
+    return _values(op.type) is not None and old == f"varchar({longest})"
+
+
+# A column dropped, with the indexes and the constraints that involve it.
+
+
+def drop_column(draft: Draft, op: DropColumn) -> None:
+    """A column goes with the indexes and the constraints that involve it, as on PostgreSQL."""
+    if op.if_exists and not draft.table.has_column(op.column):
+        return
+    name = draft.column(op.column)
+    _refuse_drop(draft, name)
+    draft.with_columns.append(draft.table)
+    gone = [f"index {i.name}" for i in draft.indexes if i.concerns(name)]
+    for index in [i for i in draft.indexes if i.concerns(name)]:
+        draft.drop_index(index.name)
+    draft.new_indexes = [
+        i for i in draft.new_indexes if not any(same(name, n) for n in _names(i.columns))
+    ]
+    for constraint in _involved(draft.table, name):
+        gone.append(describe(constraint))
+        draft.add(drop_step(draft, constraint, says=""))
+    gone += [describe(c) for c in draft.table.column(name).constraints if is_named_apart(c)]
+    draft.dropped_columns.append(name)
+    added = draft.new_columns.pop(fold(name), None)
+    draft.made_over.pop(fold(name), None)
+    draft.add(
+        Step(
+            f"drop column {name}" + (f" with {', '.join(gone)}" if gone else ""),
+            lambda table: table.drop_column(name),
+            "rebuild" if added else _way_to_drop(draft, name),
+            statement=f"ALTER TABLE {draft.sql_name} DROP COLUMN {quote(name)}",
+        )
+    )
+
+
+def _names(expressions: tuple[str, ...]) -> set[str]:
+    return {name for text in expressions for name in identifiers(text)}
+
+
+def _involved(table: CreateTable, name: str) -> list[Constraint]:
+    """Constraints written elsewhere than in the column's own definition that need the column."""
+    return [
+        c
+        for c in table.all_constraints()
+        if is_named_apart(c) and not same(c.column, name) and involves(table, c, name)
+    ]
+
+
+def _refuse_drop(draft: Draft, name: str) -> None:
+    what = f"Column {draft.name}.{name} cannot be dropped"
+    if len(draft.table.columns) == 1:
+        raise CommandError(f"{what}, since it is the only one: drop the table.")
+    for other in draft.table.columns:
+        uses = other.generated and draft.table.uses(other.last("generated"))
+        if uses and any(same(name, used) for used in uses) and not same(other.name, name):
+            raise CommandError(
+                f"{what}, since the generated column {other.name!r} is computed from it: "
+                f"drop {other.name!r} first."
+            )
+    for reference in draft.references_to:
+        if same(reference.table, draft.name):
+            continue
+        if name in draft.referred_by(reference):
+            columns = ", ".join(reference.columns)
+            raise CommandError(
+                f"{what}, since the foreign key ({columns}) of table {reference.table!r} refers "
+                "to it: drop that foreign key first."
+            )
+
+
+def _way_to_drop(draft: Draft, name: str) -> str:
+    """SQLite's own DROP COLUMN where it takes it; before 3.35.5 it could corrupt the file."""
+    mirror = Mirror(())
+    try:
+        taken = mirror.error_of(draft.table.sql) is None and (
+            mirror.error_of(f"ALTER TABLE {quote(draft.name)} DROP COLUMN {quote(name)}") is None
+        )
+        return "drop" if taken and draft.db.version >= (3, 35, 5) else "rebuild"
+    finally:
+        mirror.close()

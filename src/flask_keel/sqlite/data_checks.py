@@ -1,0 +1,483 @@
+"""Data that does not fit: found in one pass, counted, three shown; and the guards of printed SQL."""
+
+import re
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from alembic.util import CommandError
+from sqlalchemy import Connection
+
+from . import introspection
+from .create_table import CreateTable
+from .introspection import Database, affinity
+from .tokenizer import fold, quote
+
+# Values that would not survive a change of type.
+#
+# SQLite converts what it stores by the affinity of the declared type
+# (https://sqlite.org/datatype3.html#type_affinity): '007' in an INTEGER column becomes 7, and a date
+# that looks like a number becomes one. SQLAlchemy then has to read what is stored.
+
+
+FUNCTION = "toolkit_fits"  # stands in a condition for the function that comes with it
+_DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?", re.ASCII)
+_NUMBER = re.compile(r"\s*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*", re.ASCII)
+
+
+def misfit(
+    dialect, column: str, old_text: str, new_text: str, new_type, encoding: str = "UTF-8"
+) -> tuple[str, Callable[..., bool] | None] | None:
+    """The condition, true for a value that does not fit, and the function that it calls.
+
+    :param column: the value as SQL, in the form that the new type stores
+    :param new_type: SQLAlchemy's type; None when only the declared text is known
+    :param encoding: of the database's texts, as PRAGMA encoding says it
+    :return: None when every value fits, for example from VARCHAR to TEXT
+    """
+    base = base_type(dialect, new_type)
+    if isinstance(base, sa.Enum):
+        listed = ", ".join("'" + value.replace("'", "''") + "'" for value in base.enums)
+        return f"({column} IS NOT NULL AND {column} NOT IN ({listed}))", None
+    before, after = affinity(old_text), affinity(new_text)
+    reads = None if _reads_like(dialect, old_text, base) else _reader(dialect, base)
+    if isinstance(base, sa.String) and before != "BLOB":
+        reads = None
+    if reads is None and (after == before or after == "BLOB"):
+        return None
+    if reads is None and after == "TEXT":
+        # a number becomes its text, which has 15 digits
+        lost = f"CAST(CAST({column} AS TEXT) AS REAL) <> {column}"
+        return f"(typeof({column}) = 'real' AND {lost})", None
+    # the usual values, without a call of Python for each
+    present = f"{column} IS NOT NULL"
+    if after == "INTEGER" and isinstance(base, sa.Integer):
+        exact = f"CAST(CAST({column} AS INTEGER) AS TEXT) = {column}"
+        present = f"typeof({column}) NOT IN ('integer', 'null') AND NOT {exact}"
+    elif after in ("REAL", "NUMERIC") and (base is None or isinstance(base, sa.Numeric)):
+        small = f"{column} BETWEEN {-(2**53)} AND {2**53}"
+        present = f"typeof({column}) <> 'null' AND NOT (typeof({column}) = 'integer' AND {small})"
+    # bytes that are no text would not reach the function as one
+    is_text = f"typeof({column}) = 'text'"
+    value = f"CASE WHEN {is_text} THEN CAST({column} AS BLOB) ELSE {column} END"
+    call = f"{FUNCTION}({value}, {is_text})"
+    return f"({present} AND NOT {call})", _test(after, reads, encoding)
+
+
+def _test(after: str, reads: Callable | None, encoding: str) -> Callable[..., bool]:
+    """Stored under the new affinity without loss, and readable by the new type."""
+
+    def fits(value, is_text: bool) -> bool:
+        try:
+            stored = _stored(after, value.decode(encoding) if is_text else value)
+            if stored is _LOST:
+                return False
+            if reads is not None:
+                reads(stored)
+        except Exception:
+            return False
+        return True
+
+    return fits
+
+
+_LOST = object()
+
+
+def _stored(after: str, value):
+    """What SQLite makes of a value under an affinity; _LOST when it could not be had back."""
+    if isinstance(value, int | float):
+        if after == "TEXT":
+            return str(value) if float(f"{value:.15g}") == value else _LOST
+        if after == "REAL":
+            return _real(value)
+        whole = isinstance(value, float) and after in ("INTEGER", "NUMERIC") and value.is_integer()
+        return int(value) if whole else value
+    if isinstance(value, bytes) or after in ("TEXT", "BLOB") or not _NUMBER.fullmatch(value):
+        return value
+    if not _DECIMAL.fullmatch(value):
+        return _LOST
+    if "." not in value:
+        whole = int(value)
+        if after == "REAL":
+            return _real(whole)
+        return whole if -(2**63) <= whole < 2**63 else _LOST
+    return float(value) if len(value.replace(".", "").lstrip("-0")) <= 15 else _LOST
+
+
+def _real(number: int | float):
+    """Above 2 to the power of 53 not every whole number is a REAL."""
+    return float(number) if isinstance(number, float) or int(float(number)) == number else _LOST
+
+
+def base_type(dialect, type_):
+    """The type under a TypeDecorator and behind a variant."""
+    if type_ is None:
+        return None
+    type_ = sa.types.to_instance(type_)
+    type_ = type_._variant_mapping.get("sqlite", type_)
+    while isinstance(type_, sa.TypeDecorator):
+        type_ = type_.load_dialect_impl(dialect)
+    return type_
+
+
+def _reads_like(dialect, old_text: str, base) -> bool:
+    """Whether the old declared type is read by SQLAlchemy as the new one is."""
+    if base is None:
+        return True
+    old = dialect._resolve_type_affinity(old_text)
+    return old._type_affinity is base._type_affinity
+
+
+def _reader(dialect, base) -> Callable | None:
+    """Raises for a stored value that the type cannot read, or would write in another way, so that
+    no query would find it; None for a type that reads all."""
+    process = base.dialect_impl(dialect).result_processor(dialect, None)
+    if isinstance(base, sa.Boolean):
+        return _only(lambda value: value in (0, 1) and not isinstance(value, str))
+    if isinstance(base, sa.Integer):
+        return _only(lambda value: isinstance(value, int))
+    if isinstance(base, sa.Numeric | sa.Float):
+        return _only(lambda value: _is_number(value, process))
+    if isinstance(base, sa.LargeBinary):
+        return _only(lambda value: isinstance(value, bytes))
+    if isinstance(base, sa.String):
+        return _only(lambda value: not isinstance(value, bytes))
+    if isinstance(base, REWRITTEN) and process:
+        writes = base.dialect_impl(dialect).bind_processor(dialect)
+        return _only(lambda value: isinstance(value, str) and writes(process(value)) == value)
+    return process if isinstance(base, sa.JSON) else None
+
+
+# what SQLAlchemy writes in one form and reads in several
+REWRITTEN = (sa.Date, sa.DateTime, sa.Time, sa.Uuid, sa.Interval)
+
+
+def _is_number(value, process: Callable | None) -> bool:
+    if isinstance(value, int) and process is not None:
+        return process(value) == value  # a Decimal is made by way of a float
+    return isinstance(value, int | float)
+
+
+def _only(accepts: Callable[[object], bool]) -> Callable:
+    return lambda value: None if accepts(value) else _fail()
+
+
+def _fail() -> None:
+    raise ValueError("the new type cannot read this value")
+
+
+class Condition(NamedTuple):
+    """``broken`` is SQL, true for a row that does not fit. ``sentence`` has {rows} and {examples}.
+
+    ``shows`` are the columns to show, none for the ones that identify the row.
+    """
+
+    broken: str
+    sentence: str
+    shows: tuple[str, ...] = ()
+    function: Callable | None = None
+
+
+class Unique(NamedTuple):
+    """Columns, as SQL with their collations, that are to hold no two equal rows."""
+
+    columns: tuple[str, ...]
+    sentence: str
+    where: str | None = None
+
+
+@dataclass
+class Source:
+    """The rows as they will be.
+
+    ``inner`` is a table's name or a SELECT in parentheses, ``alias`` the name that CHECKs may
+    qualify their columns with; ``key`` names a row to a reader; ``rows`` is a rough number.
+    """
+
+    inner: str
+    alias: str
+    key: tuple[str, ...] = ()
+    rows: int = 0
+    conditions: list[Condition] = field(default_factory=list)
+    uniques: list[Unique] = field(default_factory=list)
+
+    @property
+    def sql(self) -> str:
+        return f"{self.inner} AS {quote(self.alias)}"
+
+    @property
+    def label(self) -> str:
+        return self.alias
+
+
+def check(db: Database, source: Source) -> None:
+    """Look at every row once, for all conditions together.
+
+    :raises CommandError: with the count and three examples of what does not fit
+    """
+    conditions = source.conditions
+    wanted = [
+        c
+        if c.function is None
+        else Condition(
+            c.broken.replace(FUNCTION, f"{FUNCTION}_{number}"), c.sentence, c.shows, c.function
+        )
+        for number, c in enumerate(conditions)
+    ]
+    for number, c in enumerate(wanted):
+        if c.function is not None:
+            db.raw.create_function(f"{FUNCTION}_{number}", 2, c.function, deterministic=True)
+    decode = db.raw.text_factory
+    # whatever bytes there are, they can be shown
+    db.raw.text_factory = lambda value: value.decode(errors="backslashreplace")
+    try:
+        _check(db, source, wanted)
+    finally:
+        db.raw.text_factory = decode
+        for number, c in enumerate(wanted):
+            if c.function is not None:
+                db.raw.create_function(f"{FUNCTION}_{number}", 2, None)
+
+
+def _check(db: Database, source: Source, conditions: Sequence[Condition]) -> None:
+    if conditions:
+        either = " OR ".join(c.broken for c in conditions)
+        query = f"SELECT EXISTS (SELECT 1 FROM {source.sql} WHERE {either})"
+        if db.run_long(f"{source.label}: checking rows", source.rows, query).fetchone()[0]:
+            _complain(db, source, conditions)
+    for unique in source.uniques:
+        _check_unique(db, source, unique)
+
+
+def _complain(db: Database, source: Source, conditions: Sequence[Condition]) -> None:
+    complaints = []
+    for c in conditions:
+        count = db.value(f"SELECT count(*) FROM {source.sql} WHERE {c.broken}")
+        if not count:
+            continue
+        shown = [quote(name) for name in (*source.key, *c.shows)]
+        listed = ", ".join(shown) or "NULL"
+        found = db.rows(f"SELECT {listed} FROM {source.sql} WHERE {c.broken} LIMIT 3")
+        examples = ", ".join(_example(source.key, c.shows, row) for row in found)
+        rows = f"{count} row" if count == 1 else f"{count} rows"
+        complaints.append(c.sentence.format(rows=rows, examples=examples))
+    raise CommandError(" ".join(complaints))
+
+
+def _example(key: Sequence[str], shows: Sequence[str], row: tuple) -> str:
+    who = ", ".join(f"{_label(name)} {value!r}" for name, value in zip(key, row, strict=False))
+    what = ", ".join(repr(value) for value in row[len(key) :])
+    return f"{what} in {who}" if what and who else what or who
+
+
+def _label(name: str) -> str:
+    return "row" if name == ROW else name
+
+
+ROW = "toolkit row"  # the rowid, under a name that no column has
+
+
+def _check_unique(db: Database, source: Source, unique: Unique) -> None:
+    listed = ", ".join(unique.columns)
+    present = " AND ".join(f"{column} IS NOT NULL" for column in unique.columns)
+    if unique.where:
+        present += f" AND ({unique.where})"
+    groups = (
+        f"SELECT {listed}, count(*) AS times FROM {source.sql} WHERE {present} "
+        f"GROUP BY {listed} HAVING count(*) > 1"
+    )
+    found = db.run_long(f"{source.label}: checking rows", source.rows, f"{groups} LIMIT 3")
+    found = found.fetchall()
+    if found:
+        count = db.value(f"SELECT count(*) FROM ({groups})")
+        examples = ", ".join(f"{_value(row[:-1])} {row[-1]} times" for row in found)
+        values = f"{count} value" if count == 1 else f"{count} values"
+        raise CommandError(unique.sentence.format(rows=values, examples=examples))
+
+
+def _value(values) -> str:
+    values = tuple(values)
+    return repr(values[0]) if len(values) == 1 else repr(values)
+
+
+def not_null(table: str, column: str, fill: str) -> Condition:
+    return Condition(
+        f"{quote(column)} IS NULL",
+        escaped(f"{table}.{column} cannot be NOT NULL: ")
+        + "{rows} without a value ({examples}); "
+        + escaped(f"{fill}."),
+    )
+
+
+def escaped(text: str) -> str:
+    """Text that goes into a sentence as it is."""
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+# Guards in printed SQL: it goes on where it finds what it was made for, and stops anywhere else.
+#
+# A temporary table whose CHECK is named after the sentence: the client says the name. What stops
+# there is the client (``.bail on``), since no SQL of SQLite's can.
+
+
+TABLE = "temp.toolkit_guard"
+
+
+def guard(sentence: str, query: str, expected: object) -> list[str]:
+    """Return the statements that fail with the sentence unless the query gives what is expected.
+
+    :param expected: a text, a number or None
+    """
+    return [
+        f"CREATE TABLE {TABLE} (found, CONSTRAINT {quote(sentence)} CHECK (found IS {_said(expected)}))",
+        f"INSERT INTO {TABLE} {query}",
+        f"DROP TABLE {TABLE}",
+    ]
+
+
+def at_revisions(revisions: set[str], has_table: bool, again: str) -> list[str]:
+    """Return the guard for the revisions at which the database was.
+
+    :param has_table: whether it had a version table, which may be empty
+    :param again: the command that prints the SQL anew
+    """
+    live = ", ".join(sorted(revisions))
+    sentence = (
+        f"This SQL is for a database at {live or 'the base'}, and this one is elsewhere (run twice?): "
+        f"nothing was changed; print it anew from this database ({again})"
+    )
+    there = (
+        "SELECT count(*) FROM main.sqlite_master WHERE type = 'table' AND name = 'alembic_version'"
+    )
+    found = guard(sentence, there, int(has_table))
+    if has_table:
+        said = "SELECT version_num FROM main.alembic_version ORDER BY version_num"
+        found += guard(
+            sentence, f"SELECT group_concat(version_num, ', ') FROM ({said})", live or None
+        )
+    return found
+
+
+def require_same_table(db: Database, table: str) -> None:
+    """Let the script stop at a table that has or lacks what a rebuild would drop or make up.
+
+    The order of the columns may be another one.
+    """
+    schema, name = _said(db.schema or "main"), _said(table)
+    query = (
+        "SELECT group_concat(part, ', ') FROM ("
+        "SELECT lower(name || ' ' || replace(type, ' ', '')) || CASE hidden WHEN 0 THEN '' "
+        f"ELSE ' generated' END AS part FROM pragma_table_xinfo({name}, {schema}) "
+        f"UNION ALL SELECT type || ' ' || lower(name) FROM {db.catalogue} "
+        f"WHERE tbl_name = {name} COLLATE NOCASE AND type IN ('index', 'trigger') ORDER BY 1)"
+    )
+    sentence = (
+        f"Table {table} has other columns, types, indexes or triggers than where this SQL was made: "
+        "nothing was changed; print it anew from this database"
+    )
+    _run(db, guard(sentence, query, db.value(query)))
+
+
+def require_fitting(db: Database, table: str, source: str, conditions: list[Condition]) -> None:
+    """Let the script stop at rows that do not fit: those that came after it was made.
+
+    :param source: what the rows are read from, as SQL
+    """
+    broken = " OR ".join(c.broken for c in conditions if c.function is None)
+    if broken:
+        query = f"SELECT EXISTS (SELECT 1 FROM {source} WHERE {broken})"
+        sentence = (
+            f"Table {table} has rows that do not fit any more: nothing was changed; "
+            "db upgrade says which"
+        )
+        _run(db, guard(sentence, query, 0))
+
+
+def require_unchanged(db: Database, table: str, copy: str, rowid: str, types: list[tuple]) -> None:
+    """Let the script stop where a value was copied into another type and is not the same there.
+
+    :param copy: the table that has the rows now
+    :param types: of each column that became another: name, declared type before, and after
+    """
+    changed = [
+        _changed(quote(name), affinity(after))
+        for name, before, after in types
+        if affinity(before) != affinity(after) and affinity(after) != "BLOB"
+    ]
+    if changed:
+        query = (
+            f"SELECT EXISTS (SELECT 1 FROM {db.name(table)} AS old JOIN {db.name(copy)} AS new "
+            f"ON old.{rowid} = new.{rowid} WHERE {' OR '.join(changed)})"
+        )
+        sentence = (
+            f"Table {table} has values that would change with their type: nothing was changed; "
+            "db upgrade says which"
+        )
+        _run(db, guard(sentence, query, 0))
+
+
+def no_more_broken(connection: Connection, touched: Iterable[str] | None) -> list[str]:
+    """Return the guards for the end: no more rows may point to nothing than where it was made.
+
+    :param touched: the tables whose keys may not hold any more, None for all
+    """
+    db = Database(connection)
+    found = []
+    for table in _tables(db, touched):
+        query = f"SELECT count(*) FROM pragma_foreign_key_check({_said(table)})"
+        try:
+            broken = db.value(query)
+        except sqlite3.Error:  # its parent has no such key: nothing can be told of its rows
+            continue
+        sentence = (
+            f"Rows of {table} would point to nothing: nothing was changed; "
+            "db upgrade says to which table"
+        )
+        found += guard(sentence, f"{query.replace('count(*)', f'count(*) > {broken}')}", 0)
+    return found
+
+
+def _tables(db: Database, touched: Iterable[str] | None) -> list[str]:
+    there = [o.name for o in introspection.objects(db) if o.type == "table"]
+    wanted = None if touched is None else set(map(fold, touched))
+    return [name for name in there if wanted is None or fold(name) in wanted]
+
+
+def _changed(column: str, after: str) -> str:
+    old, new = f"old.{column}", f"new.{column}"
+    if after == "TEXT":
+        return f"(typeof({old}) <> typeof({new}) AND CAST({new} AS NUMERIC) <> {old})"
+    texts = _plain(old), _plain(f"CAST({new} AS TEXT)")
+    return (
+        f"CASE WHEN typeof({old}) = typeof({new}) THEN 0 "
+        f"WHEN typeof({old}) = 'text' THEN {texts[0]} <> {texts[1]} ELSE {old} <> {new} END"
+    )
+
+
+def _plain(text: str) -> str:
+    # 1.50 may become 1.5, and 2.0 become 2
+    return f"CASE WHEN instr({text}, '.') THEN rtrim(rtrim({text}, '0'), '.') ELSE {text} END"
+
+
+def changed_types(before: CreateTable, after: CreateTable) -> list[tuple[str, str, str]]:
+    """Return name, declared type before and after of the columns that both tables store."""
+    old = {fold(column.name): column for column in before.columns if not column.generated}
+    return [
+        (column.name, old[fold(column.name)].type_text, column.type_text)
+        for column in after.columns
+        if fold(column.name) in old and not column.generated
+    ]
+
+
+def _said(value: object) -> str:
+    if isinstance(value, str):
+        return "'" + value.replace("'", "''") + "'"
+    return "NULL" if value is None else str(value)
+
+
+def _run(db: Database, statements: list[str]) -> None:
+    for statement in statements:
+        db.run(statement)

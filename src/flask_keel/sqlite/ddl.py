@@ -1,0 +1,232 @@
+"""SQLAlchemy's types, defaults and columns as the pieces of a CREATE TABLE text."""
+
+import sqlalchemy as sa
+from alembic.util import CommandError
+from sqlalchemy.exc import CompileError
+
+from .draft import (
+    AddColumn,
+    AddConstraint,
+    CreateIndex,
+    DropConstraint,
+    RenameColumn,
+    SetCollation,
+    SetDefault,
+    SetGenerated,
+    SetNotNull,
+    SetType,
+)
+from .tokenizer import quote, tokenize, unquote
+
+# SQLAlchemy's constraints and indexes as the pieces of a CREATE TABLE text.
+
+
+KINDS = {
+    sa.PrimaryKeyConstraint: "primary key",
+    sa.UniqueConstraint: "unique",
+    sa.CheckConstraint: "check",
+    sa.ForeignKeyConstraint: "foreign key",
+}
+
+
+def constraint_name(dialect, constraint) -> str | None:
+    """The name that the constraint has after the naming convention; None without one."""
+    if constraint.name is None:
+        return None
+    return dialect.identifier_preparer.format_constraint(constraint, _alembic_quote=False)
+
+
+def constraint_names(dialect, constraint) -> tuple[str, ...]:
+    """The names that a constraint can go by: after the naming convention, and as it was typed."""
+    final, typed = constraint_name(dialect, constraint), constraint.name
+    names = [final and unquote(final)]
+    if isinstance(typed, str):
+        names.append(str(typed))
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def wants_constraint(impl, constraint) -> bool:
+    """Whether a CHECK that belongs to an Enum or a Boolean is made on this database at all."""
+    rule = constraint._create_rule
+    return rule is None or bool(rule(impl))
+
+
+def add_constraint(dialect, constraint, unless_present: bool = False) -> AddConstraint:
+    try:
+        text = dialect.ddl_compiler(dialect, None).process(constraint)
+    except CompileError as error:
+        raise CommandError(f"This constraint cannot be added: {error}.") from None
+    if not text and isinstance(constraint, sa.ForeignKeyConstraint):
+        raise CommandError(
+            "A foreign key cannot refer to a table of another schema on SQLite: leave it out."
+        )
+    return AddConstraint(text.strip(), bool(constraint._type_bound), unless_present)
+
+
+def drop_constraint(dialect, constraint, if_exists: bool = False) -> DropConstraint:
+    kind = next((name for class_, name in KINDS.items() if isinstance(constraint, class_)), None)
+    follows = None
+    if constraint._type_bound:
+        follows = str(
+            constraint.sqltext.compile(
+                dialect=dialect, compile_kwargs={"literal_binds": True, "include_table": False}
+            )
+        )
+    names = constraint_names(dialect, constraint)
+    return DropConstraint(names, kind, if_exists, follows)
+
+
+def create_index(dialect, index: sa.Index, if_not_exists: bool = False) -> CreateIndex:
+    compiler = dialect.ddl_compiler(dialect, None)
+
+    def text(expression) -> str:
+        return compiler.sql_compiler.process(expression, include_table=False, literal_binds=True)
+
+    where = index.dialect_options["sqlite"]["where"]
+    statement = sa.schema.CreateIndex(index, if_not_exists=if_not_exists)
+    return CreateIndex(
+        name=unquote(compiler._prepared_index_name(index)),
+        sql=str(statement.compile(dialect=dialect)).strip(),
+        unique=bool(index.unique),
+        columns=tuple(text(expression) for expression in index.expressions),
+        where=None if where is None else text(where),
+        if_not_exists=if_not_exists,
+    )
+
+
+def _compiler(dialect):
+    return dialect.ddl_compiler(dialect, None)
+
+
+def type_text(dialect, type_) -> tuple[str, str | None]:
+    """The declared type and its collation, which SQLAlchemy writes as one."""
+    text = dialect.type_compiler_instance.process(sa.types.to_instance(type_))
+    tokens = tokenize(text)
+    if len(tokens) > 2 and tokens[-2].keyword == "COLLATE":
+        return text[: tokens[-2].start].rstrip(), unquote(tokens[-1].text)
+    return text, None
+
+
+def collation_of(dialect, type_) -> str | None:
+    return type_text(dialect, type_)[1] if type_ is not None else None
+
+
+def default_text(dialect, server_default) -> str | None:
+    """What follows DEFAULT, for whatever ``server_default`` takes."""
+    if server_default is None:
+        return None
+    if isinstance(server_default, sa.DefaultClause | sa.FetchedValue):
+        column = sa.Column("c", sa.String, server_default)
+    else:
+        column = sa.Column("c", sa.String, server_default=server_default)
+    return _compiler(dialect).get_column_default_string(column)
+
+
+def generated_text(dialect, computed: sa.Computed) -> str:
+    if computed.column is None:
+        sa.Column("c", sa.String, computed)
+    return _compiler(dialect).process(computed)
+
+
+def add_column(dialect, column: sa.Column, **where) -> AddColumn:
+    """A column as CREATE TABLE has it; its keys come on their own."""
+    if column.table is None:
+        sa.Table("t", sa.MetaData(), column)
+    try:
+        compiler = _compiler(dialect)
+        own = [compiler.process(constraint) for constraint in column.constraints]
+        text = " ".join([compiler.get_column_specification(column), *own])
+    except CompileError as error:
+        raise CommandError(f"Column {column.name!r} cannot be added: {error}.") from None
+    return AddColumn(column.name, text, fill=_fill(dialect, column), **where)
+
+
+def _fill(dialect, column: sa.Column) -> str | None:
+    """The value of a Python-side default for the rows that are there, as SQL: Alembic writes it
+    into them in its rebuild. None where the database has one itself, or where NULL will do."""
+    default = column.default
+    if column.nullable or column.server_default is not None or default is None:
+        return None
+    if default.is_clause_element:
+        compiled = default.arg.compile(dialect=dialect, compile_kwargs={"literal_binds": True})
+        return f"({compiled})"
+    if not (default.is_scalar or default.is_callable):
+        return None
+    try:
+        value = default.arg(None) if default.is_callable else default.arg
+    except Exception:
+        return None  # it makes its value of the other columns
+    bind = column.type.dialect_impl(dialect).bind_processor(dialect)
+    return literal(bind(value) if bind else value)
+
+
+def literal(value) -> str:
+    """A value of the driver's, as SQL."""
+    if value is None:
+        return "NULL"
+    if isinstance(value, bytes | memoryview):
+        return f"x'{value.hex()}'"
+    if isinstance(value, str):
+        return "'" + value.replace("'", "''") + "'"
+    return repr(+value)  # a bool is the number that the driver makes of it
+
+
+def add_columns(
+    dialect,
+    column: sa.Column,
+    if_not_exists=None,
+    inline_references=None,
+    inline_primary_key=None,
+    insert_before=None,
+    insert_after=None,
+    **unknown,
+) -> list:
+    """A column, and the primary key when it is (part of) that; Alembic sends its other
+    constraints on their own, unless they are to be inline."""
+    added = add_column(
+        dialect,
+        column,
+        before=insert_before,
+        after=insert_after,
+        if_not_exists=bool(if_not_exists),
+        of_key=column.primary_key,
+    )
+    found: list = [added]
+    if inline_references and len(column.foreign_keys) == 1:
+        constraint = next(iter(column.foreign_keys)).constraint
+        if constraint is not None and len(constraint.columns) == 1:
+            found.append(add_constraint(dialect, constraint))
+    if column.primary_key:
+        found.append(AddConstraint(f"PRIMARY KEY ({quote(column.name)})"))
+    return found
+
+
+def alter_column(
+    dialect,
+    column: str,
+    *,
+    nullable=None,
+    server_default=False,
+    name=None,
+    type_=None,
+    existing_type=None,
+    **others,
+) -> list:
+    """The parts of Alembic's alter_column, the rename last; comments are nothing to SQLite."""
+    found: list = []
+    if type_ is not None:
+        text, collation = type_text(dialect, type_)
+        found.append(SetType(column, text, type_, existing_type))
+        if collation or collation_of(dialect, existing_type):
+            found.append(SetCollation(column, collation))
+    if nullable is not None:
+        found.append(SetNotNull(column, not nullable))  # a default goes in front of it
+    if isinstance(server_default, sa.Computed):
+        found.append(SetGenerated(column, generated_text(dialect, server_default)))
+    elif server_default is None and isinstance(others.get("existing_server_default"), sa.Computed):
+        found.append(SetGenerated(column, None))
+    elif server_default is not False and not isinstance(server_default, sa.Identity):
+        found.append(SetDefault(column, default_text(dialect, server_default)))
+    if name is not None and name != column:
+        found.append(RenameColumn(column, name))
+    return found

@@ -1,0 +1,384 @@
+"""Where a run that failed or was stopped has left the database, and which of its statements stand."""
+
+import re
+import signal
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+from alembic.util import CommandError
+from sqlalchemy import Connection, event
+from sqlalchemy.exc import DBAPIError
+
+from .. import history, misfits, output
+from ..literals import TOKENS, inline
+from ..project import Seam
+from ..sqlite import transaction
+
+# Where a failed or interrupted run has left the database: it is looked up, not guessed.
+
+
+AT_ONCE = "expected to match"  # Alembic, when the row of its version is not there any more
+
+
+@dataclass
+class Run:
+    """What is known of a run of migrations while it goes on.
+
+    ``before`` is where the database was, None as long as nothing has begun; ``last`` and
+    ``reached`` are where it was before and after the revision that ran last; ``stands`` are
+    statements of the revision that runs now that no rollback undoes.
+    """
+
+    before: set[str] | None = None
+    last: set[str] | None = None
+    reached: set[str] | None = None
+    stands: str = ""
+
+    def begin(self, applied: set[str]) -> None:
+        self.before = self.last = self.reached = applied
+
+    def applied(self, heads: set[str], **_: Any) -> None:
+        """Alembic's callback, called before the revision is committed."""
+        self.last, self.reached = self.reached, heads
+
+
+class Stopped(click.ClickException):
+    """Somebody stopped the run: the sentence says where the database is."""
+
+    def __init__(self, words: str, number: int) -> None:
+        super().__init__(words)
+        self.exit_code = 128 + number
+
+
+@contextmanager
+def told(seam: Seam, run: Run) -> Iterator[None]:
+    """Say of an error that leaves where the database is now, and of an interruption too.
+
+    :raises Stopped: in a command, after Ctrl-C, SIGTERM or SIGHUP
+    """
+    with _signals() as stopped:
+        try:
+            yield
+        except CommandError as error:
+            if run.before is not None:
+                _add(error, seam, run)
+            raise
+        except (Exception, KeyboardInterrupt, SystemExit) as error:
+            # a signal may come out of SQLite, or of SQLAlchemy's cleaning up, as any error
+            if stopped and click.get_current_context(silent=True):
+                raise Stopped(_interrupted(seam, run), stopped[0]) from None
+            if run.before is not None:
+                output.note(error, _failed(seam, run, error))
+            raise
+
+
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Note which signal came; SIGTERM and SIGHUP raise, as Ctrl-C does."""
+    came: list[int] = []
+
+    def interrupt(number: int, frame: Any) -> None:
+        came.append(number)
+        raise KeyboardInterrupt
+
+    def end(number: int) -> Any:
+        def leave(_: int, frame: Any) -> None:
+            came.append(number)
+            raise SystemExit(128 + number)
+
+        return leave
+
+    before = {}
+    with suppress(ValueError):  # not the main thread
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            before[signal.SIGINT] = signal.signal(signal.SIGINT, interrupt)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            before[number] = signal.signal(number, end(number))
+    try:
+        yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _add(error: CommandError, seam: Seam, run: Run) -> None:
+    """Say it at the end of a sentence that says already what is to be done."""
+    text = " ".join(str(error).split()).removesuffix(".")
+    if AT_ONCE in text:
+        text = f"{seam.database} was migrated by another process at the same time"
+    state = f"{seam.database} is at {_at(_now(seam))}" if "as it was" in text else _state(seam, run)
+    error.args = (f"{text}; {state}.",)
+
+
+def _failed(seam: Seam, run: Run, error: BaseException) -> str:
+    now = _now(seam)
+    sqlite = seam.engine.dialect.name == "sqlite"  # all of it, or nothing
+    if now is not None and now not in (run.before if sqlite else run.last, run.reached):
+        return (
+            f"another process has migrated {seam.database}, which is at {_at(now)} now: "
+            "type db current, and try again when it has ended."
+        )
+    return f"{_state(seam, run, now)}: {misfits.advice(error)}"
+
+
+def _interrupted(seam: Seam, run: Run) -> str:
+    now = _now(seam)
+    where = f"{seam.database} is at {_at(now)}"
+    if run.before is None or now is None:
+        return f"Stopped by hand: {where}."
+    if seam.engine.dialect.name == "sqlite":
+        if now == run.before:
+            return f"Stopped by hand: nothing was changed, {where}."
+        return f"Stopped by hand, but all of it was committed before: {where}."
+    if run.stands:
+        return (
+            f"Stopped by hand: of its revision {run.stands} cannot be undone and stands, {where}."
+        )
+    return f"Stopped by hand: {where}; what was not committed is undone."
+
+
+def _state(seam: Seam, run: Run, now: set[str] | None = None) -> str:
+    now = _now(seam) if now is None else now
+    at = _at(now)
+    if seam.engine.dialect.name == "sqlite":
+        return f"{seam.database} is {'as it was, ' if now == run.before else ''}at {at}"
+    if run.stands:
+        return (
+            f"of this revision {run.stands} cannot be undone and stands, {seam.database} being at "
+            f"{at}: undo that by hand or make it harmless to repeat (if_exists=True, "
+            "if_not_exists=True)"
+        )
+    if seam.engine.dialect.name == "postgresql":
+        return f"what this revision did is undone, {seam.database} being at {at}"
+    return (
+        "this try left nothing behind (of an earlier one nothing is undone), "
+        f"{seam.database} being at {at}"
+    )
+
+
+def _now(seam: Seam) -> set[str] | None:
+    """Return where the database is, as another connection sees it; None when that cannot be told."""
+    url = seam.engine.url
+    try:
+        if seam.engine.dialect.name == "sqlite" and not transaction.in_memory(url):
+            if not Path(url.database).exists():
+                return set()  # it was made for this run, and removed again
+            engine = transaction.reader(url)
+        else:
+            engine = seam.engine
+        with engine.connect() as connection:
+            return history.applied(connection)
+    except Exception:
+        return None
+
+
+def _at(revisions: set[str] | None) -> str:
+    if revisions is None:
+        return "a revision that cannot be told now (type db current)"
+    return " and ".join(sorted(revisions)) or "the base"
+
+
+# A SQLite connection that writes down what it runs, as SQL that the sqlite3 program reads back.
+#
+# SQLite's own trace is not used: it cuts floats to 15 digits and text at NUL, and says the outer
+# statement again for each trigger.
+
+
+WORDS = re.compile(rf"{TOKENS.pattern}|[().=]|\w+", re.DOTALL)
+# what the engine says of its plan
+COMMENT = re.compile(r"-- [^\n]*")
+READS = {"SELECT", "VALUES", "EXPLAIN"}
+# what env.py itself wraps around the whole; a savepoint may be rolled back, so it is written down
+TRANSACTION = {"BEGIN", "COMMIT", "END", "ROLLBACK"}
+AFTER_WITH = {"SELECT", "VALUES", "INSERT", "REPLACE", "UPDATE", "DELETE"}
+# https://www.sqlite.org/pragma.html: those whose argument says what to look at, and our own
+LOOKS = re.compile(
+    r"(table|index)_x?info|\w+_list|(foreign_key|integrity|quick)_check|busy_timeout",
+    re.IGNORECASE,
+)
+
+
+def recorder(write: Callable[[str], None]) -> type[sqlite3.Connection]:
+    """Return a connection class that hands each statement that changes something to ``write``."""
+
+    def note(sql: str, parameters: Any) -> None:
+        if changes(sql):
+            write(inline(sql, parameters).strip().rstrip(";"))
+        elif COMMENT.fullmatch(sql):
+            write(sql)
+
+    class Cursor(sqlite3.Cursor):
+        def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+            result = super().execute(sql, parameters)
+            note(sql, parameters)
+            return result
+
+        def executemany(self, sql: str, sequence: Iterable[Any], /) -> sqlite3.Cursor:
+            ran: list[Any] = []
+
+            def feed() -> Iterator[Any]:
+                for parameters in sequence:
+                    ran.append(parameters)
+                    yield parameters
+
+            try:
+                return super().executemany(sql, feed())
+            except BaseException:
+                del ran[-1:]  # a migration may catch it, and those before stand
+                raise
+            finally:
+                for parameters in ran:
+                    note(sql, parameters)
+
+    class Connection(sqlite3.Connection):
+        def cursor(self, factory: Any = Cursor) -> sqlite3.Cursor:
+            return super().cursor(factory)
+
+        # the shortcuts of the C class make a plain cursor of their own
+        def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+            return self.cursor().execute(sql, parameters)
+
+        def executemany(self, sql: str, sequence: Iterable[Any], /) -> sqlite3.Cursor:
+            return self.cursor().executemany(sql, sequence)
+
+    return Connection
+
+
+def changes(sql: str) -> bool:
+    """Whether a statement may change the database, or how the connection treats what follows."""
+    words = _words(sql)
+    first = next(words, "")
+    if first == "WITH":
+        first = _after_with(words)
+    if first == "PRAGMA":
+        return _sets(words)
+    if first == "ROLLBACK":
+        return "TO" in words
+    return first not in READS | TRANSACTION | {""}
+
+
+def _words(sql: str) -> Iterator[str]:
+    for match in WORDS.finditer(sql):
+        word = match.group()
+        if word[:2] not in ("--", "/*"):
+            yield word.upper()
+
+
+def _after_with(words: Iterator[str]) -> str:
+    """Return the verb behind the common table expressions."""
+    depth = 0
+    for word in words:
+        depth += {"(": 1, ")": -1}.get(word, 0)
+        if depth == 0 and word in AFTER_WITH:
+            return word
+    return ""
+
+
+def _sets(words: Iterator[str]) -> bool:
+    name, *rest = words
+    if rest[:1] == ["."]:  # of an attached database
+        _, name, *rest = rest
+    return bool(rest or name in ("OPTIMIZE", "INCREMENTAL_VACUUM")) and not LOOKS.fullmatch(name)
+
+
+# https://mariadb.com/kb/en/sql-statements-that-cause-an-implicit-commit/
+COMMITS = re.compile(
+    r"\s*(ALTER|ANALYZE|CREATE(?!\s+TEMPORARY)|DROP(?!\s+TEMPORARY)|GRANT|LOCK|OPTIMIZE|RENAME"
+    r"|REVOKE|TRUNCATE)\b",
+    re.IGNORECASE,
+)
+NOT_PARSED = 1064  # refused before anything was committed
+LONGEST, MOST = 60, 5
+
+
+class Standing:
+    """The statements of the revision that runs now, apart: those that a rollback undoes, and the others.
+
+    :param version_table: Alembic's own table, of which nobody wants to read here
+    """
+
+    def __init__(self, connection: Connection, version_table: str) -> None:
+        self.connection = connection
+        self.version_table = version_table
+        self.pending: list[str] = []
+        self.stood: list[str] = []
+
+    def ran(self, connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+        if self.version_table in statement or not changes(statement):
+            return
+        self.pending.append(statement)
+        autocommit = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
+        if autocommit or self._commits(statement):
+            self.committed()
+
+    def committed(self, *_: Any) -> None:
+        self.stood += self.pending
+        self.pending = []
+
+    def rolled_back(self, *_: Any) -> None:
+        self.pending = []
+
+    def next_revision(self) -> None:
+        self.pending, self.stood = [], []
+
+    def after(self, error: BaseException) -> str:
+        """Return what stands after an error, in the words of a sentence; "" for nothing."""
+        if isinstance(error, DBAPIError) and self._commits(error.statement or ""):
+            # a commit comes before such a statement, too
+            self.stood += self.pending if (error.orig.args or [0])[0] != NOT_PARSED else []
+        said = [_short(statement) for statement in self.stood]
+        rest = f" and {len(said) - MOST} more" if len(said) > MOST else ""
+        return ", ".join(said[:MOST]) + rest
+
+    def _commits(self, statement: str) -> bool:
+        return self.connection.dialect.name in ("mysql", "mariadb") and bool(
+            COMMITS.match(statement)
+        )
+
+
+@contextmanager
+def account(seam: Seam, connection: Connection, run: Run) -> Iterator[None]:
+    """Run migrations on a server; when an error leaves, ``run`` knows what stands of the revision."""
+    context = seam.context.get_context()
+    with (
+        watch(connection, context.version_table) as standing,
+        misfits.explained(connection),
+    ):
+
+        def next_revision(**_: Any) -> None:
+            standing.next_revision()
+
+        context.on_version_apply_callbacks = (*context.on_version_apply_callbacks, next_revision)
+        try:
+            yield
+        except BaseException as error:
+            run.stands = standing.after(error)
+            raise
+
+
+@contextmanager
+def watch(connection: Connection, version_table: str) -> Iterator[Standing]:
+    """Keep the account while migrations run on a connection."""
+    standing = Standing(connection, version_table)
+    listeners = {
+        "after_cursor_execute": standing.ran,
+        "commit": standing.committed,
+        "rollback": standing.rolled_back,
+    }
+    for name, listener in listeners.items():
+        event.listen(connection, name, listener)
+    try:
+        yield standing
+    finally:
+        for name, listener in listeners.items():
+            event.remove(connection, name, listener)
+
+
+def _short(statement: str) -> str:
+    line = " ".join(statement.split())
+    return f"'{line}'" if len(line) <= LONGEST else f"'{line[:LONGEST]}...'"

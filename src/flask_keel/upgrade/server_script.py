@@ -1,0 +1,345 @@
+"""`--sql` for a server: written by Alembic, guarded so that it stops where it is not what it was made for."""
+
+import re
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
+from typing import Any, NamedTuple, NoReturn
+
+from sqlalchemy import BindParameter, Dialect, Insert, Update, text
+from sqlalchemy.engine.mock import MockConnection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.schema import CreateTable, DDLElement
+from sqlalchemy.sql import visitors
+from sqlalchemy.types import NullType
+
+from .. import history, literals, output, project, runner
+from ..project import Seam
+from ..runner import Refused
+from . import session
+
+# Guards in the SQL printed for a server: it stops before it changes a database that is elsewhere.
+#
+# Each is one piece of SQL for the server's own client. A revision that cannot be undone as a whole
+# leaves a mark on the version table while it runs, so that it is not run a second time from its head.
+
+
+TABLE = "alembic_version"
+BEGUN = "begun: "
+LONGEST_NAME = 64  # https://dev.mysql.com/doc/refman/8.4/en/identifier-length.html
+STOPS = {
+    # psql goes on after an error unless it is told
+    "postgresql": "\\set ON_ERROR_STOP on",
+    "mysql": "-- The client stops at its first error and names a line: what stands above that line here "
+    "has been\n-- done and stays, what stands below has not. Finish or undo that revision by hand.",
+}
+
+
+class Guards(NamedTuple):
+    """The guards of one script.
+
+    :param dialect: tells PostgreSQL, MariaDB and MySQL apart
+    :param again: the command that prints the SQL anew
+    """
+
+    dialect: Dialect
+    again: str
+
+    @property
+    def transactional(self) -> bool:
+        return self.dialect.name == "postgresql"
+
+    def at(self, revisions: set[str], begun: str | None = None) -> str:
+        """Return the guard for the revisions at which the database has to be.
+
+        :param begun: the mark that it has to have, for the second part of a revision
+        """
+        live = ", ".join(sorted(revisions))
+        mark = f"{BEGUN}{begun}" if begun else None
+        if self.transactional:
+            return self._postgresql(live, mark)
+        return self._mariadb(live) if getattr(self.dialect, "is_mariadb", False) else _mysql(live)
+
+    def mark(self, begun: str | None) -> str:
+        """Return the statement that marks a revision as begun, or takes the mark away."""
+        if self.transactional:
+            said = _text(f"{BEGUN}{begun}") if begun else "NULL"
+            return f"COMMENT ON TABLE {TABLE} IS {said};"
+        return f"ALTER TABLE {TABLE} COMMENT = {_text(f'{BEGUN}{begun}' if begun else '')};"
+
+    def _elsewhere(self, live: str) -> tuple[str, str]:
+        return (
+            f"This SQL is for a database at {live or 'the base'}, and this one is at ",
+            f" (run twice?): print it anew from this database ({self.again}).",
+        )
+
+    def _stopped(self) -> tuple[str, str]:
+        return (
+            "On this database printed SQL stopped in the middle of a revision (",
+            "): finish or undo that by hand, then type "
+            f"{self.mark(None)} and print the SQL anew ({self.again}).",
+        )
+
+    def _postgresql(self, live: str, mark: str | None) -> str:
+        elsewhere = _text("%".join(part.replace("%", "%%") for part in self._elsewhere(live)))
+        stopped = _text("%".join(part.replace("%", "%%") for part in self._stopped()))
+        wanted = _text(mark) if mark else "NULL"
+        # the lock has a second run of this script wait, and then see what the first has done
+        return f"""\
+DO $toolkit$
+DECLARE
+  live text;
+  mark text;
+BEGIN
+  IF to_regclass('{TABLE}') IS NOT NULL THEN
+    LOCK TABLE {TABLE} IN SHARE ROW EXCLUSIVE MODE;
+    SELECT string_agg(version_num, ', ' ORDER BY version_num COLLATE "C") INTO live FROM {TABLE};
+    mark := (SELECT said FROM obj_description(to_regclass('{TABLE}'), 'pg_class') AS said
+      WHERE said LIKE '{BEGUN}%');
+  END IF;
+  IF live IS DISTINCT FROM {_text(live) if live else "NULL"} THEN
+    RAISE EXCEPTION {elsewhere}, coalesce(live, 'the base');
+  END IF;
+  IF mark IS DISTINCT FROM {wanted} THEN
+    RAISE EXCEPTION {stopped}, coalesce(mark, 'not begun');
+  END IF;
+END $toolkit$;"""
+
+    def _mariadb(self, live: str) -> str:
+        before, after = map(_text, self._elsewhere(live))
+        begun, undo = map(_text, self._stopped())
+        return f"""\
+DELIMITER //
+BEGIN NOT ATOMIC
+  DECLARE live, mark, said TEXT DEFAULT NULL;
+  DECLARE CONTINUE HANDLER FOR SQLSTATE '42S02' BEGIN END;
+  SELECT GROUP_CONCAT(version_num ORDER BY CAST(version_num AS BINARY) SEPARATOR ', ')
+    INTO live FROM {TABLE};
+  SET mark = (SELECT table_comment FROM information_schema.tables
+    WHERE table_schema = DATABASE() AND table_name = '{TABLE}' AND table_comment LIKE '{BEGUN}%');
+  IF NOT live <=> {_text(live) if live else "NULL"} THEN
+    SET said = CONCAT({before}, COALESCE(live, 'the base'), {after});
+    SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = said;
+  END IF;
+  IF mark IS NOT NULL THEN
+    SET said = CONCAT({begun}, mark, {undo});
+    SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = said;
+  END IF;
+END//
+DELIMITER ;"""
+
+
+def _mysql(live: str) -> str:
+    """MySQL raises nothing outside of a routine: what it cannot find has the sentence for a name."""
+    elsewhere = f"This SQL is for a database at {live or 'the base'}: print it anew"
+    stopped = "Printed SQL stopped in the middle: see the comment of " + TABLE
+    missing = [_text(f"SELECT 1 FROM `{said[:LONGEST_NAME]}`") for said in (elsewhere, stopped)]
+    return f"""\
+SET @live = (SELECT GROUP_CONCAT(version_num ORDER BY CAST(version_num AS BINARY) SEPARATOR ', ')
+  FROM {TABLE});
+SET @mark = (SELECT table_comment FROM information_schema.tables
+  WHERE table_schema = DATABASE() AND table_name = '{TABLE}' AND table_comment LIKE '{BEGUN}%');
+SET @guard = IF(NOT @live <=> {_text(live) if live else "NULL"}, {missing[0]},
+  IF(@mark IS NOT NULL, {missing[1]}, 'DO 0'));
+PREPARE toolkit_guard FROM @guard;
+EXECUTE toolkit_guard;
+DEALLOCATE PREPARE toolkit_guard;"""
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+# Stands where the connection would be while `--sql` runs migrations for a server.
+#
+# Alembic's own stand-in drops the parameters of ``op.get_bind().execute(text, {...})`` and writes NULL
+# instead, and makes four spaces of each tab in the data.
+
+
+RUNNING, BEGIN, COMMIT = "-- Running ", "BEGIN;", "COMMIT;"
+ROUTINE = re.compile(r"\s*CREATE\b.*?\b(TRIGGER|PROCEDURE|FUNCTION|EVENT)\b", re.IGNORECASE)
+
+
+class OnlyOnline(Refused, AttributeError):
+    """A migration wants something that only the database can tell.
+
+    An AttributeError, since Alembic asks by attributes what a connection can do.
+    """
+
+
+class Offline(MockConnection):
+    """Writes statements down, with their parameters, as SQL for the server's own client.
+
+    :param dialect: as :func:`readable.dialect` gives it
+    :param write: takes one piece of SQL
+    :param again: the command that prints the SQL anew
+    """
+
+    def __init__(self, dialect: Dialect, write: Callable[[str], None], again: str) -> None:
+        super().__init__(dialect, self.run)
+        self.write = write
+        self.guards = Guards(dialect, again)
+        self.heads: set[str] = set()
+        # what runs now, and what of it a rollback would not undo any more
+        self.running: str | None = None
+        self.begun: str | None = None
+
+    def settle(self, context: Any) -> None:
+        """Take the place of the connection that Alembic made for itself."""
+        context.connection = context.impl.connection = self
+        context.impl._exec = self.run
+        context.impl.static_output = self.comment
+        self.heads = set(context.get_current_heads())
+        context.on_version_apply_callbacks = (*context.on_version_apply_callbacks, self._applied)
+
+    def run(
+        self,
+        construct: Any,
+        execution_options: Any = None,
+        multiparams: Any = None,
+        params: Any = None,
+    ) -> "NoRows":
+        if isinstance(construct, CreateTable) and construct.element.name == TABLE:
+            # the table stays when a database goes back to the base
+            construct = CreateTable(construct.element, if_not_exists=True)
+        for row in multiparams or [params or {}]:
+            self.write(self._sql(construct, row))
+        return NoRows()
+
+    def execute(self, obj: Any, parameters: Any = None, execution_options: Any = None) -> "NoRows":
+        if isinstance(parameters, Mapping) or not parameters:
+            return self.run(obj, params=parameters)
+        return self.run(obj, multiparams=parameters)
+
+    def exec_driver_sql(
+        self, sql: str, parameters: Any = None, execution_options: Any = None
+    ) -> "NoRows":
+        if parameters:
+            raise OnlyOnline(output.DRIVER_PARAMETERS)
+        self.write(self._ended(sql))
+        return NoRows()
+
+    def comment(self, words: str) -> None:
+        if words.startswith(RUNNING):
+            # the title of a migration may have several lines
+            self.write("\n-- ".join(words.splitlines()))
+            self.running = words.removeprefix(RUNNING).splitlines()[0]
+            if not self.guards.transactional:
+                self.write(self.guards.at(self.heads))
+                self._mark()
+            return
+        if words == COMMIT and self.running:
+            self._mark()  # an autocommit block: what ran so far stays, whatever comes
+        self.write("\n-- ".join(words.splitlines()) if words.startswith("--") else words)
+        if words == BEGIN:
+            self.write(self.guards.at(self.heads, self.begun))
+
+    def _mark(self) -> None:
+        if self.begun is None:
+            self.begun = self.running
+            self.write(self.guards.mark(self.begun))
+
+    def _applied(self, heads: set[str], **_: Any) -> None:
+        if self.begun is not None:
+            self.write(self.guards.mark(None))
+        self.heads, self.running, self.begun = heads, None, None
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise OnlyOnline(output.ONLY_ONLINE.format(name=name))
+
+    def _sql(self, construct: Any, row: Mapping[str, Any]) -> str:
+        construct = text(construct) if isinstance(construct, str) else construct
+        if isinstance(construct, DDLElement):
+            return self._ended(str(construct.compile(dialect=self.dialect)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a parameter may well be NULL
+            literal = {"literal_binds": True}
+            bound = _bound(construct, row)
+            return self._ended(str(bound.compile(dialect=self.dialect, compile_kwargs=literal)))
+
+    def _ended(self, sql: str) -> str:
+        sql = sql.strip().rstrip(";")
+        if self.dialect.name != "postgresql" and ROUTINE.match(sql) and ";" in sql:
+            # mariadb and mysql, the programs, would cut it at the first semicolon
+            return f"DELIMITER //\n{sql}//\nDELIMITER ;"
+        return f"{sql};"
+
+
+class NoRows:
+    """The result of a statement that did not run: whoever looks at it is told so."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise OnlyOnline(output.ONLY_ONLINE.format(name=name))
+
+    def __iter__(self) -> NoReturn:
+        raise OnlyOnline(output.ONLY_ONLINE.format(name="rows"))
+
+
+def _bound(construct: Any, row: Mapping[str, Any]) -> Any:
+    """Return the statement with its parameters in it.
+
+    :raises OnlyOnline: when one has no value
+    """
+    binds = [item for item in visitors.iterate(construct) if isinstance(item, BindParameter)]
+    rest = {key: row[key] for key in row.keys() - {bind.key for bind in binds}}
+    if isinstance(construct, Insert | Update) and rest:
+        construct = construct.values(**rest)
+    if isinstance(construct, Insert):
+        construct = construct.inline()  # the key that it would return is of use to nobody here
+
+    def fill(bind: Any) -> None:
+        if bind.key in row:
+            bind.value, bind.callable, bind.required = row[bind.key], None, False
+            if isinstance(bind.type, NullType):
+                bind.type = BindParameter(None, bind.value, expanding=bind.expanding).type
+        elif bind.required:
+            raise OnlyOnline(output.NO_VALUE.format(name=bind.key))
+
+    return visitors.cloned_traverse(construct, {}, {"bindparam": fill})
+
+
+# the client would guess it from the terminal's, and MySQL keeps it with each trigger
+UTF8 = {"postgresql": "SET client_encoding TO 'UTF8';", "mysql": "SET NAMES utf8mb4;"}
+
+
+def write(seam: Seam) -> str:
+    """Return the SQL that the command would run; nothing is run, what migrations print goes to stderr."""
+    pieces: list[str] = []
+    start = _start(seam)
+    dialect = literals.dialect(seam.engine.dialect)
+    again = f"db {seam.moving or 'stamp'} --sql"
+    stand_in = Offline(dialect, pieces.append, again)
+    seam.configure(stand_in, literal_binds=True, starting_rev=start, transaction_per_migration=True)
+    stand_in.settle(seam.context.get_context())
+    try:
+        with (
+            redirect_stdout(sys.stderr),
+            runner.guarded(stand_in, seam.engine),
+            seam.context.begin_transaction(),
+        ):
+            seam.context.run_migrations()
+    except Exception as error:
+        output.note(error, output.NO_SQL)
+        raise
+    kind = project.kind(seam.engine.url)
+    head = [STOPS[kind], UTF8[kind]] if pieces else []
+    return "".join(f"{piece}\n\n" for piece in head + pieces)
+
+
+def _start(seam: Seam) -> list[str] | None:
+    """Return the revisions to begin at; by asking, the engine learns what kind of server it is."""
+    try:
+        with seam.engine.connect() as connection:
+            if seam.start is not None:
+                return seam.start.split(",")
+            applied = history.applied(connection)
+            session.check(seam, connection, applied)
+            return sorted(applied) or None
+    except DBAPIError:
+        if seam.start is None:
+            raise
+        # somebody without the server said where to begin: the dialect's defaults must do
+        return seam.start.split(",")

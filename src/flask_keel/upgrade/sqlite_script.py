@@ -1,0 +1,125 @@
+"""`--sql` on SQLite: the revisions run on a copy, and what they did is written down."""
+
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from typing import Any
+
+from alembic.util import CommandError
+from sqlalchemy import Connection, create_engine, inspect
+from sqlalchemy.pool import StaticPool
+
+from .. import history, output
+from ..data import rehearsal
+from ..project import Seam
+from ..runner import replay
+from ..sqlite import data_checks, foreign_key_check, transaction
+from ..sqlite.foreign_key_check import KeyWatch
+from . import failures, server_script, session
+from .session import patience
+
+# sqlite3 goes on after an error unless it is told; a rebuild drops the table, and with foreign keys
+# on its children would go with it
+HEAD = """\
+.bail on
+.timeout {patience}
+PRAGMA foreign_keys=OFF;
+BEGIN IMMEDIATE;
+"""
+
+
+def print_sql(seam: Seam) -> None:
+    """Print the SQL on stdout: all of it, or on a failure none. What migrations print goes to stderr."""
+    if seam.engine.dialect.name == "sqlite":
+        sql = _rehearse(seam)
+    else:
+        sql = server_script.write(seam)
+    sys.stdout.write(sql)
+    sys.stdout.flush()
+
+
+def _rehearse(seam: Seam) -> str:
+    """Run the revisions on a copy and write down what they did."""
+    script: list[str] = []
+    pending: list[str] = []
+    watched: list[KeyWatch] = []
+
+    def note(statement: str) -> None:
+        if statement.startswith("-- "):
+            pending.append(f"{statement}\n")
+            return
+        # the semicolon must not end up in a comment
+        pending.append(f"{statement}\n;\n" if "--" in statement else f"{statement};\n")
+
+    def close(step: Any, ctx: Any, **_: Any) -> None:
+        watched[:] = [ctx.impl.key_watch]
+        revision = step.up_revision
+        if revision is not None:
+            script.append(f"-- {revision.revision} {history.title(revision)}\n")
+        script.extend(pending)
+        pending.clear()
+
+    with _copy(seam, note) as connection, rehearsal(), redirect_stdout(sys.stderr):
+        applied = history.applied(connection)
+        _require_start(seam, applied)
+        session.check(seam, connection, applied)
+        start = data_checks.at_revisions(
+            applied, inspect(connection).has_table("alembic_version"), _command(seam)
+        )
+        before = foreign_key_check.broken(connection)
+        connection.rollback()
+        pending.clear()
+        replay(
+            seam,
+            seam.work,
+            connection,
+            transactional_ddl=True,
+            on_version_apply=close,
+            sqlite_portable_sql=True,
+        )
+        foreign_key_check.require_whole(connection, before, foreign_key_check.broken(connection))
+        end = data_checks.no_more_broken(connection, watched[0].now()) if script else []
+    if not script:
+        at = " and ".join(sorted(applied)) or "the base"
+        output.say(output.NOTHING_TO_DO, database=seam.database, revision=at)
+        return ""
+    head = HEAD.format(patience=int(patience(seam) * 1000))
+    return "".join([head, _ended(start), *script, _ended(end), "COMMIT;\n"])
+
+
+def _ended(sql: list[str]) -> str:
+    return "".join(f"{statement};\n" for statement in sql)
+
+
+def _command(seam: Seam) -> str:
+    return f"db {seam.moving or 'stamp'} --sql"
+
+
+def _require_start(seam: Seam, applied: set[str]) -> None:
+    """Stop when the SQL is asked from a revision at which the database is not."""
+    live = ",".join(sorted(applied)) or "base"
+    if not seam.start or seam.start in (live, *applied):
+        return
+    start = seam.script.get_revision(seam.start)
+    if (start.revision if start else "base") != live:
+        raise CommandError(
+            output.SQL_FROM_ELSEWHERE.format(database=seam.database, live=live, start=seam.start)
+        )
+
+
+@contextmanager
+def _copy(seam: Seam, write: Callable[[str], None]) -> Iterator[Connection]:
+    factory = failures.recorder(write)
+
+    def connect() -> sqlite3.Connection:
+        # no name: a database of this connection alone, on disk when it grows
+        copy = sqlite3.connect("", factory=factory, check_same_thread=False)
+        with transaction.named(seam.engine) as source:
+            if source is not None:
+                source.backup(copy)
+        return copy
+
+    engine = create_engine("sqlite://", creator=connect, poolclass=StaticPool)
+    with transaction.connect(engine, app=seam.engine) as connection:
+        yield connection
