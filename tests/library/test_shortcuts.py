@@ -37,7 +37,7 @@ def test_the_command_itself_says_the_same(blog, monkeypatch):
     blog.db("upgrade").assert_ok()
     quick = {command: asked(blog, *command) for command in revisions.COMMANDS}
     blog.write(
-        "sitecustomize.py", "from flask_keel import shortcuts\nshortcuts.answer = lambda *_: None\n"
+        "sitecustomize.py", "from flask_keel import revisions\nrevisions.answer = lambda *_: None\n"
     )
     for command, (code, out, err, loaded) in quick.items():
         assert not loaded
