@@ -57,7 +57,9 @@ def _database(life):
 
 def test_random_changes_of_random_models(life, capsys):
     begun, seconds = time.monotonic(), SECONDS[life.dialect] * TIMES
-    first = int(os.environ.get("FUZZ_SEED") or random.randrange(10**6))
+    # the same cases for everybody who runs the tests, others in each long drill
+    drawn_seed = random.randrange(10**6) if TIMES > 1 else 7
+    first = int(os.environ.get("FUZZ_SEED") or drawn_seed)
     seed, done, refused = first, 0, 0
     while time.monotonic() < begun + seconds or seed == first:
         with _database(life):
