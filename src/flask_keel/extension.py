@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ WANTED = {
 }
 
 
+@cache
 def require_versions() -> None:
     """Stop when a library is outside of the range that works.
 
@@ -95,7 +97,7 @@ class Keel:
 
         :param create_app: the application factory
         """
-        Database("db").main(prog_name="db", obj=ScriptInfo(create_app=lambda: create_app()))
+        Database("db").main(prog_name="db", obj=ScriptInfo(create_app=create_app))
 
     def sow(self) -> None:
         """Put the starter rows into the database of the current application."""
