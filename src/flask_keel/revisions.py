@@ -108,7 +108,7 @@ def _revision(path: Path) -> Revision | None:
     return Revision(values["revision"], below, path)
 
 
-# `db heads`, `db current` and an `db upgrade` with nothing to do, answered without Alembic.
+# `db heads`, `db current` and a `db upgrade` with nothing to do, answered without Alembic.
 #
 # Importing it takes longer than they do. Whatever is not plain is not answered here: the command
 # itself does it, and says what there is to say.
@@ -172,7 +172,7 @@ def _applied(engine: Any) -> set[str] | None:
         if not name or name == ":memory:" or name.startswith("file:") or not Path(name).exists():
             return None
         path = quote(str(Path(name).absolute()))
-        # as in sqlite_file.open_to_read
+        # as sqlite.transaction.open_to_read does, which imports Alembic
         with closing(sqlite3.connect(f"file:{path}?mode=rw", uri=True)) as raw:
             raw.execute("PRAGMA query_only=ON")
             names = [row[0] for row in raw.execute("SELECT name FROM sqlite_master")]

@@ -172,7 +172,7 @@ def replay(
     :param seam: or what has its ``config``, ``script``, ``metadata`` and ``engine``
     :param work: yields the steps, as Alembic's commands do
     :param connection: the other database
-    :param recorder: a :class:`.revise.recorded.Recorder`, where what they do is to be written down
+    :param recorder: a :class:`.recorder.Recorder`, where what they do is to be written down
     """
     outer = getattr(alembic.context, "_proxy", None)
     use_engine(connection)

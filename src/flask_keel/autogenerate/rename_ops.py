@@ -257,7 +257,7 @@ def rename(
     """Rename the foreign keys that autogenerate does not compare by name, and put all into order.
 
     A name is changed by dropping the one and creating the other: that is the one way that runs on
-    SQLite, PostgreSQL and MySQL, and under Alembic without this toolkit.
+    SQLite, PostgreSQL and MySQL, and under Alembic without this library.
 
     :param tables: the tables that were renamed, by their new names
     :param columns: (table, column) that were renamed, by their new names

@@ -17,7 +17,7 @@ def check(path: Path, recording: Any, dialect: Any) -> list[Finding]:
     What cannot be judged is a finding, too: the rest of the migration is judged all the same.
 
     :param path: its file
-    :param recording: what its ``upgrade()`` did (:class:`..recorded.Recording`)
+    :param recording: what its ``upgrade()`` did (:class:`..recorder.Recording`)
     :param dialect: SQLAlchemy's, of the database on which it did that
     """
     with tokenize.open(path) as file:  # it may say its own encoding

@@ -398,7 +398,7 @@ class Ruler:
     def findings(self, events: list[Any]) -> list[Finding]:
         """Return what the rules say, in the order of the file.
 
-        :param events: of a :class:`..recorded.Recording`
+        :param events: of a :class:`..recorder.Recording`
         """
         found: list[Finding] = []
         again = made_again(events, self.scope)

@@ -374,7 +374,7 @@ def build(
 ) -> None:
     """Make an empty database what the history makes: run it, as a rehearsal, from the newest kept state.
 
-    :param recorder: a :class:`.revise.recorded.Recorder`, where what it does is to be written down
+    :param recorder: a :class:`..recorder.Recorder`, where what it does is to be written down
     :param recorded: the revisions that are to be written down, and so to be run
     """
     heads = tuple(seam.script.get_heads())

@@ -171,7 +171,7 @@ class OnlyOnline(Refused, AttributeError):
 class Offline(MockConnection):
     """Writes statements down, with their parameters, as SQL for the server's own client.
 
-    :param dialect: as :func:`readable.dialect` gives it
+    :param dialect: as :func:`..literals.dialect` gives it
     :param write: takes one piece of SQL
     :param again: the command that prints the SQL anew
     """
