@@ -84,7 +84,6 @@ FOLDERS = {
     "node_modules": _SKIPPED,
     "test": "the standard library's own test suite",
     "tests": _FOLDER,
-    "toolkit": "the folder of the migrations' toolkit",
     "var": _FOLDER,
     "venv": _SKIPPED,
 }

@@ -75,7 +75,7 @@ def advice(error: BaseException) -> str:
 
 
 EXAMPLES = 3
-SAVEPOINT = "toolkit_rows"
+SAVEPOINT = "keel_rows"
 
 
 @contextmanager
@@ -213,7 +213,7 @@ def _orphans(connection: Connection, constraint: ForeignKeyConstraint) -> str | 
     pairs = [(each.parent.name, each.column.name) for each in constraint.elements]
     referred = constraint.elements[0].column.table
     child = _table(constraint.table, [here for here, _ in pairs])
-    parent = _table(referred, [there for _, there in pairs]).alias("toolkit_parent")
+    parent = _table(referred, [there for _, there in pairs]).alias("keel_parent")
     present = [child.c[here].is_not(None) for here, _ in pairs]
     matches = [parent.c[there] == child.c[here] for here, there in pairs]
     gone = not_(exists().select_from(parent).where(*matches))

@@ -201,7 +201,7 @@ class Seam:
 
 
 def use_engine(bind: Any) -> None:
-    """Let the toolkit's engine carry out Alembic's operations on SQLite, and no other database pay for it.
+    """Let the library's engine carry out Alembic's operations on SQLite, and no other database pay for it.
 
     :param bind: a connection or an engine
     """

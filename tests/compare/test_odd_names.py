@@ -39,7 +39,7 @@ def test_a_schema_of_its_own(postgresql_server):
         lines = bench.round_trip(one, two)
         assert len([line for line in lines if "_constraint(" in line]) == 2
         assert len([line for line in lines if "_index(" in line]) == 2
-        names = bench.rows("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'toolkit%'")
+        names = bench.rows("SELECT nspname FROM pg_namespace WHERE nspname LIKE '%scratch%'")
         assert names == []
         engine.dispose()
 

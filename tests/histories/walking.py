@@ -1,7 +1,6 @@
 """Two databases moved through one history: the same rows in both, and what differs afterwards."""
 
 import json
-import os
 import re
 import shutil
 import sqlite3
@@ -15,7 +14,6 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-TOOLKIT = Path(__file__).parents[2] / "<<cookiecutter.project>>" / "<<cookiecutter.module>>"
 IGNORED = {"alembic_version", "sqlite_sequence"}
 
 
@@ -35,7 +33,6 @@ class Worker:
         self.database = folder / f"{way}.db"
         scripts = folder / "scripts"
         scripts.mkdir(exist_ok=True)
-        path = os.pathsep.join([str(TOOLKIT / "migrations"), os.environ.get("PYTHONPATH", "")])
         self.process = subprocess.Popen(
             [
                 *(sys.executable, str(Path(__file__).with_name("worker.py")), way),
@@ -45,7 +42,6 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONPATH": path},
         )
         self.revisions = json.loads(self.process.stdout.readline())
 

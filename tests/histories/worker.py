@@ -109,7 +109,7 @@ def stock(url):
 
 @contextmanager
 def keel(url):
-    import flask_keel.sqlite.impl  # noqa: F401  (registers itself)  # noqa: F401  (registers itself)
+    import flask_keel.sqlite.impl  # noqa: F401  (registers itself)
     from flask_keel.sqlite import transaction
 
     engine = transaction.engine(sa.make_url(url))

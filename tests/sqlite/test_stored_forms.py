@@ -75,7 +75,7 @@ def test_a_text_is_rewritten_as_sqlalchemy_writes_it_or_refused(type_, text):
     value = made_over(DIALECT, "v", "VARCHAR(40)", type_, None)
     broken, fits = misfit(DIALECT, value, "VARCHAR(40)", type_.compile(DIALECT), type_)
     raw = sqlite3.connect(":memory:")
-    raw.create_function("toolkit_fits", 2, fits)
+    raw.create_function("keel_fits", 2, fits)
     taken = 0
     for _ in range(1500):
         given = text(chance)

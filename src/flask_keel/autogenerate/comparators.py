@@ -447,7 +447,7 @@ def _ours(context: Any, name: str, there: Any) -> bool:
     return context.run_name_filters(name, "index", parents)
 
 
-NAME = "toolkit.compare"
+NAME = "flask_keel.compare"
 # what is compared unless the application says otherwise
 OPTIONS = {
     "compare_type": True,
@@ -528,11 +528,11 @@ def _register() -> None:
     plugin.add_autogenerate_comparator(same_type, "column", "types", priority=first)
     plugin.add_autogenerate_comparator(other_type, "column", "collation", priority=last)
     plugin.add_autogenerate_comparator(server_default, "column", "server_default", priority=first)
-    plugin.add_autogenerate_comparator(table, "table", "toolkit", priority=last)
+    plugin.add_autogenerate_comparator(table, "table", "flask_keel", priority=last)
     plugin.add_autogenerate_comparator(values, "autogenerate", "values", priority=last)
     plugin.add_autogenerate_comparator(new_tables, "autogenerate", "new", priority=last)
     plugin.add_autogenerate_comparator(
-        autoincrement, "autogenerate", "toolkit", qualifier="sqlite", priority=last
+        autoincrement, "autogenerate", "flask_keel", qualifier="sqlite", priority=last
     )
     plugin.add_autogenerate_comparator(arrange, "autogenerate", "order", priority=last)
     plugin.add_autogenerate_comparator(

@@ -197,7 +197,7 @@ class Seen:
     """The verdicts of earlier runs, in ``var/cache/proved.json``; without ``var`` there are none.
 
     A verdict is known by the dialect, the migration's file and what it imports, those before it, the
-    toolkit, and the libraries' versions. One that failed rests on more, by which it could be mended:
+    library, and the libraries' versions. One that failed rests on more, by which it could be mended:
     the models, the files beside the migrations, and the application's code where it imports that.
     """
 
@@ -270,7 +270,7 @@ class Seen:
 
 
 def keys(project: Project) -> dict[str, str]:
-    """Return a checksum for each revision: of its file, its ancestors, the toolkit and the versions."""
+    """Return a checksum for each revision: of its file, its ancestors, this library and the versions."""
     ground = [project.dialect.encode(), metadata.version("Flask-Migrate").encode()]
     kept = Cache(project.script)
     return {

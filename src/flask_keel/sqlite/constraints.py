@@ -275,7 +275,7 @@ def reference_condition(draft: Draft, new: Constraint) -> Condition | None:
         draft.keys_to_check.add(draft.name)
         return Condition(f"({present})", sentence, tuple(columns))
     parent = draft.source().inner if own else draft.db.name(new.referred_table)
-    alias = quote("toolkit parent")
+    alias = quote("keel parent")
     matches = " AND ".join(
         f"{alias}.{quote(there)} = {quote(draft.name)}.{quote(here)}"
         for here, there in zip(columns, referred, strict=True)

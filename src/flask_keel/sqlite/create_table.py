@@ -52,12 +52,6 @@ class CreateTable(Definition):
             changes += editing.requalify(self, new_name)
         return self._changed(*changes)
 
-    def replace_table_reference(self, old: str, new: str) -> Self:
-        """``REFERENCES old`` becomes ``REFERENCES new``, in every foreign key."""
-        spans = [c.referred_name for c in self.all_constraints() if same(c.referred_table, old)]
-        spans = [span for span in spans if span]
-        return self._changed(*(Change(*s, in_style(new, self.sql[slice(*s)])) for s in spans))
-
     def set_option(self, strict: bool | None = None, without_rowid: bool | None = None) -> Self:
         """STRICT and WITHOUT ROWID given or taken away; None leaves as it is."""
         table = self

@@ -22,7 +22,7 @@ from .tokenizer import fold, quote
 # that looks like a number becomes one. SQLAlchemy then has to read what is stored.
 
 
-FUNCTION = "toolkit_fits"  # stands in a condition for the function that comes with it
+FUNCTION = "keel_fits"  # stands in a condition for the function that comes with it
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?", re.ASCII)
 _NUMBER = re.compile(r"\s*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*", re.ASCII)
 
@@ -277,7 +277,7 @@ def _label(name: str) -> str:
     return "row" if name == ROW else name
 
 
-ROW = "toolkit row"  # the rowid, under a name that no column has
+ROW = "keel row"  # the rowid, under a name that no column has
 
 
 def _check_unique(db: Database, source: Source, unique: Unique) -> None:
@@ -323,7 +323,7 @@ def escaped(text: str) -> str:
 # there is the client (``.bail on``), since no SQL of SQLite's can.
 
 
-TABLE = "temp.toolkit_guard"
+TABLE = "temp.keel_guard"
 
 
 def guard(sentence: str, query: str, expected: object) -> list[str]:

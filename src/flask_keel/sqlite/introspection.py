@@ -207,15 +207,15 @@ class Database:
         A savepoint, so that it works within a transaction and without one. A full disk can take
         the savepoint away together with the transaction: then there is nothing left to undo.
         """
-        self.run("SAVEPOINT toolkit_engine")
+        self.run("SAVEPOINT keel_engine")
         try:
             yield
         except BaseException:
             if self.raw.in_transaction:
-                self.run("ROLLBACK TO toolkit_engine")
-                self.run("RELEASE toolkit_engine")
+                self.run("ROLLBACK TO keel_engine")
+                self.run("RELEASE keel_engine")
             raise
-        self.run("RELEASE toolkit_engine")
+        self.run("RELEASE keel_engine")
 
     @contextmanager
     def keys_unenforced(self, referenced: bool, what: str) -> Iterator[None]:

@@ -50,10 +50,6 @@ class Constraint:
     def inline(self) -> bool:
         return self.column is not None
 
-    @property
-    def initially_deferred(self) -> bool:
-        return self.deferrable == "DEFERRABLE INITIALLY DEFERRED"
-
 
 @dataclass(frozen=True)
 class Column:

@@ -97,7 +97,7 @@ def settle(db: Database, target: CreateTable) -> None:
 
 
 def _any_is_short(db: Database, stored: CreateTable, names: list[str]) -> bool:
-    marker, marked = f"toolkit {secrets.token_hex(16)}", stored
+    marker, marked = f"keel {secrets.token_hex(16)}", stored
     for name in names:
         marked = marked.set_default(name, f"'{marker}'")
     rebuild.write(db, marked)

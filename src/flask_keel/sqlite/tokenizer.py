@@ -196,11 +196,6 @@ def rename_identifier(expression: str, old: str, new: str, table: str | None = N
     return "".join([*pieces, expression[at:]])
 
 
-def mentions(expression: str, name: str) -> bool:
-    """Whether an expression uses the column ``name``."""
-    return fold(name) in {fold(found) for found in identifiers(expression)}
-
-
 def column_tokens(expression: str) -> Iterator[tuple[Token, Token | None]]:
     """The tokens that name columns, each with the token of the table that qualifies it, if any.
 

@@ -87,7 +87,7 @@ class Guards(NamedTuple):
         wanted = _text(mark) if mark else "NULL"
         # the lock has a second run of this script wait, and then see what the first has done
         return f"""\
-DO $toolkit$
+DO $keel$
 DECLARE
   live text;
   mark text;
@@ -104,7 +104,7 @@ BEGIN
   IF mark IS DISTINCT FROM {wanted} THEN
     RAISE EXCEPTION {stopped}, coalesce(mark, 'not begun');
   END IF;
-END $toolkit$;"""
+END $keel$;"""
 
     def _mariadb(self, live: str) -> str:
         before, after = map(_text, self._elsewhere(live))
@@ -142,9 +142,9 @@ SET @mark = (SELECT table_comment FROM information_schema.tables
   WHERE table_schema = DATABASE() AND table_name = '{TABLE}' AND table_comment LIKE '{BEGUN}%');
 SET @guard = IF(NOT @live <=> {_text(live) if live else "NULL"}, {missing[0]},
   IF(@mark IS NOT NULL, {missing[1]}, 'DO 0'));
-PREPARE toolkit_guard FROM @guard;
-EXECUTE toolkit_guard;
-DEALLOCATE PREPARE toolkit_guard;"""
+PREPARE keel_guard FROM @guard;
+EXECUTE keel_guard;
+DEALLOCATE PREPARE keel_guard;"""
 
 
 def _text(value: str) -> str:

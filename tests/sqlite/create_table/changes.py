@@ -245,15 +245,6 @@ def table_changes(table: CreateTable, now: Facts) -> Iterator[Asked]:
     yield Asked(
         "rename of the table", lambda t: t.rename("ta ble", qualifiers=True), now, (0, table.close)
     )
-    for old in ("p", "Q", table.name):
-        keys = [("other table", *key[1:]) if same(key[0], old) else key for key in now.foreign_keys]
-        yield Asked(
-            f"references to {old}",
-            lambda t, o=old: t.replace_table_reference(o, "other table"),
-            replace(now, foreign_keys=keys),
-            (table.columns[0].span[0], table.close),
-            keeps="gaps",
-        )
     count = len(table.columns)
     for order in (range(count - 1, -1, -1), [*range(1, count), 0]):
         names = [table.columns[i].name for i in order]
