@@ -343,3 +343,48 @@ def test_an_index_on_a_column_that_is_not_there_is_one_sentence(bench):
     bench.make("CREATE TABLE t (a INTEGER PRIMARY KEY, b INT);")
     with pytest.raises(CommandError, match=r"Table 't' has no column 'd' \(it has: a, b\)"):
         bench.migrate(lambda op: op.create_index("i", "t", ["d"]))
+
+
+TYPED_TWICE = {
+    "a number by way of a float": ("INT", "0", sa.Float(), sa.Text()),
+    "text by way of a number": ("TEXT", "'12'", sa.Float(), sa.Text()),
+    "a UUID with dashes": (
+        "VARCHAR(36)",
+        "'C0FFEE00-1234-4abc-8def-0123456789AB'",
+        sa.Uuid(),
+        sa.String(36),
+    ),
+}
+
+
+@pytest.mark.parametrize("declared, value, one, other", TYPED_TWICE.values(), ids=TYPED_TWICE)
+@pytest.mark.parametrize("names", ["aa", "ba", "bb"])
+def test_two_types_of_one_column_in_a_batch_follow_each_other(
+    bench, declared, value, one, other, names
+):
+    tables = [f"CREATE TABLE {t} (a {declared}); INSERT INTO {t} VALUES ({value});" for t in "tu"]
+    bench.make(*tables)
+
+    def change(op):
+        op.alter_column("u", "a", type_=one)
+        op.alter_column("u", "a", type_=other)
+        with op.batch_alter_table("t") as batch:
+            batch.alter_column("a", type_=one, new_column_name=names[0])
+            batch.alter_column(names[1], type_=other, nullable=True)
+            batch.alter_column(names[1], server_default="x")
+
+    bench.migrate(change)
+    now = bench.rows(f"SELECT {names[0]}, typeof({names[0]}) FROM t")
+    assert now == bench.rows("SELECT a, typeof(a) FROM u")
+
+
+def test_a_new_column_gets_another_type_in_the_batch_that_adds_it(bench):
+    bench.make("CREATE TABLE t (a INTEGER PRIMARY KEY); INSERT INTO t VALUES (1);")
+
+    def change(op):
+        with op.batch_alter_table("t") as batch:
+            batch.add_column(sa.Column("v", sa.Float, server_default="5"))
+            batch.alter_column("v", type_=sa.String(9))
+
+    bench.migrate(change)
+    assert bench.rows("SELECT v, typeof(v) FROM t") == [("5.0", "text")]

@@ -4,7 +4,7 @@ All operations on a table are planned together, checked against the rows before 
 written, and carried out in one savepoint.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
@@ -18,6 +18,7 @@ from .columns import (
     add_column,
     drop_column,
     reorder,
+    same_words,
     set_collation,
     set_default,
     set_generated,
@@ -351,30 +352,54 @@ def in_groups(
     db: Database, table: str, operations: Sequence[sqlite_draft.Operation]
 ) -> list[list[sqlite_draft.Operation]]:
     """Operations that can be planned together: the renames of a group are made first, so that a
-    name which another operation gives away or takes begins a new group."""
-    present = {fold(c.name) for c in introspection.read_table(db, table).columns}
+    name which another operation gives away or takes begins a new group. So does a second type of
+    one column, whose rows are to be what the first has made of them."""
+    columns = {fold(c.name): c.type_text for c in introspection.read_table(db, table).columns}
     groups: list[list[sqlite_draft.Operation]] = [[]]
-    at_start, touched = set(present), set()
+    at_start, touched, typed = set(columns), set(), set()
+    now: dict[str, str] = {}
     for op in operations:
+        op = _by_its_present_name(op, columns, now)
         clash = False
         if isinstance(op, sqlite_draft.RenameColumn):
             old, new = fold(op.column), fold(op.new)
             clash = old in touched or (new in at_start and new != old)
         elif isinstance(op, sqlite_draft.AddColumn):
             clash = fold(op.column) in touched
+        elif isinstance(op, sqlite_draft.SetType):
+            clash = fold(op.column) in typed
         if clash and groups[-1]:
             groups.append([])
-            at_start, touched = set(present), set()
+            at_start, touched, typed = set(columns), set(), set()
         groups[-1].append(op)
         if isinstance(op, sqlite_draft.RenameColumn):
             at_start = at_start - {old} | {new}
-            present = present - {old} | {new}
-        elif isinstance(op, sqlite_draft.AddColumn | sqlite_draft.DropColumn):
+            now |= {name: op.new for name in now if fold(now[name]) == old} | {old: op.new}
+            typed = {new if name == old else name for name in typed}
+            columns[new] = columns.pop(old, "")
+        elif isinstance(op, sqlite_draft.AddColumn):
             touched.add(fold(op.column))
-            add = isinstance(op, sqlite_draft.AddColumn)
-            present = present | {fold(op.column)} if add else present - {fold(op.column)}
+            typed.add(fold(op.column))
+            columns[fold(op.column)] = ""
+        elif isinstance(op, sqlite_draft.DropColumn):
+            touched.add(fold(op.column))
+            columns.pop(fold(op.column), None)
+        elif isinstance(op, sqlite_draft.SetType):
+            if not same_words(columns.get(fold(op.column), ""), op.text):
+                typed.add(fold(op.column))
+            columns[fold(op.column)] = op.text
         touched |= _named(op)
     return groups
+
+
+def _by_its_present_name(
+    op: sqlite_draft.Operation, columns: Container[str], now: dict[str, str]
+) -> sqlite_draft.Operation:
+    """A column that was renamed goes by its old name, too, until another one has it."""
+    named = fold(getattr(op, "column", ""))
+    if named in columns or named not in now or isinstance(op, sqlite_draft.AddColumn):
+        return op
+    return op._replace(column=now[named])
 
 
 def _named(op: sqlite_draft.Operation) -> set[str]:
