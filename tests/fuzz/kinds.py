@@ -116,7 +116,7 @@ WORD = [
     "{c} NOT LIKE 'zz%'",
     "{c} IS NULL OR {c} <> 'it''s'",
 ]
-COUNT = ["{c} > -1000", "{c} BETWEEN -5 AND 9007199254740999", "{c} <> -7", "{c} NOT IN (-1, -2)"]
+COUNT = ["{c} > -1000", "{c} BETWEEN -5 AND 9007199254750000", "{c} <> -7", "{c} NOT IN (-1, -2)"]
 RULES = {"text": WORD, "integer": COUNT, "number": ["{c} > -1000"], "enum": []}
 COMPUTED = {"integer": ["{c} + 1", "{c} * 2"], "text": ["lower({c})", "upper({c})"]}
 FAMILIES = {

@@ -1,17 +1,21 @@
 """Random models and random changes of them: written, proved, applied, empty the second time, undone.
 
-FUZZ_SEED=123 runs that case first; LONG_DRILLS=1 runs for half an hour.
+FUZZ_SEED=123 runs that case first, FUZZ_SECONDS=600 says for how long each database's cases are
+tried; LONG_DRILLS=1 runs for half an hour.
 """
 
+import decimal
 import os
 import random
+import sqlite3
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from random import Random
 
 import databases
 import drawn
 import kept_rows
+import kinds
 import pytest
 import shorter
 from story import Fault, Halfway, Story
@@ -56,7 +60,8 @@ def _database(life):
 
 
 def test_random_changes_of_random_models(life, capsys):
-    begun, seconds = time.monotonic(), SECONDS[life.dialect] * TIMES
+    begun = time.monotonic()
+    seconds = float(os.environ.get("FUZZ_SECONDS") or SECONDS[life.dialect] * TIMES)
     # the same cases for everybody who runs the tests, others in each long drill
     drawn_seed = random.randrange(10**6) if TIMES > 1 else 7
     first = int(os.environ.get("FUZZ_SEED") or drawn_seed)
@@ -70,6 +75,18 @@ def test_random_changes_of_random_models(life, capsys):
             f"\n{life.dialect}: {done} changes of {seed - first} models, {refused} refused, "
             f"{time.monotonic() - begun:.0f} s, FUZZ_SEED={first}"
         )
+
+
+@pytest.mark.parametrize("name", [n for n in kinds.FAMILY if kinds.of(n).rules])
+def test_the_checks_that_are_drawn_hold_for_the_values_that_are_drawn(name):
+    kind = kinds.of(name, Random(1))
+    with closing(sqlite3.connect(":memory:")) as raw:
+        for number in range(201):
+            value = kind.value(number)
+            given = (float(value) if isinstance(value, decimal.Decimal) else value,)
+            for rule in kind.rules:
+                (holds,) = raw.execute(f"SELECT {rule.format(c='?1')}", given).fetchone()
+                assert holds, (rule, value)
 
 
 def _case(life: Story, seed: int, end: float) -> tuple[int, int]:
