@@ -1,4 +1,4 @@
-"""The arrows between the rooms of the library point down, and a server pays for none of them."""
+"""The arrows between the rooms of the library point down, a server pays for none, tests have their names."""
 
 import subprocess
 import sys
@@ -7,6 +7,7 @@ from pathlib import Path
 from projects import TEMPLATE
 
 LIBRARY = TEMPLATE / "src" / "flask_keel"
+TESTS = Path(__file__).parent
 
 
 def test_imports_point_downwards():
@@ -28,3 +29,22 @@ def test_neither_the_library_nor_a_server_imports_alembic(blog):
     for start in ("import sys, flask_keel", "import sys, my_app; my_app.create_app('dev.conf')"):
         answer = blog.run(sys.executable, "-c", f"{start}; {look}", PYTHONPATH=str(blog.path))
         assert answer.assert_ok().out == "[]\n"
+
+
+def _rooms():
+    """The folders of tests/library, each with the names that its files may begin with."""
+    for folder in [TESTS, *(p for p in TESTS.rglob("*") if p.is_dir() and p.name != "__pycache__")]:
+        room = LIBRARY / folder.relative_to(TESTS)
+        if room.is_dir():
+            rooms = [path for path in room.iterdir() if path.suffix == ".py" or path.is_dir()]
+            yield folder, {room.name, *(path.stem for path in rooms)}
+        else:
+            assert room.with_suffix(".py").exists(), f"{folder}: the library has no such room"
+
+
+def test_each_test_has_the_name_of_the_room_that_it_is_about():
+    for folder, names in _rooms():
+        for file in folder.glob("test_*.py"):
+            words = file.stem.split("_")[1:]
+            begun = {"_".join(words[:end]) for end in range(1, len(words) + 1)}
+            assert begun & names or file.samefile(__file__), f"{file}: no room has that name"

@@ -7,7 +7,8 @@ import zipfile
 
 import pytest
 from projects import TEMPLATE
-from test_delivery import copy_of_the_template, vendored
+
+from .test_delivery import copy_of_the_template, vendored
 
 pytestmark = pytest.mark.xdist_group("installed")
 

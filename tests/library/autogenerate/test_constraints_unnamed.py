@@ -1,0 +1,128 @@
+"""Constraints without a name: an older application's models have no naming convention."""
+
+import pytest
+import revising
+import sqlalchemy as sa
+from alembic.util import CommandError
+
+from .compared import model
+
+FULL = """id: Mapped[int] = mapped_column(primary_key=True)
+code: Mapped[str] = mapped_column(sa.String(20), unique=True)
+n: Mapped[int] = mapped_column(sa.Integer, server_default="1")
+m: Mapped[int | None] = mapped_column(sa.Integer, index=True)
+parent_id: Mapped[int | None] = mapped_column(sa.Integer, sa.ForeignKey("thing.id"))
+__table_args__ = (sa.CheckConstraint("n > 0"), sa.UniqueConstraint("n", "m"))
+"""
+EMPTY = (
+    FULL.replace(", unique=True", "")
+    .replace(", index=True", "")
+    .replace(', sa.ForeignKey("thing.id")', "")
+    .partition("__table_args__")[0]
+)
+ROW = "INSERT INTO thing (id, code, n, m, parent_id) VALUES ({0}, '{1}', {2}, 1, {3})"
+
+
+def older(project):
+    """Take the convention out of a project; return how it was."""
+    path = project.package / "extensions.py"
+    text = path.read_text()
+    path.write_text(text.replace("MetaData(naming_convention=naming_convention)", "MetaData()"))
+    assert path.read_text() != text
+    return text
+
+
+def refused(project, *row):
+    with pytest.raises(sa.exc.DBAPIError):
+        revising.execute(project, ROW.format(*row))
+
+
+def test_what_has_no_name_goes_and_comes_again(any_database):
+    project = any_database
+    older(project)
+    project.model("thing", FULL)
+    revising.applied(project)
+    revising.assert_nothing_left(project)
+    revising.execute(project, ROW.format(1, "a", 1, "NULL"))
+    # MySQL keeps the index of a foreign key that went, and another migration drops it
+    mysql = "mysql" in project.env.get("DEV_DATABASE_URL", "")
+    keeps = FULL.partition("__table_args__")[0].replace(", unique=True", "")
+    project.model("thing", keeps.replace(", index=True", "") if mysql else EMPTY)
+    answer = project.db("migrate").assert_ok()
+    assert "Warning" not in answer.said and "none" not in answer.said.lower()
+    assert answer.said.count("drop constraint") >= 1
+    project.db("upgrade").assert_ok()
+    revising.execute(project, ROW.format(2, "a", 1, "NULL"), ROW.format(3, "b", -1, "NULL"))
+    revising.assert_nothing_left(project)
+    revising.execute(project, "DELETE FROM thing WHERE id > 1")
+    revising.down_and_up(project)
+    project.db("downgrade").assert_ok()
+    refused(project, 2, "a", 2, "NULL")
+    refused(project, 2, "b", 1, "NULL")
+    refused(project, 2, "b", -1, "NULL")
+
+
+def test_a_convention_that_comes_later_changes_nothing_and_finds_what_is_there(any_database):
+    project = any_database
+    convention = older(project)
+    project.model("thing", FULL)
+    revising.applied(project)
+    revising.execute(project, ROW.format(1, "a", 1, "NULL"))
+    (project.package / "extensions.py").write_text(convention)
+    for _ in range(2):
+        revising.assert_nothing_left(project)
+    project.db("schema").assert_ok()  # where the names stand that the history gives from now on
+    project.db("check").assert_ok()
+
+
+def test_a_convention_that_comes_later_drops_what_has_no_name_on_sqlite(bare):
+    convention = older(bare)
+    bare.model("thing", FULL)
+    revising.applied(bare)
+    revising.execute(bare, ROW.format(1, "a", 1, "NULL"))
+    (bare.package / "extensions.py").write_text(convention)
+    bare.model("thing", EMPTY)
+    revising.applied(bare)
+    revising.execute(bare, ROW.format(2, "a", -1, 77).replace("77", "NULL"))
+    revising.assert_nothing_left(bare)
+    revising.execute(bare, "DELETE FROM thing WHERE id > 1")
+    revising.down_and_up(bare)
+
+
+TABLE = "CREATE TABLE t (id INTEGER NOT NULL, a INTEGER UNIQUE, b INTEGER, UNIQUE (b, a), PRIMARY KEY (id))"
+
+
+def columns():
+    return sa.Column("a", sa.Integer), sa.Column("b", sa.Integer)
+
+
+@pytest.mark.parametrize("convention", [True, False])
+def test_a_unique_that_sqlite_has_without_a_name_is_the_model_s(sqlite_bench, convention):
+    given = {} if convention else {"convention": None}
+    sqlite_bench.run(TABLE)
+    both = model(*columns(), sa.UniqueConstraint("a"), sa.UniqueConstraint("b", "a"), **given)
+    assert sqlite_bench.changes(both) == ["pass"]
+    one = model(*columns(), sa.UniqueConstraint("b", "a"), **given)
+    lines = sqlite_bench.changes(one)
+    assert [line.count("drop_constraint") for line in lines] == [0, 1], lines
+    sqlite_bench.apply(one, sqlite_bench.code[0])
+    assert sqlite_bench.changes(one) == ["pass"]
+    sqlite_bench.run("INSERT INTO t (a, b) VALUES (1, 1), (1, 2)")
+    assert sqlite_bench.changes(model(*columns(), **given)) != ["pass"]
+
+
+def test_a_column_that_goes_takes_its_unique_along(sqlite_bench):
+    sqlite_bench.run(TABLE)
+    less = model(sa.Column("b", sa.Integer), convention=None)
+    assert sqlite_bench.changes(less)[1:] == ["batch_op.drop_column('a')"]
+    sqlite_bench.apply(less, sqlite_bench.code[0])
+    assert sqlite_bench.changes(less) == ["pass"]
+
+
+def test_two_that_cannot_be_told_apart_are_a_sentence(sqlite_bench):
+    sqlite_bench.run(
+        "CREATE TABLE t (id INTEGER NOT NULL, a INTEGER CHECK (a > 0) CHECK (a < 9), PRIMARY KEY (id))"
+    )
+    one = model(sa.Column("a", sa.Integer), sa.CheckConstraint("a > 0"), convention=None)
+    with pytest.raises(CommandError, match="give it a name by hand"):
+        sqlite_bench.changes(one)

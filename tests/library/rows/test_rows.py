@@ -1,0 +1,220 @@
+"""Rows made from a schema go in, whatever the schema, and every key of theirs holds."""
+
+import databases
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy.pool import NullPool
+from sqlalchemy.schema import CreateTable
+
+from flask_keel import rows
+from flask_keel.catalog import schema as catalog_schema
+from flask_keel.rows import plan
+
+from ..proof.migrations import CONVENTION
+
+TYPES = [
+    sa.Integer(), sa.BigInteger(), sa.SmallInteger(), sa.String(3), sa.String(40), sa.Text(),
+    sa.Boolean(), sa.Date(), sa.DateTime(), sa.Time(), sa.Interval(), sa.Numeric(6, 2),
+    sa.Numeric(4, 4), sa.Float(), sa.Double(), sa.LargeBinary(), sa.JSON(), sa.Uuid(), sa.CHAR(5),
+    sa.Enum("a", "bee", name="letter"), sa.Enum("x", "y", name="check", native_enum=False,
+                                                 create_constraint=True),
+]  # fmt: skip
+KEYS = [sa.Integer(), sa.BigInteger(), sa.String(4), sa.String(36), sa.Uuid(), sa.Date()]
+CHECKS = {
+    sa.Integer: ["{0} > 17", "{0} BETWEEN 5 AND 9", "{0} <> 7", "{0} IN (3, 30, 300)"],
+    sa.String: ["length({0}) = 3", "{0} IN ('one', 'two')", "{0} <> ''", "{0} LIKE 'a%'"],
+    sa.Numeric: ["{0} >= 0", "{0} < 0.5"],
+    sa.Date: ["{0} > '2020-01-01'"],
+}
+
+
+@st.composite
+def schemas(draw):
+    """A MetaData of a few tables that point to each other and to themselves."""
+    metadata = sa.MetaData(naming_convention=CONVENTION)
+    for number in range(draw(st.integers(1, 4))):
+        table = sa.Table(f"t{number}", metadata)
+        for place in range(draw(st.sampled_from([1, 1, 2]))):
+            type_ = draw(st.sampled_from(KEYS))
+            table.append_column(
+                sa.Column(f"k{place}", type_, primary_key=True, autoincrement=False)
+            )
+        for place in range(draw(st.integers(0, 5))):
+            _column(draw, table, place)
+        for place in range(draw(st.integers(0, 2))):
+            _pointing(draw, metadata, table, number, place)
+        plain = [
+            c.name
+            for c in table.columns
+            if not isinstance(c.type, sa.JSON | sa.LargeBinary | sa.Text)
+        ]
+        if draw(st.booleans()) and len(plain) > 1:
+            table.append_constraint(sa.UniqueConstraint(*plain[-2:]))
+    return metadata
+
+
+def _column(draw, table, place):
+    type_ = draw(st.sampled_from(TYPES)).copy()
+    if isinstance(type_, sa.Enum):
+        type_.name = f"{type_.name}{place}"
+    # few labels, few rows: a unique key would leave no choice
+    few = isinstance(type_, sa.Enum | sa.Boolean | sa.JSON | sa.LargeBinary | sa.Text)
+    column = sa.Column(
+        f"c{place}", type_, nullable=draw(st.booleans()), unique=draw(st.booleans()) and not few
+    )
+    checks = [c for kind, found in CHECKS.items() if isinstance(type_, kind) for c in found]
+    if isinstance(type_, sa.Enum | sa.Text):
+        checks = []
+    if draw(st.booleans()) and checks:
+        text = draw(st.sampled_from(checks)).format(column.name)
+        wanted = not (isinstance(type_, sa.String) and (type_.length or 9) < 3)
+        if wanted:
+            column.unique = False if "IN (" in text or "= 3" in text else column.unique
+            table.append_constraint(sa.CheckConstraint(text, name=f"c{place}"))
+    table.append_column(column)
+
+
+def _pointing(draw, metadata, table, number, place):
+    target = metadata.tables[f"t{draw(st.integers(0, number))}"]
+    keys = list(target.primary_key.columns)
+    nullable = draw(st.booleans())
+    own = [sa.Column(f"f{place}_{i}", key.type, nullable=nullable) for i, key in enumerate(keys)]
+    for column in own:
+        table.append_column(column)
+    options = {"use_alter": True} if draw(st.booleans()) and target is not table else {}
+    table.append_constraint(
+        sa.ForeignKeyConstraint(
+            [c.name for c in own], keys, name=f"fk_{table.name}_{place}", **options
+        )
+    )
+    if not options and target is not table and draw(st.booleans()):
+        # and back: a circle
+        back = [sa.Column(f"b{number}{place}_{i}", key.type) for i, key in
+                enumerate(table.primary_key.columns)]  # fmt: skip
+        for column in back:
+            target.append_column(column)
+        target.append_constraint(
+            sa.ForeignKeyConstraint(
+                [c.name for c in back], list(table.primary_key.columns),
+                name=f"fb_{number}_{place}", use_alter=True,
+            )
+        )  # fmt: skip
+
+
+def fill(connection, metadata):
+    """Make the tables and their rows; return how many each has got."""
+    metadata.create_all(connection)
+    schema = catalog_schema.read(connection)
+    plans = plan.of_schema(schema, connection.dialect.name, dict.fromkeys(schema.tables, 5))
+    made = rows.fill(connection, plans)
+    for label in schema.tables:
+        count = connection.scalar(sa.select(sa.func.count()).select_from(sa.table(label)))
+        assert count == made.rows[label] > 0, (made, _said(metadata))
+    return made
+
+
+def _said(metadata):
+    return "".join(str(CreateTable(table)) for table in metadata.sorted_tables)
+
+
+@settings(max_examples=60, deadline=None)
+@given(schemas())
+def test_any_schema_gets_rows_on_sqlite(metadata):
+    with sa.create_engine("sqlite://").connect() as connection:
+        connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
+        fill(connection, metadata)
+        broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+        assert broken == []
+        assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
+
+
+@pytest.fixture(scope="module", params=["postgresql", "mariadb"])
+def empty(request):
+    """A connection to an empty database on each of the servers."""
+    server = request.getfixturevalue(f"{request.param}_server")
+    with databases.fresh(server) as url:
+        driver = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}
+        url = sa.make_url(url)
+        url = url.set(drivername=driver[url.get_backend_name()])
+        with sa.create_engine(url, poolclass=NullPool).connect() as connection:
+            yield connection
+
+
+@settings(
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(metadata=schemas())
+def test_any_schema_gets_rows_on_servers(empty, metadata):
+    # the servers themselves look at the keys and checks
+    try:
+        fill(empty, metadata)
+    finally:
+        empty.rollback()
+        if empty.dialect.name == "mysql":
+            empty.exec_driver_sql("SET foreign_key_checks=0")
+            for label in catalog_schema.read(empty).tables:
+                empty.exec_driver_sql(f"DROP TABLE {label}")
+            empty.exec_driver_sql("SET foreign_key_checks=1")
+            empty.commit()
+
+
+def test_the_same_seed_gives_the_same_rows():
+    metadata = sa.MetaData()
+    columns = [sa.Column(f"c{number}", type_) for number, type_ in enumerate(TYPES[:-2])]
+    sa.Table("t", metadata, sa.Column("id", sa.Integer, primary_key=True), *columns)
+    found = []
+    for seed in (3, 3, 4):
+        with sa.create_engine("sqlite://").connect() as connection:
+            metadata.create_all(connection)
+            schema = catalog_schema.read(connection)
+            plans = plan.of_schema(schema, "sqlite", {"t": 12})
+            rows.fill(connection, plans, seed)
+            found.append(connection.exec_driver_sql("SELECT * FROM t").all())
+    assert found[0] == found[1] != found[2]
+
+
+def test_rows_hold_null_and_extremes_and_what_is_odd():
+    metadata = sa.MetaData()
+    sa.Table(
+        "t", metadata, sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("n", sa.Integer), sa.Column("s", sa.String(30)), sa.Column("d", sa.Date),
+    )  # fmt: skip
+    with sa.create_engine("sqlite://").connect() as connection:
+        metadata.create_all(connection)
+        schema = catalog_schema.read(connection)
+        rows.fill(connection, plan.of_schema(schema, "sqlite", {"t": 6}))
+        numbers, texts, days = zip(
+            *connection.exec_driver_sql("SELECT n, s, d FROM t").all(), strict=True
+        )
+    assert {None, -(2**31), 2**31 - 1} <= set(numbers)
+    assert None in texts and "w" * 30 in texts and any("日本語" in (text or "") for text in texts)
+    assert {None, "1901-01-01", "9999-12-31"} <= set(days)
+
+
+def test_rows_of_the_history_are_respected():
+    metadata = sa.MetaData()
+    role = sa.Table("role", metadata, sa.Column("name", sa.String(20), primary_key=True))
+    sa.Table("user", metadata, sa.Column("id", sa.Integer, primary_key=True),
+             sa.Column("role", sa.ForeignKey("role.name"), nullable=False))  # fmt: skip
+    with sa.create_engine("sqlite://").connect() as connection:
+        metadata.create_all(connection)
+        connection.execute(role.insert(), [{"name": "admin"}, {"name": "v1"}])
+        schema = catalog_schema.read(connection)
+        made = rows.fill(connection, plan.of_schema(schema, "sqlite", {"user": 4, "role": 3}))
+        assert made.rows == {"user": 4, "role": 3}
+        assert connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []
+
+
+def test_a_check_that_nothing_satisfies_is_told_with_its_reason():
+    metadata = sa.MetaData()
+    sa.Table("t", metadata, sa.Column("id", sa.Integer, primary_key=True),
+             sa.CheckConstraint("id < 0 AND id > 0"))  # fmt: skip
+    with sa.create_engine("sqlite://").connect() as connection:
+        metadata.create_all(connection)
+        made = rows.fill(
+            connection, plan.of_schema(catalog_schema.read(connection), "sqlite", {"t": 4})
+        )
+        assert made.rows == {"t": 0}
+        assert "checks" in made.empty["t"]
