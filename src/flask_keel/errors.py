@@ -4,6 +4,7 @@ import re
 import shlex
 import sqlite3
 import traceback
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +56,16 @@ ENUM_ROWS = (
 )
 
 
+NEWER = (
+    "it needs a newer flask-keel than {version}, which is installed ({error}): take that in with make "
+    "update from=PATH"
+)
+
+
 def known(error: BaseException) -> str | None:
     """Return the words for what other libraries say in words that help nobody; None for the rest."""
+    if _needs_a_newer_library(error):
+        return NEWER.format(version=metadata.version("flask-keel"), error=error)
     if drops_without_a_name(error):
         return NO_NAME
     frames = traceback.extract_tb(error.__traceback__)
@@ -65,6 +74,12 @@ def known(error: BaseException) -> str | None:
     if isinstance(error, ValueError) and enum and isinstance(cause, DBAPIError):
         return ENUM_ROWS.format(error=" ".join(str(cause.orig).split()))
     return None
+
+
+def _needs_a_newer_library(error: BaseException) -> bool:
+    if isinstance(error, AttributeError):
+        return getattr(error.obj, "__name__", "") == __package__
+    return isinstance(error, ImportError) and str(error.name).split(".")[0] == __package__
 
 
 def drops_without_a_name(error: BaseException) -> bool:
@@ -112,6 +127,8 @@ def sentence(error: BaseException, url: Any) -> str:
             f"{file}, line {line}: the toolkit is the library flask-keel now: write import flask_keel "
             "in place of this line, and flask_keel. in place of toolkit. below it."
         )
+    if not ran and _needs_a_newer_library(error):
+        return f"{file}, line {line}: {_said(error)}."
     if not ran:
         return output.BROKEN_MIGRATION.format(file=file, line=line, error=_said(error))
     if _surroundings(error):

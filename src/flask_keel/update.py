@@ -4,6 +4,7 @@ The wheel in ``vendor/``, the requirement and the source in ``pyproject.toml`` c
 lock file where there is one; what is wrong with the new wheel is said before anything is written.
 """
 
+import ast
 import base64
 import hashlib
 import os
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Iterator
 from email.parser import Parser
 from pathlib import Path
 from typing import NamedTuple
@@ -23,7 +25,7 @@ from .history import replace
 
 REQUIREMENT = re.compile(r'(flask-keel(?:\[[\w,]+\])?==)[^"\',\s]+')
 SOURCE = re.compile(r"flask_keel-[^/\"'\s]+-py3-none-any\.whl")
-USED = re.compile(r"\bflask_keel\.(\w+)|^from flask_keel import ([\w, ]+)", re.MULTILINE)
+MIGRATIONS = ("*/versions/*.py", "*/*/versions/*.py", "*/*/*/versions/*.py")
 WRITE = """\
 import sys
 from pathlib import Path
@@ -41,6 +43,11 @@ class Wheel(NamedTuple):
     path: Path
     version: str
     public: frozenset[str]
+
+    @property
+    def name(self) -> str:
+        """Its file's name, as installers want it."""
+        return f"flask_keel-{self.version}-py3-none-any.whl"
 
 
 @click.command()
@@ -68,16 +75,19 @@ def update(project: Path, new: Wheel) -> bool:
     """
     pyproject = project / "pyproject.toml"
     text = pyproject.read_text(encoding="utf-8") if pyproject.is_file() else ""
-    if not REQUIREMENT.search(text) or not (project / "vendor").is_dir():
+    there = SOURCE.search(text) or (project / "vendor").is_dir()
+    if not REQUIREMENT.search(text) or not there:
         raise click.ClickException(
             f"{pyproject} does not require flask-keel==VERSION from vendor/: nothing was changed; "
             "where it comes from an index, change its version there."
         )
-    written = SOURCE.sub(new.path.name, REQUIREMENT.sub(rf"\g<1>{new.version}", text))
-    target = project / "vendor" / new.path.name
-    if written == text and target.exists() and target.read_bytes() == new.path.read_bytes():
-        return False
+    written = SOURCE.sub(new.name, REQUIREMENT.sub(rf"\g<1>{new.version}", text))
+    target = project / "vendor" / new.name
     older = [path for path in target.parent.glob("flask_keel-*.whl") if path != target]
+    same = target.exists() and target.read_bytes() == new.path.read_bytes()
+    if written == text and same and not older:
+        return False
+    target.parent.mkdir(exist_ok=True)
     beside = target.with_suffix(".new")
     shutil.copyfile(new.path, beside)
     beside.replace(target)
@@ -110,10 +120,12 @@ def look(path: Path) -> Wheel:
         raise click.ClickException(
             f"{path} does not hold what its RECORD says: nothing was changed; make or fetch it anew."
         )
-    public = re.findall(
-        r'^    "(\w+)": "', members["flask_keel/__init__.py"].decode(), re.MULTILINE
+    init = members["flask_keel/__init__.py"].decode()
+    public = re.findall(r'^    "(\w+)": "', init, re.MULTILINE)
+    modules = re.findall(
+        r"^flask_keel/(\w+)(?:\.py|/__init__\.py)$", "\n".join(members), re.MULTILINE
     )
-    return Wheel(path, str(metadata["Version"]), frozenset(public))
+    return Wheel(path, str(metadata["Version"]), frozenset([*public, *modules]))
 
 
 def _as_recorded(members: dict[str, bytes], record: str) -> bool:
@@ -149,21 +161,44 @@ def _wheel(source: Path, folder: Path) -> Path:
 
 
 def _require_what_migrations_use(new: Wheel, project: Path) -> None:
-    for path in sorted(project.glob("*/migrations/versions/*.py")):
+    for path in sorted(found for pattern in MIGRATIONS for found in project.glob(pattern)):
         text = path.read_text(encoding="utf-8", errors="replace")
-        for dotted, listed in USED.findall(text):
-            for name in filter(None, [dotted, *(part.strip() for part in listed.split(","))]):
-                if name not in new.public:
-                    raise click.ClickException(
-                        f"{path.relative_to(project)} uses flask_keel.{name}, which flask-keel "
-                        f"{new.version} does not have: nothing was changed; give a newer one."
-                    )
+        missing = set(_used(text) if "flask_keel" in text else ()) - new.public
+        if missing:
+            raise click.ClickException(
+                f"{path.relative_to(project)} uses flask_keel.{min(missing)}, which flask-keel "
+                f"{new.version} does not have: nothing was changed; give a newer one."
+            )
+
+
+def _used(text: str) -> Iterator[str]:
+    """The names of the library that a migration uses; none where it is no Python."""
+    try:
+        nodes = list(ast.walk(ast.parse(text)))
+    except (SyntaxError, ValueError):
+        return
+    called = set()
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom) and node.module == "flask_keel":
+            yield from (one.name for one in node.names)
+        elif isinstance(node, ast.ImportFrom) and str(node.module).startswith("flask_keel."):
+            yield str(node.module).split(".")[1]
+        elif isinstance(node, ast.Import):
+            ours = [one for one in node.names if one.name.split(".")[0] == "flask_keel"]
+            called |= {
+                one.asname or "flask_keel" for one in ours if "." not in one.name or not one.asname
+            }
+            yield from (one.name.split(".")[1] for one in ours if "." in one.name)
+    attributes = (node for node in nodes if isinstance(node, ast.Attribute))
+    yield from (node.attr for node in attributes if getattr(node.value, "id", None) in called)
 
 
 def _lock(project: Path) -> None:
     uv = shutil.which("uv")
     if uv and (project / "uv.lock").exists():
-        subprocess.run([uv, "lock", "--quiet", "--project", str(project)], check=True)
+        ran = subprocess.run([uv, "lock", "--quiet", "--project", str(project)])
+        if ran.returncode:
+            raise click.ClickException("The wheel is in vendor/, and uv.lock is not: type uv lock.")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import zipfile
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -111,9 +112,19 @@ def test_metadata_says_what_pyproject_says(tmp_path):
     subprocess.run([sys.executable, "-m", "twine", "check", "--strict", written], check=True)
 
 
+@contextmanager
+def served(folder):
+    """Give the URL of an index that is this folder."""
+    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+
+
 @pytest.fixture
 def strangers(tmp_path):
-    """An index that offers flask-keel 99, and the vendored version without its label."""
+    """An index that offers flask-keel 99, the vendored version without its label, and with it."""
     folder = tmp_path / "index" / "flask-keel"
     folder.mkdir(parents=True)
     number = wheel.version().partition("+")[0]
@@ -131,11 +142,14 @@ def strangers(tmp_path):
                 "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
             )
             archive.writestr(f"{information}/RECORD", "")
-    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "index"))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
+    file = wheel.write(tmp_path / "made")
+    with zipfile.ZipFile(file) as source, zipfile.ZipFile(folder / file.name, "w") as target:
+        for name in source.namelist():
+            more = b"stranger.pth,,\n" if name.endswith("/RECORD") else b""
+            target.writestr(name, source.read(name) + more)
+        target.writestr("stranger.pth", "")
+    with served(tmp_path / "index") as url:
+        yield url
 
 
 @pytest.mark.parametrize("installer", ["uv", "pip"])
@@ -148,21 +162,66 @@ def test_no_stranger_of_that_name_gets_in(installer, generated, strangers, tmp_p
     answer = project.typed("db heads", **offered).assert_ok()
     assert "8b27e4a9c610 (head)" in answer.out
     show = "import importlib.metadata as m; print(m.version('flask-keel'))"
-    installed = (
-        project.run(str(project.path / ".venv/bin/python"), "-c", show).assert_ok().out.strip()
-    )
+    python = str(project.path / ".venv/bin/python")
+    installed = project.run(python, "-c", show).assert_ok().out.strip()
     assert installed == wheel.version()
+    (site,) = (project.path / ".venv/lib").glob("python3*/site-packages")
+    assert not (site / "stranger.pth").exists()
+    # typed by hand, it gets in by its version; make sees it and puts it right
+    by_hand = ["pip", "install", "--no-deps", f"flask-keel=={installed}"]
+    forced = [*by_hand, "--refresh", "--reinstall"] if installer == "uv" else [*by_hand, "--force"]
+    tool = ["uv"] if installer == "uv" else [python, "-m"]
+    place = ["--python", python] if installer == "uv" else []
+    project.run(*tool, *forced, *place, **offered).assert_ok()
+    assert (site / "stranger.pth").exists()
+    project.make("install", **offered).assert_ok()
+    assert not (site / "stranger.pth").exists()
 
 
 def test_a_wheel_that_was_changed_under_its_old_name_is_installed_by_the_next_target(application):
-    file = vendored(application)
-    members = {}
+    file, record = vendored(application), f"flask_keel-{wheel.version()}.dist-info/RECORD"
     with zipfile.ZipFile(file) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
+    before = wheel._hash(members["flask_keel/health.py"])
     members["flask_keel/health.py"] += b"\nCHANGED = True\n"
+    after = wheel._hash(members["flask_keel/health.py"])
+    members[record] = members[record].replace(before.encode(), after.encode())
     with zipfile.ZipFile(file, "w") as archive:
         for name, content in members.items():
             archive.writestr(name, content)
     application.make("migrate").assert_ok()
     python = str(application.path / ".venv/bin/python")
     application.run(python, "-c", "from flask_keel.health import CHANGED").assert_ok()
+
+
+def test_a_migration_is_made_safe_where_there_is_no_application(tmp_path):
+    """In an environment that holds the library alone, and a folder that holds one file."""
+    file = wheel.write(tmp_path / "wheels")
+    uv = shutil.which("uv", path=with_uv())
+    subprocess.run([uv, "venv", "--quiet", tmp_path / "venv"], check=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    install = [uv, "pip", "install", "--quiet", "--python", python, f"{file}[dev]"]
+    subprocess.run(install, check=True)
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    (folder / "0001_mail.py").write_text(
+        'from alembic import op\nimport sqlalchemy as sa\n\nrevision = "0001"\ndown_revision = None\n'
+        '\n\ndef upgrade():\n    op.create_unique_constraint("uq_user_mail", "user", ["mail"])\n'
+    )
+    command = [python, "-m", "flask_keel.sqlite_safe"]
+    env = {key: value for key, value in os.environ.items() if key not in projects.STRANGERS}
+    env.pop("PYTHONPATH", None)
+
+    def run(*arguments):
+        asked = [*command, *arguments]
+        return subprocess.run(asked, cwd=folder, env=env, capture_output=True, text=True)
+
+    assert run("--check", "0001_mail.py").returncode == 1
+    ran = run("0001_mail.py")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout == "0001_mail.py: made safe for SQLite\n"
+    text = (folder / "0001_mail.py").read_text()
+    assert 'with op.batch_alter_table("user"' in text and "create_unique_constraint" in text
+    assert run("--check", "0001_mail.py").returncode == 0
+    assert "give the path of a migration file" in run("nothing.py").stderr
+    assert sorted(path.name for path in folder.iterdir()) == ["0001_mail.py"]
