@@ -270,6 +270,7 @@ def change_default(random: Random, schema: Schema) -> Change | None:
     default = None
     if column.default is None or random.random() < 0.6:
         default = column.kind.server_default(random, schema.dialect)
+        default = schema.next_number(random, column.kind) or default
     if default == column.default:
         return None
 

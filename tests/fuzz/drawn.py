@@ -17,6 +17,7 @@ ODD = [
     *("order", "select", "group", "user", "from", "index", "key", "values", "primary", "check"),
     *("default", "table", "CamelCase", "UPPER", "Größe", "naïve", "名前", "_under", "x1", "id2"),
     "metadata",
+    *("first name", "e-mail", "2nd"),
     "a_name_that_is_so_long_that_nobody_would_type_it_twice",
     "another_name_that_is_nearly_as_long_as_a_database_takes_it",
 ]
@@ -51,6 +52,7 @@ class Key:
     ondelete: str | None = None
     onupdate: str | None = None
     deferrable: bool = False
+    later: bool = False  # use_alter: made when both tables are there
 
 
 @dataclass
@@ -118,10 +120,14 @@ class Schema:
     """All tables, for one database.
 
     :param off: the names of the kinds and of the changes that are left out
+    :param convention: whether the models have a naming convention
+    :param sequences: the names of those that the models know (PostgreSQL)
     """
 
     dialect: str
     off: frozenset[str] = frozenset()
+    convention: bool = True
+    sequences: list[str] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
     last: int = 0
 
@@ -201,12 +207,24 @@ class Schema:
         if kind.indexed(self.dialect) and not column.default and kind.many:
             column.unique = random.random() < 0.12
             column.index = not column.unique and random.random() < 0.15
+        column.default = self.next_number(random, kind) or column.default
         if self.dialect != "sqlite" and random.random() < 0.1:
             column.comment = random.choice(["it's a comment", "100% of: it", "Ω"])
         return column
 
+    def next_number(self, random: Random, kind: Kind) -> str | None:
+        """A default that counts on, where there are sequences."""
+        if kind.family != "integer" or not self.sequences or random.random() < 0.7:
+            return None
+        return f"sa.Sequence({random.choice(self.sequences)!r}).next_value()"
+
     def draw_key(
-        self, random: Random, table: Table, parent: Table, nullable: bool = True
+        self,
+        random: Random,
+        table: Table,
+        parent: Table,
+        nullable: bool = True,
+        later: bool = False,
     ) -> Key | None:
         """Add columns that refer to the primary key of a parent, and the key."""
         made = []
@@ -225,6 +243,7 @@ class Schema:
         key = Key(self.uid(), [c.uid for c in made], parent.uid, action)
         key.onupdate = random.choice([None, None, None, "CASCADE"])
         # MySQL has no such keys
+        key.later = later
         key.deferrable = self.dialect != "mysql" and random.random() < 0.1
         table.columns += made
         table.keys.append(key)
@@ -253,7 +272,8 @@ class Schema:
                 index.expression = f"lower({{c{random.choice(text).uid}}})"
             if number and random.random() < 0.2:
                 index.where = f"{{c{random.choice(number).uid}}} > {random.randint(0, 3)}"
-        if not index.constraint and (index.expression or random.random() < 0.4):
+        named = index.expression or not self.convention or random.random() < 0.4
+        if not index.constraint and named:
             index.name = f"ix_own_{index.uid}"
         table.indexes.append(index)
         return index
@@ -306,7 +326,12 @@ class Schema:
 
 def draw(random: Random, dialect: str, off: frozenset[str] = frozenset()) -> Schema:
     """A schema of a few tables."""
-    schema = Schema(dialect, off)
+    schema = Schema(dialect, off, convention=random.random() < 0.8)
+    if dialect == "postgresql" and random.random() < 0.3:
+        schema.sequences = ["numbers", "Bills: 5%"]
     for _ in range(random.randint(1, 4)):
         schema.tables.append(schema.draw_table(random))
+    first, last = schema.tables[0], schema.tables[-1]
+    if first is not last and last.primary and first.style == "class" and random.random() < 0.3:
+        schema.draw_key(random, first, last, later=True)
     return schema

@@ -11,12 +11,35 @@ from sqlalchemy import Connection, Engine
 OURS = ("alembic_version", "alembic_log")
 
 
-def schema(engine: Engine) -> dict[str, Any]:
-    """Everything that the catalogue says, in a form that two databases can be compared by."""
+def schema(engine: Engine, named: bool = True) -> dict[str, Any]:
+    """Everything that the catalogue says, in a form that two databases can be compared by.
+
+    :param named: whether constraints have the names that the models give them, and not others
+    """
+    kind = engine.dialect.name
     with engine.connect() as connection:
-        return {"sqlite": _sqlite, "postgresql": _postgresql, "mysql": _mysql}[engine.dialect.name](
-            connection
-        )
+        found = {"sqlite": _sqlite, "postgresql": _postgresql, "mysql": _mysql}[kind](connection)
+    return found if named else _unnamed(found)
+
+
+def _unnamed(found: dict[str, Any]) -> dict[str, Any]:
+    """The same without the names that the database itself gave."""
+    plain: dict[str, Any] = {"constraints": []}
+    of_constraints = {name.rpartition(" ")[2] for name in found if name.startswith("constraint ")}
+    for name, facts in found.items():
+        if name.startswith("constraint "):  # of PostgreSQL
+            plain["constraints"].append(repr((name.rpartition(" ")[0], facts)))
+        elif name.startswith("index ") and name.removeprefix("index ") in of_constraints:
+            continue
+        elif re.search(r" KEY `(?!ix_)", name) and "UNIQUE" not in name:
+            continue  # the index of a foreign key
+        elif " UNIQUE KEY `" in name or " CONSTRAINT `" in name:  # of MariaDB
+            told = re.sub(r" (UNIQUE KEY|CONSTRAINT) `[^`]*`", r" \1", name)
+            plain["constraints"].append(told)
+        else:
+            plain[name] = facts
+    plain["constraints"].sort()
+    return plain
 
 
 def differences(one: dict[str, Any], other: dict[str, Any]) -> list[str]:

@@ -77,6 +77,7 @@ class Story:
         self.fresh = fresh
         self.commands: list[str] = []
         self.file = ""
+        self.convention = True
 
     def begin(self, schema: Schema, random: Random) -> None:
         """Empty the project, make the first migration of the models, and rows."""
@@ -223,13 +224,22 @@ class Story:
         return revising.engine(self.project)
 
     def look(self) -> dict[str, Any]:
-        return looks.schema(self.engine())
+        return looks.schema(self.engine(), self.convention)
 
     def models(self, schema: Schema) -> None:
         self.text = written.source(schema)
         self.project.write(f"{self.project.module}/shouted.py", SHOUTED)
         file = f"{self.project.module}/models/everything.py"
         self.project.write(file, HEADER + IMPORT + self.text)
+        self.extensions(schema)
+
+    def extensions(self, schema: Schema) -> None:
+        """Say whether the models have a naming convention."""
+        path = self.project.package / "extensions.py"
+        given, none = "MetaData(naming_convention=naming_convention)", "MetaData()"
+        text = path.read_text().replace(given, none)
+        path.write_text(text.replace(none, given) if schema.convention else text)
+        self.convention = schema.convention
 
     def metadata(self, schema: Schema) -> sa.MetaData:
         """The models as the application has them, in this process."""
@@ -245,7 +255,7 @@ class Story:
         with self.fresh() as url:
             engine = databases.engine(url)
             self.metadata(schema).create_all(engine)
-            return looks.schema(engine)
+            return looks.schema(engine, schema.convention)
 
     # judging
 

@@ -11,6 +11,8 @@ def source(schema: Schema) -> str:
     if any(table.mixin for table in schema.tables):
         mixin = "class Stamped:\n    created = mapped_column(sa.DateTime(), nullable=False, "
         parts.insert(0, mixin + "server_default=sa.func.now())\n")
+    for name in schema.sequences:
+        parts.insert(0, f"sa.Sequence({name!r}, metadata=db.metadata)\n")
     return "\n\n".join(parts)
 
 
@@ -78,6 +80,8 @@ def _actions(key: Key) -> str:
     said = {"ondelete": key.ondelete, "onupdate": key.onupdate}
     if key.deferrable:
         said |= {"deferrable": True, "initially": "DEFERRED"}
+    if key.later:
+        said |= {"use_alter": True, "name": f"fk_later_{key.uid}"}
     return "".join(f", {name}={value!r}" for name, value in said.items() if value)
 
 
@@ -115,5 +119,5 @@ def _sql(schema: Schema, table: Table, template: str) -> str:
 
 
 def _quoted(name: str, quote: str) -> str:
-    plain = name.isascii() and name.islower() and name not in ODD
+    plain = name.isascii() and name.islower() and name.isidentifier() and name not in ODD
     return name if plain else f"{quote}{name}{quote}"

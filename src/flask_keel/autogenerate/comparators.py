@@ -522,6 +522,12 @@ def arrange(context: Any, upgrade: ops.UpgradeOps, *_: Any) -> PriorityDispatchR
     return CONTINUE
 
 
+def names(context: Any, upgrade: ops.UpgradeOps, *_: Any) -> PriorityDispatchResult:
+    """Name what the models leave without a name, after everything else."""
+    constraints.name_new(upgrade, context.sorted_tables)
+    return CONTINUE
+
+
 def _register() -> None:
     plugin = Plugin(NAME)
     first, last = DispatchPriority.FIRST, DispatchPriority.LAST
@@ -541,6 +547,7 @@ def _register() -> None:
     plugin.add_autogenerate_comparator(
         keys.compare, "autogenerate", "sequences", qualifier="postgresql", priority=last
     )
+    plugin.add_autogenerate_comparator(names, "autogenerate", "names", priority=last)
 
 
 _register()

@@ -3,7 +3,7 @@
 Alembic compares the columns of a unique constraint in no order, and neither DEFERRABLE nor EXCLUDE.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from alembic.autogenerate import render, renderers
@@ -252,6 +252,46 @@ def compare_unnamed(context: Any, change: ops.ModifyTableOps, there: Model, mode
     for op in change.ops:
         if isinstance(op, ops.DropConstraintOp) and op.constraint_name is None:
             _conventional(op, said, found, {**PATTERNS, **own}, own)
+
+
+def name_new(upgrade: ops.UpgradeOps, models: Iterable[Model]) -> None:
+    """Give a name to what is added to a table that is there: its downgrade drops it by one."""
+    known = {(model.schema, model.name): model for model in models}
+    for change in upgrade.ops:
+        if isinstance(change, ops.ModifyTableOps) and (change.schema, change.table_name) in known:
+            convention = known[change.schema, change.table_name].metadata.naming_convention
+            taken = {getattr(op, "constraint_name", None) for op in change.ops}
+            for op in change.ops:
+                if isinstance(op, ops.AddConstraintOp) and op.constraint_name is None:
+                    names = _names_of(op, change.table_name, change.schema, convention or {})
+                    op.constraint_name = next((conv(n) for n in names if n not in taken), None)
+                    taken.add(op.constraint_name)
+
+
+def _names_of(
+    op: ops.AddConstraintOp, table: str, schema: str | None, convention: Mapping[str, Any]
+) -> Iterator[str]:
+    """The names that sqlite-safe would give to the constraint, the best first."""
+    referred, owns = None, [None]
+    match op:
+        case ops.CreateUniqueConstraintOp():
+            kind, columns = "uq", _names(op.columns)
+        case ops.CreateForeignKeyOp():
+            kind, columns = "fk", op.local_cols
+            referred = op.kw.get("referent_schema"), op.referent_table, op.remote_cols
+        case ops.CreateCheckConstraintOp():
+            kind, said = "ck", op.to_constraint().sqltext.text
+            columns = naming.columns_of_check(said)
+            owns = naming.check_names(said, columns)
+        case _:
+            return
+    for own in owns:
+        try:
+            yield naming.name(
+                kind, convention, table, columns, schema=schema, referred=referred, own=own
+            )
+        except naming.Unnameable:
+            return
 
 
 @renderers.dispatch_for(ops.ModifyTableOps, replace=True)

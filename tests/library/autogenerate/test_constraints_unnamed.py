@@ -126,3 +126,28 @@ def test_two_that_cannot_be_told_apart_are_a_sentence(sqlite_bench):
     one = model(sa.Column("a", sa.Integer), sa.CheckConstraint("a > 0"), convention=None)
     with pytest.raises(CommandError, match="give it a name by hand"):
         sqlite_bench.changes(one)
+
+
+def unnamed():
+    return [
+        sa.UniqueConstraint("a"),
+        sa.CheckConstraint("a > 0"),
+        sa.CheckConstraint("a > 1"),
+        sa.ForeignKeyConstraint(["b"], ["t.id"]),
+    ]
+
+
+def test_what_is_new_gets_a_name_by_which_its_downgrade_drops_it(bench, recwarn):
+    before = model(*columns(), convention=None)
+    bench.create(before)
+    after = model(*columns(), *unnamed(), convention=None)
+    _, downgrade = bench.written(after)
+    assert not any("directive" in str(warning.message) for warning in recwarn)
+    dropped = [line for line in downgrade if "drop_constraint" in line]
+    assert len(dropped) == 4 and not any("None" in line for line in dropped), dropped
+    up, down = bench.code
+    bench.apply(after, up)
+    assert bench.changes(after) == ["pass"], up
+    bench.apply(before, down)
+    if bench.kind not in ("mysql", "mariadb"):  # which keep the index of a key that went
+        assert bench.changes(before) == ["pass"], down
