@@ -49,7 +49,7 @@ def drop_column(random: Random, schema: Schema) -> Change | None:
     def do(schema: Schema, marks: Marks) -> None:
         table = schema.table(uid)
         found = table.column(column.uid)
-        require(found in table.free())
+        require(found in table.free() and not _is_renamed(marks, table, found))
         marks.lost.add((uid, column.uid))
         retire(marks, uid, found.name)
         drop(table, found)
@@ -81,6 +81,7 @@ def rename_column(random: Random, schema: Schema) -> Change | None:
             found.uid <= marks.since and name != found.name and (uid, found.uid) not in marks.filled
         )
         require(found.name not in {n for u, n in marks.retired if u == uid})
+        require(not _is_renamed(marks, table, found))
         retire(marks, uid, found.name)
         marks.renames[f"{table.name}.{found.name}"] = name
         found.name = name
@@ -88,6 +89,12 @@ def rename_column(random: Random, schema: Schema) -> Change | None:
 
     uid = table.uid
     return Change(f"{table.name}.{column.name} to {name}", do)
+
+
+def _is_renamed(marks: Marks, table: Table, column: Column) -> bool:
+    """Whether a column was renamed in the same migration, which takes one answer for it."""
+    renames = marks.renames.items()
+    return any(old.startswith(f"{table.name}.") and new == column.name for old, new in renames)
 
 
 def change_type(random: Random, schema: Schema) -> Change | None:

@@ -75,7 +75,7 @@ def _plain(value: Any) -> Any:
         try:
             value = value.decode()
         except UnicodeDecodeError:
-            value = value.decode("latin-1")  # as MariaDB reads it, unless it is told otherwise
+            value = _latin1(value)  # as MariaDB reads it, unless it is told otherwise
     text = str(value).strip("'")
     text = re.sub(r" ?00:00:00(\.0+)?$", "", text.replace("''", "'"))
     text = {"true": "1", "false": "0", "True": "1", "False": "0"}.get(text, text)
@@ -85,6 +85,15 @@ def _plain(value: Any) -> Any:
         return str(Decimal(text).normalize() + 0)
     except InvalidOperation:
         return re.sub(r"\s", "", text)
+
+
+def _latin1(value: bytes) -> str:
+    """Text as MariaDB's latin1 has it: cp1252, and what that leaves out is the byte itself.
+
+    https://dev.mysql.com/doc/refman/8.0/en/charset-we-sets.html
+    """
+    letters = (bytes([byte]) for byte in value)
+    return "".join(b.decode("cp1252", "ignore") or b.decode("latin-1") for b in letters)
 
 
 def _row(
