@@ -44,9 +44,9 @@ class Answer:
         assert self.code == 0, self.said
         return self
 
-    def assert_one_sentence(self, *words: str) -> "Answer":
-        """Assert the exit code 1, no traceback, and one line of error that says ``words``."""
-        assert self.code == 1, f"exit code {self.code}: {self.said}"
+    def assert_one_sentence(self, *words: str, code: int = 1) -> "Answer":
+        """Assert the exit code, no traceback, and one line of error that says ``words``."""
+        assert self.code == code, f"exit code {self.code}: {self.said}"
         assert "Traceback" not in self.said, self.said
         errors = [line for line in self.err.splitlines() if line.startswith("Error: ")]
         assert len(errors) == 1, self.said

@@ -2,14 +2,14 @@
 
 
 def test_health_is_ok_on_a_migrated_database(client):
-    response = client.get("/health")
+    response = client.get("/readyz")
     assert response.status_code == 200
     assert response.json == {"database": "ok", "schema": "at head"}
 <% if cookiecutter.starter == "blog" %>
 
 
 def test_health_says_that_the_schema_is_behind(empty_app):
-    response = empty_app.test_client().get("/health")
+    response = empty_app.test_client().get("/readyz")
     assert response.status_code == 503
     assert response.json["schema"] == "behind"
 <% endif %>

@@ -1,6 +1,5 @@
 """`db check`: one head, models and history, lint and proof of what is new, the schema file."""
 
-import subprocess
 from dataclasses import asdict, dataclass, field
 from io import StringIO
 from pathlib import Path
@@ -10,7 +9,7 @@ from alembic import command
 from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError
 
-from . import history, lint, output
+from . import git, history, lint, output
 from . import project as project_module
 from .catalog import schema
 from .lint import findings as lint_findings
@@ -19,48 +18,6 @@ from .project import Project
 from .recorder import Recording
 from .scratch import databases, servers
 from .scratch.cache import Seen
-
-# Which migrations are on the main branch already: what they do was decided there.
-
-
-def not_on_main_branch(folder: Path) -> set[str] | None:
-    """Return the names of the migrations that the main branch has not, or has otherwise.
-
-    The main branch is what the remote says it is (origin/HEAD); compared is with where this
-    branch left it.
-
-    :param folder: of the migrations
-    :return: None when it cannot be told: no git, no remote, a clone without history
-    """
-    base = _git(folder, "merge-base", "HEAD", "origin/HEAD")
-    if not base:
-        return None
-    changed = _git(folder, "diff", "--name-only", "-z", base[0].strip(), "--", "versions")
-    others = _git(folder, "ls-files", "--others", "-z", "--", "versions")
-    if changed is None or others is None:
-        return None
-    return {Path(name).name for name in changed + others}
-
-
-def has(path: Path) -> bool:
-    """Whether the main branch has a migration as it is; False when that cannot be told.
-
-    :param path: of its file, in the folder ``versions``
-    """
-    path = path.resolve()
-    names = not_on_main_branch(path.parent.parent) if path.parent.name == "versions" else None
-    return names is not None and path.name not in names
-
-
-def _git(folder: Path, *arguments: str) -> list[str] | None:
-    try:
-        ran = subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=60
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return [line for line in ran.stdout.split("\0") if line] if ran.returncode == 0 else None
-
 
 # The one door to the proof: whether a migration runs up, down and up again on rows.
 
@@ -134,7 +91,7 @@ def judge(project: Project) -> list[Judged]:
 
     :raises CommandError: when there may be no scratch database
     """
-    seen, new = Seen(project), not_on_main_branch(project.folder)
+    seen, new = Seen(project), git.not_on_main_branch(project.folder)
     revisions = list(reversed(list(project.script.walk_revisions())))
     wanted = [one.revision for one in revisions if new is None or Path(one.path).name in new]
     open_ = [revision for revision in wanted if seen.get(revision) is None]

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +14,7 @@ from flask import current_app, g
 from flask.cli import with_appcontext
 from flask_migrate import Migrate
 
-from . import errors, history, output
+from . import errors, health, history, output, urls
 from .scratch import databases
 from .sqlite import transaction
 from .sqlite_safe import command as sqlite_safe_command
@@ -164,7 +165,9 @@ class Db(click.Group):
         except Exception as error:
             if os.environ.get("FLASK_DEBUG") == "1":
                 raise
-            raise click.ClickException(errors.of_the_application(error)) from error
+            failed = click.ClickException(errors.of_the_application(error))
+            failed.exit_code = getattr(error, "exit_code", 1)
+            raise failed from error
 
 
 def group() -> Db:
@@ -182,7 +185,8 @@ def group() -> Db:
     db = Db("db", params=theirs.params, callback=callback, help=theirs.help)
     for name, command in theirs.commands.items():
         db.add_command(command, name)
-    db.add_command(downgrade)
+    for command in (upgrade, downgrade, wait):
+        db.add_command(command)
     db.add_command(merge)
     db.add_command(rebuild)
     db.add_command(sqlite_safe_command.sqlite_safe_command)
@@ -228,6 +232,53 @@ def _live() -> str:
         engine = transaction.reader(engine.url)
     with engine.connect() as connection:
         return ",".join(sorted(history.applied(connection)))
+
+
+def _probe() -> health.Probe:
+    return health.probe(current_app._get_current_object())
+
+
+NEWER = click.Option(
+    ["--allow-newer"],
+    is_flag=True,
+    help="Exit with 0 when a newer release has migrated the database already.",
+)
+
+
+@click.command(
+    "upgrade", params=[*COMMANDS["upgrade"].params, NEWER], help=COMMANDS["upgrade"].help
+)
+@with_appcontext
+def upgrade(allow_newer: bool, **options: Any) -> Any:
+    try:
+        return COMMANDS["upgrade"].callback(**options)
+    except history.UnknownRevision as error:
+        state = _probe().look() if allow_newer else None
+        if state is None or state.schema != "ahead":
+            raise
+        output.say("{where}: it is newer than this release, nothing to do.", where=error.where)
+
+
+@click.command("wait")
+@click.option("--timeout", default=60.0, show_default=True, help="Seconds.")
+@with_appcontext
+def wait(timeout: float) -> None:
+    """Wait until the database is at the head of this code's history, or ahead of it."""
+    ends = time.monotonic() + timeout
+    database = urls.shown(current_app.extensions["migrate"].db.engine.url)
+    told = None
+    while not (state := _probe().look()).ready:
+        said = "does not answer" if state.schema is None else f"is {state.schema}"
+        if time.monotonic() >= ends:
+            raise CommandError(
+                f"{database} still {said} after {timeout:g} s: type db upgrade, or db wait --timeout "
+                "with more seconds."
+            )
+        if said != told:
+            output.say("{database} {said}: waiting.", database=database, said=said)
+        told = said
+        time.sleep(min(0.5, max(0.0, ends - time.monotonic())))
+    output.say("{database} is {schema}.", database=database, schema=state.schema)
 
 
 @click.command("downgrade", params=COMMANDS["downgrade"].params, help=COMMANDS["downgrade"].help)

@@ -1,23 +1,211 @@
-"""/health: is the database there, and is its schema the one that this code expects?"""
+"""/healthz and /readyz: is the process there, and may requests be sent to it?
 
-from typing import Any
+For a rolling deploy, in which releases of two ages stand on one database: a release is not ready where
+the database lacks a revision that its code needs, and is ready where the database is ahead of it.
+"""
 
-from flask import Blueprint, current_app
-from sqlalchemy.exc import SQLAlchemyError
+import socket
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing, suppress
+from pathlib import Path
+from threading import Event, Lock, Thread
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from flask import Blueprint, Flask, current_app
+from sqlalchemy import Engine, column, select, table
+
+from . import revisions
+from .revisions import Revision
 
 bp = Blueprint("health", __name__)
+PATIENCE = 2  # seconds in which a database has to answer
+# what bounds connecting and reading, where the driver can
+BOUNDS: dict[str, dict[str, Any]] = {
+    "psycopg": {"connect_timeout": PATIENCE, "tcp_user_timeout": PATIENCE * 1000},
+    "psycopg2": {"connect_timeout": PATIENCE, "tcp_user_timeout": PATIENCE * 1000},
+    "pymysql": dict.fromkeys(("connect_timeout", "read_timeout", "write_timeout"), PATIENCE),
+    "mysqldb": dict.fromkeys(("connect_timeout", "read_timeout", "write_timeout"), PATIENCE),
+}
+# no such table: https://www.postgresql.org/docs/current/errcodes-appendix.html, and MySQL's number
+NO_TABLE = {"42P01", "3F000", 1146}
 
 
-@bp.get("/health")
-def health() -> tuple[dict[str, Any], int]:
-    """Answer 200 when the database is at the head of the history, else 503 and why."""
-    from . import history
+class State(NamedTuple):
+    """What a database says to this code: ``schema`` is None where it does not answer."""
 
-    try:
-        with current_app.extensions["sqlalchemy"].engine.connect() as connection:
-            applied = history.applied(connection)
-    except SQLAlchemyError:
+    schema: str | None
+    applied: frozenset[str] = frozenset()
+
+    @property
+    def ready(self) -> bool:
+        """Whether this code can work with it; what cannot be told is no reason to stand still."""
+        return self.schema in ("at head", "ahead", "unknown")
+
+
+@bp.get("/healthz")
+def healthz() -> dict[str, str]:
+    """Answer 200: the process lives. A database that is away is no reason to restart it."""
+    return {"process": "ok"}
+
+
+@bp.get("/readyz")
+def readyz() -> tuple[dict[str, str], int]:
+    """Answer 200 when the database is there and has what this code needs, else 503 and why."""
+    state = probe(current_app._get_current_object()).look()
+    if state.schema is None:
         return {"database": "unreachable"}, 503
-    heads = history.heads()
-    schema = "at head" if applied == heads else "behind"
-    return {"database": "ok", "schema": schema}, 200 if applied == heads else 503
+    return {"database": "ok", "schema": state.schema}, 200 if state.ready else 503
+
+
+def probe(app: Flask) -> "Probe":
+    """Return the one probe of an application.
+
+    :param app: itself and not the proxy, since another thread asks
+    """
+    return app.extensions.setdefault("keel.probe", Probe(app))
+
+
+class Probe:
+    """Asks the database for its revision, on a connection of its own and one question at a time.
+
+    The pool's connections are the requests': a probe that waited for one would call a busy
+    application dead, and one that never ends would hold it.
+    """
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+        self._lock = Lock()
+        self._attempt: _Attempt | None = None
+        self._known: list[Mapping[str, Revision] | None] = []
+        self._kept: Any = None
+        self._said = ""
+
+    def look(self) -> State:
+        """Return the state of the database, after :data:`PATIENCE` seconds at the latest."""
+        with self._lock:
+            attempt = self._attempt
+            if attempt is None or attempt.ended.is_set():
+                attempt = self._attempt = _Attempt(self)
+                attempt.start()
+        if not attempt.ended.wait(PATIENCE):
+            self._hang_up()
+            attempt.error = TimeoutError(f"no answer within {PATIENCE} seconds")
+        state = (
+            State(None)
+            if attempt.error
+            else State(revisions.compare(self._known[0], attempt.applied), attempt.applied)
+        )
+        self._log(str(attempt.error or ""))
+        return state
+
+    def ask(self) -> frozenset[str]:
+        """Return what the version table holds, from the attempt's thread."""
+        with self._app.app_context():
+            keel = self._app.extensions["keel"]
+            if not self._known:
+                self._known.append(revisions.read_all(Path(keel.directory)))
+            engine = keel.db.engine
+            name, schema = (keel.options.get(f"version_table{part}") for part in ("", "_schema"))
+            versions = table(name or "alembic_version", column("version_num"), schema=schema)
+            query = str(select(versions).compile(engine))
+            if engine.dialect.name == "sqlite":
+                return _ask_file(engine, query)
+            return self._ask_server(engine, query)
+
+    def _ask_server(self, engine: Engine, query: str) -> frozenset[str]:
+        error: Exception
+        for _ in range(2):  # what is kept may have ended since
+            fresh = self._kept is None
+            try:
+                if fresh:
+                    self._kept = _connect(engine)
+                with closing(self._kept.cursor()) as cursor:
+                    cursor.execute(query)
+                    return frozenset(row[0] for row in cursor.fetchall())
+            except Exception as raised:
+                error = raised
+                if _no_table(error):
+                    return frozenset()
+                self._drop()
+                if fresh:
+                    break
+        raise error
+
+    def _drop(self) -> None:
+        kept, self._kept = self._kept, None
+        with suppress(Exception):
+            kept.close()
+
+    def _hang_up(self) -> None:
+        """End the wait of an attempt that nobody waits for any more."""
+        with suppress(Exception), socket.socket(fileno=socket.dup(self._kept.fileno())) as wire:
+            wire.shutdown(socket.SHUT_RDWR)
+
+    def _log(self, error: str) -> None:
+        if error != self._said:
+            self._said = error
+            if error:
+                self._app.logger.warning("readyz: the database does not answer: %s", error)
+
+
+class _Attempt(Thread):
+    """One question; it may outlive the request that asked it, and stands in the way of no other."""
+
+    def __init__(self, probe: Probe) -> None:
+        super().__init__(name="readyz", daemon=True)
+        self._probe = probe
+        self.ended = Event()
+        self.applied: frozenset[str] = frozenset()
+        self.error: Exception | None = None
+
+    def run(self) -> None:
+        try:
+            self.applied = self._probe.ask()
+        except Exception as error:
+            self.error = error
+        finally:
+            self.ended.set()
+
+
+def _ask_file(engine: Engine, query: str) -> frozenset[str]:
+    name = engine.url.database
+    if not name or name == ":memory:" or name.startswith("file:"):
+        with engine.connect() as connection:
+            return _rows(connection.connection.driver_connection, query)
+    # mode=rw: no file is made where there is none
+    uri = f"file:{quote(str(Path(name).absolute()))}?mode=rw"
+    with closing(sqlite3.connect(uri, uri=True, timeout=PATIENCE)) as raw:
+        raw.execute("PRAGMA query_only=ON")
+        return _rows(raw, query)
+
+
+def _rows(raw: Any, query: str) -> frozenset[str]:
+    try:
+        return frozenset(row[0] for row in raw.execute(query))
+    except sqlite3.OperationalError as error:
+        if "no such table" in str(error):
+            return frozenset()
+        raise
+
+
+def _connect(engine: Engine) -> Any:
+    """A connection as the engine makes them, that ends when the database does not answer."""
+    dialect = engine.dialect
+    arguments, options = dialect.create_connect_args(engine.url)
+    settings = current_app.config.get("SQLALCHEMY_ENGINE_OPTIONS") or {}
+    options |= settings.get("connect_args", {}) | BOUNDS.get(dialect.driver, {})
+    for listener in dialect.dispatch.do_connect:
+        made = listener(dialect, None, arguments, options)
+        if made is not None:
+            break
+    else:
+        made = dialect.connect(*arguments, **options)
+    dialect.set_isolation_level(made, "AUTOCOMMIT")  # no snapshot is held between two questions
+    return made
+
+
+def _no_table(error: Exception) -> bool:
+    codes = {getattr(error, name, None) for name in ("sqlstate", "pgcode")}
+    return bool(NO_TABLE & (codes | set(error.args[:1])))

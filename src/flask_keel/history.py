@@ -18,7 +18,7 @@ from alembic.util import CommandError, to_tuple
 from flask import current_app
 from sqlalchemy import Connection
 
-from . import output
+from . import git, output
 
 if TYPE_CHECKING:
     from alembic.script import Script
@@ -62,10 +62,26 @@ def two_heads(script: ScriptDirectory, found: Iterable[str]) -> str:
     return output.TWO_HEADS.format(count=len(names), heads=heads)
 
 
+class UnknownRevision(CommandError):
+    """The database is at a revision that no file has: a newer release's, or another branch's."""
+
+    exit_code = 4
+
+    def __init__(self, database: str, revision: str, versions: Path) -> None:
+        found = git.where_is(versions, revision)
+        self.where = f"{database} is at revision {revision}, which no file in {versions} has"
+        super().__init__(
+            f"{self.where}; {found}."
+            if found
+            else f"{self.where}: a newer release may have migrated it (an entrypoint types db upgrade "
+            "--allow-newer); else fetch the branch that has the file, or restore a backup from before it."
+        )
+
+
 def require_known(revisions: set[str], script: ScriptDirectory, database: str) -> None:
     """Stop when the database is at a revision that no file has.
 
-    :raises CommandError: naming the revision
+    :raises UnknownRevision: for the first of them
     """
     for revision in sorted(revisions):
         try:
@@ -75,11 +91,7 @@ def require_known(revisions: set[str], script: ScriptDirectory, database: str) -
                 raise  # the files themselves cannot be read
             known = None
         if known is None:
-            raise CommandError(
-                output.UNKNOWN_REVISION.format(
-                    database=database, revision=revision, versions=script.versions
-                )
-            )
+            raise UnknownRevision(database, revision, Path(script.versions))
 
 
 def title(revision: "Script") -> str:

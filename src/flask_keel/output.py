@@ -56,10 +56,6 @@ TWO_HEADS = (
     "The history has {count} heads, {heads}: type make rebase (db rebase) to put one after the other, "
     "or type db merge heads -m 'merge' and look at it."
 )
-UNKNOWN_REVISION = (
-    "{database} is at revision {revision}, which no file in {versions} has: "
-    "fetch the branch that has the file, or restore a backup from before it."
-)
 NO_SUCH_REVISION = "There is no revision {revision}: type db history to see those there are."
 TWICE = "Revision {revision} stands in {files}: delete the copy, or give it a revision of its own."
 MISSING = (

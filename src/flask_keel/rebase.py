@@ -10,7 +10,7 @@ from typing import Any
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
 
-from . import check, errors, history, output
+from . import check, errors, git, history, output
 from .catalog import schema
 from .project import Project
 from .scratch import databases, servers
@@ -54,7 +54,7 @@ def _given(heads: list[Script], revision: str) -> int:
 
 def _later(script: ScriptDirectory, heads: list[Script], branches: list[list[Script]]) -> int:
     """Return the place of the head that is not on the main branch; else of the one begun later."""
-    new = check.not_on_main_branch(Path(script.dir))
+    new = git.not_on_main_branch(Path(script.dir))
     if new is not None:
         ours = [all(Path(one.path).name in new for one in branch) for branch in branches]
         if ours.count(True) == 1:

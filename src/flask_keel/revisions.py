@@ -5,6 +5,8 @@ left to Alembic: whoever asks gets None, and asks there.
 """
 
 import ast
+import configparser
+import os
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
@@ -26,10 +28,14 @@ ASSIGNED = re.compile(
     re.MULTILINE,
 )
 SAID = re.compile(rf"^(?:{'|'.join(NAMES)})\b|\b(?:global|exec|globals)\b", re.MULTILINE)
-# alembic.ini may say that the files are elsewhere, or of another kind
-ELSEWHERE = re.compile(
-    r"^\s*(version_locations|recursive_version_locations|sourceless)\b", re.MULTILINE
-)
+# without one of these SAID need not be looked for, which takes the longest
+HINTS = ("global", "exec(", "exec ", *(f"\n{name}" for name in NAMES))
+# alembic.ini may say that the files are of another kind
+OTHERWISE = re.compile(r"^\s*(recursive_version_locations|sourceless)\b", re.MULTILINE)
+# what stands between two folders, by the word for it:
+# https://alembic.sqlalchemy.org/en/latest/branches.html#setting-up-multiple-version-directories
+SEPARATORS = {None: r", *| +", "os": re.escape(os.pathsep), "space": " ", "newline": "\n"}
+SEPARATORS |= {":": ":", ";": ";"}
 
 
 @dataclass(frozen=True)
@@ -39,28 +45,112 @@ class Revision:
     revision: str
     down: tuple[str, ...]
     path: Path
+    labels: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] = ()
+
+    @property
+    def below(self) -> tuple[str, ...]:
+        """The revisions that are applied wherever this one is."""
+        return self.down + self.depends_on
 
 
 def read(folder: Path) -> Mapping[str, Revision] | None:
     """Return the revisions of a migrations folder by their names, or None where Alembic has to be asked.
 
-    A history with branch labels, dependencies or files that are not understood is Alembic's, and one
-    that is broken: it knows what to say of that.
+    A history with files that are not understood is Alembic's, and one that is broken: it knows what
+    to say of that.
 
-    :param folder: the one that holds ``alembic.ini`` and ``versions``
+    :param folder: the one that holds ``alembic.ini``
     """
     try:
-        if ELSEWHERE.search((folder / "alembic.ini").read_text(encoding="utf-8")):
-            return None
-        found = list(_files(folder / "versions"))
-    except (OSError, ValueError):
+        versions = _locations(folder)
+        found = [one for place in versions or () for one in _files(place)]
+    except (OSError, ValueError, configparser.Error):
         return None
     known = {one.revision: one for one in found if one is not None}
-    if None in found or len(known) < len(found):
+    if versions is None or None in found or len(known) < len(found):
         return None
-    if any(below not in known for one in known.values() for below in one.down):
+    if any(below not in known for one in known.values() for below in one.below):
         return None
     return known if _has_an_order(known) else None
+
+
+def _locations(folder: Path) -> list[Path] | None:
+    """The folders that hold the files; None where Alembic would look in another way."""
+    text = (folder / "alembic.ini").read_text(encoding="utf-8")
+    if OTHERWISE.search(text):
+        return None
+    here = str(folder.absolute()).replace("%", "%%")
+    config = configparser.ConfigParser({"here": here})
+    config.read_string(text)
+    said = config.get("alembic", "version_locations", fallback=None)
+    if not said:
+        return [folder / "versions"]
+    separator = config.get("alembic", "path_separator", fallback=None)
+    separator = separator or config.get("alembic", "version_path_separator", fallback=None)
+    if separator not in SEPARATORS:
+        return None
+    named = [name.strip() for name in re.split(SEPARATORS[separator], said) if name.strip()]
+    places = [Path(name) for name in named]
+    # a package's folder, `package:folder`, is Alembic's to find
+    if any(":" in name for name in named) or len({place.resolve() for place in places}) < len(
+        named
+    ):
+        return None
+    return places
+
+
+def read_all(folder: Path) -> Mapping[str, Revision] | None:
+    """Return the revisions as :func:`read` does, by Alembic where it has to be asked.
+
+    :return: None where Alembic cannot read them either
+    """
+    known = read(folder)
+    if known is not None:
+        return known
+    try:
+        from alembic.config import Config
+        from alembic.script import ScriptDirectory
+
+        config = Config(folder / "alembic.ini")
+        config.set_main_option("script_location", str(folder).replace("%", "%%"))
+        return {
+            one.revision: Revision(one.revision, tuple(one._all_down_revisions), Path(one.path))
+            for one in ScriptDirectory.from_config(config).walk_revisions()
+        }
+    except Exception:
+        return None
+
+
+def compare(known: Mapping[str, Revision] | None, applied: frozenset[str]) -> str:
+    """Return how a database stands to the code's revisions: at head, behind, ahead or unknown.
+
+    A revision that no file has was applied by a newer release, and what it stands on cannot be told
+    from here; what stands on a revision that is known and last, was not applied.
+
+    :param known: the code's revisions; None where they cannot be read
+    :param applied: what the version table holds
+    """
+    if known is None:
+        return "unknown"
+    there = _below(known, applied)
+    missing = set(known) - there
+    if not applied <= set(known):
+        above = any(_below(known, {name}) & applied for name in missing)
+        return "behind" if above else "ahead"
+    return "behind" if missing else "at head"
+
+
+def _below(known: Mapping[str, Revision], names: frozenset[str] | set[str]) -> set[str]:
+    """These revisions and all on which they stand."""
+    found: set[str] = set()
+    left = [name for name in names if name in known]
+    while left:
+        name = left.pop()
+        if name not in found:
+            found.add(name)
+            left += known[name].below
+    return found
 
 
 def heads_of(revisions: Mapping[str, Revision]) -> set[str]:
@@ -70,7 +160,7 @@ def heads_of(revisions: Mapping[str, Revision]) -> set[str]:
 
 def _has_an_order(known: Mapping[str, Revision]) -> bool:
     try:
-        TopologicalSorter({name: one.down for name, one in known.items()}).prepare()
+        TopologicalSorter({name: one.below for name, one in known.items()}).prepare()
     except CycleError:
         return False
     return True
@@ -90,22 +180,34 @@ def _revision(path: Path) -> Revision | None:
     head = text.partition("\ndef ")[0]
     assigned = ASSIGNED.findall(head)
     # each name once, and nothing else that could set one
-    if len(assigned) != len(SAID.findall(head)) or SAID.search(text[len(head) :]):
+    rest = text[len(head) :]
+    if len(assigned) != len(SAID.findall(head)) or (
+        any(hint in rest for hint in HINTS) and SAID.search(rest)
+    ):
         return None
     said = dict(assigned)
     if len(said) < len(assigned) or "revision" not in said or "down_revision" not in said:
         return None
     try:
-        values = {name: ast.literal_eval(value) for name, value in said.items()}
-    except (SyntaxError, ValueError):
+        values = {name: _value(text) for name, text in said.items()}
+        below, labels, needed = (_names(values.get(name)) for name in NAMES[1:])
+    except (SyntaxError, TypeError, ValueError):
         return None
-    down = values["down_revision"] or ()
-    below = (down,) if isinstance(down, str) else tuple(down)
-    if values.get("branch_labels") or values.get("depends_on"):
+    name = values["revision"]
+    return Revision(name, below, path, labels, needed) if isinstance(name, str) else None
+
+
+def _value(text: str) -> object:
+    if text == "None":
         return None
-    if not isinstance(values["revision"], str) or not all(isinstance(one, str) for one in below):
-        return None
-    return Revision(values["revision"], below, path)
+    return text[1:-1] if text[0] in "\"'" else ast.literal_eval(text)
+
+
+def _names(value: object) -> tuple[str, ...]:
+    names = (value,) if isinstance(value, str) else tuple(value or ())
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError(f"{value!r} names no revisions")
+    return names
 
 
 # `db heads`, `db current` and a `db upgrade` with nothing to do, answered without Alembic.
@@ -133,8 +235,8 @@ def answer(app: Flask, arguments: Iterable[str]) -> tuple[list[str], list[str]] 
     if not isinstance(app.config.get("MIGRATION_LOCK_TIMEOUT", 0), int | float):
         return None
     known = read(Path(keel.directory))
-    if known is None:
-        return None
+    if known is None or any(one.labels or one.depends_on for one in known.values()):
+        return None  # Alembic names labels, and what a dependency stands on
     heads = heads_of(known)
     if command == "heads":
         return ([f"{head} (head)" for head in heads], []) if len(heads) < 2 else None

@@ -3,6 +3,7 @@
 import random
 
 import pytest
+from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from flask_keel import revisions
@@ -23,8 +24,9 @@ ODD = {
     + BODY
     + "\nrevision = 'b'\n",
     "several lines": "revision = 'a'\ndown_revision = (\n    None\n)\n",
-    "a label": "revision = 'a'\ndown_revision = None\nbranch_labels = ('x',)\n",
-    "a dependency": "revision = 'a'\ndown_revision = None\ndepends_on = 'b'\n",
+    "a dependency on nobody": "revision = 'a'\ndown_revision = None\ndepends_on = 'b'\n",
+    "a label that is computed": "revision = 'a'\ndown_revision = None\nbranch_labels = ('x',) * 2\n",
+    "a name that is no text": "revision = 'a'\ndown_revision = (1, 2)\n",
     "nobody below": "revision = 'a'\ndown_revision = 'gone'\n",
     "no name": "down_revision = None\n",
     "another coding": "# -*- coding: latin-1 -*-\nrevision = 'a'\ndown_revision = None\n",
@@ -75,8 +77,46 @@ def test_two_files_of_one_revision_are_left_to_alembic(folder):
     assert revisions.read(folder) is None
 
 
-def test_a_history_in_other_folders_is_left_to_alembic(folder):
-    (folder / "alembic.ini").write_text("[alembic]\nversion_locations = %(here)s/a %(here)s/b\n")
+def test_labels_and_dependencies_are_read(folder):
+    write(folder, "a", "revision = 'a'\ndown_revision = None\nbranch_labels = ('x',)\n" + BODY)
+    write(folder, "b", "revision = 'b'\ndown_revision = None\ndepends_on = 'a'\n" + BODY)
+    known = revisions.read(folder)
+    assert known["a"].labels == ("x",)
+    assert known["b"].below == ("a",)
+
+
+@pytest.mark.parametrize(
+    ("separator", "between"),
+    [("os", ":"), ("space", " "), ("newline", "\n  "), (":", ":"), (";", "; "), (None, ", ")],
+)
+@pytest.mark.filterwarnings("ignore:No path_separator found:DeprecationWarning")
+def test_a_history_in_several_folders_is_the_one_that_alembic_finds(folder, separator, between):
+    (folder / "more").mkdir()
+    (folder / "more" / "b.py").write_text("revision = 'b'\ndown_revision = 'a'\n" + BODY)
+    write(folder, "a", "revision = 'a'\ndown_revision = None\n" + BODY)
+    said = f"path_separator = {separator}\n" if separator else ""
+    locations = between.join(["%(here)s/versions", "%(here)s/more"])
+    (folder / "alembic.ini").write_text(f"[alembic]\n{said}version_locations = {locations}\n")
+    config = Config(folder / "alembic.ini")
+    config.set_main_option("script_location", str(folder))
+    theirs = ScriptDirectory.from_config(config)
+    assert set(revisions.read(folder)) == {one.revision for one in theirs.walk_revisions()}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "version_locations = package:folder",
+        "version_locations = %(here)s/gone",
+        "path_separator = tab\nversion_locations = %(here)s/versions",
+        "version_locations = %(here)s/versions %(here)s/versions",
+        "recursive_version_locations = true",
+        "sourceless = true",
+    ],
+)
+def test_folders_that_are_not_plain_are_left_to_alembic(folder, said):
+    write(folder, "a", "revision = 'a'\ndown_revision = None\n" + BODY)
+    (folder / "alembic.ini").write_text(f"[alembic]\n{said}\n")
     assert revisions.read(folder) is None
 
 

@@ -101,7 +101,7 @@ def test_migrations_and_the_server_run_without_the_source_tree(deployed, tmp_pat
     port = free_port()
     command = deployed.command("gunicorn"), "my_app.wsgi:app", "--bind", f"127.0.0.1:{port}"
     with served(command, deployed.path, deployed.environment(), port) as url:
-        assert get(f"{url}/health") == (200, '{"database":"ok","schema":"at head"}\n')
+        assert get(f"{url}/readyz") == (200, '{"database":"ok","schema":"at head"}\n')
         assert "No posts yet." in get(url)[1]
         assert get(f"{url}/static/style.css")[0] == 200
 

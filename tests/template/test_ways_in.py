@@ -90,7 +90,7 @@ app = my_app.create_app()
 print("started", late())
 assert app.test_client().get("/").status_code == 200
 print("asked", late())
-assert app.test_client().get("/health").status_code == 200
+assert app.test_client().get("/readyz").status_code == 200
 """
 
 
@@ -102,7 +102,7 @@ def test_a_server_starts_and_answers_without_alembic(blog):
 
 HEALTH = """
 import my_app
-answer = my_app.create_app().test_client().get("/health")
+answer = my_app.create_app().test_client().get("/readyz")
 print(answer.status_code, answer.json)
 """
 

@@ -33,12 +33,12 @@ def answers(
 def assert_one_sentence(project: Project, command: str, *words: str, **env: str | None) -> None:
     """Assert one sentence that says ``words`` in every way, and that no file changed.
 
-    :param env: the environment's, and ``ways`` for fewer ways than all
+    :param env: the environment's, ``ways`` for fewer ways than all, and ``code`` for its exit code
     """
-    before = files(project)
+    before, code = files(project), env.pop("code", 1)
     for way, answer in answers(project, *command.split(), **env).items():
         print(way, command)
-        answer.assert_one_sentence(*words)
+        answer.assert_one_sentence(*words, code=code)
         lines = [line for line in answer.err.splitlines() if not line.endswith(WAITING)]
         assert len(lines) == 1, answer.err
         assert answer.out == ""

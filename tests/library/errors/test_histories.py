@@ -80,7 +80,7 @@ def test_a_file_that_is_no_migration(project):
 def test_a_database_at_a_revision_that_no_file_has(project, command):
     script(project.database, "UPDATE alembic_version SET version_num = 'gone'")
     assert_one_sentence(
-        project, command, "dev.db is at revision gone, which no file in", "fetch the branch"
+        project, command, "dev.db is at revision gone, which no file in", "fetch the branch", code=4
     )
 
 

@@ -83,7 +83,7 @@ def test_with_a_proper_key_it_serves(project, production):
     command = gunicorn(project, "--bind", f"127.0.0.1:{port}")
     env = project.environment(SECRET_KEY=LONG, **production)
     with served(command, project.path, env, port) as url:
-        assert get(f"{url}/health") == (200, '{"database":"ok","schema":"at head"}\n')
+        assert get(f"{url}/readyz") == (200, '{"database":"ok","schema":"at head"}\n')
         status, page = get(url)
     assert status == 200
     assert "No posts yet." in page

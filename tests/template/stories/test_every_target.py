@@ -93,7 +93,7 @@ def _look_at_the_posts(project, folder):
     port = free_port()
     env = project.environment(FLASK_RUN_PORT=str(port))
     with served(("make", "server"), project.path, env, port) as url:
-        assert get(f"{url}/health")[0] == 200
+        assert get(f"{url}/readyz")[0] == 200
         with chromium(folder / "browser") as window:
             window.get(url)
             assert window.title == "my-app"

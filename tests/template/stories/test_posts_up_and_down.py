@@ -73,4 +73,4 @@ def test_a_deployment_may_run_the_migrations_at_each_start(posts, tmp_path):
     port = free_port()
     command = gunicorn(posts, "--bind", f"127.0.0.1:{port}")
     with served(command, posts.path, posts.environment(**env), port) as url:
-        assert get(f"{url}/health") == (200, '{"database":"ok","schema":"at head"}\n')
+        assert get(f"{url}/readyz") == (200, '{"database":"ok","schema":"at head"}\n')
