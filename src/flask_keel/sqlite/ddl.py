@@ -128,7 +128,7 @@ def generated_text(dialect, computed: sa.Computed) -> str:
     return _compiler(dialect).process(computed)
 
 
-def add_column(dialect, column: sa.Column, **where) -> AddColumn:
+def add_column(dialect, column: sa.Column, rebuilds: bool = False, **where) -> AddColumn:
     """A column as CREATE TABLE has it; its keys come on their own."""
     if column.table is None:
         sa.Table("t", sa.MetaData(), column)
@@ -138,14 +138,17 @@ def add_column(dialect, column: sa.Column, **where) -> AddColumn:
         text = " ".join([compiler.get_column_specification(column), *own])
     except CompileError as error:
         raise CommandError(f"Column {column.name!r} cannot be added: {error}.") from None
-    return AddColumn(column.name, text, fill=_fill(dialect, column), **where)
+    return AddColumn(column.name, text, fill=_fill(dialect, column, rebuilds), **where)
 
 
-def _fill(dialect, column: sa.Column) -> str | None:
+def _fill(dialect, column: sa.Column, rebuilds: bool) -> str | None:
     """The value of a Python-side default for the rows that are there, as SQL: Alembic writes it
-    into them in its rebuild. None where the database has one itself, or where NULL will do."""
+    into them in its rebuild. None where the database has one itself, or where NULL will do.
+
+    :param rebuilds: whether Alembic would rebuild the table; ADD COLUMN knows no such default
+    """
     default = column.default
-    if column.nullable or column.server_default is not None or default is None:
+    if (column.nullable and not rebuilds) or column.server_default is not None or default is None:
         return None
     if default.is_clause_element:
         compiled = default.arg.compile(dialect=dialect, compile_kwargs={"literal_binds": True})
@@ -179,6 +182,7 @@ def add_columns(
     inline_primary_key=None,
     insert_before=None,
     insert_after=None,
+    rebuilds=False,
     **unknown,
 ) -> list:
     """A column, and the primary key when it is (part of) that; Alembic sends its other
@@ -186,6 +190,7 @@ def add_columns(
     added = add_column(
         dialect,
         column,
+        rebuilds,
         before=insert_before,
         after=insert_after,
         if_not_exists=bool(if_not_exists),

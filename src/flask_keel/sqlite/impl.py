@@ -38,7 +38,12 @@ def operations_of(impl, batch, table: CreateTable) -> list[draft.Operation]:
     found: list[draft.Operation] = []
     if batch.copy_from is not None:
         found += _stated(impl, batch.copy_from, table)
+    rebuilds = batch.recreate == "always" or (
+        batch.recreate == "auto" and SQLiteImpl.requires_recreate_in_batch(impl, batch)
+    )
     for name, arguments, keywords in batch.batch:
+        if name == "add_column":
+            keywords = {**keywords, "rebuilds": rebuilds}
         found += _TRANSLATORS[name](impl, *arguments, **keywords)
     found += _table_args(impl, batch.table_args, table)
     found += _table_kwargs(batch.table_kwargs)
@@ -106,7 +111,9 @@ def _table_args(impl, arguments, table: CreateTable) -> list[draft.Operation]:
     found: list[draft.Operation] = []
     for part in parts:
         if isinstance(part, sa.Column):
-            found += ddl.add_columns(impl.dialect, made.c[part.name], if_not_exists=True)
+            found += ddl.add_columns(
+                impl.dialect, made.c[part.name], if_not_exists=True, rebuilds=True
+            )
         elif isinstance(part, sa.Constraint):
             found.append(add_constraint(impl.dialect, part, unless_present=True))
     return found

@@ -181,6 +181,24 @@ def test_a_default_of_pythons_fills_a_column_that_is_not_null(
     assert "NOT NULL" in post.sql("post").split("x ")[1] and "DEFAULT" not in post.sql("post")
 
 
+@pytest.mark.parametrize(
+    ("more", "arguments", "stored"),
+    [
+        (None, {"recreate": "always"}, 5),
+        (lambda b: b.alter_column("title", nullable=True), {}, 5),
+        (lambda b: b.create_unique_constraint("u", ["x", "id"]), {}, 5),
+        (lambda b: b.create_index("i", ["x"]), {}, None),
+        (None, {}, None),
+    ],
+)
+def test_it_fills_a_nullable_column_where_alembic_would_rebuild_the_table(
+    post, more, arguments, stored
+):
+    add = lambda b: b.add_column(sa.Column("x", sa.Integer, default=5))  # noqa: E731
+    post.migrate(batch(*filter(None, [add, more]), **arguments))
+    assert post.rows("SELECT x FROM post") == [(stored,), (stored,)]
+
+
 def test_such_a_column_takes_part_in_the_checks_of_its_batch(post):
     def add(opened):
         opened.add_column(sa.Column("x", sa.Integer, nullable=False, default=5))
