@@ -23,7 +23,7 @@ def schema(engine: Engine, named: bool = True) -> dict[str, Any]:
 
 
 def _unnamed(found: dict[str, Any]) -> dict[str, Any]:
-    """The same without the names that the database itself gave."""
+    """The same without the names that the database gave, or that a migration needed."""
     plain: dict[str, Any] = {"constraints": []}
     of_constraints = {name.rpartition(" ")[2] for name in found if name.startswith("constraint ")}
     for name, facts in found.items():
@@ -36,6 +36,8 @@ def _unnamed(found: dict[str, Any]) -> dict[str, Any]:
         elif " UNIQUE KEY `" in name or " CONSTRAINT `" in name:  # of MariaDB
             told = re.sub(r" (UNIQUE KEY|CONSTRAINT) `[^`]*`", r" \1", name)
             plain["constraints"].append(told)
+        elif name.endswith(" names"):  # of SQLite
+            plain[name] = [n for n in facts if not re.match("(uq|ck|fk)_(?!later_)", n)]
         else:
             plain[name] = facts
     plain["constraints"].sort()
