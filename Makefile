@@ -35,16 +35,17 @@ test-all: $(TESTS) ## run the tests and the long drills
 bench: $(BENCHMARKS) ## measure the engine and newmigration against their peers; wants a machine at rest
 	@.venv/bin/python benchmarks/sqlite_engine.py $(args) && .venv/bin/python benchmarks/newmigration.py
 
-lint: $(TESTS) ## check the style of the code
+lint: $(TESTS) ## check the style of the code, and its types
 	@.venv/bin/ruff check --config pyproject.toml $(LINTED) && \
 	  .venv/bin/ruff format --check --config pyproject.toml $(LINTED)
+	@.venv/bin/mypy --no-error-summary
 
 format: $(TESTS) ## mend the style of the code
 	@.venv/bin/ruff check --fix --config pyproject.toml $(LINTED) && \
 	  .venv/bin/ruff format --config pyproject.toml $(LINTED)
 
 clean: ## remove what can be made again
-	@rm -rf .venv .pytest_cache .ruff_cache .hypothesis build dist
+	@rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .hypothesis build dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help: ## this list

@@ -1,5 +1,8 @@
 """<<cookiecutter.project>>: the application factory."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from flask import Flask
 from flask_keel import engines, health, settings
 from flask_keel.models import import_all
@@ -10,7 +13,9 @@ from . import blog
 from .extensions import db, keel
 
 
-def create_app(settings_file=None, overrides=None):
+def create_app(
+    settings_file: str | None = None, overrides: Mapping[str, Any] | None = None
+) -> Flask:
     """Make the application.
 
     :param settings_file: the configuration file, as SETTINGS names it; None for the environment's

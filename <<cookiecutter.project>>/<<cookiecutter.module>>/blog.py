@@ -10,7 +10,7 @@ bp = Blueprint("blog", __name__)
 
 
 @bp.get("/")
-def index():
+def index() -> str:
     """List the published posts, the newest first."""
     published = select(Post).where(Post.published_at.is_not(None))
     posts = db.session.scalars(published.order_by(Post.published_at.desc())).all()

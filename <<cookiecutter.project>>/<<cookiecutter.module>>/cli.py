@@ -8,10 +8,10 @@ from .extensions import keel
 
 
 @click.group(cls=FlaskGroup, create_app=create_app)
-def main():
+def main() -> None:
     """<<cookiecutter.project>>: run, shell, routes, db and your own commands."""
 
 
-def db():
+def db() -> None:
     """Run `db ...`."""
     keel.main(create_app)

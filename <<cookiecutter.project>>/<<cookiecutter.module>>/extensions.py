@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from flask_keel import Keel, naming_convention
-from flask_sqlalchemy import SQLAlchemy
+from flask_keel import Keel, SQLAlchemy, naming_convention
 from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase
 
@@ -14,7 +13,7 @@ class Base(DeclarativeBase):
     metadata = MetaData(naming_convention=naming_convention)
 
 
-db = SQLAlchemy(model_class=Base)
+db = SQLAlchemy(model_class=Base)  # Flask-SQLAlchemy's; type checkers know db.Model
 keel = Keel(
     db=db,
     directory=Path(__file__).parent / "migrations",

@@ -3,11 +3,13 @@
 
 from datetime import UTC, datetime
 
+from sqlalchemy.orm import Session
+
 from .models.post import Post
 from .models.user import User
 
 
-def seed(session):
+def seed(session: Session) -> None:
     """Add an author and two posts."""
     ada = User(name="Ada", email="ada@example.com")
     ada.posts = [
@@ -24,7 +26,9 @@ def seed(session):
 <% else %>
 """The starter rows that `make db` puts into a fresh development database."""
 
+from sqlalchemy.orm import Session
 
-def seed(session):
+
+def seed(session: Session) -> None:
     """Add rows with session.add(...)."""
 <% endif %>

@@ -13,7 +13,7 @@ sys.path.insert(0, str(ROOT))
 if find_spec("flask_migrate") is None:
     if not PYTHON.exists() or Path(sys.prefix) == ROOT / ".venv":
         sys.exit("Error: the application is not installed here: type make install.")
-    os.execv(PYTHON, [PYTHON, *sys.argv])
+    os.execv(PYTHON, [str(PYTHON), *sys.argv])
 
 from <<cookiecutter.module>>.cli import main  # noqa: E402
 

@@ -10,7 +10,7 @@ def test_the_page_says_that_there_are_no_posts_yet(client):
 
 
 def test_the_page_lists_published_posts_and_no_drafts(client):
-    seed.seed(db.session)
+    seed.seed(db.session())
     db.session.commit()
     page = client.get("/").text
     assert "Hello" in page
@@ -19,7 +19,7 @@ def test_the_page_lists_published_posts_and_no_drafts(client):
 
 
 def test_the_posts_go_when_their_author_goes(app):
-    seed.seed(db.session)
+    seed.seed(db.session())
     db.session.commit()
     db.session.execute(db.delete(User))
     db.session.commit()

@@ -1,14 +1,15 @@
 """How the running application opens its databases. On SQLite: with its safety on."""
 
-from typing import Any
+from sqlite3 import Connection as SQLiteConnection
 
 from flask import Flask
-from sqlalchemy import event
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import Connection, event
 
 from .settings import ConfigError
 
 
-def init_app(app: Flask, db: Any) -> None:
+def init_app(app: Flask, db: SQLAlchemy) -> None:
     """Bind ``db`` to the application, and give each SQLite engine what its safety needs.
 
     Foreign keys, write-ahead logging, patience of five seconds, and transactions that begin where
@@ -32,7 +33,7 @@ def init_app(app: Flask, db: Any) -> None:
                 event.listen(engine, "begin", _begin)
 
 
-def _connect(connection: Any, record: Any) -> None:
+def _connect(connection: SQLiteConnection, record: object) -> None:
     # the driver would begin transactions late and leave DDL outside of them:
     # https://docs.sqlalchemy.org/en/21/dialects/sqlite.html#pysqlite-transactions
     connection.isolation_level = None
@@ -41,5 +42,5 @@ def _connect(connection: Any, record: Any) -> None:
     connection.execute("PRAGMA journal_mode=WAL")
 
 
-def _begin(connection: Any) -> None:
+def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN")

@@ -10,6 +10,8 @@ from typing import Any
 import click
 from flask import Flask
 from flask.cli import ScriptInfo
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy.orm import Session
 
 from . import revisions
 
@@ -54,7 +56,7 @@ def _text(parts: tuple[int, ...]) -> str:
     return ".".join(map(str, parts))
 
 
-Seed = str | Callable[[Any], None]
+Seed = str | Callable[[Session], None]
 
 
 class Keel:
@@ -72,7 +74,7 @@ class Keel:
     def __init__(
         self,
         app: Flask | None = None,
-        db: Any = None,
+        db: SQLAlchemy | None = None,
         directory: str | Path = "migrations",
         seed: Seed | None = None,
         **options: Any,
@@ -105,8 +107,8 @@ class Keel:
         if isinstance(seed, str):
             module, _, name = seed.partition(":")
             seed = getattr(import_module(module), name)
-        if seed is not None:
-            seed(self.db.session)
+        if seed is not None and self.db is not None:
+            seed(self.db.session())
             self.db.session.commit()
 
 

@@ -53,7 +53,7 @@ def healthz() -> dict[str, str]:
 @bp.get("/readyz")
 def readyz() -> tuple[dict[str, str], int]:
     """Answer 200 when the database is there and has what this code needs, else 503 and why."""
-    state = probe(current_app._get_current_object()).look()
+    state = probe(current_app._get_current_object()).look()  # type: ignore[attr-defined]  # a proxy's
     if state.schema is None:
         return {"database": "unreachable"}, 503
     return {"database": "ok", "schema": state.schema}, 200 if state.ready else 503
@@ -64,7 +64,8 @@ def probe(app: Flask) -> "Probe":
 
     :param app: itself and not the proxy, since another thread asks
     """
-    return app.extensions.setdefault("keel.probe", Probe(app))
+    found: Probe = app.extensions.setdefault("keel.probe", Probe(app))
+    return found
 
 
 class Probe:

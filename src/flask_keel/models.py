@@ -5,31 +5,55 @@ import pkgutil
 import re
 import traceback
 import zlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import click
-from sqlalchemy import CheckConstraint, Table
+import flask_sqlalchemy
+from flask import Flask
+from sqlalchemy import CheckConstraint, Constraint, Table
+from sqlalchemy.orm import DeclarativeBase
+
+M = TypeVar("M", bound=DeclarativeBase)
+
+if TYPE_CHECKING:
+
+    class SQLAlchemy(flask_sqlalchemy.SQLAlchemy, Generic[M]):
+        """Flask-SQLAlchemy's own class; a type checker is told that ``db.Model`` is what it was given.
+
+        mypy wants the plugin ``flask_keel.mypy`` besides.
+        """
+
+        Model: type[M]  # type: ignore[assignment]  # theirs knows nothing of the class it was given
+
+        def __init__(
+            self, app: Flask | None = None, *, model_class: type[M], **options: Any
+        ) -> None: ...
+
+else:
+    SQLAlchemy = flask_sqlalchemy.SQLAlchemy
 
 
-def _check(constraint: CheckConstraint, table: Table) -> str:
+def _check(constraint: Constraint, table: Table) -> str:
     """Name a CHECK that has no name after the words in it, or after its type's column."""
+    assert isinstance(constraint, CheckConstraint)
     bound = getattr(constraint, "_type_bound", False)
     column = next(iter(constraint.columns), None) if bound else None
     text = str(constraint.sqltext) if column is None else column.name
     words = "_".join(re.findall(r"\w+", text)).lower()
-    others = {str(check.name) for check in table.constraints - {constraint} if _is_check(check)}
+    others = {
+        str(check.name)
+        for check in table.constraints - {constraint}
+        if isinstance(check, CheckConstraint)
+    }
     if len(words) <= 40 and f"ck_{table.name}_{words}" not in others:
         return words
     return f"{words[:31]}_{zlib.crc32(text.encode()):08x}"  # two may begin with the same words
 
 
-def _is_check(constraint: Any) -> bool:
-    return isinstance(constraint, CheckConstraint)
-
-
 # for MetaData: a constraint without a name cannot be dropped on SQLite
-naming_convention = {
+naming_convention: dict[str, str | Callable[[Constraint, Table], str]] = {
     "ix": "ix_%(column_0_N_label)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
     "ck": "ck_%(table_name)s_%(check)s",
@@ -49,8 +73,11 @@ def import_all(package: str) -> None:
     :param package: the name of the package that holds the models, one file each
     :raises ModelError: naming the file that cannot be imported
     """
-    here = Path(importlib.import_module(package).__file__).parent
-    for folder in here.rglob("*/"):
+    found = importlib.import_module(package)
+    if not hasattr(found, "__path__"):
+        return  # one file: all its models are there
+    here = Path(found.__path__[0])
+    for folder in (here, *here.rglob("*/")):
         python = [file for file in folder.glob("*.py") if file.name != "__init__.py"]
         if python and not (folder / "__init__.py").exists():
             raise ModelError(

@@ -204,10 +204,12 @@ def _value(text: str) -> object:
 
 
 def _names(value: object) -> tuple[str, ...]:
-    names = (value,) if isinstance(value, str) else tuple(value or ())
-    if not all(isinstance(name, str) for name in names):
+    names = [value] if isinstance(value, str) else value or []
+    if not isinstance(names, list | tuple | set) or not all(
+        isinstance(name, str) for name in names
+    ):
         raise TypeError(f"{value!r} names no revisions")
-    return names
+    return tuple(names)
 
 
 # `db heads`, `db current` and a `db upgrade` with nothing to do, answered without Alembic.

@@ -53,7 +53,7 @@ def find(settings: str | None, project: Path) -> Path:
     """
     conf = project / "etc" / "conf"
     unset = settings is None
-    if unset:
+    if settings is None:
         if click.get_current_context(silent=True) is None:
             raise ConfigError("SETTINGS is not set: type SETTINGS=prod.conf before the command.")
         settings = "dev.conf"

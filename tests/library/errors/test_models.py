@@ -54,10 +54,12 @@ def test_a_broken_package_of_models(project):
     project.db("check").assert_one_sentence(f"{file}, line 1", "division by zero")
 
 
-def test_a_folder_without_its_init_file(project):
-    folder = project.write("my_app/models/shop/order.py", "").parent
-    assert_one_sentence(project, "migrate", str(folder), f"type touch '{folder}/__init__.py'")
-    (folder / "__init__.py").touch()
+@pytest.mark.parametrize("folder", ["models", "models/shop"])
+def test_a_folder_without_its_init_file(project, folder):
+    file = project.write(f"my_app/{folder}/order.py", "").with_name("__init__.py")
+    file.unlink(missing_ok=True)
+    assert_one_sentence(project, "migrate", str(file.parent), f"type touch '{file}'")
+    file.touch()
     project.db("check").assert_ok()
 
 
