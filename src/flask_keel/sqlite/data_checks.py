@@ -1,16 +1,13 @@
 """Data that does not fit: found in one pass, counted, three shown; and the guards of printed SQL."""
 
 import re
-import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import sqlalchemy as sa
 from alembic.util import CommandError
-from sqlalchemy import Connection
 
-from . import introspection
 from .create_table import CreateTable
 from .introspection import Database, affinity
 from .tokenizer import fold, quote
@@ -417,33 +414,6 @@ def require_unchanged(db: Database, table: str, copy: str, rowid: str, types: li
             "db upgrade says which"
         )
         _run(db, guard(sentence, query, 0))
-
-
-def no_more_broken(connection: Connection, touched: Iterable[str] | None) -> list[str]:
-    """Return the guards for the end: no more rows may point to nothing than where it was made.
-
-    :param touched: the tables whose keys may not hold any more, None for all
-    """
-    db = Database(connection)
-    found = []
-    for table in _tables(db, touched):
-        query = f"SELECT count(*) FROM pragma_foreign_key_check({_said(table)})"
-        try:
-            broken = db.value(query)
-        except sqlite3.Error:  # its parent has no such key: nothing can be told of its rows
-            continue
-        sentence = (
-            f"Rows of {table} would point to nothing: nothing was changed; "
-            "db upgrade says to which table"
-        )
-        found += guard(sentence, f"{query.replace('count(*)', f'count(*) > {broken}')}", 0)
-    return found
-
-
-def _tables(db: Database, touched: Iterable[str] | None) -> list[str]:
-    there = [o.name for o in introspection.objects(db) if o.type == "table"]
-    wanted = None if touched is None else set(map(fold, touched))
-    return [name for name in there if wanted is None or fold(name) in wanted]
 
 
 def _changed(column: str, after: str) -> str:

@@ -11,7 +11,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, event
 
 from .. import output
-from . import introspection
+from . import data_checks, introspection
 from .introspection import Database, references_to
 from .tokenizer import fold, quote, unquote
 
@@ -404,3 +404,61 @@ def _counted(found: Broken) -> Counter:
 
 def _said(rows: Counter) -> str:
     return ", ".join(f"{count} of {child} to {parent}" for (child, parent), count in rows.items())
+
+
+# The same in printed SQL: the database that it meets has rows of its own that point to nothing.
+
+
+_NOTED = "temp.keel_broken"
+
+
+class Guards(NamedTuple):
+    """Statements of a script: at its start, and before its COMMIT."""
+
+    start: list[str]
+    end: list[str]
+
+
+def guards(connection: Connection, before: Broken, touched: Iterable[str] | None) -> Guards:
+    """Let a script stop where rows point to nothing that did not when it began.
+
+    :param before: what was broken where the script is made, and ``connection`` is after all of it
+    :param touched: the tables whose keys may not hold any more, None for all
+    """
+    db = Database(connection)
+    wanted = None if touched is None else set(map(fold, touched))
+    there = [o.name for o in introspection.objects(db) if o.type == "table"]
+    checked = [name for name in there if wanted is None or fold(name) in wanted]
+    unknown = {key.child for key in before.rows if not key.columns}
+    noted = sorted({key.child for key in before.keys} - unknown)
+    noted = [name for name in noted if wanted is None or fold(name) in wanted]
+    end = [statement for table in checked for statement in _guard(db, table, before, noted)]
+    if not end or not noted:
+        return Guards([], end)
+    listed = (f"SELECT {_text(n)} AS child, parent, rowid AS row FROM {_check(n)}" for n in noted)
+    start = f"CREATE TABLE {_NOTED} AS {' UNION ALL '.join(listed)}"
+    return Guards([start], [*end, f"DROP TABLE {_NOTED}"])
+
+
+def _guard(db: Database, table: str, before: Broken, noted: list[str]) -> list[str]:
+    try:
+        rows = Counter(map(tuple, db.rows(f"SELECT parent, rowid FROM {_check(table)}")))
+    except Error:  # its parent has no such key: nothing can be told of its rows
+        return []
+    known: Counter = Counter()
+    for key, found in before.rows.items():
+        if key.child == table:
+            known.update((key.parent, row if isinstance(row, int) else None) for row in found)
+    query = f"SELECT count(*) > {rows.total()} FROM {_check(table)}"
+    if table in noted and not rows - known:  # where they have other names or numbers now: how many
+        query = (
+            f"SELECT EXISTS (SELECT parent, rowid, count(*) FROM {_check(table)} AS now "
+            f"GROUP BY 1, 2 HAVING count(*) > (SELECT count(*) FROM {_NOTED} AS noted "
+            f"WHERE noted.child = {_text(table)} AND noted.parent = now.parent "
+            "AND noted.row IS now.rowid))"
+        )
+    sentence = (
+        f"Rows of {table} would point to nothing: nothing was changed; "
+        "db upgrade says to which table"
+    )
+    return data_checks.guard(sentence, query, 0)

@@ -79,13 +79,14 @@ def _rehearse(seam: Seam) -> str:
             sqlite_portable_sql=True,
         )
         foreign_key_check.require_whole(connection, before, foreign_key_check.broken(connection))
-        end = data_checks.no_more_broken(connection, watched[0].now()) if script else []
+        keys = foreign_key_check.guards(connection, before, watched[0].now() if script else ())
     if not script:
         at = " and ".join(sorted(applied)) or "the base"
         output.say(output.NOTHING_TO_DO, database=seam.database, revision=at)
         return ""
     head = HEAD.format(patience=int(patience(seam) * 1000))
-    return "".join([head, _ended(start), *script, _ended(end), "COMMIT;\n"])
+    begin, end = _ended([*start, *keys.start]), _ended(keys.end)
+    return "".join([head, begin, *script, end, "COMMIT;\n"])
 
 
 def _ended(sql: list[str]) -> str:

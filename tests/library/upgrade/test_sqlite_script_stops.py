@@ -91,6 +91,41 @@ def test_it_changes_nothing_where_something_else_is(family, what):
     assert contents(family.database) == before
 
 
+WITHOUT_ROWID = """
+CREATE TABLE plain (id TEXT PRIMARY KEY, parent_id REFERENCES parent) WITHOUT ROWID;
+INSERT INTO plain VALUES ('x', 77);
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "happened", "stops"),
+    [
+        (DELETE, "DELETE FROM cascaded WHERE id = 5; INSERT INTO cascaded VALUES (9, 1)", True),
+        (DELETE, "DELETE FROM plain; INSERT INTO plain VALUES ('y', 1)", True),
+        (DELETE, "INSERT INTO plain VALUES ('y', 1)", True),
+        (DELETE, "INSERT INTO cascaded VALUES (9, 99); INSERT INTO plain VALUES ('y', 99)", False),
+        (f'op.rename_table("cascaded", "moved"){DELETE.replace("cascaded", "moved")}', "", False),
+        (NOT_NULL, "INSERT INTO cascaded VALUES (9, 99)", False),
+    ],
+)
+def test_rows_that_point_to_nothing_are_told_from_those_that_did_before(
+    family, code, happened, stops
+):
+    def unenforced(sql):
+        with closing(sqlite3.connect(family.database)) as connection:
+            connection.executescript(sql)
+
+    unenforced(f"INSERT INTO cascaded VALUES (5, 77); {WITHOUT_ROWID}")
+    family.migration("f2", "f1", code)
+    sql = printed(family)
+    unenforced(happened)
+    before = contents(family.database)
+    ran = sqlite3_program(family.database, sql=sql)
+    assert (ran.returncode != 0) == stops, ran.stderr
+    assert ("would point to nothing" in ran.stderr) == stops
+    assert (contents(family.database) == before) == stops
+
+
 @pytest.mark.parametrize("by", ["stdin", "read"])
 def test_a_second_run_changes_nothing(family, by):
     family.migration("f2", "f1", TWICE + NOT_NULL)
