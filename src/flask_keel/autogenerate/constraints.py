@@ -260,9 +260,10 @@ def name_new(upgrade: ops.UpgradeOps, models: Iterable[Model]) -> None:
     for change in upgrade.ops:
         if isinstance(change, ops.ModifyTableOps) and (change.schema, change.table_name) in known:
             convention = known[change.schema, change.table_name].metadata.naming_convention
-            taken = {getattr(op, "constraint_name", None) for op in change.ops}
-            for op in change.ops:
-                if isinstance(op, ops.AddConstraintOp) and op.constraint_name is None:
+            made = [op for op in change.ops if isinstance(op, ops.AddConstraintOp)]
+            taken = {op.constraint_name for op in made}
+            for op in made:
+                if op.constraint_name is None:
                     names = _names_of(op, change.table_name, change.schema, convention or {})
                     op.constraint_name = next((conv(n) for n in names if n not in taken), None)
                     taken.add(op.constraint_name)

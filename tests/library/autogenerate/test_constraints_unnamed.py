@@ -137,6 +137,22 @@ def unnamed():
     ]
 
 
+def test_a_foreign_key_without_a_name_is_replaced_by_one_of_the_name_it_would_have(bench, recwarn):
+    def keyed(**options):
+        key = sa.ForeignKeyConstraint(["b"], ["t.id"], **options)
+        return model(*columns(), key, convention=None)
+
+    bench.create(keyed())
+    for lines in bench.written(keyed(ondelete="CASCADE")):
+        assert "None" not in "".join(lines).replace("schema=None", "")
+    assert not any("directive" in str(warning.message) for warning in recwarn)
+    up, down = bench.code
+    bench.apply(keyed(ondelete="CASCADE"), up)
+    assert bench.changes(keyed(ondelete="CASCADE")) == ["pass"], up
+    bench.apply(keyed(), down)
+    assert bench.changes(keyed()) == ["pass"], down
+
+
 def test_what_is_new_gets_a_name_by_which_its_downgrade_drops_it(bench, recwarn):
     before = model(*columns(), convention=None)
     bench.create(before)
