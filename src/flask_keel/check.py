@@ -15,16 +15,17 @@ from .catalog import schema
 from .lint import findings as lint_findings
 from .lint.findings import Finding
 from .project import Project
-from .recorder import Recording
+from .proof import Verdict, prove
+from .recorder import Recorder
 from .scratch import databases, servers
 from .scratch.cache import Seen
 
-# The one door to the proof: whether a migration runs up, down and up again on rows.
+# What is kept of a proof: whether a migration runs up, down and up again on rows.
 
 
 @dataclass
 class Proved:
-    """What the proof found, in words.
+    """What a proof found, in words.
 
     :param sentence: without a full stop
     :param lines: the sentence, and what is worth knowing
@@ -38,32 +39,26 @@ class Proved:
     changes: list[str] = field(default_factory=list)
     lasting: bool = True
 
-
-def prove(app: Any, config: Any, revision: str) -> Proved:
-    """Prove one migration on a scratch database.
-
-    :param app: the Flask application
-    :param config: Alembic's
-    :raises servers.NotAllowed: when the account may not create a scratch database
-    """
-    from .project import Subject
-    from .proof import prove as prove_subject
-
-    verdict = prove_subject(Subject.of(app, config), revision)
-    return Proved(
-        verdict.ok, verdict.sentence, verdict.lines, verdict.changes, lasting=verdict.lasting
-    )
+    @classmethod
+    def of(cls, verdict: Verdict) -> "Proved":
+        return cls(
+            verdict.ok, verdict.sentence, verdict.lines, verdict.changes, lasting=verdict.lasting
+        )
 
 
-# The history, run on a scratch database, with what some of its migrations did.
-
-
-def findings_of(project: Project, connection: Any, revision: str, did: Recording) -> list[Finding]:
+def findings(project: Project, revision: str, verdict: Verdict | None = None) -> list[Finding]:
     """Return what the lint says of one migration.
 
-    :param did: what it did, as :func:`history` gives it
+    :param verdict: of its proof, where it has run already; else it runs for the lint alone
+    :raises servers.NotAllowed: when the account may not create a scratch database
     """
-    return lint.check(Path(project.script.get_revision(revision).path), did, connection.dialect)
+    script = project.script.get_revision(revision)
+    did = verdict.recording if verdict else None
+    if did is None:
+        recorder = Recorder([script])
+        with databases.at_head(project, recorder):
+            did = recorder.recordings[revision]
+    return lint.check(Path(script.path), did, did.dialect)
 
 
 # Lint and proof of each migration that is not on the main branch and was not judged before.
@@ -108,31 +103,30 @@ def judge(project: Project) -> list[Judged]:
         if one.revision not in wanted:
             judged.append(Judged(one.revision, Path(one.path), [], None, False))
             continue
-        findings = [Finding(**finding) for finding in verdict["findings"]]
+        found = [Finding(**finding) for finding in verdict["findings"]]
         proof = Proved(**verdict["proof"])
         before = one.revision not in fresh
-        judged.append(Judged(one.revision, Path(one.path), findings, proof, before))
+        judged.append(Judged(one.revision, Path(one.path), found, proof, before))
     return judged
 
 
 def _judge(project: Project, revisions: list[str]) -> dict[str, dict[str, Any]]:
     found = {}
-    with databases.build_recorded(project, revisions) as (connection, did):
-        for revision in revisions:
-            findings = findings_of(project, connection, revision, did[revision])
-            found[revision] = {"findings": [asdict(finding) for finding in findings]}
     for revision in revisions:
-        found[revision]["proof"] = asdict(_prove(project, revision))
+        verdict, proved = _prove(project, revision)
+        said = [asdict(finding) for finding in findings(project, revision, verdict)]
+        found[revision] = {"findings": said, "proof": asdict(proved)}
     return found
 
 
-def _prove(project: Project, revision: str) -> Proved:
+def _prove(project: Project, revision: str) -> tuple[Verdict | None, Proved]:
     """Prove one migration; where the proof itself stumbles, that is said of it, and not kept."""
     one = project.script.get_revision(revision)
     if one.is_merge_point:
-        return Proved(True, "it joins two heads", [])
+        return None, Proved(True, "it joins two heads", [])
     try:
-        return prove(project.app, project.config, revision)
+        verdict = prove(project, revision)
+        return verdict, Proved.of(verdict)
     except servers.NotAllowed:
         raise
     except Exception as error:
@@ -140,7 +134,7 @@ def _prove(project: Project, revision: str) -> Proved:
             raise  # the server is gone, for the others too
         said = f"{type(error).__name__}: {' '.join(str(error).split())}"
         sentence = NOT_PROVED.format(file=Path(one.path).name, error=said)
-        return Proved(False, sentence, [sentence], lasting=False)
+        return None, Proved(False, sentence, [sentence], lasting=False)
 
 
 # What is done with a migration once its file is written: findings, proof, schema file, what to type.
@@ -156,11 +150,9 @@ def judge_new(project: Project, revision: str) -> None:
     """
     output.add("revision", revision)
     try:
-        with databases.build_recorded(project, [revision]) as (connection, did):
-            found = findings_of(project, connection, revision, did[revision])
-            wanted = schema.text(connection, project.version_table)
-        _say_findings(found)
-        proof = prove(project.app, project.config, revision)
+        proof = prove(project, revision)
+        _say_findings(findings(project, revision, proof))
+        wanted = _schema_at_head(project, proof)
     except servers.NotAllowed as denied:
         output.say(output.NOT_JUDGED, reason=denied.reason)
         return
@@ -175,6 +167,13 @@ def judge_new(project: Project, revision: str) -> None:
     if schema.write(file, wanted):
         output.say(output.WRITTEN, file=project.shown(file))
     output.add("schema", project.shown(file))
+
+
+def _schema_at_head(project: Project, proof: Verdict) -> str | None:
+    if project.script.get_heads() == [proof.revision] or not proof.ok:
+        return proof.schema
+    with databases.at_head(project) as connection:
+        return schema.text(connection, project.version_table)
 
 
 def _say_findings(found: list[Finding]) -> None:
@@ -222,7 +221,7 @@ def _made(project: Project) -> str:
     """
     history.require_one_head(project.script)
     try:
-        with databases.build_recorded(project, []) as (connection, _):
+        with databases.at_head(project) as connection:
             return schema.text(connection, project.version_table)
     except servers.NotAllowed as denied:
         raise CommandError(output.CHECK_NEEDS_SCRATCH.format(reason=denied.reason)) from denied

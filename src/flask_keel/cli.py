@@ -47,7 +47,7 @@ def schema(directory: str | None) -> None:
 
     project = _project(directory)
     file = catalog_schema.path(project.folder, project.dialect)
-    with databases.build_recorded(project, []) as (connection, _):
+    with databases.at_head(project) as connection:
         changed = catalog_schema.write(file, catalog_schema.text(connection, project.version_table))
     message = output.SCHEMA_WRITTEN if changed else output.SCHEMA_EQUAL
     output.say(message, file=project.shown(file))
@@ -57,7 +57,7 @@ def _project(directory: str | None) -> Any:
     from .project import Project
 
     migrate = current_app.extensions["migrate"].migrate
-    return Project(current_app, migrate.get_config(directory))
+    return Project.of(current_app, migrate.get_config(directory))
 
 
 # The command `db rebase`.
@@ -71,10 +71,8 @@ REVISION = click.Argument(["revision"], required=False)
 def rebase(directory: str | None, revision: str | None) -> None:
     """Put one of two heads after the other: REVISION, or the one that is not on the main branch."""
     from . import rebase as rebase_module
-    from .project import Project
 
-    migrate = current_app.extensions["migrate"].migrate
-    rebase_module.run(Project(current_app, migrate.get_config(directory)), revision)
+    rebase_module.run(_project(directory), revision)
 
 
 # Alembic's post-write hook ``review``: judges the migration that was just written.
@@ -96,13 +94,11 @@ def post_write(path: str, options: Mapping[str, str]) -> None:
     :raises CommandError: when its proof fails; the file stays
     """
     import click
-    from flask import current_app
 
     from . import check as check_module
     from . import output
-    from .project import Project
 
-    project = Project(current_app, current_app.extensions["migrate"].migrate.get_config())
+    project = _project(None)
     file = project.shown(path)
     output.say(output.WRITTEN, file=output.paint(file, bold=True))
     output.add("file", file)

@@ -12,18 +12,18 @@ def run() -> None:
     from alembic import context
     from flask import current_app
 
-    from .project import Seam
+    from .project import Environment
 
-    seam = Seam(context, current_app)
+    project = Environment.of_context(context, current_app)
     if context.is_offline_mode():  # --sql
         from .upgrade import sqlite_script
 
-        sqlite_script.print_sql(seam)
-    elif seam.comparing:  # migrate, revision --autogenerate, check
+        sqlite_script.print_sql(project)
+    elif project.comparing:  # migrate, revision --autogenerate, check
         from .autogenerate import run as autogenerate_run
 
-        autogenerate_run.compare(seam)
+        autogenerate_run.compare(project)
     else:  # upgrade, downgrade, stamp, current
         from .upgrade import session
 
-        session.migrate(seam)
+        session.migrate(project)

@@ -109,7 +109,7 @@ def sentence(error: BaseException, url: Any) -> str:
     if isinstance(error, servers.NotAllowed):
         return f"{error.reason}."
     where = _in_a_migration(error)
-    if where is None and (left := output.of(error)) and not _surroundings(error):
+    if where is None and (left := output.Left.by(error)) and not _surroundings(error):
         return f"{_said(error)}; {left}"
     if where is None and isinstance(error, DBAPIError | sqlite3.Error):
         return _database(error, url) or output.UNEXPECTED.format(error=_said(error))
@@ -137,7 +137,7 @@ def sentence(error: BaseException, url: Any) -> str:
         file=file,
         line=line,
         error=_said(error),
-        state=output.of(error) or output.AS_IT_WAS,
+        state=output.Left.by(error) or output.AS_IT_WAS,
     )
 
 

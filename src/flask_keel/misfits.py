@@ -18,7 +18,6 @@ from sqlalchemy import (
     TableClause,
     and_,
     column,
-    event,
     exists,
     func,
     inspect,
@@ -31,6 +30,8 @@ from sqlalchemy import (
 from sqlalchemy import table as table_clause
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.schema import AddConstraint, CreateIndex
+
+from .project import listening
 
 # Who can mend a failed migration: whoever keeps the rows, the privileges, the locks, or the file.
 
@@ -110,18 +111,13 @@ def explained(connection: Connection) -> Iterator[None]:
                 cursor.execute(f"ROLLBACK TO {SAVEPOINT}")
             context.original_exception.misfits = _look(context.connection, statement)
 
-    listeners = (
-        (connection, "before_cursor_execute", savepoint("SAVEPOINT")),
-        (connection, "after_cursor_execute", savepoint("RELEASE")),
-        (connection.engine, "handle_error", failed),  # SQLAlchemy takes it nowhere else
-    )
-    for target, name, listener in listeners:
-        event.listen(target, name, listener)
-    try:
+    savepoints = {
+        "before_cursor_execute": savepoint("SAVEPOINT"),
+        "after_cursor_execute": savepoint("RELEASE"),
+    }
+    # SQLAlchemy takes handle_error nowhere else
+    with listening(connection, **savepoints), listening(connection.engine, handle_error=failed):
         yield
-    finally:
-        for target, name, listener in listeners:
-            event.remove(target, name, listener)
 
 
 def _autocommit(connection: Connection) -> bool:

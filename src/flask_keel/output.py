@@ -15,14 +15,14 @@ import click
 # What a failed migration left behind, told by who knows to who writes the sentence.
 
 
-def note(error: BaseException, words: str) -> None:
-    """Say of an error what it left."""
-    error.aftermath = words  # type: ignore[attr-defined]
+class Left(str):
+    """A note on an error (https://peps.python.org/pep-0678/): what it left behind."""
 
-
-def of(error: BaseException) -> str | None:
-    """Return what was said of an error."""
-    return getattr(error, "aftermath", None)
+    @classmethod
+    def by(cls, error: BaseException) -> str | None:
+        """Return what was said of an error."""
+        notes = getattr(error, "__notes__", [])
+        return next((note for note in reversed(notes) if isinstance(note, cls)), None)
 
 
 # Colour, for a terminal only, and not where https://no-color.org says so.

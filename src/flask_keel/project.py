@@ -1,13 +1,14 @@
 """The application as the tools see it: its models, database, history and settings."""
 
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, MetaData, make_url
+from sqlalchemy import Connection, Engine, MetaData, event, make_url
 
 from . import output
 from .urls import shown
@@ -17,6 +18,23 @@ def kind(url: Any) -> str:
     """Return "sqlite", "postgresql" or "mysql" (MariaDB too)."""
     name = make_url(url).get_backend_name()
     return "mysql" if name == "mariadb" else name
+
+
+@contextmanager
+def listening(*targets: Any, retval: bool = False, **listeners: Any) -> Iterator[None]:
+    """Listen to SQLAlchemy's events of some engines or connections for what runs inside.
+
+    :param retval: the listeners return what they change
+    :param listeners: functions, by the names of the events
+    """
+    pairs = list(product(targets, listeners.items()))
+    for target, (name, listener) in pairs:
+        event.listen(target, name, listener, retval=retval)
+    try:
+        yield
+    finally:
+        for target, (name, listener) in pairs:
+            event.remove(target, name, listener)
 
 
 # Models of other databases: ``__bind_key__``, https://flask-sqlalchemy.readthedocs.io/en/stable/binds/.
@@ -43,32 +61,53 @@ def left_out(app: Any) -> str | None:
     )
 
 
-# What the commands need to know of the application outside of a run of env.py.
+AHEAD_TABLE = "alembic_ahead"
+# what the application gives Flask-Migrate for its real database, and what is no business of a rehearsal
+NOT_FOR_A_REHEARSAL = ("process_revision_directives", "on_version_apply", "render_item")
 
 
 @dataclass
 class Project:
-    """The application, its history and its kind of database.
+    """The application as the tools see it: its history, its models, its kind of database.
 
-    :param app: the Flask application
     :param config: Alembic's
+    :param metadata: the models
+    :param engine: the application's, which no rehearsal may reach
+    :param options: the application's own for Alembic's ``configure``: compare_type, version_table ...
+    :param settings: the application's configuration
+    :param app: the Flask application
     """
 
-    app: Any
     config: Any
+    metadata: MetaData
+    engine: Engine
+    options: dict[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    app: Any = None
 
     def __post_init__(self) -> None:
         self.script = ScriptDirectory.from_config(self.config)
-        migrate = self.app.extensions["migrate"]
-        self.metadata: MetaData = migrate.db.metadata
-        self.engine: Engine = migrate.db.engine
-        self.settings = self.app.config
         output.unfounded()
+
+    @classmethod
+    def of(cls, app: Any, config: Any) -> Self:
+        """Return the project that a Flask application is.
+
+        :param config: Alembic's, as Flask-Migrate's ``get_config`` gives it
+        """
+        migrate = app.extensions["migrate"]
+        options = dict(migrate.configure_args)
+        return cls(config, migrate.db.metadata, migrate.db.engine, options, app.config, app)
 
     @property
     def dialect(self) -> str:
         """ "sqlite", "postgresql" or "mysql" (MariaDB too)."""
         return kind(self.engine.url)
+
+    @property
+    def database(self) -> str:
+        """The database as text for people: a path, or a URL without its password."""
+        return shown(self.engine.url)
 
     @property
     def folder(self) -> Path:
@@ -83,8 +122,23 @@ class Project:
     @property
     def version_table(self) -> str:
         """The table in which Alembic notes where a database is."""
-        options = self.app.extensions["migrate"].configure_args
-        return options.get("version_table", "alembic_version")
+        return self.options.get("version_table", "alembic_version")
+
+    @property
+    def ignored(self) -> frozenset[str]:
+        """Tables that are the tools', not the application's."""
+        return frozenset({self.version_table, AHEAD_TABLE})
+
+    @property
+    def engine_options(self) -> dict[str, Any]:
+        """The application's arguments for ``create_engine``."""
+        return self.settings.get("SQLALCHEMY_ENGINE_OPTIONS") or {}
+
+    @property
+    def for_a_rehearsal(self) -> dict[str, Any]:
+        """The options for ``configure`` where migrations run on another database."""
+        own = {key: it for key, it in self.options.items() if key not in NOT_FOR_A_REHEARSAL}
+        return {**own, **engine_options(self.settings)}
 
     @property
     def zero_downtime(self) -> bool:
@@ -107,26 +161,23 @@ class Project:
         raise LookupError(f"{path} is no migration of this history")
 
 
-AHEAD_TABLE = "alembic_ahead"
-
-
-class Seam:
-    """One run of env.py.
+class Environment(Project):
+    """A project while Alembic runs its env.py: it knows the command, too.
 
     :param context: ``alembic.context``, as env.py sees it
-    :param app: the Flask application
     """
 
-    def __init__(self, context: Any, app: Any) -> None:
-        self.context = context
-        self.config = context.config
-        self.script = context.script
-        migrate = app.extensions["migrate"]
-        self.metadata = migrate.db.metadata
-        self.engine = migrate.db.engine
-        self.options = dict(migrate.configure_args)
-        self.settings = app.config
-        output.unfounded()
+    context: Any
+
+    @classmethod
+    def of_context(cls, context: Any, app: Any) -> Self:
+        """Return what env.py runs for.
+
+        :param app: the Flask application
+        """
+        made = cls.of(app, context.config)
+        made.context = context
+        return made
 
     @property
     def _opts(self) -> dict[str, Any]:
@@ -180,11 +231,6 @@ class Seam:
         name = getattr(self.work, "__name__", "")
         return name if name in ("upgrade", "downgrade") else None
 
-    @property
-    def database(self) -> str:
-        """The database as text for people: a path, or a URL without its password."""
-        return shown(self.engine.url)
-
     def configure(self, connection: Connection | None = None, **options: Any) -> None:
         """Configure the run, with the application's own options under ``options``."""
         given = {**self.options, **options}
@@ -227,58 +273,3 @@ def _not_ours(include: Callable[..., bool] | None) -> Callable[..., bool]:
         return include is None or include(item, name, kind, reflected, compared)
 
     return include_object
-
-
-# What a proof needs to know of the application: its history, its models, its kind of database.
-
-
-# what the application gives Flask-Migrate for its real database, and what is no business of a rehearsal
-NOT_FOR_A_REHEARSAL = ("process_revision_directives", "on_version_apply", "render_item")
-
-
-@dataclass
-class Subject:
-    """The application as the proof sees it.
-
-    :param config: Alembic's
-    :param metadata: the models
-    :param url: of the application's database: its kind, and the server on which a scratch is made
-    :param engine_options: more arguments for ``create_engine``
-    :param options: for Alembic's ``configure``: compare_type, version_table, include_object ...
-    :param engine: the application's, which no migration may reach from here
-    """
-
-    config: Any
-    metadata: MetaData
-    url: Any
-    engine_options: dict[str, Any] = field(default_factory=dict)
-    options: dict[str, Any] = field(default_factory=dict)
-    engine: Engine | None = None
-
-    def __post_init__(self) -> None:
-        self.script = ScriptDirectory.from_config(self.config)
-        self.options = {
-            key: value for key, value in self.options.items() if key not in NOT_FOR_A_REHEARSAL
-        }
-
-    @property
-    def ignored(self) -> frozenset[str]:
-        """Tables that are the tools', not the application's."""
-        return frozenset({self.options.get("version_table", "alembic_version"), AHEAD_TABLE})
-
-    @classmethod
-    def of(cls, app: Any, config: Any) -> "Subject":
-        """Return the subject that a Flask application is.
-
-        :param config: Alembic's, as Flask-Migrate's ``get_config`` gives it
-        """
-        migrate = app.extensions["migrate"]
-        edits = app.config.get("SQLITE_SCHEMA_EDITS", True)
-        return cls(
-            config=config,
-            metadata=migrate.db.metadata,
-            url=migrate.db.engine.url,
-            engine_options=app.config.get("SQLALCHEMY_ENGINE_OPTIONS") or {},
-            options={**migrate.configure_args, "sqlite_schema_edits": edits},
-            engine=migrate.db.engine,
-        )

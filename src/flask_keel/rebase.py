@@ -156,7 +156,7 @@ def run(project: Project, revision: str | None) -> None:
         raise CommandError(output.REBASE_UNREAD.format(**facts))
     _write(path, text)
     try:
-        _prove(Project(project.app, project.config), [one.revision for one in moved])
+        _prove(Project.of(project.app, project.config), [one.revision for one in moved])
     except BaseException as error:
         _write(path, before)
         if not isinstance(error, Exception):
@@ -181,10 +181,10 @@ def _prove(project: Project, moved: list[str]) -> None:
     :raises CommandError: for a proof that fails
     """
     try:
-        with databases.build_recorded(project, []) as (connection, _):
+        with databases.at_head(project) as connection:
             wanted = schema.text(connection, project.version_table)
         for revision in moved:
-            proof = check.prove(project.app, project.config, revision)
+            proof = check.prove(project, revision)
             if not proof.ok:
                 raise CommandError(output.PROOF_FAILED.format(sentence=proof.sentence))
             for line in proof.lines:

@@ -22,10 +22,10 @@ from sqlalchemy import inspect as look_at
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
-from . import history, output, project, seed
+from . import history, output, seed
 from .autogenerate import constraints, run, summary
 from .autogenerate.comparators import OPTIONS
-from .project import AHEAD_TABLE, engine_options, keep_one_transaction, use_engine
+from .project import AHEAD_TABLE, engine_options, keep_one_transaction, kind, use_engine
 from .scratch import databases, servers
 from .scratch.servers import interruptible
 from .sqlite import transaction
@@ -169,7 +169,7 @@ def server(old: Any, new: Any, options: dict[str, Any] | None) -> bool:
         servers.administer(old, options) as connection,
         servers.refusal(connection, old.database),
     ):
-        if project.kind(old) == "postgresql":
+        if kind(old) == "postgresql":
             _rename_databases(connection, old.database, new.database, away)
             moved = True
         else:
@@ -330,12 +330,12 @@ def _replace_on_server(
             except servers.NotAllowed:
                 raise
             except Exception as error:
-                output.note(error, output.AS_IT_WAS)
+                error.add_note(output.Left(output.AS_IT_WAS))
                 raise
             if server(url, fresh, options):
                 return said, None
     except servers.NotAllowed as denied:
-        if project.kind(url) == "postgresql" and _tables(engine):
+        if kind(url) == "postgresql" and _tables(engine):
             # there it may not create it again, either
             raise CommandError(
                 f"{denied.reason}, and so cannot make {shown(url)} anew: it is as it was."
@@ -360,7 +360,7 @@ def _build_alone(config: Any, engine: Any, starter_rows: Rows) -> None:
     :raises CommandError: when the starter rows do not fit, or a migration is due before they can
     """
     url = engine.url
-    if project.kind(url) == "mysql":
+    if kind(url) == "mysql":
         servers.recreate(url, _engine_options())
     engine.dispose()
     options = servers.connection_options(_engine_options())

@@ -6,26 +6,25 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from functools import partial
 from io import StringIO
-from itertools import product
-from typing import Any
+from typing import Any, TextIO
 
 import alembic.context
 import alembic.op
+from alembic.operations import Operations
 from alembic.runtime.environment import EnvironmentContext
-from alembic.runtime.migration import MigrationStep
-from sqlalchemy import Connection, Engine, Inspector, event
+from alembic.runtime.migration import MigrationContext, MigrationStep
+from sqlalchemy import Connection, Engine, Inspector
 
 from . import output
 from .data import rehearsal
-from .project import Subject, engine_options, keep_one_transaction, use_engine
-from .recorder import Journal, JournalOperations
+from .project import Project, keep_one_transaction, listening, use_engine
+from .recorder import Recorder
 
 # What a migration may not leave: its one connection and, on SQLite, its one transaction.
 
 
 # what SQLite answers to a statement that the authorizer denies: https://www.sqlite.org/rescode.html#auth
 DENIED = "not authorized"
-CONNECTING = ("do_connect", "engine_connect")
 
 
 class Refused(Exception):
@@ -67,8 +66,6 @@ def guarded(connection: Connection, live: Engine) -> Iterator[None]:
         if threading.get_ident() == thread:  # the application may serve in others
             raise Refused(output.SECOND_CONNECTION)
 
-    for engine, name in product(engines, CONNECTING):
-        event.listen(engine, name, refuse)
     denied: list[int] = []
 
     def authorize(action: int, *_: Any) -> int:
@@ -82,7 +79,10 @@ def guarded(connection: Connection, live: Engine) -> Iterator[None]:
         raw = connection.connection.driver_connection
         raw.set_authorizer(authorize)
     try:
-        with _inspected(connection, engines, thread):
+        with (
+            listening(*engines, do_connect=refuse, engine_connect=refuse),
+            _inspected(connection, engines, thread),
+        ):
             yield
     except Exception as error:
         if DENIED in str(error) and not denied:
@@ -93,100 +93,93 @@ def guarded(connection: Connection, live: Engine) -> Iterator[None]:
         if sqlite:
             with suppress(sqlite3.ProgrammingError):  # after Ctrl-C SQLAlchemy has closed it
                 raw.set_authorizer(None)
-        for engine, name in product(engines, CONNECTING):
-            event.remove(engine, name, refuse)
 
 
-# One migration run on a scratch database, in an environment of its own.
+# Revisions run on another database than the application's, in an environment of their own.
 
 
-def upgrade(subject: Subject, connection: Connection, revision: Any, journal: Journal) -> None:
+def upgrade(
+    project: Project, connection: Connection, revision: Any, recorder: Recorder | None = None
+) -> None:
     """Run one revision's ``upgrade()``.
 
     :param revision: an Alembic ``Script``
     """
-    step = MigrationStep.upgrade_from_script(subject.script.revision_map, revision)
-    run_steps(subject, connection, lambda applied, context: [step], journal)
+    step = MigrationStep.upgrade_from_script(project.script.revision_map, revision)
+    run(project, connection, lambda applied, context: [step], recorder)
 
 
-def downgrade(subject: Subject, connection: Connection, revision: Any, journal: Journal) -> None:
+def downgrade(
+    project: Project, connection: Connection, revision: Any, recorder: Recorder | None = None
+) -> None:
     """Run one revision's ``downgrade()``."""
-    step = MigrationStep.downgrade_from_script(subject.script.revision_map, revision)
+    step = MigrationStep.downgrade_from_script(project.script.revision_map, revision)
 
     def steps(applied: Any, context: Any) -> Any:
         return [step]
 
     steps.__name__ = "downgrade"  # as the command's own has it: the engine asks
-    run_steps(subject, connection, steps, journal)
+    run(project, connection, steps, recorder)
 
 
-def run_steps(subject: Subject, connection: Connection, steps: Any, journal: Journal) -> None:
+def run(
+    project: Project,
+    connection: Connection,
+    steps: Callable[..., Any],
+    recorder: Recorder | None = None,
+    prints: TextIO | None = None,
+    **options: Any,
+) -> None:
+    """Run revisions, as a rehearsal; where that is inside a run of env.py, leave it as it was.
+
+    A nested environment, since migrations may use ``alembic.context`` themselves.
+
+    :param connection: to a database that is not the application's
+    :param steps: yields them, as Alembic's commands do
+    :param recorder: writes down what they do
+    :param prints: where they print; nowhere, since they print when they run for good
+    :param options: more for ``configure``
+    """
     sqlite = connection.dialect.name == "sqlite"
     use_engine(connection)
     options = {
         "transactional_ddl": True if sqlite else None,
         "transaction_per_migration": not sqlite,
-        **subject.options,
+        **project.for_a_rehearsal,
+        **options,
     }
     outer = [getattr(module, "_proxy", None) for module in (alembic.context, alembic.op)]
     try:
         with (
-            EnvironmentContext(subject.config, subject.script, fn=steps) as environment,
+            EnvironmentContext(project.config, project.script, fn=steps) as environment,
             rehearsal(),
-            redirect_stdout(StringIO()),
-            journal.listening(connection),
+            redirect_stdout(prints or StringIO()),
         ):
             environment.configure(
-                connection=connection, target_metadata=subject.metadata, **options
+                connection=connection, target_metadata=project.metadata, **options
             )
             context = environment.get_context()
             keep_one_transaction(context)
-            if connection.info.get("attempt"):  # it is to be rolled back as one
-                context.autocommit_block = nullcontext
-            recorder = JournalOperations(context, journal)
-            live = subject.engine or connection.engine
-            with environment.begin_transaction(), guarded(connection, live):
-                recorder._install_proxy()
-                try:
-                    context.run_migrations()
-                finally:
-                    recorder._remove_proxy()
+            with (
+                environment.begin_transaction(),
+                guarded(connection, project.engine),
+                recorder.recording(context) if recorder else Operations.context(context),
+                _at_once(context) if connection.info.get("attempt") else nullcontext(),
+            ):
+                context.run_migrations()
     finally:
-        # inside a run of env.py, that run goes on afterwards
         for proxy in outer:
             if proxy is not None:
                 proxy._install_proxy()
 
 
-def replay(
-    seam: Any,
-    work: Callable[..., Any],
-    connection: Connection,
-    recorder: Any = None,
-    **options: Any,
-) -> None:
-    """Run revisions on another database; where that is inside a run of env.py, leave it as it was.
+@contextmanager
+def _at_once(context: MigrationContext) -> Iterator[None]:
+    """Keep in one transaction, which is to be rolled back, what cannot be in one: CONCURRENTLY."""
+    context.autocommit_block = nullcontext  # type: ignore[method-assign]
 
-    A nested environment, since migrations may use ``alembic.context`` themselves.
+    def without(_: Any, cursor: Any, sql: str, parameters: Any, *more: Any) -> Any:
+        return sql.replace(" CONCURRENTLY", ""), parameters
 
-    :param seam: or what has its ``config``, ``script``, ``metadata`` and ``engine``
-    :param work: yields the steps, as Alembic's commands do
-    :param connection: the other database
-    :param recorder: a :class:`.recorder.Recorder`, where what they do is to be written down
-    """
-    outer = getattr(alembic.context, "_proxy", None)
-    use_engine(connection)
-    options = {**engine_options(seam.settings), **options}
-    try:
-        with EnvironmentContext(seam.config, seam.script, fn=work) as inner:
-            inner.configure(connection=connection, target_metadata=seam.metadata, **options)
-            keep_one_transaction(inner.get_context())
-            with inner.begin_transaction(), guarded(connection, seam.engine):
-                if recorder is None:
-                    inner.run_migrations()
-                else:
-                    with recorder.recording(inner.get_context()):
-                        inner.get_context().run_migrations()
-    finally:
-        if outer is not None:
-            outer._install_proxy()
+    with listening(context.connection, retval=True, before_cursor_execute=without):
+        yield

@@ -9,9 +9,11 @@ from typing import Any
 
 from alembic.util import CommandError
 from flask import current_app
-from sqlalchemy import Engine, event, inspect, make_url
+from sqlalchemy import Engine, inspect, make_url
 from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.orm import Mapper
+
+from .project import listening
 
 MOST = 3  # lines that are named
 
@@ -36,17 +38,14 @@ def redirected(engine: Engine, url: Any, options: dict[str, Any]) -> Iterator[No
         one for one in db.engines.values() if one.url == engine.url
     ]  # a bind may lead there, too
     _let_go(same)
-    for one in same:
-        event.listen(one, "do_connect", connect, insert=True)
     before = current_app.config.get("SQLALCHEMY_DATABASE_URI")
     current_app.config["SQLALCHEMY_DATABASE_URI"] = url.render_as_string(hide_password=False)
     try:
-        _require_there(engine, url)
-        yield
+        with listening(*same, do_connect=connect):
+            _require_there(engine, url)
+            yield
     finally:
         current_app.config["SQLALCHEMY_DATABASE_URI"] = before
-        for one in same:
-            event.remove(one, "do_connect", connect)
         _let_go(same)
 
 
@@ -120,14 +119,9 @@ class _Made:
 def _noted() -> Iterator[_Made]:
     """Note where objects are made: a row that does not fit is found only when all are written."""
     made = _Made()
-    listeners = {"init": made.made, "before_insert": made.written, "before_update": made.written}
-    for name, listener in listeners.items():
-        event.listen(Mapper, name, listener)
-    try:
+    writes = {"before_insert": made.written, "before_update": made.written}
+    with listening(Mapper, init=made.made, **writes):
         yield made
-    finally:
-        for name, listener in listeners.items():
-            event.remove(Mapper, name, listener)
 
 
 def _where(error: BaseException, starter_rows: Callable[[], None], made: _Made) -> str:

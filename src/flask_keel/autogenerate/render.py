@@ -18,7 +18,7 @@ from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.types import ARRAY, TypeDecorator, TypeEngine
 
 from .. import output
-from ..project import Seam
+from ..project import Environment
 
 # How a type is written into a file: with what it imports, and so that it runs as it stands.
 #
@@ -259,15 +259,15 @@ class Backfill(ops.MigrateOperation):
         self.column = column
 
 
-def write_skeleton(seam: Seam) -> None:
+def write_skeleton(project: Environment) -> None:
     """Hand a skeleton to the command that writes the file; no database is asked."""
-    offline = {"as_sql": True, "target_metadata": seam.metadata, "upgrade_token": "upgrades"}
+    offline = {"as_sql": True, "target_metadata": project.metadata, "upgrade_token": "upgrades"}
     offline |= {"downgrade_token": "downgrades", "sqlalchemy_module_prefix": "sa."}
     offline |= {"alembic_module_prefix": "op.", "user_module_prefix": None}
     offline |= {"process_revision_directives": _fill}
-    offline |= {"render_item": render_item(seam.options.get("render_item"))}
-    context = MigrationContext.configure(dialect=seam.engine.dialect, opts=offline)
-    seam.revision_context.run_no_autogenerate((), context)
+    offline |= {"render_item": render_item(project.options.get("render_item"))}
+    context = MigrationContext.configure(dialect=project.engine.dialect, opts=offline)
+    project.revision_context.run_no_autogenerate((), context)
 
 
 def _fill(context: Any, revision: Any, directives: list[ops.MigrationScript]) -> None:

@@ -16,9 +16,9 @@ from sqlalchemy.schema import CreateIndex
 
 from .. import history as history_module
 from .. import literals, output
-from .. import project as project_module
 from ..catalog import schema
-from ..project import AHEAD_TABLE, Project, Seam
+from ..project import AHEAD_TABLE, Environment, Project, left_out
+from ..recorder import Recorder
 from ..scratch import databases, servers
 from ..scratch.cache import Cache
 from . import not_null, questioner, renames, render, summary, type_changes
@@ -37,101 +37,95 @@ RULES = ("CONSTRAINT", "PRIMARY KEY", "UNIQUE KEY", "KEY", "FULLTEXT KEY", "SPAT
 MOST_DIFFERENCES = 4
 
 
-def require(seam: Seam, connection: Connection, denied: servers.NotAllowed) -> set[str]:
+def require(project: Environment, connection: Connection, denied: servers.NotAllowed) -> set[str]:
     """Stop unless the application's database may stand in for the scratch database.
 
     :param denied: why there is no scratch database
     :returns: the names of the tables of others in it
     :raises CommandError: saying what is in the way, and what to type
     """
-    if seam.settings.get("DB_REBUILD_ALLOWED") is not True:
+    if project.settings.get("DB_REBUILD_ALLOWED") is not True:
         raise CommandError(
-            f"{denied.reason}; {seam.database} is no development database (DB_REBUILD_ALLOWED), and is "
+            f"{denied.reason}; {project.database} is no development database (DB_REBUILD_ALLOWED), and is "
             "not used in its place: let an administrator do that, or use SETTINGS=dev.conf."
         )
     if inspect(connection).has_table(AHEAD_TABLE):
         raise CommandError(
-            f"{denied.reason}, and {seam.database} is ahead of the history, so it cannot stand in for "
+            f"{denied.reason}, and {project.database} is ahead of the history, so it cannot stand in for "
             "one: type make db, which builds the history alone, then make newmigration."
         )
-    if history_module.applied(connection) != set(seam.script.get_heads()):
+    if history_module.applied(connection) != set(project.script.get_heads()):
         raise CommandError(
-            f"{denied.reason}, and {seam.database} is not at the head of the history, so it cannot "
+            f"{denied.reason}, and {project.database} is not at the head of the history, so it cannot "
             "stand in for one: type make migrate (db upgrade), then try again."
         )
-    file = _file(seam)
-    found = _live(seam, connection, file)
+    file = _file(project)
+    found = _live(project, connection, file)
     if not schema.is_equal(file, found):
         said = differences(file.read_text("utf-8") if file.exists() else "", found)
         rest = f"; and {len(said) - MOST_DIFFERENCES} more" if said[MOST_DIFFERENCES:] else ""
         raise CommandError(
-            f"{denied.reason}, and {seam.database} is not what {_path(seam, file)} says "
+            f"{denied.reason}, and {project.database} is not what {project.shown(file)} says "
             f"({'; '.join(said[:MOST_DIFFERENCES])}{rest}), so it was changed by hand or the file is "
-            f"older than the history: {_remedy(seam, denied)}, then try again."
+            f"older than the history: {_remedy(project, denied)}, then try again."
         )
-    return _others(seam, connection, file)
+    return _others(project, connection, file)
 
 
-def _remedy(seam: Seam, denied: servers.NotAllowed) -> str:
+def _remedy(project: Environment, denied: servers.NotAllowed) -> str:
     """What to type: a PostgreSQL account that may make no database cannot make this one anew."""
     grant = f"let an administrator type {denied.grant};" if denied.grant else ""
-    if seam.engine.dialect.name == "postgresql":
+    if project.engine.dialect.name == "postgresql":
         return f"put that back, or {grant}"
     return f"type make db, which builds both anew{', or ' + grant if grant else ''}"
 
 
 @contextmanager
-def followed(seam: Seam, connection: Connection) -> Iterator[None]:
+def followed(project: Environment, connection: Connection) -> Iterator[None]:
     """Let the schema file follow an upgrade of a development database that equals it.
 
     newmigration writes the file from its scratch database; here is none.
     """
-    moves = seam.settings.get("DB_REBUILD_ALLOWED") is True and seam.moving == "upgrade"
+    moves = project.settings.get("DB_REBUILD_ALLOWED") is True and project.moving == "upgrade"
     if not moves or connection.dialect.name == "sqlite":
         yield
         return
-    file, equal = _file(seam), False
+    file, equal = _file(project), False
     with suppress(SQLAlchemyError):  # what cannot be read is not followed
-        equal = schema.is_equal(file, _live(seam, connection, file))
+        equal = schema.is_equal(file, _live(project, connection, file))
     connection.rollback()
     yield
-    if not equal or history_module.applied(connection) != set(seam.script.get_heads()):
+    if not equal or history_module.applied(connection) != set(project.script.get_heads()):
         return
-    found = _live(seam, connection, file)
+    found = _live(project, connection, file)
     connection.rollback()
-    if not schema.is_equal(file, found) and not _may_make_databases(seam):
+    if not schema.is_equal(file, found) and not _may_make_databases(project):
         schema.write(file, found)
-        output.say(output.WRITTEN, file=_path(seam, file))
+        output.say(output.WRITTEN, file=project.shown(file))
 
 
-def _may_make_databases(seam: Seam) -> bool:
+def _may_make_databases(project: Environment) -> bool:
     try:
-        with servers.database(seam.engine.url, seam.settings.get("SQLALCHEMY_ENGINE_OPTIONS")):
+        with servers.database(project.engine.url, project.engine_options):
             return True
     except servers.NotAllowed:
         return False
 
 
-def _file(seam: Seam) -> Path:
-    return schema.path(Path(seam.script.dir), seam.engine.dialect.name)
+def _file(project: Environment) -> Path:
+    return schema.path(project.folder, project.dialect)
 
 
-def _path(seam: Seam, file: Path) -> str:
-    root = Path(seam.script.dir).parent.parent
-    return str(file.relative_to(root) if file.is_relative_to(root) else file)
-
-
-def _live(seam: Seam, connection: Connection, file: Path) -> str:
+def _live(project: Environment, connection: Connection, file: Path) -> str:
     """Return the schema of the application's database without the tables of others."""
-    version_table = seam.options.get("version_table", "alembic_version")
-    return schema.text(connection, version_table, _others(seam, connection, file))
+    return schema.text(connection, project.version_table, _others(project, connection, file))
 
 
-def _others(seam: Seam, connection: Connection, file: Path) -> set[str]:
+def _others(project: Environment, connection: Connection, file: Path) -> set[str]:
     """Return the tables that neither the file nor the models name."""
     text = file.read_text(encoding="utf-8") if file.exists() else ""
     ours = {_unquoted(name) for name in TABLE.findall(text)}
-    ours |= {table.name for table in seam.metadata.tables.values()}
+    ours |= {table.name for table in project.metadata.tables.values()}
     return set(inspect(connection).get_table_names()) - ours
 
 
@@ -186,9 +180,7 @@ def made(config: Any, app: Any, connection: Connection) -> None:
     :param config: Alembic's
     :param app: the Flask application
     """
-    from ..project import Project
-
-    project = Project(app, config)
+    project = Project.of(app, config)
     file = schema.path(project.folder, project.dialect)
     if schema.write(file, schema.text(connection, project.version_table)):
         output.say(output.WRITTEN, file=project.shown(file))
@@ -293,8 +285,7 @@ def note(project: Project) -> str | None:
 
 def said(project: Project) -> Said:
     """Return what the history's operations said; each revision's is kept beside the scratch database."""
-
-    kept, script = Cache(project.script, project.metadata), project.script
+    kept, script = Cache(project), project.script
     pending: list[str] = []
     facts: Said | None = None
     for revision in script.walk_revisions():
@@ -304,11 +295,12 @@ def said(project: Project) -> Said:
         pending.append(revision.revision)
     facts = facts or {}
     if pending:
-        with databases.build_recorded(project, pending) as (_, did):
+        recorder = Recorder(map(script.get_revision, pending))
+        with databases.at_head(project, recorder):
             for name in reversed(pending):
-                for event in did[name].events:
-                    if not isinstance(event.what, str):
-                        _fold(facts, event.what)
+                for what in recorder.recordings[name].did:
+                    if not isinstance(what, str):
+                        _fold(facts, what)
         kept.keep_facts(pending[0], facts)
     return facts
 
@@ -441,7 +433,7 @@ def _sources(project: Project) -> str:
 AGREE_HERE = "The rest of the models and the history agree: no file is written."
 
 
-def compare(seam: Seam) -> None:
+def compare(project: Environment) -> None:
     """Run the command's comparison on a scratch database.
 
     Where there cannot be one, a sentence says so, and the development database itself is used, once
@@ -449,42 +441,45 @@ def compare(seam: Seam) -> None:
 
     :raises alembic.util.CommandError: for two heads, or when nothing can stand in for a scratch database
     """
-    if seam.head_asked == "head":
-        history_module.require_one_head(seam.script)
-    message = seam.revision_context.command_args["message"]
-    given = questioner.read(seam.context.get_x_argument(), message)
-    if given.empty and seam.writing:
-        render.write_skeleton(seam)
+    if project.head_asked == "head":
+        history_module.require_one_head(project.script)
+    message = project.revision_context.command_args["message"]
+    given = questioner.read(project.context.get_x_argument(), message)
+    if given.empty and project.writing:
+        render.write_skeleton(project)
         return
-    if seam.writing and (left_out := project_module.left_out(current_app)):
-        output.say(output.LINE, line=f"{left_out}.")
-    type_changes.load(seam.engine.dialect.name)
-    why, checking = None, "at_head" in seam.config.attributes
+    if project.writing and (others := left_out(current_app)):
+        output.say(output.LINE, line=f"{others}.")
+    type_changes.load(project.engine.dialect.name)
+    why, checking = None, "at_head" in project.config.attributes
     with ExitStack() as stack:
         try:
-            databases.require_isolation(seam.engine.url, seam.metadata)
-            connection = stack.enter_context(databases.at_head(seam))
+            connection = stack.enter_context(databases.at_head(project))
             if checking:  # somebody wants to look, too
-                seam.config.attributes["at_head"](connection)
+                project.config.attributes["at_head"](connection)
                 connection.rollback()
         except servers.NotAllowed as denied:
-            connection = stack.enter_context(seam.engine.connect())
-            _leave_alone(seam, require(seam, connection, denied))
+            connection = stack.enter_context(project.engine.connect())
+            _leave_alone(project, require(project, connection, denied))
             connection.rollback()
-            output.say(output.NO_SCRATCH, database=seam.database, reason=denied.reason)
+            output.say(output.NO_SCRATCH, database=project.database, reason=denied.reason)
             why = denied.reason
-        unheld = _say_what_is_unheld(seam) if seam.writing or checking else False
-        _configure(seam, connection, given, why, AGREE_HERE if unheld else output.NO_CHANGES)
-        with seam.context.begin_transaction():
-            seam.context.run_migrations()
+        unheld = _say_what_is_unheld(project) if project.writing or checking else False
+        _configure(project, connection, given, why, AGREE_HERE if unheld else output.NO_CHANGES)
+        with project.context.begin_transaction():
+            project.context.run_migrations()
 
 
 def _configure(
-    seam: Seam, connection: Connection, given: questioner.Answers, why: str | None, agree: str
+    project: Environment,
+    connection: Connection,
+    given: questioner.Answers,
+    why: str | None,
+    agree: str,
 ) -> None:
-    seam.options = {**OPTIONS, **seam.options}
-    seam.options |= databases.comparison(seam.metadata, seam.options)
-    own = seam.options.pop("process_revision_directives", None)
+    project.options = {**OPTIONS, **project.options}
+    project.options |= databases.comparison(project.metadata, project.options)
+    own = project.options.pop("process_revision_directives", None)
     before = (
         renames.step(given, why),
         own,
@@ -492,34 +487,32 @@ def _configure(
         type_changes.cast,
         type_changes.mend,
     )
-    seam.configure(
+    project.configure(
         connection,
         transaction_per_migration=False,
-        process_revision_directives=chain(*before, agree=agree) if seam.writing else own,
-        render_item=render.render_item(seam.options.pop("render_item", None)),
+        process_revision_directives=chain(*before, agree=agree) if project.writing else own,
+        render_item=render.render_item(project.options.pop("render_item", None)),
     )
-    literals.install(seam.context.get_context().impl)
+    literals.install(project.context.get_context().impl)
 
 
-def _say_what_is_unheld(seam: Seam) -> bool:
-    if seam.engine.dialect.name != "sqlite":
+def _say_what_is_unheld(project: Environment) -> bool:
+    if project.dialect != "sqlite":
         return False
-    from ..project import Project
-
-    said = note(Project(current_app, seam.config))
+    said = note(project)
     if said:
         output.say(output.LINE, line=said)
-        seam.config.attributes["unheld"] = said  # for check, which says the rest
+        project.config.attributes["unheld"] = said  # for check, which says the rest
     return said is not None
 
 
-def _leave_alone(seam: Seam, others: set[str]) -> None:
+def _leave_alone(project: Environment, others: set[str]) -> None:
     """Leave alone the tables of others, which a scratch database would not show."""
-    own = seam.options.get("include_object")
+    own = project.options.get("include_object")
 
     def include_object(item: Any, name: str, kind: str, reflected: bool, compared: Any) -> bool:
         if kind == "table" and reflected and compared is None and name in others:
             return False
         return own is None or own(item, name, kind, reflected, compared)
 
-    seam.options["include_object"] = include_object
+    project.options["include_object"] = include_object

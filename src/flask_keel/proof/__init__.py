@@ -9,14 +9,13 @@ __all__ = ["Verdict", "prove"]
 SEED = 1
 
 
-def prove(subject: Any, revision: str, *, seed: int = SEED) -> Verdict:
+def prove(project: Any, revision: str, *, seed: int = SEED) -> Verdict:
     """Prove one migration; the application's own database is not touched.
 
-    :param subject: the application, as :class:`.subject.Subject` sees it
     :param revision: the migration's identifier
     :param seed: of the made rows
     :raises servers.NotAllowed: when the account may not create a scratch database
     """
     from . import steps
 
-    return steps.take(subject, revision, seed)
+    return steps.take(project, revision, seed)

@@ -6,7 +6,7 @@ from typing import Any
 from alembic.operations import ops
 
 from ..catalog.schema import Schema
-from ..recorder import Journal
+from ..recorder import Recording
 
 NAME = r"((?:[\"`\[]?[\w$ ]+[\"`\]]?\.)?(?:\"[^\"]+\"|`[^`]+`|\[[^\]]+\]|[\w$]+))"
 RENAME_TABLE = re.compile(
@@ -39,14 +39,14 @@ ASSIGNED = re.compile(rf"(?:{NAME}\.)?{NAME}\s*=(?!=)")
 
 
 class Lineage:
-    """Follows what was there before through a journal.
+    """Follows what was there before through what a migration did.
 
     ``columns`` maps (table, column) before to (table, column) afterwards; what is not in it is lost.
     ``rewritten`` are the columns, by their names before, whose values an UPDATE or a USING has set;
     ``emptied`` the tables from which rows were deleted, with the DELETE.
     """
 
-    def __init__(self, before: Schema, after: Schema, journal: Journal) -> None:
+    def __init__(self, before: Schema, after: Schema, recording: Recording) -> None:
         self.before, self.after = before, after
         self.now: dict[str, str | None] = {label: label for label in before.tables}
         self.names: dict[str, dict[str, str | None]] = {
@@ -55,7 +55,7 @@ class Lineage:
         self.rewritten: set[tuple[str, str]] = set()
         self.emptied: dict[str, str] = {}
         self.written: list[list[str]] = []
-        for entry in journal.events:
+        for entry in recording.did:
             if isinstance(entry, str):
                 self._statement(entry)
             else:

@@ -6,6 +6,7 @@ import tokenize
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from alembic.util import CommandError
 from sqlalchemy import Connection
@@ -13,8 +14,8 @@ from sqlalchemy.exc import DBAPIError
 
 from ..catalog import schema as catalog_schema
 from ..catalog.schema import Differences, Schema
-from ..project import Subject
-from ..recorder import Journal
+from ..project import Project
+from ..recorder import Recorder, Recording
 from ..rows.plan import TablePlan
 from ..scratch.databases import Stage
 from ..sqlite import foreign_key_check
@@ -205,8 +206,8 @@ class Scene:
     ``before`` and ``after`` are the schemas, ``lineage`` says what of the one became what of the other,
     ``old`` holds the rows as they were.
 
-    :param subject: the application
-    :param revision: the migration's identifier
+    :param project: the application
+    :param script: the migration, Alembic's ``Script``
     :param seed: of the made rows
     """
 
@@ -217,9 +218,9 @@ class Scene:
     plans: dict[str, TablePlan]
     old: dict[str, list[comparison.Row]]
 
-    def __init__(self, subject: Subject, revision: str, seed: int, scratch: Stage) -> None:
-        self.subject, self.scratch, self.connection = subject, scratch, scratch.connection
-        self.script = subject.script.get_revision(revision)
+    def __init__(self, project: Project, script: Any, seed: int, scratch: Stage) -> None:
+        self.project, self.scratch, self.connection = project, scratch, scratch.connection
+        self.script = script
         self.source = Source(self.script.path)
         self.verdict = Verdict(self.script.revision, Path(self.script.path).name, seed)
         # columns that come back NOT NULL without a value: only without rows the downgrade goes
@@ -233,7 +234,7 @@ class Scene:
 
     def read(self, connection: Connection | None = None) -> Schema:
         """Return the schema as it is now."""
-        return catalog_schema.read(connection or self.connection, self.subject.ignored)
+        return catalog_schema.read(connection or self.connection, self.project.ignored)
 
     def take(self, schema: Schema, labels: Iterable[str]) -> dict[str, list[comparison.Row]]:
         """Return the rows of some tables as they are now."""
@@ -244,16 +245,17 @@ class Scene:
         if note not in self.verdict.notes:
             self.verdict.notes.append(note)
 
-    def step(self, name: str, work: Callable[..., None], journal: Journal) -> None:
-        """Run ``upgrade()`` or ``downgrade()``, and keep what it did.
+    def step(self, name: str, work: Callable[..., None]) -> Recording:
+        """Run ``upgrade()`` or ``downgrade()``, and keep it; return what it did.
 
         :param name: of the step, for the verdict
         :raises Failed: with what the migration raised, or with the keys that it broke
         """
         self.connection.rollback()  # reading has begun a transaction, which is not the migration's
         try:
-            self.run(work, self.connection, journal)
+            recording = self.run(work, self.connection)
             self.scratch.settle()
+            return recording
         except Failed as failed:
             raise Failed(name, failed.difference) from failed
         except Exception as error:
@@ -262,13 +264,15 @@ class Scene:
                 difference += SAMPLE
             raise Failed(name, difference) from error
 
-    def run(self, work: Callable[..., None], connection: Connection, journal: Journal) -> None:
+    def run(self, work: Callable[..., None], connection: Connection) -> Recording:
         """Run it as the real command does: on SQLite the keys are looked at afterwards."""
+        recorder = Recorder([self.script], looks=self.verdict.schema is None)
+        recording = recorder.recordings[self.script.revision]
         if self.dialect != "sqlite":
-            work(self.subject, connection, self.script, journal)
-            return
+            work(self.project, connection, self.script, recorder)
+            return recording
         broken = foreign_key_check.broken(connection)
-        work(self.subject, connection, self.script, journal)
+        work(self.project, connection, self.script, recorder)
         found = foreign_key_check.newly_broken(
             connection, broken, foreign_key_check.broken(connection)
         )
@@ -278,3 +282,4 @@ class Scene:
                 for (child, parent), count in found.items()
             ]
             raise Failed("", listed(phrases))
+        return recording

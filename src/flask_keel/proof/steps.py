@@ -12,8 +12,8 @@ from .. import rows, runner
 from ..catalog import schema as catalog_schema
 from ..catalog.schema import Schema
 from ..data import rehearsal
-from ..project import Subject
-from ..recorder import Journal
+from ..project import Project
+from ..recorder import Recorder, Recording
 from ..rows import plan as rows_plan
 from ..rows.plan import Domain
 from ..rows.values import accepts, kind_of
@@ -30,16 +30,15 @@ from .verdict import Failed, Verdict, listed, passing, said
 # The way down: the downgrade, the schema as the database tells it, the rows.
 
 
-def downgrade(scene: Scene) -> Journal:
+def downgrade(scene: Scene) -> Recording:
     """Run the downgrade on the rows.
 
     :raises Failed: with what it raised
     """
     if scene.source.downgrade_is_empty and scene.changes.found:
         raise Failed("downgrade", proof_verdict.DOES_NOTHING)
-    journal = Journal()
     try:
-        scene.step("downgrade", runner.downgrade, journal)
+        return scene.step("downgrade", runner.downgrade)
     except Failed:
         columns = list(_without_value(scene))
         # without rows it is to work: only they stand in its way
@@ -47,11 +46,11 @@ def downgrade(scene: Scene) -> Journal:
             raise
         scene.connection.rollback()
         _take_rows_out(scene)
-        journal, scene.blocked = Journal(), True
-        scene.step("downgrade", runner.downgrade, journal)
+        scene.blocked = True
+        recording = scene.step("downgrade", runner.downgrade)
         for table, name in columns:
             scene.note(proof_verdict.BLOCKED.format(table=table, column=f"{table}.{name}"))
-    return journal
+        return recording
 
 
 def _without_value(scene: Scene) -> Iterator[tuple[str, str]]:
@@ -99,12 +98,12 @@ def compare_schema(scene: Scene) -> Schema:
     return below
 
 
-def compare_rows_below(scene: Scene, below: Schema, journal: Journal) -> None:
+def compare_rows_below(scene: Scene, below: Schema, recording: Recording) -> None:
     """Compare the rows with what they were, as far as the downgrade can bring them back.
 
     :raises Failed: when one is gone or holds something else
     """
-    up, down = scene.lineage, Lineage(scene.after, below, journal)
+    up, down = scene.lineage, Lineage(scene.after, below, recording)
     _require_same_renames(up, down)
     _note_what_goes(scene)
     if scene.blocked:
@@ -220,7 +219,7 @@ KEPT = (
 
 
 def differences(
-    subject: Subject, connection: Connection, schema: Schema, changed: set[str], made: set
+    project: Project, connection: Connection, schema: Schema, changed: set[str], made: set
 ) -> list[str]:
     """Say what the models have that the schema has not, or the other way round.
 
@@ -233,21 +232,20 @@ def differences(
     from .. import literals
     from ..autogenerate import summary
     from ..autogenerate.comparators import OPTIONS
-    from ..scratch import databases
 
-    own = {table.key for table in subject.metadata.tables.values()}
+    own = {table.key for table in project.metadata.tables.values()}
     looked_at = changed | (own ^ set(schema.tables))
     if not looked_at:
         return []
-    options = OPTIONS | {key: subject.options[key] for key in KEPT if key in subject.options}
-    options |= databases.comparison(subject.metadata, options)
+    options = OPTIONS | {key: project.options[key] for key in KEPT if key in project.options}
+    options |= databases.comparison(project.metadata, options)
     options["include_object"] = _only(looked_at, own, options.get("include_object"))
     options["include_name"] = _named(looked_at, options.get("include_name"))
     context = MigrationContext.configure(connection, opts=options)
     literals.install(context.impl)
-    found = summary.phrases(produce_migrations(context, subject.metadata).upgrade_ops)
+    found = summary.phrases(produce_migrations(context, project.metadata).upgrade_ops)
     found = [phrase for phrase in found if not _of_a_key(phrase, made)]
-    if found and connection.dialect.name == "sqlite" and _same(subject, schema, looked_at):
+    if found and connection.dialect.name == "sqlite" and _same(project, schema, looked_at):
         return []
     return found
 
@@ -258,7 +256,7 @@ def _of_a_key(phrase: str, made: set) -> bool:
     return not verb and set(names.replace(" and ", ", ").split(", ")) <= made
 
 
-def _same(subject: Subject, schema: Schema, tables: set[str]) -> bool:
+def _same(project: Project, schema: Schema, tables: set[str]) -> bool:
     """Whether the models, made in an empty database, give these very tables.
 
     Autogenerate sees differences that are none, as in DEFAULT 'it''s'.
@@ -266,8 +264,8 @@ def _same(subject: Subject, schema: Schema, tables: set[str]) -> bool:
     from sqlalchemy import create_engine
 
     with create_engine("sqlite://").connect() as empty:
-        subject.metadata.create_all(empty)
-        made = catalog_schema.read(empty, subject.ignored)
+        project.metadata.create_all(empty)
+        made = catalog_schema.read(empty, project.ignored)
     return not catalog_schema.between(made, schema).tables & tables
 
 
@@ -297,45 +295,38 @@ def _named(tables: set[str], include: Any) -> Any:
 MANY, FEW = 6, 4
 
 
-def build(scene: Scene) -> None:
-    """Make the schema as it is before the migration."""
-    script, subject = scene.script, scene.subject
-    below = tuple(dict.fromkeys(script._versioned_down_revisions + script._resolved_dependencies))
-    databases.build_at(subject, scene.connection, below)
-    scene.scratch.settle()
-    scene.before = scene.read()
-
-
-def rehearse(scene: Scene) -> Journal:
-    """Run up without rows, to know the schema that the rows are to satisfy too.
+def rehearse(scene: Scene) -> Recording:
+    """Run up without rows, to know the schema that the rows are to satisfy too, and for the lint.
 
     :raises Failed: when the migration does not even run on empty tables
     """
-    journal = Journal()
+    recorder = Recorder([scene.script])
+    recording = scene.verdict.recording = recorder.recordings[scene.script.revision]
     with scene.scratch.attempt() as connection:
         try:
-            runner.upgrade(scene.subject, connection, scene.script, journal)
+            runner.upgrade(scene.project, connection, scene.script, recorder)
             scene.after = scene.read(connection)
+            scene.verdict.schema = catalog_schema.text(connection, scene.project.version_table)
         except Exception as error:
             if "autocommit_block" not in scene.source.text or scene.dialect == "sqlite":
                 raise Failed("upgrade", said(error, scene.script.path)) from error
             scene.after = scene.before  # it cannot be tried in one transaction
-    understand(scene, journal)
-    return journal
+    understand(scene, recording)
+    return recording
 
 
-def understand(scene: Scene, journal: Journal) -> None:
+def understand(scene: Scene, recording: Recording) -> None:
     """Note what changed between the two schemas, and where everything went."""
     scene.changes = catalog_schema.between(scene.before, scene.after)
-    scene.lineage = Lineage(scene.before, scene.after, journal)
+    scene.lineage = Lineage(scene.before, scene.after, recording)
 
 
-def fill(scene: Scene, journal: Journal) -> None:
+def fill(scene: Scene, recording: Recording) -> None:
     """Put rows into the tables that the migration concerns.
 
     :raises Failed: when the migration's own ``sample_rows`` raises
     """
-    counts = concerned(scene, journal)
+    counts = concerned(scene, recording)
     sample = getattr(scene.script.module, "sample_rows", None)
     if sample is not None:
         try:
@@ -350,9 +341,9 @@ def fill(scene: Scene, journal: Journal) -> None:
         {label: 0 if sample and given[label] else count for label, count in counts.items()},
         scene.after,
         scene.lineage.columns,
-        scene.subject.metadata,
+        scene.project.metadata,
     )
-    _speak(scene, journal)
+    _speak(scene, recording)
     made = rows.fill(scene.connection, scene.plans, scene.verdict.seed)
     scene.scratch.settle()
     scene.verdict.rows = {label: made.rows[label] + given[label] for label in counts}
@@ -361,21 +352,21 @@ def fill(scene: Scene, journal: Journal) -> None:
     scene.old = scene.take(scene.before, counts)
 
 
-def _speak(scene: Scene, journal: Journal) -> None:
+def _speak(scene: Scene, recording: Recording) -> None:
     """Give columns what the migration reads them as, and the values that it speaks of."""
     for (label, name), place in scene.lineage.columns.items():
-        for known in (_modelled(scene, place), journal.types.get((label, name))):
+        for known in (_modelled(scene, place), recording.types.get((label, name))):
             if label in scene.plans and name in scene.plans[label].domains and known is not None:
                 domain = scene.plans[label].domains[name]
                 domain.kind = rows_plan.typed(known, domain.kind)
                 domain.reader = rows_plan.reader(known, scene.connection.dialect)
-    for entry in journal.events:
+    for entry in recording.did:
         if isinstance(entry, ops.AlterColumnOp) and entry.modify_type is not None:
             for (label, name), place in scene.lineage.columns.items():
                 names = (entry.column_name, entry.modify_name or entry.column_name)
                 if label in scene.plans and place == (_home(entry), names[1]):
                     _retype(scene, scene.plans[label].domains.get(name), entry)
-    words = _words(journal)
+    words = _words(recording)
     for label, plan in scene.plans.items():
         for name, domain in plan.domains.items():
             domain.computed = plan.table.name.lower() in words
@@ -383,7 +374,7 @@ def _speak(scene: Scene, journal: Journal) -> None:
 
 
 def _modelled(scene: Scene, place: tuple[str, str]) -> Any:
-    table = scene.subject.metadata.tables.get(place[0])
+    table = scene.project.metadata.tables.get(place[0])
     return table.columns[place[1]].type if table is not None and place[1] in table.columns else None
 
 
@@ -411,12 +402,12 @@ def _mention(scene: Scene, declared: str, domain: Domain) -> None:
         domain.given = words if complete else [*words, *domain.specials]
 
 
-def concerned(scene: Scene, journal: Journal) -> dict[str, int]:
+def concerned(scene: Scene, recording: Recording) -> dict[str, int]:
     """Return how many rows each table is to have: those that change, their children, their parents."""
     tables, lineage = scene.before.tables, scene.lineage
-    words = _words(journal)
-    named = {getattr(entry, "table_name", None) for entry in journal.events}
-    named |= {entry.table.name for entry in journal.events if isinstance(entry, ops.BulkInsertOp)}
+    words = _words(recording)
+    named = {getattr(entry, "table_name", None) for entry in recording.did}
+    named |= {entry.table.name for entry in recording.did if isinstance(entry, ops.BulkInsertOp)}
     direct = {
         label
         for label, table in tables.items()
@@ -449,8 +440,9 @@ def concerned(scene: Scene, journal: Journal) -> dict[str, int]:
     return found
 
 
-def _words(journal: Journal) -> set[str]:
-    return set(re.findall(r"\w+", " ".join(journal.statements).lower()))
+def _words(recording: Recording) -> set[str]:
+    said = (what for what in recording.did if isinstance(what, str))
+    return set(re.findall(r"\w+", " ".join(said).lower()))
 
 
 def meet_hostile_rows(scene: Scene) -> None:
@@ -464,7 +456,7 @@ def meet_hostile_rows(scene: Scene) -> None:
                 continue  # the database refuses it already
             words = {"what": wrong.what}
             try:
-                scene.run(runner.upgrade, connection, Journal())
+                scene.run(runner.upgrade, connection)
             except Exception as error:
                 words["error"] = said(error, scene.script.path)
             text = proof_verdict.STOPS if "error" in words else proof_verdict.GOES_THROUGH
@@ -480,10 +472,12 @@ def upgrade(scene: Scene) -> None:
 
     :raises Failed: with what it raised
     """
-    journal = Journal()
-    scene.step("upgrade", runner.upgrade, journal)
+    recording = scene.step("upgrade", runner.upgrade)
     scene.after = scene.read()
-    understand(scene, journal)
+    if scene.verdict.schema is None:  # it was not to be tried before
+        scene.verdict.recording = recording
+        scene.verdict.schema = catalog_schema.text(scene.connection, scene.project.version_table)
+    understand(scene, recording)
 
 
 def compare_models(scene: Scene) -> None:
@@ -491,14 +485,14 @@ def compare_models(scene: Scene) -> None:
 
     :raises Failed: with what autogenerate would still write
     """
-    head = scene.script.revision in scene.subject.script.get_heads()
-    if not head or not scene.subject.metadata.tables:
+    head = scene.script.revision in scene.project.script.get_heads()
+    if not head or not scene.project.metadata.tables:
         return
     changed = {label for label in scene.changes.tables if label in scene.after.tables}
     changed |= {now for was, now in scene.lineage.tables.items() if was != now}
     ours = {key.name for table in scene.before.tables.values() for key in table.foreign_keys}
     made_for_keys = ours if scene.dialect == "mysql" else set()
-    found = differences(scene.subject, scene.connection, scene.after, changed, made_for_keys)
+    found = differences(scene.project, scene.connection, scene.after, changed, made_for_keys)
     scene.connection.rollback()
     if found:
         raise Failed("models", f"the models still want: {listed(found)}")
@@ -545,18 +539,20 @@ def upgrade_again(scene: Scene) -> None:
 
     :raises Failed: with what it raised, or when the schema is not what it was the first time
     """
-    scene.step("upgrade again", runner.upgrade, Journal())
+    scene.step("upgrade again", runner.upgrade)
     found = catalog_schema.between(scene.after, scene.read()).found
     scene.connection.rollback()
     if found:
         raise Failed("upgrade again", listed(found))
 
 
-def take(subject: Subject, revision: str, seed: int) -> Verdict:
+def take(project: Project, revision: str, seed: int) -> Verdict:
     """Take the steps until one fails."""
-    with warnings.catch_warnings(), stage(subject) as scratch:
+    script = project.script.get_revision(revision)
+    below = tuple(dict.fromkeys(script._versioned_down_revisions + script._resolved_dependencies))
+    with warnings.catch_warnings(), stage(project, below) as scratch:
         warnings.simplefilter("ignore")  # each was shown when the real command ran
-        scene = Scene(subject, revision, seed, scratch)
+        scene = Scene(project, script, seed, scratch)
         try:
             _take(scene)
         except Failed as failed:
@@ -568,7 +564,7 @@ def take(subject: Subject, revision: str, seed: int) -> Verdict:
 
 
 def _take(scene: Scene) -> None:
-    build(scene)
+    scene.before = scene.read()
     rehearsed = rehearse(scene)
     fill(scene, rehearsed)
     meet_hostile_rows(scene)
@@ -578,7 +574,7 @@ def _take(scene: Scene) -> None:
     if scene.source.irreversible or scene.source.raises:
         stay(scene)
         return
-    journal = downgrade(scene)
+    recording = downgrade(scene)
     below = compare_schema(scene)
-    compare_rows_below(scene, below, journal)
+    compare_rows_below(scene, below, recording)
     upgrade_again(scene)

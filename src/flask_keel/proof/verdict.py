@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 
 from .. import errors, output, runner
+from ..recorder import Recording
 
 PROVED = "proved on {rows}: {steps} (seed {seed})"
 PROVED_EMPTY = "proved on empty tables: {steps}"
@@ -58,7 +59,8 @@ class Verdict:
     ``step`` and ``difference`` say what failed, ``notes`` what is worth knowing: what is lost on the
     way, what was deleted on purpose, what hostile rows would meet. ``rows`` counts the made rows by
     table. ``changes`` are the notes that say which values the upgrade rewrites. ``lasting`` is False
-    where the surroundings failed: a server that went, a full disk.
+    where the surroundings failed: a server that went, a full disk. ``recording`` is what the upgrade
+    did on empty tables, ``schema`` what it made of them, as SQL.
     """
 
     revision: str
@@ -74,6 +76,8 @@ class Verdict:
     hostile: list[str] = field(default_factory=list)
     rows: dict[str, int] = field(default_factory=dict)
     lasting: bool = True
+    recording: Recording | None = None
+    schema: str | None = None
 
     @property
     def sentence(self) -> str:

@@ -32,16 +32,12 @@ OUR_OWN = {"alembic", "sqlalchemy", *sys.stdlib_module_names}
 
 
 class Cache:
-    """The kept databases of one history.
+    """The kept databases of one project's history."""
 
-    :param script: Alembic's script directory
-    :param metadata: the models, whose naming convention names what a migration does not
-    """
-
-    def __init__(self, script: Any, metadata: Any = None) -> None:
-        self.script = script
-        self.convention = _convention(getattr(metadata, "naming_convention", None) or {})
-        self.folder = Path(script.dir).resolve().parent.parent / "var" / "cache"
+    def __init__(self, project: Project) -> None:
+        self.script = project.script
+        self.convention = _convention(project.metadata.naming_convention)
+        self.folder = project.root.resolve() / "var" / "cache"
         self._keys: dict[str, str] = {}
 
     @property
@@ -272,7 +268,7 @@ class Seen:
 def keys(project: Project) -> dict[str, str]:
     """Return a checksum for each revision: of its file, its ancestors, this library and the versions."""
     ground = [project.dialect.encode(), metadata.version("Flask-Migrate").encode()]
-    kept = Cache(project.script)
+    kept = Cache(project)
     return {
         one.revision: _checksum([*ground, kept.name((one.revision,)).encode()])
         for one in project.script.walk_revisions()

@@ -2,9 +2,8 @@
 
 import re
 import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, redirect_stdout
-from io import StringIO
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,32 +11,13 @@ from alembic.operations import ops
 from sqlalchemy import Connection, Engine, MetaData, create_engine, inspect, make_url
 from sqlalchemy.engine import URL
 
-from .. import output
+from .. import output, runner
 from .. import project as project_module
-from ..data import rehearsal
-from ..project import Project, Seam, Subject
-from ..recorder import Journal, Recorder, Recording, path_of
-from ..runner import replay, run_steps
+from ..project import Project
+from ..recorder import Recorder
 from ..sqlite import transaction as sqlite_transaction
 from . import servers
 from .cache import Cache
-
-
-def build_at(subject: Subject, connection: Connection, revisions: tuple[str, ...]) -> None:
-    """Run the history on an empty database up to some revisions, from the newest kept state."""
-    kept, raw = Cache(subject.script, subject.metadata), connection.connection.driver_connection
-    if connection.dialect.name == "sqlite":
-        kept.restore(raw, revisions, set())
-    for revision in revisions:
-
-        def steps(applied: Any, context: Any, revision: str = revision) -> Any:
-            return subject.script._upgrade_revs(revision, applied)
-
-        run_steps(subject, connection, steps, Journal())
-    if connection.dialect.name == "sqlite":
-        connection.commit()
-        kept.keep(raw, revisions)
-
 
 # A copy of a small MySQL database, and its return: the tables that changed are made again.
 
@@ -231,24 +211,63 @@ def create_first(context: Any, revision: Any, directives: list[ops.MigrationScri
 
 
 @contextmanager
-def stage(subject: Subject) -> Iterator["Stage"]:
-    """Give an empty scratch database of the application's kind.
+def stage(
+    project: Project, revisions: tuple[str, ...] | None = None, recorder: Recorder | None = None
+) -> Iterator["Stage"]:
+    """Give a scratch database of the application's kind that holds what the history makes.
 
+    :param revisions: up to which; all of it without
+    :param recorder: writes down what its revisions do, which have to run for it
     :raises servers.NotAllowed: when the account may not create one
     """
-    kind = project_module.kind(subject.url)
-    if kind == "sqlite":
+    if project.dialect == "sqlite":
         memory = sqlite_transaction.engine(make_url("sqlite://"))
-        with sqlite_transaction.connect(memory, app=subject.engine) as connection:
-            yield SQLite(connection, subject.engine)
+        with sqlite_transaction.connect(memory, app=project.engine) as connection:
+            build(project, connection, revisions, recorder)
+            yield SQLite(connection, project.engine)
         return
-    require_isolation(subject.url, subject.metadata)
-    options = subject.engine_options
+    require_isolation(project.engine.url, project.metadata)
+    options = project.engine_options
     with (
-        servers.database(subject.url, options) as url,
+        servers.database(project.engine.url, options) as url,
         create_engine(url, **servers.connection_options(options)).connect() as connection,
     ):
-        yield PostgreSQL(connection) if kind == "postgresql" else MySQL(connection)
+        build(project, connection, revisions, recorder)
+        yield (PostgreSQL if project.dialect == "postgresql" else MySQL)(connection)
+
+
+@contextmanager
+def at_head(project: Project, recorder: Recorder | None = None) -> Iterator[Connection]:
+    """Give a connection to a scratch database that holds all that the history makes.
+
+    :param recorder: writes down what its revisions do
+    :raises servers.NotAllowed: when the account may not create one
+    """
+    with stage(project, None, recorder) as scratch:
+        yield scratch.connection
+
+
+def build(
+    project: Project,
+    connection: Connection,
+    revisions: tuple[str, ...] | None,
+    recorder: Recorder | None,
+) -> None:
+    """Make an empty database what the history makes, from the newest state of it that is kept."""
+    revisions = project.script.get_heads() if revisions is None else revisions
+    kept = raw = None
+    if connection.dialect.name == "sqlite":
+        kept, raw = Cache(project), connection.connection.driver_connection
+        kept.restore(raw, revisions, set(recorder.recordings if recorder else ()))
+
+    def steps(applied: Any, context: Any) -> Any:
+        return project.script._upgrade_revs(revisions, applied)
+
+    runner.run(project, connection, steps, recorder)
+    if connection.in_transaction():
+        connection.commit()
+    if kept:
+        kept.keep(raw, revisions)
 
 
 class Stage:
@@ -294,20 +313,13 @@ class PostgreSQL(Stage):
 
     @contextmanager
     def attempt(self) -> Iterator[Connection]:
-        from sqlalchemy import event
-
-        def without(connection: Any, cursor: Any, sql: str, parameters: Any, *more: Any) -> Any:
-            return sql.replace(" CONCURRENTLY", ""), parameters
-
         self.settle()
         transaction = self.connection.begin()
-        event.listen(self.connection, "before_cursor_execute", without, retval=True)
         self.connection.info["attempt"] = True
         try:
             yield self.connection
         finally:
             del self.connection.info["attempt"]
-            event.remove(self.connection, "before_cursor_execute", without)
             transaction.rollback()
 
 
@@ -340,80 +352,3 @@ def database(url: Any, options: dict[str, Any] | None = None) -> Iterator[URL]:
     else:
         with servers.database(url, options) as scratch:
             yield scratch
-
-
-@contextmanager
-def at_head(seam: Seam) -> Iterator[Connection]:
-    """Give a connection to a database that holds what the history makes, and nothing else.
-
-    :raises servers.NotAllowed: when the account may not create one
-    """
-    with empty(seam) as connection:
-        build(seam, connection)
-        yield connection
-
-
-@contextmanager
-def empty(seam: Any) -> Iterator[Connection]:
-    """Give a connection to an empty scratch database, in memory on SQLite."""
-    if seam.engine.dialect.name == "sqlite":
-        memory = sqlite_transaction.engine(make_url("sqlite://"))
-        with sqlite_transaction.connect(memory, app=seam.engine) as connection:
-            yield connection
-        return
-    options = seam.settings.get("SQLALCHEMY_ENGINE_OPTIONS")
-    with (
-        servers.database(seam.engine.url, options) as url,
-        create_engine(url, **servers.connection_options(options)).connect() as connection,
-    ):
-        yield connection
-
-
-def build(
-    seam: Any, connection: Connection, recorder: Any = None, recorded: Iterable[str] = ()
-) -> None:
-    """Make an empty database what the history makes: run it, as a rehearsal, from the newest kept state.
-
-    :param recorder: a :class:`..recorder.Recorder`, where what it does is to be written down
-    :param recorded: the revisions that are to be written down, and so to be run
-    """
-    heads = tuple(seam.script.get_heads())
-    sqlite = connection.dialect.name == "sqlite"
-    if sqlite:
-        kept, raw = Cache(seam.script, seam.metadata), connection.connection.driver_connection
-        kept.restore(raw, heads, set(recorded))
-
-    def upgrade(applied: Any, context: Any) -> Any:
-        return seam.script._upgrade_revs("heads", applied)
-
-    with rehearsal():
-        replay(
-            seam,
-            upgrade,
-            connection,
-            recorder,
-            transactional_ddl=True if sqlite else None,
-            transaction_per_migration=not sqlite,
-        )
-    if connection.in_transaction():
-        connection.commit()
-    if sqlite:
-        kept.keep(raw, heads)
-
-
-@contextmanager
-def build_recorded(
-    project: Project, wanted: Iterable[str]
-) -> Iterator[tuple[Connection, dict[str, Recording]]]:
-    """Run the whole history; give the database and, by revision, what the wanted ones did.
-
-    :param wanted: revisions
-    :raises servers.NotAllowed: when the account may not create a scratch database
-    """
-    paths = {name: path_of(project.script.get_revision(name)) for name in wanted}
-    recorder = Recorder(set(paths.values()))
-    require_isolation(project.engine.url, project.metadata)
-    with empty(project) as connection:
-        with redirect_stdout(StringIO()):  # migrations say it when they run for good
-            build(project, connection, recorder, paths)
-        yield connection, {name: recorder.recordings[path] for name, path in paths.items()}

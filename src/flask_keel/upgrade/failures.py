@@ -11,12 +11,12 @@ from typing import Any
 
 import click
 from alembic.util import CommandError
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from .. import history, misfits, output
 from ..literals import TOKENS, inline
-from ..project import Seam
+from ..project import Environment, listening
 from ..sqlite import transaction
 
 # Where a failed or interrupted run has left the database: it is looked up, not guessed.
@@ -56,7 +56,7 @@ class Stopped(click.ClickException):
 
 
 @contextmanager
-def told(seam: Seam, run: Run) -> Iterator[None]:
+def told(project: Environment, run: Run) -> Iterator[None]:
     """Say of an error that leaves where the database is now, and of an interruption too.
 
     :raises Stopped: in a command, after Ctrl-C, SIGTERM or SIGHUP
@@ -66,14 +66,14 @@ def told(seam: Seam, run: Run) -> Iterator[None]:
             yield
         except CommandError as error:
             if run.before is not None:
-                _add(error, seam, run)
+                _add(error, project, run)
             raise
         except (Exception, KeyboardInterrupt, SystemExit) as error:
             # a signal may come out of SQLite, or of SQLAlchemy's cleaning up, as any error
             if stopped and click.get_current_context(silent=True):
-                raise Stopped(_interrupted(seam, run), stopped[0]) from None
+                raise Stopped(_interrupted(project, run), stopped[0]) from None
             if run.before is not None:
-                output.note(error, _failed(seam, run, error))
+                error.add_note(output.Left(_failed(project, run, error)))
             raise
 
 
@@ -106,32 +106,36 @@ def _signals() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _add(error: CommandError, seam: Seam, run: Run) -> None:
+def _add(error: CommandError, project: Environment, run: Run) -> None:
     """Say it at the end of a sentence that says already what is to be done."""
     text = " ".join(str(error).split()).removesuffix(".")
     if AT_ONCE in text:
-        text = f"{seam.database} was migrated by another process at the same time"
-    state = f"{seam.database} is at {_at(_now(seam))}" if "as it was" in text else _state(seam, run)
+        text = f"{project.database} was migrated by another process at the same time"
+    state = (
+        f"{project.database} is at {_at(_now(project))}"
+        if "as it was" in text
+        else _state(project, run)
+    )
     error.args = (f"{text}; {state}.",)
 
 
-def _failed(seam: Seam, run: Run, error: BaseException) -> str:
-    now = _now(seam)
-    sqlite = seam.engine.dialect.name == "sqlite"  # all of it, or nothing
+def _failed(project: Environment, run: Run, error: BaseException) -> str:
+    now = _now(project)
+    sqlite = project.engine.dialect.name == "sqlite"  # all of it, or nothing
     if now is not None and now not in (run.before if sqlite else run.last, run.reached):
         return (
-            f"another process has migrated {seam.database}, which is at {_at(now)} now: "
+            f"another process has migrated {project.database}, which is at {_at(now)} now: "
             "type db current, and try again when it has ended."
         )
-    return f"{_state(seam, run, now)}: {misfits.advice(error)}"
+    return f"{_state(project, run, now)}: {misfits.advice(error)}"
 
 
-def _interrupted(seam: Seam, run: Run) -> str:
-    now = _now(seam)
-    where = f"{seam.database} is at {_at(now)}"
+def _interrupted(project: Environment, run: Run) -> str:
+    now = _now(project)
+    where = f"{project.database} is at {_at(now)}"
     if run.before is None or now is None:
         return f"Stopped by hand: {where}."
-    if seam.engine.dialect.name == "sqlite":
+    if project.engine.dialect.name == "sqlite":
         if now == run.before:
             return f"Stopped by hand: nothing was changed, {where}."
         return f"Stopped by hand, but all of it was committed before: {where}."
@@ -142,35 +146,35 @@ def _interrupted(seam: Seam, run: Run) -> str:
     return f"Stopped by hand: {where}; what was not committed is undone."
 
 
-def _state(seam: Seam, run: Run, now: set[str] | None = None) -> str:
-    now = _now(seam) if now is None else now
+def _state(project: Environment, run: Run, now: set[str] | None = None) -> str:
+    now = _now(project) if now is None else now
     at = _at(now)
-    if seam.engine.dialect.name == "sqlite":
-        return f"{seam.database} is {'as it was, ' if now == run.before else ''}at {at}"
+    if project.engine.dialect.name == "sqlite":
+        return f"{project.database} is {'as it was, ' if now == run.before else ''}at {at}"
     if run.stands:
         return (
-            f"of this revision {run.stands} cannot be undone and stands, {seam.database} being at "
+            f"of this revision {run.stands} cannot be undone and stands, {project.database} being at "
             f"{at}: undo that by hand or make it harmless to repeat (if_exists=True, "
             "if_not_exists=True)"
         )
-    if seam.engine.dialect.name == "postgresql":
-        return f"what this revision did is undone, {seam.database} being at {at}"
+    if project.engine.dialect.name == "postgresql":
+        return f"what this revision did is undone, {project.database} being at {at}"
     return (
         "this try left nothing behind (of an earlier one nothing is undone), "
-        f"{seam.database} being at {at}"
+        f"{project.database} being at {at}"
     )
 
 
-def _now(seam: Seam) -> set[str] | None:
+def _now(project: Environment) -> set[str] | None:
     """Return where the database is, as another connection sees it; None when that cannot be told."""
-    url = seam.engine.url
+    url = project.engine.url
     try:
-        if seam.engine.dialect.name == "sqlite" and not transaction.in_memory(url):
+        if project.engine.dialect.name == "sqlite" and not transaction.in_memory(url):
             if not Path(url.database).exists():
                 return set()  # it was made for this run, and removed again
             engine = transaction.reader(url)
         else:
-            engine = seam.engine
+            engine = project.engine
         with engine.connect() as connection:
             return history.applied(connection)
     except Exception:
@@ -323,7 +327,7 @@ class Standing:
     def rolled_back(self, *_: Any) -> None:
         self.pending = []
 
-    def next_revision(self) -> None:
+    def next_revision(self, **_: Any) -> None:
         self.pending, self.stood = [], []
 
     def after(self, error: BaseException) -> str:
@@ -342,41 +346,21 @@ class Standing:
 
 
 @contextmanager
-def account(seam: Seam, connection: Connection, run: Run) -> Iterator[None]:
+def account(project: Environment, connection: Connection, run: Run) -> Iterator[None]:
     """Run migrations on a server; when an error leaves, ``run`` knows what stands of the revision."""
-    context = seam.context.get_context()
+    context = project.context.get_context()
+    standing = Standing(connection, context.version_table)
+    context.on_version_apply_callbacks += (standing.next_revision,)
+    told = {"commit": standing.committed, "rollback": standing.rolled_back}
     with (
-        watch(connection, context.version_table) as standing,
+        listening(connection, after_cursor_execute=standing.ran, **told),
         misfits.explained(connection),
     ):
-
-        def next_revision(**_: Any) -> None:
-            standing.next_revision()
-
-        context.on_version_apply_callbacks = (*context.on_version_apply_callbacks, next_revision)
         try:
             yield
         except BaseException as error:
             run.stands = standing.after(error)
             raise
-
-
-@contextmanager
-def watch(connection: Connection, version_table: str) -> Iterator[Standing]:
-    """Keep the account while migrations run on a connection."""
-    standing = Standing(connection, version_table)
-    listeners = {
-        "after_cursor_execute": standing.ran,
-        "commit": standing.committed,
-        "rollback": standing.rolled_back,
-    }
-    for name, listener in listeners.items():
-        event.listen(connection, name, listener)
-    try:
-        yield standing
-    finally:
-        for name, listener in listeners.items():
-            event.remove(connection, name, listener)
 
 
 def _short(statement: str) -> str:

@@ -14,8 +14,8 @@ from sqlalchemy.schema import CreateTable, DDLElement
 from sqlalchemy.sql import visitors
 from sqlalchemy.types import NullType
 
-from .. import history, literals, output, project, runner
-from ..project import Seam
+from .. import history, literals, output, runner
+from ..project import Environment
 from ..runner import Refused
 from . import session
 
@@ -305,41 +305,42 @@ def _bound(construct: Any, row: Mapping[str, Any]) -> Any:
 UTF8 = {"postgresql": "SET client_encoding TO 'UTF8';", "mysql": "SET NAMES utf8mb4;"}
 
 
-def write(seam: Seam) -> str:
+def write(project: Environment) -> str:
     """Return the SQL that the command would run; nothing is run, what migrations print goes to stderr."""
     pieces: list[str] = []
-    start = _start(seam)
-    dialect = literals.dialect(seam.engine.dialect)
-    again = f"db {seam.moving or 'stamp'} --sql"
+    start = _start(project)
+    dialect = literals.dialect(project.engine.dialect)
+    again = f"db {project.moving or 'stamp'} --sql"
     stand_in = Offline(dialect, pieces.append, again)
-    seam.configure(stand_in, literal_binds=True, starting_rev=start, transaction_per_migration=True)
-    stand_in.settle(seam.context.get_context())
+    project.configure(
+        stand_in, literal_binds=True, starting_rev=start, transaction_per_migration=True
+    )
+    stand_in.settle(project.context.get_context())
     try:
         with (
             redirect_stdout(sys.stderr),
-            runner.guarded(stand_in, seam.engine),
-            seam.context.begin_transaction(),
+            runner.guarded(stand_in, project.engine),
+            project.context.begin_transaction(),
         ):
-            seam.context.run_migrations()
+            project.context.run_migrations()
     except Exception as error:
-        output.note(error, output.NO_SQL)
+        error.add_note(output.Left(output.NO_SQL))
         raise
-    kind = project.kind(seam.engine.url)
-    head = [STOPS[kind], UTF8[kind]] if pieces else []
+    head = [STOPS[project.dialect], UTF8[project.dialect]] if pieces else []
     return "".join(f"{piece}\n\n" for piece in head + pieces)
 
 
-def _start(seam: Seam) -> list[str] | None:
+def _start(project: Environment) -> list[str] | None:
     """Return the revisions to begin at; by asking, the engine learns what kind of server it is."""
     try:
-        with seam.engine.connect() as connection:
-            if seam.start is not None:
-                return seam.start.split(",")
+        with project.engine.connect() as connection:
+            if project.start is not None:
+                return project.start.split(",")
             applied = history.applied(connection)
-            session.check(seam, connection, applied)
+            session.check(project, connection, applied)
             return sorted(applied) or None
     except DBAPIError:
-        if seam.start is None:
+        if project.start is None:
             raise
         # somebody without the server said where to begin: the dialect's defaults must do
-        return seam.start.split(",")
+        return project.start.split(",")

@@ -10,10 +10,9 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, create_engine, inspect
 from sqlalchemy.pool import StaticPool
 
-from .. import history, output
+from .. import history, output, runner
 from ..data import rehearsal
-from ..project import Seam
-from ..runner import replay
+from ..project import Environment
 from ..sqlite import data_checks, foreign_key_check, transaction
 from ..sqlite.foreign_key_check import KeyWatch
 from . import failures, server_script, session
@@ -29,17 +28,17 @@ BEGIN IMMEDIATE;
 """
 
 
-def print_sql(seam: Seam) -> None:
+def print_sql(project: Environment) -> None:
     """Print the SQL on stdout: all of it, or on a failure none. What migrations print goes to stderr."""
-    if seam.engine.dialect.name == "sqlite":
-        sql = _rehearse(seam)
+    if project.engine.dialect.name == "sqlite":
+        sql = _rehearse(project)
     else:
-        sql = server_script.write(seam)
+        sql = server_script.write(project)
     sys.stdout.write(sql)
     sys.stdout.flush()
 
 
-def _rehearse(seam: Seam) -> str:
+def _rehearse(project: Environment) -> str:
     """Run the revisions on a copy and write down what they did."""
     script: list[str] = []
     pending: list[str] = []
@@ -60,21 +59,21 @@ def _rehearse(seam: Seam) -> str:
         script.extend(pending)
         pending.clear()
 
-    with _copy(seam, note) as connection, rehearsal(), redirect_stdout(sys.stderr):
+    with _copy(project, note) as connection, rehearsal(), redirect_stdout(sys.stderr):
         applied = history.applied(connection)
-        _require_start(seam, applied)
-        session.check(seam, connection, applied)
+        _require_start(project, applied)
+        session.check(project, connection, applied)
         start = data_checks.at_revisions(
-            applied, inspect(connection).has_table("alembic_version"), _command(seam)
+            applied, inspect(connection).has_table("alembic_version"), _command(project)
         )
         before = foreign_key_check.broken(connection)
         connection.rollback()
         pending.clear()
-        replay(
-            seam,
-            seam.work,
+        runner.run(
+            project,
             connection,
-            transactional_ddl=True,
+            project.work,
+            prints=sys.stderr,
             on_version_apply=close,
             sqlite_portable_sql=True,
         )
@@ -82,9 +81,9 @@ def _rehearse(seam: Seam) -> str:
         keys = foreign_key_check.guards(connection, before, watched[0].now() if script else ())
     if not script:
         at = " and ".join(sorted(applied)) or "the base"
-        output.say(output.NOTHING_TO_DO, database=seam.database, revision=at)
+        output.say(output.NOTHING_TO_DO, database=project.database, revision=at)
         return ""
-    head = HEAD.format(patience=int(patience(seam) * 1000))
+    head = HEAD.format(patience=int(patience(project) * 1000))
     begin, end = _ended([*start, *keys.start]), _ended(keys.end)
     return "".join([head, begin, *script, end, "COMMIT;\n"])
 
@@ -93,34 +92,36 @@ def _ended(sql: list[str]) -> str:
     return "".join(f"{statement};\n" for statement in sql)
 
 
-def _command(seam: Seam) -> str:
-    return f"db {seam.moving or 'stamp'} --sql"
+def _command(project: Environment) -> str:
+    return f"db {project.moving or 'stamp'} --sql"
 
 
-def _require_start(seam: Seam, applied: set[str]) -> None:
+def _require_start(project: Environment, applied: set[str]) -> None:
     """Stop when the SQL is asked from a revision at which the database is not."""
     live = ",".join(sorted(applied)) or "base"
-    if not seam.start or seam.start in (live, *applied):
+    if not project.start or project.start in (live, *applied):
         return
-    start = seam.script.get_revision(seam.start)
+    start = project.script.get_revision(project.start)
     if (start.revision if start else "base") != live:
         raise CommandError(
-            output.SQL_FROM_ELSEWHERE.format(database=seam.database, live=live, start=seam.start)
+            output.SQL_FROM_ELSEWHERE.format(
+                database=project.database, live=live, start=project.start
+            )
         )
 
 
 @contextmanager
-def _copy(seam: Seam, write: Callable[[str], None]) -> Iterator[Connection]:
+def _copy(project: Environment, write: Callable[[str], None]) -> Iterator[Connection]:
     factory = failures.recorder(write)
 
     def connect() -> sqlite3.Connection:
         # no name: a database of this connection alone, on disk when it grows
         copy = sqlite3.connect("", factory=factory, check_same_thread=False)
-        with transaction.named(seam.engine) as source:
+        with transaction.named(project.engine) as source:
             if source is not None:
                 source.backup(copy)
         return copy
 
     engine = create_engine("sqlite://", creator=connect, poolclass=StaticPool)
-    with transaction.connect(engine, app=seam.engine) as connection:
+    with transaction.connect(engine, app=project.engine) as connection:
         yield connection

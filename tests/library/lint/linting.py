@@ -2,16 +2,14 @@
 
 import warnings
 from pathlib import Path
-from types import SimpleNamespace
 
 import databases
 import sqlalchemy as sa
 from alembic.config import Config
-from alembic.script import ScriptDirectory
 
 from flask_keel import check
 from flask_keel.lint import findings
-from flask_keel.scratch import databases as scratch_databases
+from flask_keel.project import Project
 
 FIRST = """
 op.create_table(
@@ -61,17 +59,9 @@ def judge(folder: Path, body: str, url: str = "sqlite://", imports: str = "", fi
     config = Config()
     config.set_main_option("script_location", str(folder))
     engine = databases.engine(url) if not url.startswith("sqlite") else sa.create_engine(url)
-    project = SimpleNamespace(
-        config=config,
-        script=ScriptDirectory.from_config(config),
-        metadata=sa.MetaData(),
-        engine=engine,
-        settings={},
-    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with scratch_databases.build_recorded(project, ["two"]) as (connection, did):
-            return check.findings_of(project, connection, "two", did["two"])
+        return check.findings(Project(config, sa.MetaData(), engine), "two")
 
 
 def said(*arguments, **keywords) -> list[str]:

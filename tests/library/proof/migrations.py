@@ -11,7 +11,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy.pool import NullPool
 
 import flask_keel.sqlite.impl  # noqa: F401  (the engine that env.py has)
-from flask_keel.project import Subject
+from flask_keel.project import Project
 from flask_keel.proof import prove
 
 CONVENTION = {
@@ -90,14 +90,14 @@ class History:
         """Write what autogenerate writes, on a database that has the tables of ``before``."""
         return self.write(*generated(before, after, self.url))
 
-    def subject(self, models: sa.MetaData, **options) -> Subject:
+    def project(self, models: sa.MetaData, **options) -> Project:
         config = Config()
         config.set_main_option("script_location", str(self.folder))
         options = {"compare_type": True, "compare_server_default": True, **options}
-        return Subject(config, models, self.url, options=options)
+        return Project(config, models, sa.create_engine(self.url), options)
 
     def prove(self, models: sa.MetaData, **options):
-        return prove(self.subject(models), self.head, **options)
+        return prove(self.project(models), self.head, **options)
 
 
 def generated(before: sa.MetaData, after: sa.MetaData, url) -> tuple[str, str]:
