@@ -77,6 +77,7 @@ class Story:
         self.fresh = fresh
         self.commands: list[str] = []
         self.file = ""
+        self.said = ""
         self.convention = True
 
     def begin(self, schema: Schema, random: Random) -> None:
@@ -102,6 +103,7 @@ class Story:
             if marks.asked and random.random() < 0.4:
                 arguments = self.suggested(marks)
             wrote = self.migrate("migrate", arguments, marks.narrow)
+            marks.lost |= self.cut(before, after, marks)
             if wrote:
                 self.upgrade(marks, look)
         except Refused as refused:
@@ -124,6 +126,17 @@ class Story:
             self.db("the upgrade after the downgrade", "upgrade")
             self.compare("schema after up, down, up", self.look(), wanted)
         return True
+
+    def cut(self, before: Schema, after: Schema, marks: Marks) -> set[tuple[int, int]]:
+        """The columns of which newmigration said that a server cuts values to the new type."""
+        found = set()
+        for uid, column in marks.loose if self.dialect != "sqlite" else ():
+            tables = [t for t in [*before.tables, *after.tables] if t.uid == uid]
+            names = {f"{t.name}.{c.name}" for t in tables for c in t.columns if c.uid == column}
+            said = (rf" {re.escape(name)}(:| from) .*loses data\]" for name in names)
+            if any(re.search(line, self.said) for line in said):
+                found.add((uid, column))
+        return found
 
     def upgrade(self, marks: Marks, look: dict[str, Any]) -> None:
         answer = self.db("upgrade", "upgrade", code=None)
@@ -170,6 +183,7 @@ class Story:
         self.file = ""
         answer = self.db(stage, "migrate", *arguments, code=None)
         new = revising.files(self.project) - before
+        self.said = answer.said
         for name in new:
             self.file = (self.project.versions / name).read_text()
         if answer.code:
