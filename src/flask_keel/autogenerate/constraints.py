@@ -3,6 +3,7 @@
 Alembic compares the columns of a unique constraint in no order, and neither DEFERRABLE nor EXCLUDE.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -39,13 +40,26 @@ def follow(change: ops.ModifyTableOps, there: Model, model: Model) -> None:
     drops = [op for op in change.ops if _drops_key(op)]
     makes = [op for op in change.ops if isinstance(op, ops.CreateForeignKeyOp)]
     rest = [op for op in change.ops if op not in drops and op not in makes]
-    names = {op.constraint_name for op in drops}
+    names = {_made_for(op.constraint_name, op._reverse.local_cols, there) for op in drops}
     for index in sorted(there.indexes, key=lambda index: str(index.name)):
         if index.name in names and not _stays(index, [*rest, *makes], model):
             drop = ops.DropIndexOp.from_index(index)
             summary.leave_unsaid(drop)
             rest.insert(0, drop)
     change.ops[:] = [*drops, *rest, *makes]
+
+
+def _made_for(key: Any, columns: Iterable[str], there: Model) -> str:
+    """The name of the index that the server made for a foreign key: the key's own, or that of its
+    first column where the key was given none."""
+    columns = list(columns)
+    like = re.compile(rf"{re.escape(columns[0])}(_\d+)?", re.IGNORECASE)
+    known = {str(index.name): index for index in there.indexes}
+    if str(key) not in known:
+        for name, index in sorted(known.items()):
+            if _names(index.expressions) == columns and like.fullmatch(name) and not index.unique:
+                return name
+    return str(key)
 
 
 def _drops_key(op: Any) -> bool:
@@ -181,7 +195,8 @@ def _needs(change: ops.ModifyTableOps, op: Any, key: ForeignKeyConstraint, there
     if not _covers(_index(op) or [], columns):
         return False
     every = [each for each in change.ops if _index(each) is not None]
-    gone = {_name(each) for each in every if _drops(each)} | {str(key.name), _name(op)}
+    gone = {_name(each) for each in every if _drops(each)} | {_name(op)}
+    gone.add(_made_for(key.name, columns, there))
     left = [_names(index.expressions) for index in there.indexes if str(index.name) not in gone]
     left += [_names(there.primary_key.columns)]
     # what came before this one goes, and on the way down what went after one that comes
