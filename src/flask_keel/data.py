@@ -2,17 +2,29 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
-from typing import Any
 
 import click
+from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
-from sqlalchemy import ColumnElement, TableClause, and_, column, func, inspect, select, text, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    TableClause,
+    and_,
+    column,
+    func,
+    inspect,
+    select,
+    text,
+    tuple_,
+)
 from sqlalchemy import table as table_clause
 
 from . import misfits, output
+from .typing import Expression, PlainColumn, Row, Value
 
 # Is this run of a migration the real one, or a rehearsal on a scratch database?
 
@@ -39,13 +51,14 @@ def rehearsal() -> Iterator[None]:
         _rehearsing.reset(token)
 
 
+Keys = Sequence[Expression]
 PATIENCE = 5  # seconds between two lines where there is no terminal
 
 
 def backfill(
     table: TableClause,
     where: ColumnElement[bool] | None,
-    set: Mapping[str, Any],
+    set: Mapping[str, Value],
     batch: int = 1000,
 ) -> int:
     """Give columns new values, some rows at a time, in the order of the primary key.
@@ -86,24 +99,28 @@ def backfill(
     return done
 
 
-def _keys(connection: Any, table: TableClause) -> list[Any]:
+def _keys(connection: Connection, table: TableClause) -> Keys:
     found = inspect(connection).get_pk_constraint(table.name, schema=table.schema)
     names = found.get("constrained_columns") or []
     return [table.c[name] if name in table.c else _of(table, name) for name in names]
 
 
-def _of(table: TableClause, name: str) -> Any:
+def _of(table: TableClause, name: str) -> PlainColumn:
     """A column that the caller's table does not list."""
-    found = column(name)
+    found: PlainColumn = column(name)
     found.table = table
     return found
 
 
 def _parts(
-    connection: Any, table: TableClause, keys: list[Any], where: Any, batch: int
+    connection: Connection,
+    table: TableClause,
+    keys: Keys,
+    where: ColumnElement[bool] | None,
+    batch: int,
 ) -> Iterator[ColumnElement[bool]]:
     """Give the condition of each batch: the keys after the last one, up to the batch's own last."""
-    last = None
+    last: Row | None = None
     while True:
         query = select(*keys).select_from(table).order_by(*keys).limit(batch)
         if where is not None:
@@ -117,26 +134,27 @@ def _parts(
         yield and_(_between(keys, first, last))
 
 
-def _after(keys: list[Any], last: tuple) -> Any:
+def _after(keys: Keys, last: Row) -> ColumnElement[bool]:
     return keys[0] > last[0] if len(keys) == 1 else tuple_(*keys) > tuple_(*last)
 
 
-def _between(keys: list[Any], first: tuple, last: tuple) -> Any:
+def _between(keys: Keys, first: Row, last: Row) -> ColumnElement[bool]:
     if len(keys) == 1:
         return keys[0].between(first[0], last[0])
     return and_(tuple_(*keys) >= tuple_(*first), tuple_(*keys) <= tuple_(*last))
 
 
 @contextmanager
-def _by_itself(context: Any) -> Iterator[None]:
+def _by_itself(context: MigrationContext) -> Iterator[None]:
     """Commit each statement, where nothing that came before it could be lost with it."""
+    from alembic import op
+
     kind = context.dialect.name
     free = kind in ("mysql", "mariadb")
     if kind == "postgresql":
         # no number yet: this transaction has written nothing, no DDL and no row
-        free = (
-            context.connection.execute(text("SELECT txid_current_if_assigned()")).scalar() is None
-        )
+        assigned = text("SELECT txid_current_if_assigned()")
+        free = op.get_bind().execute(assigned).scalar() is None
     with context.autocommit_block() if free and not is_rehearsal() else nullcontext():
         yield
 
@@ -178,7 +196,7 @@ def require_no_nulls(table: str, *columns: str, schema: str | None = None) -> No
     source = table_clause(table, schema=schema)
     found = []
     for name in columns:
-        look = column(name)
+        look: PlainColumn = column(name)
         said = misfits.number_and_examples(connection, source, look.is_(None))
         if said:
             found.append(f"{table}.{name} is to be NOT NULL, and {said} hold NULL")

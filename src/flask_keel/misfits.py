@@ -1,21 +1,24 @@
 """Rows that a server refuses: it names one of them at most; here are their number and three."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
 
-from alembic.ddl.base import ColumnNullable, ColumnType
+from alembic.ddl.base import AlterColumn, ColumnNullable, ColumnType
 from alembic.ddl.mysql import MySQLChangeColumn
 from alembic.ddl.postgresql import PostgresqlColumnType
 from sqlalchemy import (
     CheckConstraint,
+    ClauseElement,
     Column,
     ColumnElement,
     Connection,
+    Constraint,
     ForeignKeyConstraint,
     String,
+    Table,
     TableClause,
+    TextClause,
     and_,
     column,
     exists,
@@ -28,10 +31,13 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy import table as table_clause
+from sqlalchemy.engine import ExceptionContext, ExecutionContext
+from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.schema import AddConstraint, CreateIndex
+from sqlalchemy.schema import AddConstraint, ColumnCollectionConstraint, CreateIndex
 
 from .project import listening
+from .typing import Expression, PlainColumn, Row
 
 # Who can mend a failed migration: whoever keeps the rows, the privileges, the locks, or the file.
 
@@ -63,12 +69,12 @@ def advice(error: BaseException) -> str:
     """Return what to do about an error that came out of a migration, as the end of a sentence."""
     if not isinstance(error, DBAPIError):
         return FILE
-    said: Any = error.orig
+    said = error.orig
     if isinstance(said, sqlite3.Error):
         if isinstance(error, IntegrityError):
             return ROWS
         return LOCK if "locked" in str(said) else FILE
-    number = (said.args or [0])[0]
+    number = next(iter(said.args), 0) if said else 0
     if isinstance(number, int):  # MySQL's, whose sqlstate says less
         return NUMBERS.get(number, FILE)
     state = getattr(said, "sqlstate", None) or ""
@@ -77,6 +83,7 @@ def advice(error: BaseException) -> str:
 
 EXAMPLES = 3
 SAVEPOINT = "keel_rows"
+MISFITS = "misfits"  # the attribute of a driver's error that says them
 
 
 @contextmanager
@@ -88,35 +95,40 @@ def explained(connection: Connection) -> Iterator[None]:
     """
     postgresql = connection.dialect.name == "postgresql"
 
-    def element(context: Any) -> Any:
+    def element(context: ExecutionContext | None) -> object:
         found = getattr(getattr(context, "compiled", None), "statement", None)
         return found if isinstance(found, _REFUSED) else None
 
-    def savepoint(word: str) -> Any:
-        def run(live: Connection, cursor: Any, statement: str, values: Any, context: Any, *_: Any):
+    def savepoint(word: str) -> Callable[..., None]:
+        def run(
+            live: Connection,
+            cursor: DBAPICursor,
+            statement: str,
+            values: object,
+            context: ExecutionContext | None,
+            *_: object,
+        ) -> None:
             if postgresql and element(context) is not None and not _autocommit(live):
                 cursor.execute(f"{word} {SAVEPOINT}")
 
         return run
 
-    def failed(context: Any) -> None:
-        statement = element(context.execution_context)
+    def failed(context: ExceptionContext) -> None:
+        statement, error = element(context.execution_context), context.sqlalchemy_exception
         if statement is None or context.connection is not connection:
             return
-        if advice(context.sqlalchemy_exception) != ROWS:
+        if error is None or advice(error) != ROWS:
             return  # a lock or Ctrl-C: to look would wait for the same
         with suppress(Exception):  # the database's own words have to do
             if postgresql and not _autocommit(connection):
-                cursor = context.connection.connection.cursor()
+                cursor = connection.connection.cursor()
                 cursor.execute(f"ROLLBACK TO {SAVEPOINT}")
-            context.original_exception.misfits = _look(context.connection, statement)
+            setattr(context.original_exception, MISFITS, _look(connection, statement))
 
-    savepoints = {
-        "before_cursor_execute": savepoint("SAVEPOINT"),
-        "after_cursor_execute": savepoint("RELEASE"),
-    }
+    before, after = savepoint("SAVEPOINT"), savepoint("RELEASE")
+    seen = listening(connection, before_cursor_execute=before, after_cursor_execute=after)
     # SQLAlchemy takes handle_error nowhere else
-    with listening(connection, **savepoints), listening(connection.engine, handle_error=failed):
+    with seen, listening(connection.engine, handle_error=failed):
         yield
 
 
@@ -124,16 +136,17 @@ def _autocommit(connection: Connection) -> bool:
     return connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
 
 
-def of(error: Any) -> str | None:
+def of(error: BaseException | None) -> str | None:
     """Return what was found out about the rows that a driver's error is about."""
-    return getattr(error, "misfits", None)
+    found: str | None = getattr(error, MISFITS, None)
+    return found
 
 
 def number_and_examples(
     connection: Connection,
     source: TableClause,
-    broken: ColumnElement[bool],
-    shows: tuple[ColumnElement[Any], ...] = (),
+    broken: ColumnElement[bool] | TextClause,
+    shows: Sequence[Expression] = (),
 ) -> str:
     """Return how many rows are broken and three of them, as "2 of its rows (id 1, id 7)"; "" for none.
 
@@ -143,7 +156,7 @@ def number_and_examples(
     if not count:
         return ""
     keys = _key_columns(connection, source)
-    query = select(*map(column, keys), *shows).select_from(source).where(broken)
+    query = select(*_columns(keys), *shows).select_from(source).where(broken)
     rows = _value(connection, query.limit(EXAMPLES)) if keys or shows else []
     examples = ", ".join(_example(keys, row) for row in rows)
     return f"{count} of its rows" + (f" ({examples})" if examples else "")
@@ -154,13 +167,13 @@ def _key_columns(connection: Connection, source: TableClause) -> list[str]:
     return found.get("constrained_columns") or []
 
 
-def _example(keys: list[str], row: tuple[Any, ...]) -> str:
+def _example(keys: list[str], row: Row) -> str:
     who = ", ".join(f"{name} {value!r}" for name, value in zip(keys, row, strict=False))
     what = ", ".join(repr(value) for value in row[len(keys) :])
     return f"{what} in {who}" if what and who else what or who
 
 
-def _value(connection: Connection, query: Any) -> list[tuple[Any, ...]]:
+def _value(connection: Connection, query: ClauseElement) -> list[Row]:
     # past SQLAlchemy: this runs while it handles an error, and on the driver's own transaction
     sql = str(query.compile(connection, compile_kwargs={"literal_binds": True}))
     cursor = connection.connection.cursor()
@@ -171,19 +184,25 @@ def _value(connection: Connection, query: Any) -> list[tuple[Any, ...]]:
         cursor.close()
 
 
-def _look(connection: Connection, statement: Any) -> str | None:
+def _look(connection: Connection, statement: object) -> str | None:
     if isinstance(statement, CreateIndex):
         index = statement.element
-        return _twice(connection, index.table, list(index.expressions)) if index.unique else None
+        if not index.unique or index.table is None:
+            return None
+        return _twice(connection, index.table, list(index.expressions))
     if isinstance(statement, AddConstraint):
         return _constraint(connection, statement.element)
-    table, name = statement.table_name, column(statement.column_name)
-    conditions = [name.is_(None)] if getattr(statement, "nullable", True) is False else []
-    length = getattr(getattr(statement, "type_", None), "length", None)
-    if length and isinstance(statement.type_, String):
-        conditions.append(func.char_length(name) > literal_column(str(length)))
-    elif isinstance(statement, ColumnType | PostgresqlColumnType):
-        kind = statement.type_.compile(connection.dialect)
+    assert isinstance(statement, AlterColumn)
+    table: str = statement.table_name
+    name: PlainColumn = column(statement.column_name)
+    conditions: list[ColumnElement[bool]] = (
+        [name.is_(None)] if getattr(statement, "nullable", True) is False else []
+    )
+    type_ = getattr(statement, "type_", None)
+    if isinstance(type_, String) and type_.length:
+        conditions.append(func.char_length(name) > literal_column(str(type_.length)))
+    elif type_ is not None and isinstance(statement, ColumnType | PostgresqlColumnType):
+        kind = type_.compile(connection.dialect)
         valid = func.pg_input_is_valid(func.concat(name), kind)  # PostgreSQL 16
         conditions.append(and_(name.is_not(None), not_(valid)))
     if not conditions:
@@ -193,7 +212,7 @@ def _look(connection: Connection, statement: Any) -> str | None:
     return f"{found} do not fit {table}.{statement.column_name}" if found else None
 
 
-def _constraint(connection: Connection, constraint: Any) -> str | None:
+def _constraint(connection: Connection, constraint: Constraint) -> str | None:
     table = constraint.table
     if isinstance(constraint, CheckConstraint):
         sql = constraint.sqltext.compile(connection, compile_kwargs={"literal_binds": True})
@@ -202,6 +221,7 @@ def _constraint(connection: Connection, constraint: Any) -> str | None:
         return f"{found} break it" if found else None
     if isinstance(constraint, ForeignKeyConstraint):
         return _orphans(connection, constraint)
+    assert isinstance(constraint, ColumnCollectionConstraint)
     return _twice(connection, table, list(constraint.columns))
 
 
@@ -218,12 +238,16 @@ def _orphans(connection: Connection, constraint: ForeignKeyConstraint) -> str | 
     return f"{found} point to nothing in {referred.name}" if found else None
 
 
-def _table(table: Any, names: list[str]) -> TableClause:
-    return table_clause(table.name, *map(column, names), schema=table.schema)
+def _table(table: Table, names: list[str]) -> TableClause:
+    return table_clause(table.name, *_columns(names), schema=table.schema)
 
 
-def _twice(connection: Connection, table: Any, columns: list[Any]) -> str | None:
-    names = [column(each.name) if isinstance(each, Column) else each for each in columns]
+def _columns(names: Sequence[str]) -> list[PlainColumn]:
+    return [column(name) for name in names]
+
+
+def _twice(connection: Connection, table: Table, columns: Sequence[str | Expression]) -> str | None:
+    names = [_plain(each) for each in columns]
     source: TableClause = table_clause(table.name, schema=table.schema)
     present = [name.is_not(None) for name in names]
     groups = (
@@ -239,6 +263,12 @@ def _twice(connection: Connection, table: Any, columns: list[Any]) -> str | None
     count = _value(connection, select(func.count()).select_from(groups.subquery()))[0][0]
     examples = [f"{', '.join(map(repr, row[:-1]))} {row[-1]} times" for row in rows]
     return f"{count} of its values stand there several times ({', '.join(examples)})"
+
+
+def _plain(each: str | Expression) -> Expression:
+    if isinstance(each, str):
+        return literal_column(each)
+    return column(each.name) if isinstance(each, Column) else each
 
 
 _REFUSED = (

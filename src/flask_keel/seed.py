@@ -5,21 +5,23 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from types import CodeType, FrameType
 
 from alembic.util import CommandError
 from flask import current_app
-from sqlalchemy import Engine, inspect, make_url
+from sqlalchemy import URL, Dialect, Engine, inspect, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, StatementError
-from sqlalchemy.orm import Mapper
+from sqlalchemy.orm import InstanceState, Mapper
 
 from .project import listening
+from .typing import Options
 
 MOST = 3  # lines that are named
 
 
 @contextmanager
-def redirected(engine: Engine, url: Any, options: dict[str, Any]) -> Iterator[None]:
+def redirected(engine: Engine, url: str | URL, options: Options) -> Iterator[None]:
     """Let the application's engine, with all that listens to it, connect to another database.
 
     :param url: of the other database
@@ -30,7 +32,7 @@ def redirected(engine: Engine, url: Any, options: dict[str, Any]) -> Iterator[No
     arguments, keywords = engine.dialect.create_connect_args(url)
     keywords = {**keywords, **(options.get("connect_args") or {})}
 
-    def connect(dialect: Any, *_: Any) -> Any:
+    def connect(dialect: Dialect, *_: object) -> DBAPIConnection:
         return dialect.connect(*arguments, **keywords)
 
     db = current_app.extensions["migrate"].db
@@ -55,16 +57,17 @@ def _let_go(engines: list[Engine]) -> None:
         engine.dispose()
 
 
-def _require_there(engine: Engine, url: Any) -> None:
+def _require_there(engine: Engine, url: URL) -> None:
     queries = {"sqlite": "SELECT file FROM pragma_database_list WHERE name = 'main'"}
     queries["postgresql"] = "SELECT current_database()"
     with engine.connect() as connection:
         query = queries.get(engine.dialect.name, "SELECT DATABASE()")
         found = connection.exec_driver_sql(query).scalar() or ""
     if engine.dialect.name == "sqlite":
-        found, wanted = str(Path(found).resolve()), str(Path(url.database).resolve())
+        found = str(Path(found).resolve())
+        wanted = str(Path(url.database or "").resolve())
     else:
-        wanted = url.database
+        wanted = url.database or ""
     if found != wanted:
         raise CommandError(
             "The application makes its database connections itself (creator or pool in "
@@ -98,18 +101,18 @@ class _Made:
     """The objects that were made of models, each with its place, and those that are being written."""
 
     def __init__(self) -> None:
-        self.places: dict[int, tuple[Any, str, int]] = {}
-        self.writing: list[Any] = []
+        self.places: dict[int, tuple[object, str, int]] = {}
+        self.writing: list[object] = []
 
-    def made(self, target: Any, *_: Any) -> None:
-        frame = sys._getframe(1)
+    def made(self, target: object, *_: object) -> None:
+        frame: FrameType | None = sys._getframe(1)
         while frame is not None:
             if _own(frame.f_code.co_filename):
                 self.places[id(target)] = (target, frame.f_code.co_filename, frame.f_lineno)
                 return
-            frame = frame.f_back  # type: ignore[assignment]
+            frame = frame.f_back
 
-    def written(self, mapper: Any, connection: Any, target: Any) -> None:
+    def written(self, mapper: object, connection: object, target: object) -> None:
         if self.writing and not isinstance(target, type(self.writing[-1])):
             self.writing.clear()
         self.writing.append(target)
@@ -119,8 +122,8 @@ class _Made:
 def _noted() -> Iterator[_Made]:
     """Note where objects are made: a row that does not fit is found only when all are written."""
     made = _Made()
-    writes = {"before_insert": made.written, "before_update": made.written}
-    with listening(Mapper, init=made.made, **writes):
+    written = made.written
+    with listening(Mapper, init=made.made, before_insert=written, before_update=written):
         yield made
 
 
@@ -146,7 +149,7 @@ def _where(error: BaseException, starter_rows: Callable[[], None], made: _Made) 
     return f"{_shown(frames[-1].filename)}, line {frames[-1].lineno}" if frames else "The seed"
 
 
-def _failing(error: BaseException, made: _Made) -> list[Any]:
+def _failing(error: BaseException, made: _Made) -> list[object]:
     """Return the objects that may be in the statement that failed."""
     if not isinstance(error, StatementError):
         return []
@@ -160,8 +163,8 @@ def _failing(error: BaseException, made: _Made) -> list[Any]:
     return [one for one in made.writing if alike[id(one)] == most]
 
 
-def _lacks_a_value(one: Any) -> bool:
-    state = inspect(one)
+def _lacks_a_value(one: object) -> bool:
+    state = _state(one)
     needed = [
         column
         for column in state.mapper.local_table.columns
@@ -171,11 +174,16 @@ def _lacks_a_value(one: Any) -> bool:
     return any(state.dict.get(key) is None for key in keys)
 
 
-def _values(one: Any) -> list[Any]:
-    return [value for value in inspect(one).dict.values() if value is not None]
+def _state(one: object) -> InstanceState[object]:
+    state: InstanceState[object] = inspect(one, raiseerr=True)
+    return state
 
 
-def _name(code: Any) -> tuple[str, str]:
+def _values(one: object) -> list[object]:
+    return [value for value in _state(one).dict.values() if value is not None]
+
+
+def _name(code: CodeType) -> tuple[str, str]:
     return code.co_filename, code.co_name
 
 

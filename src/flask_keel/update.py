@@ -111,7 +111,7 @@ def look(path: Path) -> Wheel:
             f"{path} is no wheel that can be read ({error}): nothing was changed; give another."
         ) from error
     information = next((name for name in members if name.endswith(".dist-info/METADATA")), None)
-    metadata = Parser().parsestr(members[information].decode()) if information else {}
+    metadata = Parser().parsestr(members[information].decode() if information else "")
     if metadata.get("Name") != "flask-keel" or "flask_keel/__init__.py" not in members:
         raise click.ClickException(
             f"{path} is no wheel of flask-keel: nothing was changed; give another."

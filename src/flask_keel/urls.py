@@ -5,7 +5,6 @@ import re
 import shlex
 import sys
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
@@ -32,7 +31,7 @@ class UrlError(ValueError):
     """The URL cannot be used: one sentence, without its password."""
 
 
-def normalise(value: Any, root: Path) -> URL:
+def normalise(value: str | URL, root: Path) -> URL:
     """Return the URL with its driver, and a SQLite path made absolute.
 
     :param value: a string or a SQLAlchemy URL
@@ -51,7 +50,7 @@ def normalise(value: Any, root: Path) -> URL:
             "write sqlite://, postgresql:// or mysql://."
         ) from None
     except (ArgumentError, ValueError):
-        scheme = re.match(r"([\w+]+://)?", str(value)).group()
+        scheme = "".join(re.findall(r"\A[\w+]+://", str(value)))
         raise UrlError(
             f"The database URL {scheme}... cannot be read: write "
             "postgresql://user:password@host/name, mysql://user:password@host/name or "
@@ -64,7 +63,7 @@ def normalise(value: Any, root: Path) -> URL:
     return url
 
 
-def _require_plain_account(text):
+def _require_plain_account(text: str) -> None:
     """Stop at an account that other programs, or SQLAlchemy itself, would end too early: a part of
     the password would be taken for the host, and printed.
 
@@ -105,10 +104,10 @@ def _install() -> str:
     return f"uv pip install --python {python}"
 
 
-def shown(url: Any) -> str:
+def shown(url: str | URL) -> str:
     """Return a database as people read it: a path, or a URL without its password."""
     url = make_url(url)
     if url.get_backend_name() == "sqlite":
         return url.database or ":memory:"
-    plain = url._replace(drivername=url.get_backend_name(), password=None, query={})
-    return plain.render_as_string()
+    plain = url.set(drivername=url.get_backend_name(), query={})
+    return plain._replace(password=None).render_as_string()

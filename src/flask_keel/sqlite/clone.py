@@ -12,8 +12,9 @@ from dataclasses import replace
 
 from alembic.util import CommandError
 
+from ..typing import Value
 from . import introspection
-from .introspection import Database, SchemaObject, references_to
+from .introspection import Database, Parameters, SchemaObject, references_to
 from .tokenizer import Unreadable, fold, quote, same, tokenize
 
 _UNKNOWN = re.compile(r"no such (function|collation sequence): (\S+)")
@@ -28,37 +29,34 @@ class Mirror(Database):
     """
 
     def __init__(self, objects: Iterable[SchemaObject]):
-        super().__init__(sqlite3.connect(":memory:", isolation_level=None))
-        self.objects = {}
+        self.schema = None
+        self.raw = sqlite3.connect(":memory:", isolation_level=None)
+        self.objects: dict[str, SchemaObject] = {}
         for found in sorted(objects, key=lambda o: _ORDER[o.type]):
             if found.sql and not fold(found.name).startswith("sqlite_"):
                 self.objects[found.name] = found
                 with suppress(sqlite3.Error):
                     self.run(found.sql)
 
-    @property
-    def raw(self):
-        return self.connection
-
-    def read(self, sql: str, parameters: tuple = ()):
+    def read(self, sql: str, parameters: Parameters = ()) -> sqlite3.Cursor:
         return self.run(sql, *parameters)
 
-    def run(self, sql: str, *parameters):
+    def run(self, sql: str, *parameters: Value) -> sqlite3.Cursor:
         """Run a statement; functions and collations that only the application knows are stood in
         for."""
         unknown = set()
         while True:
             try:
-                return self.connection.execute(sql, parameters)
+                return self.raw.execute(sql, parameters)
             except sqlite3.OperationalError as error:
                 missing = _UNKNOWN.search(str(error))
                 if missing is None or missing[2] in unknown:
                     raise
                 unknown.add(missing[2])
                 if missing[1] == "function":
-                    self.connection.create_function(missing[2], -1, lambda *arguments: None)
+                    self.raw.create_function(missing[2], -1, lambda *arguments: None)
                 else:
-                    self.connection.create_collation(missing[2], lambda one, other: 0)
+                    self.raw.create_collation(missing[2], lambda one, other: 0)
 
     def error_of(self, sql: str) -> str | None:
         """What SQLite says against a statement; None when it runs."""
@@ -106,7 +104,7 @@ class Mirror(Database):
         return error
 
     def close(self) -> None:
-        self.connection.close()
+        self.raw.close()
 
 
 def _event(sql: str) -> tuple[str, list[str]]:

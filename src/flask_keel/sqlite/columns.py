@@ -2,11 +2,14 @@
 
 import sqlite3
 from itertools import pairwise
+from operator import methodcaller
 
 import sqlalchemy as sa
 from alembic.util import CommandError
+from sqlalchemy import Dialect
 from sqlalchemy.util import topological
 
+from ..typing import SQLType
 from . import introspection
 from .clone import Mirror, require_no_string
 from .constraints import (
@@ -62,9 +65,10 @@ def add_column(draft: Draft, op: AddColumn) -> None:
     )
     draft.add(step)
     column = draft.table.column(op.column)
-    draft.new_columns[fold(op.column)] = op.fill if filled else _value_of_new(draft, column)
-    if filled:
-        draft.made_over[fold(op.column)] = op.fill
+    if op.fill is not None and filled:
+        draft.new_columns[fold(op.column)] = draft.made_over[fold(op.column)] = op.fill
+    else:
+        draft.new_columns[fold(op.column)] = _value_of_new(draft, column)
     for c in column.of_kind("check"):
         draft.conditions.append(check_condition(draft, c))
     has_value = filled or op.of_key or column.generated or column.default_text
@@ -78,8 +82,8 @@ def add_column(draft: Draft, op: AddColumn) -> None:
 
 def _value_of_new(draft: Draft, column: Column) -> str:
     """What an added column holds in the rows that are there, as SQL."""
-    if column.generated:
-        return f"({column.last('generated').expression})"
+    if generated := column.last("generated"):
+        return f"({generated.expression})"
     if not column.default_text:
         return "NULL"
     read, inserted = (_tried(draft, column, way) for way in (_READ, _INSERTED))
@@ -108,7 +112,7 @@ def _tried(draft: Draft, column: Column, way: tuple[str, ...]) -> str | None:
     try:
         for statement in way:
             mirror.run(statement.format(column=f"v {kind} DEFAULT {column.default_text}"))
-        return mirror.value("SELECT quote(v) FROM t")
+        return str(mirror.value("SELECT quote(v) FROM t"))
     except sqlite3.Error:
         return None
     finally:
@@ -117,7 +121,7 @@ def _tried(draft: Draft, column: Column, way: tuple[str, ...]) -> str | None:
 
 def literal_default(column: Column) -> str:
     """The default as an expression; DEFAULT takes a bare or double-quoted word for a string."""
-    text = column.default_text
+    text = column.default_text or "NULL"
     tokens = tokenize(text)
     if len(tokens) == 1 and tokens[0].kind in ("word", "quoted"):
         known = ("NULL", "TRUE", "FALSE", "CURRENT_TIME", "CURRENT_DATE", "CURRENT_TIMESTAMP")
@@ -218,7 +222,7 @@ def set_generated(draft: Draft, op: SetGenerated) -> None:
         return
 
     def apply(table: CreateTable) -> CreateTable:
-        now = table.column(name).last("generated")
+        now = table.column(name).last("generated") or present
         return table.replace_constraint(now, op.text) if op.text else table.drop_constraint(now)
 
     says = f"compute {name} by {op.text}" if op.text else f"make {name} an ordinary column"
@@ -237,13 +241,13 @@ def same_words(one: str, other: str) -> bool:
 
 def set_options(draft: Draft, op: SetOptions) -> None:
     for word, wanted in (("STRICT", op.strict), ("WITHOUT ROWID", op.without_rowid)):
-        key = word.lower().replace(" ", "_")
-        if wanted is None or wanted == getattr(draft.table, key):
+        option = word.lower().replace(" ", "_")
+        if wanted is None or wanted == getattr(draft.table, option):
             continue
         draft.add(
             Step(
                 f"{'make it' if wanted else 'no longer'} {word}",
-                lambda table, key=key, wanted=wanted: table.set_option(**{key: wanted}),
+                methodcaller("set_option", **{option: wanted}),
                 "rebuild",
             )
         )
@@ -263,6 +267,8 @@ def set_options(draft: Draft, op: SetOptions) -> None:
 
 def _autoincrement(table: CreateTable) -> CreateTable:
     key = table.primary_key
+    if key is None:
+        return table
     if key.inline:
         return table.replace_constraint(key, f"{key.text} AUTOINCREMENT")
     name = f"CONSTRAINT {quote(key.name)} " if key.name else ""
@@ -275,7 +281,8 @@ def _autoincrement(table: CreateTable) -> CreateTable:
 def no_autoincrement(table: CreateTable) -> CreateTable:
     words = [token for token in tokenize(table.sql) if token.keyword == "AUTOINCREMENT"]
     key = table.primary_key
-    places = [token for token in words if key.span[0] <= token.start < key.span[1]]
+    start, end = key.span if key else (0, 0)
+    places = [token for token in words if start <= token.start < end]
     gone = [Change(token.start, token.end, "") for token in places]
     return CreateTable.parse(apply(table.sql, *gone))
 
@@ -310,7 +317,13 @@ _HEX = "[0-9a-f]"
 _UUID = f"{_HEX * 12}[1-8]{_HEX * 3}[89ab]{_HEX * 15}"
 
 
-def made_over(dialect, column: str, old_text: str, new_type, existing) -> str | None:
+def made_over(
+    dialect: Dialect,
+    column: str,
+    old_text: str,
+    new_type: SQLType | None,
+    existing: SQLType | None,
+) -> str | None:
     """The value as the new type stores it, as SQL; None where the forms do not differ.
 
     What is no value of the new type stays as it is.
@@ -364,7 +377,7 @@ _FORMS = (
 )
 
 
-def _as_text(column: str, old_text: str, new: sa.String, old) -> str | None:
+def _as_text(column: str, old_text: str, new: sa.String, old: SQLType | None) -> str | None:
     """A UUID as text has its dashes, as on PostgreSQL; bytes become the text that they are."""
     length = new.length
     stated = isinstance(old, sa.Uuid) and (length is None or length >= 36)
@@ -501,7 +514,7 @@ def _follow_type(draft: Draft, name: str, op: SetType) -> None:
             draft.add(drop_step(draft, c, says))
 
 
-def _values(type_) -> set[str] | None:
+def _values(type_: SQLType | None) -> set[str] | None:
     """What the CHECK of an Enum or a Boolean lists; None for any other type."""
     if isinstance(type_, sa.Enum):
         return {"'" + value.replace("'", "''") + "'" for value in type_.enums}
@@ -587,8 +600,9 @@ def _refuse_drop(draft: Draft, name: str) -> None:
     if len(draft.table.columns) == 1:
         raise CommandError(f"{what}, since it is the only one: drop the table.")
     for other in draft.table.columns:
-        uses = other.generated and draft.table.uses(other.last("generated"))
-        if uses and any(same(name, used) for used in uses) and not same(other.name, name):
+        generated = other.last("generated")
+        uses = draft.table.uses(generated) if generated else ()
+        if any(same(name, used) for used in uses) and not same(other.name, name):
             raise CommandError(
                 f"{what}, since the generated column {other.name!r} is computed from it: "
                 f"drop {other.name!r} first."

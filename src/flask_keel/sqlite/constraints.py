@@ -1,9 +1,12 @@
 """Constraints and indexes added and dropped: found by what they say, and what has to be true of the rows."""
 
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from operator import methodcaller
 
 from alembic.util import CommandError
 
+from ..typing import Convention
 from . import introspection
 from .create_table import CreateTable
 from .data_checks import Condition, Unique, escaped, not_null
@@ -28,7 +31,7 @@ _KINDS = ("primary key", "unique", "check", "foreign key")
 
 
 def find_constraint(
-    db: Database, table: CreateTable, wanted: DropConstraint, convention
+    db: Database, table: CreateTable, wanted: DropConstraint, convention: Convention | None
 ) -> Constraint | None:
     """The constraint of the table's text that is to go.
 
@@ -48,8 +51,8 @@ def find_constraint(
     unnamed = [c for c in of_kind if c.name is None]
     for c in unnamed:
         key = primary_key(db, c.referred_table) if c.kind == "foreign key" else ()
-        name = conventional_name(table, c, convention, key)
-        if name and any(same(name, asked) for asked in wanted.names):
+        made = conventional_name(table, c, convention, key)
+        if made and any(same(made, asked) for asked in wanted.names):
             return c
         if wanted.kind == "primary key":
             return c
@@ -330,15 +333,17 @@ def check_keys_later(draft: Draft, name: str) -> None:
             draft.keys_to_check.add(reference.table)
 
 
-def is_key(table: CreateTable, found: list[IndexFacts], columns: tuple[str, ...]) -> bool:
+def is_key(table: CreateTable, found: Sequence[IndexFacts], columns: Sequence[str]) -> bool:
     """Whether a foreign key can refer to these columns."""
     wanted = {fold(name) for name in columns}
-    keys = [c.columns for c in table.all_constraints() if c.kind in ("primary key", "unique")]
-    keys += [index.columns for index in found if index.unique and index.is_plain]
-    return any({fold(name) for name in key} == wanted for key in keys)
+    keys: list[tuple[str | None, ...]] = [
+        *(c.columns for c in table.all_constraints() if c.kind in ("primary key", "unique")),
+        *(index.columns for index in found if index.unique and index.is_plain),
+    ]
+    return any({fold(name) for name in key if name is not None} == wanted for key in keys)
 
 
-def _affinities(table: CreateTable, columns) -> list[tuple]:
+def _affinities(table: CreateTable, columns: Iterable[str]) -> list[tuple[str, str]]:
     found = []
     for name in columns:
         column = table.column(name)
@@ -416,8 +421,8 @@ def _says_the_same(one: Constraint, other: Constraint) -> bool:
 
 
 def _same_key(one: Constraint, other: Constraint) -> bool:
-    def facts_of(c: Constraint):
-        return list(map(fold, c.columns)), fold(c.referred_table or "")
+    def facts_of(c: Constraint) -> tuple[list[str], str]:
+        return list(map(fold, c.columns)), fold(c.referred_table)
 
     return one.kind in ("unique", "primary key", "foreign key") and facts_of(one) == facts_of(other)
 
@@ -463,7 +468,7 @@ def _add_primary_key(draft: Draft, new: Constraint, text: str) -> None:
     numbered = introspection.integer_primary_key(draft.table)
     for name in new.columns:
         column = draft.column(name)
-        draft.add(Step("", lambda table, c=column: table.set_not_null(c, True), "rebuild"))
+        draft.add(Step("", methodcaller("set_not_null", column, True), "rebuild"))
         if not (same(numbered, column) and fold(column) in draft.new_columns):
             fill = "a primary key needs one in every row"
             draft.conditions.append(not_null(draft.name, column, fill))

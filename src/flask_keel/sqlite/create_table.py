@@ -104,8 +104,8 @@ class CreateTable(Definition):
         """
         known = [column.name for column in self.columns]
         place = len(known)
-        if before or after:
-            place = known.index(self.column(before or after).name) + bool(after)
+        if neighbour := before or after:
+            place = known.index(self.column(neighbour).name) + bool(after)
         text = editing.whole(definition)
         if place:
             changes = editing.insert_after(self.sql, self.columns[place - 1].span, text)
@@ -171,7 +171,7 @@ class CreateTable(Definition):
     def _without(self, constraints: tuple[Constraint, ...]) -> Self:
         table = self
         for constraint in reversed(constraints):
-            column = table.column(constraint.column) if constraint.inline else None
+            column = None if constraint.column is None else table.column(constraint.column)
             table = table._changed(*editing.remove_constraint(table.sql, constraint, column))
         return table
 

@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 from alembic.util import CommandError
+from sqlalchemy import Dialect
 
+from ..typing import Row, SQLType, Value
 from .create_table import CreateTable
 from .introspection import Database, affinity
 from .tokenizer import fold, quote
@@ -19,13 +21,19 @@ from .tokenizer import fold, quote
 # that looks like a number becomes one. SQLAlchemy then has to read what is stored.
 
 
+Reader = Callable[[Value], object]  # raises for a value that it cannot read
 FUNCTION = "keel_fits"  # stands in a condition for the function that comes with it
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?", re.ASCII)
 _NUMBER = re.compile(r"\s*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*", re.ASCII)
 
 
 def misfit(
-    dialect, column: str, old_text: str, new_text: str, new_type, encoding: str = "UTF-8"
+    dialect: Dialect,
+    column: str,
+    old_text: str,
+    new_text: str,
+    new_type: SQLType | None,
+    encoding: str = "UTF-8",
 ) -> tuple[str, Callable[..., bool] | None] | None:
     """The condition, true for a value that does not fit, and the function that it calls.
 
@@ -63,10 +71,10 @@ def misfit(
     return f"({present} AND NOT {call})", _test(after, reads, encoding)
 
 
-def _test(after: str, reads: Callable | None, encoding: str) -> Callable[..., bool]:
+def _test(after: str, reads: Reader | None, encoding: str) -> Callable[..., bool]:
     """Stored under the new affinity without loss, and readable by the new type."""
 
-    def fits(value, is_text: bool) -> bool:
+    def fits(value: Value, is_text: bool) -> bool:
         try:
             stored = _stored(after, value.decode(encoding) if is_text else value)
             if stored is _LOST:
@@ -83,7 +91,7 @@ def _test(after: str, reads: Callable | None, encoding: str) -> Callable[..., bo
 _LOST = object()
 
 
-def _stored(after: str, value):
+def _stored(after: str, value: Value) -> object:
     """What SQLite makes of a value under an affinity; _LOST when it could not be had back."""
     if isinstance(value, int | float):
         if after == "TEXT":
@@ -97,40 +105,42 @@ def _stored(after: str, value):
     if not _DECIMAL.fullmatch(value):
         return _LOST
     if "." not in value:
-        whole = int(value)
+        number = int(value)
         if after == "REAL":
-            return _real(whole)
-        return whole if -(2**63) <= whole < 2**63 else _LOST
+            return _real(number)
+        return number if -(2**63) <= number < 2**63 else _LOST
     return float(value) if len(value.replace(".", "").lstrip("-0")) <= 15 else _LOST
 
 
-def _real(number: int | float):
+def _real(number: int | float) -> object:
     """Above 2 to the power of 53 not every whole number is a REAL."""
     return float(number) if isinstance(number, float) or int(float(number)) == number else _LOST
 
 
-def base_type(dialect, type_):
+def base_type(dialect: Dialect, type_: SQLType | type[SQLType] | None) -> SQLType | None:
     """The type under a TypeDecorator and behind a variant."""
     if type_ is None:
         return None
-    type_ = sa.types.to_instance(type_)
-    type_ = type_._variant_mapping.get("sqlite", type_)
-    while isinstance(type_, sa.TypeDecorator):
-        type_ = type_.load_dialect_impl(dialect)
-    return type_
+    base: SQLType = sa.types.to_instance(type_)
+    base = base._variant_mapping.get("sqlite", base)
+    while isinstance(base, sa.TypeDecorator):
+        base = base.load_dialect_impl(dialect)
+    return base
 
 
-def _reads_like(dialect, old_text: str, base) -> bool:
+def _reads_like(dialect: Dialect, old_text: str, base: SQLType | None) -> bool:
     """Whether the old declared type is read by SQLAlchemy as the new one is."""
     if base is None:
         return True
-    old = dialect._resolve_type_affinity(old_text)
+    old: SQLType = dialect._resolve_type_affinity(old_text)  # type: ignore[attr-defined]  # SQLite's
     return old._type_affinity is base._type_affinity
 
 
-def _reader(dialect, base) -> Callable | None:
+def _reader(dialect: Dialect, base: SQLType | None) -> Reader | None:
     """Raises for a stored value that the type cannot read, or would write in another way, so that
     no query would find it; None for a type that reads all."""
+    if base is None:
+        return None
     process = base.dialect_impl(dialect).result_processor(dialect, None)
     if isinstance(base, sa.Boolean):
         return _only(lambda value: value in (0, 1) and not isinstance(value, str))
@@ -144,7 +154,8 @@ def _reader(dialect, base) -> Callable | None:
         return _only(lambda value: not isinstance(value, bytes))
     if isinstance(base, REWRITTEN) and process:
         writes = base.dialect_impl(dialect).bind_processor(dialect)
-        return _only(lambda value: isinstance(value, str) and writes(process(value)) == value)
+        if writes:
+            return _only(lambda value: isinstance(value, str) and writes(process(value)) == value)
     return process if isinstance(base, sa.JSON) else None
 
 
@@ -152,13 +163,13 @@ def _reader(dialect, base) -> Callable | None:
 REWRITTEN = (sa.Date, sa.DateTime, sa.Time, sa.Uuid, sa.Interval)
 
 
-def _is_number(value, process: Callable | None) -> bool:
+def _is_number(value: Value, process: Reader | None) -> bool:
     if isinstance(value, int) and process is not None:
-        return process(value) == value  # a Decimal is made by way of a float
+        return bool(process(value) == value)  # a Decimal is made by way of a float
     return isinstance(value, int | float)
 
 
-def _only(accepts: Callable[[object], bool]) -> Callable:
+def _only(accepts: Callable[[Value], bool]) -> Reader:
     return lambda value: None if accepts(value) else _fail()
 
 
@@ -175,7 +186,7 @@ class Condition(NamedTuple):
     broken: str
     sentence: str
     shows: tuple[str, ...] = ()
-    function: Callable | None = None
+    function: Callable[..., bool] | None = None
 
 
 class Unique(NamedTuple):
@@ -243,7 +254,8 @@ def _check(db: Database, source: Source, conditions: Sequence[Condition]) -> Non
     if conditions:
         either = " OR ".join(c.broken for c in conditions)
         query = f"SELECT EXISTS (SELECT 1 FROM {source.sql} WHERE {either})"
-        if db.run_long(f"{source.label}: checking rows", source.rows, query).fetchone()[0]:
+        ((found,),) = db.run_long(f"{source.label}: checking rows", source.rows, query)
+        if found:
             _complain(db, source, conditions)
     for unique in source.uniques:
         _check_unique(db, source, unique)
@@ -264,7 +276,7 @@ def _complain(db: Database, source: Source, conditions: Sequence[Condition]) -> 
     raise CommandError(" ".join(complaints))
 
 
-def _example(key: Sequence[str], shows: Sequence[str], row: tuple) -> str:
+def _example(key: Sequence[str], shows: Sequence[str], row: Row) -> str:
     who = ", ".join(f"{_label(name)} {value!r}" for name, value in zip(key, row, strict=False))
     what = ", ".join(repr(value) for value in row[len(key) :])
     return f"{what} in {who}" if what and who else what or who
@@ -286,8 +298,7 @@ def _check_unique(db: Database, source: Source, unique: Unique) -> None:
         f"SELECT {listed}, count(*) AS times FROM {source.sql} WHERE {present} "
         f"GROUP BY {listed} HAVING count(*) > 1"
     )
-    found = db.run_long(f"{source.label}: checking rows", source.rows, f"{groups} LIMIT 3")
-    found = found.fetchall()
+    found = [*db.run_long(f"{source.label}: checking rows", source.rows, f"{groups} LIMIT 3")]
     if found:
         count = db.value(f"SELECT count(*) FROM ({groups})")
         examples = ", ".join(f"{_value(row[:-1])} {row[-1]} times" for row in found)
@@ -295,7 +306,7 @@ def _check_unique(db: Database, source: Source, unique: Unique) -> None:
         raise CommandError(unique.sentence.format(rows=values, examples=examples))
 
 
-def _value(values) -> str:
+def _value(values: Sequence[Value]) -> str:
     values = tuple(values)
     return repr(values[0]) if len(values) == 1 else repr(values)
 
@@ -393,7 +404,9 @@ def require_fitting(db: Database, table: str, source: str, conditions: list[Cond
         _run(db, guard(sentence, query, 0))
 
 
-def require_unchanged(db: Database, table: str, copy: str, rowid: str, types: list[tuple]) -> None:
+def require_unchanged(
+    db: Database, table: str, copy: str, rowid: str, types: list[tuple[str, str, str]]
+) -> None:
     """Let the script stop where a value was copied into another type and is not the same there.
 
     :param copy: the table that has the rows now

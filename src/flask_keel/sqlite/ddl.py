@@ -1,14 +1,26 @@
 """SQLAlchemy's types, defaults and columns as the pieces of a CREATE TABLE text."""
 
-import sqlalchemy as sa
-from alembic.util import CommandError
-from sqlalchemy.exc import CompileError
+from typing import Any, Literal
 
+import sqlalchemy as sa
+from alembic.ddl.impl import DefaultImpl
+from alembic.util import CommandError
+from sqlalchemy import Constraint, Dialect
+from sqlalchemy.exc import CompileError
+from sqlalchemy.sql.compiler import DDLCompiler
+from sqlalchemy.sql.schema import (
+    CallableColumnDefault,
+    ColumnElementColumnDefault,
+    ScalarElementColumnDefault,
+)
+
+from ..typing import AnyColumn, ServerDefault, SQLType, Value
 from .draft import (
     AddColumn,
     AddConstraint,
     CreateIndex,
     DropConstraint,
+    Operation,
     RenameColumn,
     SetCollation,
     SetDefault,
@@ -29,31 +41,37 @@ KINDS = {
 }
 
 
-def constraint_name(dialect, constraint) -> str | None:
+def constraint_name(dialect: Dialect, constraint: Constraint) -> str | None:
     """The name that the constraint has after the naming convention; None without one."""
     if constraint.name is None:
         return None
-    return dialect.identifier_preparer.format_constraint(constraint, _alembic_quote=False)
+    name: str | None = dialect.identifier_preparer.format_constraint(
+        constraint,
+        _alembic_quote=False,  # type: ignore[call-arg]  # SQLAlchemy's, made for Alembic
+    )
+    return name
 
 
-def constraint_names(dialect, constraint) -> tuple[str, ...]:
+def constraint_names(dialect: Dialect, constraint: Constraint) -> tuple[str, ...]:
     """The names that a constraint can go by: after the naming convention, and as it was typed."""
     final, typed = constraint_name(dialect, constraint), constraint.name
-    names = [final and unquote(final)]
+    names = [unquote(final)] if final else []
     if isinstance(typed, str):
         names.append(str(typed))
     return tuple(dict.fromkeys(name for name in names if name))
 
 
-def wants_constraint(impl, constraint) -> bool:
+def wants_constraint(impl: DefaultImpl, constraint: Constraint) -> bool:
     """Whether a CHECK that belongs to an Enum or a Boolean is made on this database at all."""
     rule = constraint._create_rule
     return rule is None or bool(rule(impl))
 
 
-def add_constraint(dialect, constraint, unless_present: bool = False) -> AddConstraint:
+def add_constraint(
+    dialect: Dialect, constraint: Constraint, unless_present: bool = False
+) -> AddConstraint:
     try:
-        text = dialect.ddl_compiler(dialect, None).process(constraint)
+        text = _compiler(dialect).process(constraint)
     except CompileError as error:
         raise CommandError(f"This constraint cannot be added: {error}.") from None
     if not text and isinstance(constraint, sa.ForeignKeyConstraint):
@@ -63,10 +81,12 @@ def add_constraint(dialect, constraint, unless_present: bool = False) -> AddCons
     return AddConstraint(text.strip(), bool(constraint._type_bound), unless_present)
 
 
-def drop_constraint(dialect, constraint, if_exists: bool = False) -> DropConstraint:
+def drop_constraint(
+    dialect: Dialect, constraint: Constraint, if_exists: bool = False
+) -> DropConstraint:
     kind = next((name for class_, name in KINDS.items() if isinstance(constraint, class_)), None)
     follows = None
-    if constraint._type_bound:
+    if constraint._type_bound and isinstance(constraint, sa.CheckConstraint):
         follows = str(
             constraint.sqltext.compile(
                 dialect=dialect, compile_kwargs={"literal_binds": True, "include_table": False}
@@ -76,10 +96,10 @@ def drop_constraint(dialect, constraint, if_exists: bool = False) -> DropConstra
     return DropConstraint(names, kind, if_exists, follows)
 
 
-def create_index(dialect, index: sa.Index, if_not_exists: bool = False) -> CreateIndex:
-    compiler = dialect.ddl_compiler(dialect, None)
+def create_index(dialect: Dialect, index: sa.Index, if_not_exists: bool = False) -> CreateIndex:
+    compiler = _compiler(dialect)
 
-    def text(expression) -> str:
+    def text(expression: Any) -> str:
         return compiler.sql_compiler.process(expression, include_table=False, literal_binds=True)
 
     where = index.dialect_options["sqlite"]["where"]
@@ -94,11 +114,11 @@ def create_index(dialect, index: sa.Index, if_not_exists: bool = False) -> Creat
     )
 
 
-def _compiler(dialect):
-    return dialect.ddl_compiler(dialect, None)
+def _compiler(dialect: Dialect) -> DDLCompiler:
+    return dialect.ddl_compiler(dialect, None)  # type: ignore[arg-type]  # as SQLAlchemy calls it
 
 
-def type_text(dialect, type_) -> tuple[str, str | None]:
+def type_text(dialect: Dialect, type_: SQLType | type[SQLType]) -> tuple[str, str | None]:
     """The declared type and its collation, which SQLAlchemy writes as one."""
     text = dialect.type_compiler_instance.process(sa.types.to_instance(type_))
     tokens = tokenize(text)
@@ -107,11 +127,11 @@ def type_text(dialect, type_) -> tuple[str, str | None]:
     return text, None
 
 
-def collation_of(dialect, type_) -> str | None:
+def collation_of(dialect: Dialect, type_: SQLType | None) -> str | None:
     return type_text(dialect, type_)[1] if type_ is not None else None
 
 
-def default_text(dialect, server_default) -> str | None:
+def default_text(dialect: Dialect, server_default: ServerDefault) -> str | None:
     """What follows DEFAULT, for whatever ``server_default`` takes."""
     if server_default is None:
         return None
@@ -122,13 +142,15 @@ def default_text(dialect, server_default) -> str | None:
     return _compiler(dialect).get_column_default_string(column)
 
 
-def generated_text(dialect, computed: sa.Computed) -> str:
+def generated_text(dialect: Dialect, computed: sa.Computed) -> str:
     if computed.column is None:
         sa.Column("c", sa.String, computed)
     return _compiler(dialect).process(computed)
 
 
-def add_column(dialect, column: sa.Column, rebuilds: bool = False, **where) -> AddColumn:
+def add_column(
+    dialect: Dialect, column: AnyColumn, rebuilds: bool = False, **where: Value
+) -> AddColumn:
     """A column as CREATE TABLE has it; its keys come on their own."""
     if column.table is None:
         sa.Table("t", sa.MetaData(), column)
@@ -141,7 +163,7 @@ def add_column(dialect, column: sa.Column, rebuilds: bool = False, **where) -> A
     return AddColumn(column.name, text, fill=_fill(dialect, column, rebuilds), **where)
 
 
-def _fill(dialect, column: sa.Column, rebuilds: bool) -> str | None:
+def _fill(dialect: Dialect, column: AnyColumn, rebuilds: bool) -> str | None:
     """The value of a Python-side default for the rows that are there, as SQL: Alembic writes it
     into them in its rebuild. None where the database has one itself, or where NULL will do.
 
@@ -150,20 +172,21 @@ def _fill(dialect, column: sa.Column, rebuilds: bool) -> str | None:
     default = column.default
     if (column.nullable and not rebuilds) or column.server_default is not None or default is None:
         return None
-    if default.is_clause_element:
+    if isinstance(default, ColumnElementColumnDefault):
         compiled = default.arg.compile(dialect=dialect, compile_kwargs={"literal_binds": True})
         return f"({compiled})"
-    if not (default.is_scalar or default.is_callable):
+    if not isinstance(default, ScalarElementColumnDefault | CallableColumnDefault):
         return None
     try:
-        value = default.arg(None) if default.is_callable else default.arg
+        made = isinstance(default, CallableColumnDefault)
+        value = default.arg(None) if made else default.arg  # type: ignore[arg-type]  # no row is inserted
     except Exception:
         return None  # it makes its value of the other columns
     bind = column.type.dialect_impl(dialect).bind_processor(dialect)
     return literal(bind(value) if bind else value)
 
 
-def literal(value) -> str:
+def literal(value: Value) -> str:
     """A value of the driver's, as SQL."""
     if value is None:
         return "NULL"
@@ -175,16 +198,16 @@ def literal(value) -> str:
 
 
 def add_columns(
-    dialect,
-    column: sa.Column,
-    if_not_exists=None,
-    inline_references=None,
-    inline_primary_key=None,
-    insert_before=None,
-    insert_after=None,
-    rebuilds=False,
-    **unknown,
-) -> list:
+    dialect: Dialect,
+    column: AnyColumn,
+    if_not_exists: bool | None = None,
+    inline_references: bool | None = None,
+    inline_primary_key: bool | None = None,
+    insert_before: str | None = None,
+    insert_after: str | None = None,
+    rebuilds: bool = False,
+    **unknown: object,
+) -> list[Operation]:
     """A column, and the primary key when it is (part of) that; Alembic sends its other
     constraints on their own, unless they are to be inline."""
     added = add_column(
@@ -196,7 +219,7 @@ def add_columns(
         if_not_exists=bool(if_not_exists),
         of_key=column.primary_key,
     )
-    found: list = [added]
+    found: list[Operation] = [added]
     if inline_references and len(column.foreign_keys) == 1:
         constraint = next(iter(column.foreign_keys)).constraint
         if constraint is not None and len(constraint.columns) == 1:
@@ -207,18 +230,18 @@ def add_columns(
 
 
 def alter_column(
-    dialect,
+    dialect: Dialect,
     column: str,
     *,
-    nullable=None,
-    server_default=False,
-    name=None,
-    type_=None,
-    existing_type=None,
-    **others,
-) -> list:
+    nullable: bool | None = None,
+    server_default: ServerDefault | Literal[False] = False,
+    name: str | None = None,
+    type_: SQLType | None = None,
+    existing_type: SQLType | None = None,
+    **others: object,
+) -> list[Operation]:
     """The parts of Alembic's alter_column, the rename last; comments are nothing to SQLite."""
-    found: list = []
+    found: list[Operation] = []
     if type_ is not None:
         text, collation = type_text(dialect, type_)
         found.append(SetType(column, text, type_, existing_type))

@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from alembic.util import CommandError
+from sqlalchemy import Dialect
 
+from ..typing import Convention, SQLType
 from . import introspection
 from .clone import Mirror, newly_broken, require_no_string
 from .create_table import CreateTable
@@ -52,8 +54,8 @@ class SetType(NamedTuple):
 
     column: str
     text: str
-    type: Any = None
-    existing: Any = None
+    type: SQLType | None = None
+    existing: SQLType | None = None
 
 
 class SetCollation(NamedTuple):
@@ -159,6 +161,11 @@ Operation = (
 )
 
 
+OfColumn = (
+    DropColumn | RenameColumn | SetType | SetCollation | SetNotNull | SetDefault | SetGenerated
+)
+
+
 # One change of a table's text and the way to make it, and how the engine may work.
 
 
@@ -171,8 +178,8 @@ class Settings:
     ``going_down`` is a downgrade, which brings back what was there.
     """
 
-    dialect: Any
-    convention: Any = None
+    dialect: Dialect
+    convention: Convention | None = None
     recreate: str = "auto"
     schema_edits: bool = True
     portable: bool = False
@@ -214,7 +221,7 @@ class Draft:
     db: Database
     settings: Settings
     before: CreateTable
-    table: CreateTable = None
+    table: CreateTable
     steps: list[Step] = field(default_factory=list)
     renames: list[tuple[str, str]] = field(default_factory=list)
     indexes: list[IndexFacts] = field(default_factory=list)

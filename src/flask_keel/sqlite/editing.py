@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from .model import Column, Constraint
+from .model import Column, Constraint, Definition
 from .tokenizer import (
     Span,
     Token,
@@ -95,7 +95,7 @@ def break_before(sql: str, item: Span) -> str:
 # Where a table's text uses the names of its columns and its own name.
 
 
-def rename_column(table, old: str, new: str) -> list[Change]:
+def rename_column(table: Definition, old: str, new: str) -> list[Change]:
     """The column where it is defined, in keys, in expressions and in the table's references to
     itself."""
     sql = table.sql
@@ -114,11 +114,11 @@ def rename_column(table, old: str, new: str) -> list[Change]:
         text = sql[slice(*c.value)]
         renamed = rename_identifier(text, old, new, table.name)
         if renamed != text:
-            changes.append(Change(*c.value, renamed))
+            changes.append(Change(c.value[0], c.value[1], renamed))
     return changes
 
 
-def requalify(table, new: str) -> Iterator[Change]:
+def requalify(table: Definition, new: str) -> Iterator[Change]:
     """``t.a`` in the table's own expressions, when the table is no longer called t."""
     for c in expressions(table):
         start = c.value[0]
@@ -128,7 +128,7 @@ def requalify(table, new: str) -> Iterator[Change]:
                 yield Change(start + qualifier.start, start + qualifier.end, text)
 
 
-def expressions(table) -> list[Constraint]:
+def expressions(table: Definition) -> list[Constraint]:
     """The constraints whose text can name columns."""
     return [c for c in table.all_constraints() if c.kind in ("check", "generated")]
 
@@ -162,7 +162,7 @@ def default_value(text: str) -> str:
     return text if single or _is_parenthesised(tokens) else f"({text})"
 
 
-def _is_parenthesised(tokens: list[Token]) -> bool:
+def _is_parenthesised(tokens: Sequence[Token]) -> bool:
     depth = 0
     for place, token in enumerate(tokens):
         depth += {"(": 1, ")": -1}.get(token.text, 0) if token.kind == "punct" else 0
@@ -171,7 +171,7 @@ def _is_parenthesised(tokens: list[Token]) -> bool:
     return False
 
 
-def neighbours(tokens: list[Token], item: Span) -> tuple[Token, Token]:
+def neighbours(tokens: Sequence[Token], item: Span) -> tuple[Token, Token]:
     """The tokens around an item."""
     before = bisect_right(tokens, item[0], key=lambda token: token.end)
     after = bisect_left(tokens, item[1], key=lambda token: token.start)
@@ -187,7 +187,7 @@ def set_clause(column: Column, kind: str, clause: str, value: str | None) -> lis
     if value is None:
         return []
     if present:
-        return [Change(*present.value, value)]
+        return [Change(present.value[0], present.value[1], value)]
     return [Change(column.head_end, column.head_end, f" {clause} {value}")]
 
 
@@ -299,7 +299,7 @@ def reorder(sql: str, columns: Sequence[Column], names: Sequence[str]) -> list[C
     return changes
 
 
-def _place(sql: str, tokens: list[Token], column: Column) -> tuple[Span, Span]:
+def _place(sql: str, tokens: Sequence[Token], column: Column) -> tuple[Span, Span]:
     before, after = neighbours(tokens, column.span)
     start = _after_space(sql, note_after(sql, before.end))
     end = column.span[1]
@@ -312,7 +312,7 @@ def _place(sql: str, tokens: list[Token], column: Column) -> tuple[Span, Span]:
 # -- options -----------------------------------------------------------------------------------
 
 
-def set_option(table, name: str, wanted: bool) -> list[Change]:
+def set_option(table: Definition, name: str, wanted: bool) -> list[Change]:
     """STRICT and WITHOUT ROWID, after the closing parenthesis."""
     sql, options = table.sql, table.options
     if (name in options) == wanted:

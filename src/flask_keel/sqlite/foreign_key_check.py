@@ -2,17 +2,18 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from sqlite3 import Connection as Raw
 from sqlite3 import Error
-from typing import Any, NamedTuple
+from typing import NamedTuple, Self
 
 from alembic.util import CommandError
 from sqlalchemy import Connection, event
 
 from .. import output
+from ..typing import Value
 from . import data_checks, introspection
-from .introspection import Database, references_to
+from .introspection import Database, driver, references_to
 from .tokenizer import fold, quote, unquote
 
 # Which foreign keys have to be looked at before the upgrade commits.
@@ -49,7 +50,7 @@ _HARMLESS = re.compile(
 class KeyWatch:
     """``to_check`` is the set of tables whose foreign keys may no longer hold, None for all."""
 
-    def __init__(self, connection, ignored: frozenset[str]):
+    def __init__(self, connection: Connection, ignored: frozenset[str]):
         self.connection = connection
         self.ignored = ignored
         self.to_check: set[str] | None = set()
@@ -64,13 +65,13 @@ class KeyWatch:
         event.listen(connection, "before_cursor_execute", self._before)
         event.listen(connection, "after_cursor_execute", self._after)
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         """What runs inside is the engine's own, and told by :meth:`add`."""
         self._notice()
         self.depth += 1
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         self.depth -= 1
         self.changes = self._total()
 
@@ -108,13 +109,13 @@ class KeyWatch:
             self.unseen = True
         self.changes = total
 
-    def _before(self, connection, cursor, statement, parameters, context, executemany):
+    def _before(self, _: object, cursor: object, statement: str, *rest: object) -> None:
         self._notice()
         if statement.lstrip()[:8].upper() == "ROLLBACK":
             self.known.clear()  # a version of the schema may come twice
         if self.depth or self.to_check is None:
             return
-        sql = statement[_LEAD.match(statement).end() :]
+        sql = _LEAD.sub("", statement, count=1)
         if not _is_harmless(sql):
             self.depth += 1
             try:
@@ -122,7 +123,7 @@ class KeyWatch:
             finally:
                 self.depth -= 1
 
-    def _after(self, *arguments):
+    def _after(self, *arguments: object) -> None:
         if not self.depth:
             self.changes = self._total()
 
@@ -138,7 +139,7 @@ class KeyWatch:
         if fold(table) in self.ignored:
             return set()
         inserted = written[1][:6].upper() == "INSERT" and not _TAKES_AWAY.search(sql)
-        raw = self.connection.connection.driver_connection
+        raw = driver(self.connection.connection)
         (version,) = raw.execute("PRAGMA schema_version").fetchone()
         if (version, table, inserted) in self.known:
             return set()
@@ -165,8 +166,11 @@ def _reached(db: Database, table: str, inserted: bool) -> set[str] | None:
 _SCHEMA = {"sqlite_master", "sqlite_schema"}
 
 
-Row = Any  # the rowid of a row, or the primary key of one without
-Rows = dict[Row, tuple]
+Which = Value  # the rowid of a row, or the primary key of one without
+Rows = dict[Which, tuple[Value, ...]]
+
+
+Pairs = Counter[tuple[str, str]]  # how many rows of a child point to nothing in a parent
 
 
 class Key(NamedTuple):
@@ -191,7 +195,7 @@ def broken(connection: Connection, among: Iterable[str] | None = None) -> Broken
 
     :param among: the tables to look at, None for all
     """
-    return _broken(connection.connection.driver_connection, among)
+    return _broken(driver(connection.connection), among)
 
 
 def _broken(raw: Raw, among: Iterable[str] | None = None) -> Broken:
@@ -211,7 +215,7 @@ def _broken(raw: Raw, among: Iterable[str] | None = None) -> Broken:
     return Broken(frozenset(key for own in keys.values() for key in own.values()), rows)
 
 
-def _read(raw: Raw, sql: str, parameters: tuple = ()) -> list[tuple]:
+def _read(raw: Raw, sql: str, parameters: Sequence[Value] = ()) -> list[tuple[Value, ...]]:
     cursor = raw.cursor()
     cursor.row_factory = None
     return cursor.execute(sql, parameters).fetchall()
@@ -289,16 +293,16 @@ def _primary_key(raw: Raw, table: str) -> list[str]:
     return [name for _, name in sorted((row[5], row[1]) for row in columns if row[5])]
 
 
-def newly_broken(connection: Connection, before: Broken, now: Broken) -> Counter:
+def newly_broken(connection: Connection, before: Broken, now: Broken) -> Pairs:
     """Count, for each child and parent, the rows that point to nothing and did not before.
 
     A row is known by its number or its key. One that has another now is the one that is gone and
     pointed to the same; a table or a column that was renamed takes its broken rows along.
     """
-    raw = connection.connection.driver_connection
+    raw = driver(connection.connection)
     gone = [key for key in before.rows if key not in now.keys and key not in now.rows]
     tables = {key.child for key in now.keys}
-    found: Counter = Counter()
+    found: Pairs = Counter()
     for key, rows in now.rows.items():
         candidates = [before.rows.get(key, {})]
         if key not in before.keys and key not in before.rows:
@@ -319,7 +323,7 @@ def _unexplained(raw: Raw, key: Key, rows: Rows, known: Rows) -> int:
     return (Counter(rows[row] for row in new) - lost).total()
 
 
-def _is_there(raw: Raw, key: Key, row: Row) -> bool:
+def _is_there(raw: Raw, key: Key, row: Which) -> bool:
     table = quote(key.child)
     if isinstance(row, tuple):
         pairs = zip(_primary_key(raw, key.child), row, strict=False)
@@ -340,7 +344,7 @@ class Watch:
     """
 
     def __init__(
-        self, connection: Connection, keys: Any, committed: Callable[[], Raw] | None
+        self, connection: Connection, keys: KeyWatch, committed: Callable[[], Raw] | None
     ) -> None:
         self.connection = connection
         self.keys = keys
@@ -367,15 +371,15 @@ class Watch:
         now = self._now(touched)
         before = self.before
         if now.rows and self.keys.unseen and self.committed is not None:
-            before = self._as_committed(now)
+            before = self._as_committed(self.committed, now)
         require_whole(self.connection, before, now)
 
     def _now(self, among: Iterable[str] | None) -> Broken:
         return broken(self.connection, among)
 
-    def _as_committed(self, now: Broken) -> Broken:
+    def _as_committed(self, committed: Callable[[], Raw], now: Broken) -> Broken:
         try:
-            raw = self.committed()
+            raw = committed()
         except Error:
             raise CommandError(output.KEYS_UNKNOWN.format(rows=_said(_counted(now)))) from None
         try:
@@ -395,14 +399,14 @@ def require_whole(connection: Connection, before: Broken, now: Broken) -> None:
         raise CommandError(output.BROKEN_KEYS.format(rows=_said(new)))
 
 
-def _counted(found: Broken) -> Counter:
-    counted: Counter = Counter()
+def _counted(found: Broken) -> Pairs:
+    counted: Pairs = Counter()
     for key, rows in found.rows.items():
         counted[key.child, key.parent] += len(rows)
     return counted
 
 
-def _said(rows: Counter) -> str:
+def _said(rows: Pairs) -> str:
     return ", ".join(f"{count} of {child} to {parent}" for (child, parent), count in rows.items())
 
 
@@ -445,7 +449,7 @@ def _guard(db: Database, table: str, before: Broken, noted: list[str]) -> list[s
         rows = Counter(map(tuple, db.rows(f"SELECT parent, rowid FROM {_check(table)}")))
     except Error:  # its parent has no such key: nothing can be told of its rows
         return []
-    known: Counter = Counter()
+    known: Counter[tuple[str, int | None]] = Counter()
     for key, found in before.rows.items():
         if key.child == table:
             known.update((key.parent, row if isinstance(row, int) else None) for row in found)

@@ -5,15 +5,20 @@ whole, so that a table is gone over once however many operations there are.
 """
 
 import logging
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from functools import wraps
+from typing import Any
 
 import sqlalchemy as sa
+from alembic.ddl.impl import DefaultImpl
 from alembic.ddl.sqlite import SQLiteImpl
 from alembic.operations.batch import BatchOperationsImpl
 from alembic.util import CommandError
 from alembic.util.sqla_compat import _ensure_scope_for_ddl
+from sqlalchemy import Connection, Inspector, Table
 
+from ..typing import AnyColumn, Convention, Options, Value
 from . import clone, ddl, draft, introspection, planner
 from .create_table import CreateTable
 from .ddl import add_constraint, create_index, drop_constraint, wants_constraint
@@ -24,10 +29,14 @@ from .naming import bound
 from .planner import carry_out, in_groups
 from .tokenizer import fold
 
+Asked = list[draft.Operation]
+
 # What a batch asks for, its arguments included, as operations on its table.
 
 
-def operations_of(impl, batch, table: CreateTable) -> list[draft.Operation]:
+def operations_of(
+    impl: SQLiteImpl, batch: BatchOperationsImpl, table: CreateTable
+) -> list[draft.Operation]:
     """Everything that ``batch_alter_table`` and the calls within it ask for, in order.
 
     ``reflect_args`` and ``reflect_kwargs`` tell Alembic what its reflection misses; here nothing
@@ -52,43 +61,64 @@ def operations_of(impl, batch, table: CreateTable) -> list[draft.Operation]:
     return found
 
 
-def _alter_column(impl, table_name, column_name, schema=None, **changes):
+def _alter_column(
+    impl: DefaultImpl,
+    table_name: str,
+    column_name: str,
+    schema: str | None = None,
+    **changes: Value,
+) -> Asked:
     return ddl.alter_column(impl.dialect, column_name, **changes)
 
 
-def _add_column(impl, table_name, column, schema=None, **options):
+def _add_column(
+    impl: DefaultImpl,
+    table_name: str,
+    column: AnyColumn,
+    schema: str | None = None,
+    **options: Value,
+) -> Asked:
     return ddl.add_columns(impl.dialect, column, **options)
 
 
-def _drop_column(impl, table_name, column, schema=None, if_exists=None, **options):
+def _drop_column(
+    impl: DefaultImpl,
+    table_name: str,
+    column: AnyColumn,
+    schema: str | None = None,
+    if_exists: bool | None = None,
+    **options: object,
+) -> Asked:
     return [draft.DropColumn(column.name, bool(if_exists))]
 
 
-def _add_constraint(impl, constraint):
+def _add_constraint(impl: DefaultImpl, constraint: sa.Constraint) -> Asked:
     if not wants_constraint(impl, constraint):
         return []
     return [add_constraint(impl.dialect, constraint)._replace(replaces=True)]
 
 
-def _drop_constraint(impl, constraint, if_exists=None):
+def _drop_constraint(
+    impl: DefaultImpl, constraint: sa.Constraint, if_exists: bool | None = None
+) -> Asked:
     if not wants_constraint(impl, constraint):
         return []
     return [drop_constraint(impl.dialect, constraint, bool(if_exists))]
 
 
-def _create_index(impl, index, if_not_exists=None):
+def _create_index(impl: DefaultImpl, index: sa.Index, if_not_exists: bool | None = None) -> Asked:
     return [create_index(impl.dialect, index, bool(if_not_exists))._replace(replaces=True)]
 
 
-def _drop_index(impl, index, if_exists=None):
+def _drop_index(impl: DefaultImpl, index: sa.Index, if_exists: bool | None = None) -> Asked:
     return [draft.DropIndex(str(index.name), bool(if_exists))]
 
 
-def _comment(impl, *arguments):
+def _comment(impl: DefaultImpl, *arguments: object) -> Asked:
     return []
 
 
-_TRANSLATORS = {
+_TRANSLATORS: dict[str, Callable[..., Asked]] = {
     "alter_column": _alter_column,
     "add_column": _add_column,
     "drop_column": _drop_column,
@@ -102,7 +132,9 @@ _TRANSLATORS = {
 }
 
 
-def _table_args(impl, arguments, table: CreateTable) -> list[draft.Operation]:
+def _table_args(
+    impl: DefaultImpl, arguments: Iterable[sa.schema.SchemaItem], table: CreateTable
+) -> list[draft.Operation]:
     """Constraints and columns for the new table; what it has already is not made twice."""
     parts = list(arguments)
     if not parts:
@@ -119,7 +151,7 @@ def _table_args(impl, arguments, table: CreateTable) -> list[draft.Operation]:
     return found
 
 
-def _table_kwargs(keywords) -> list[draft.Operation]:
+def _table_kwargs(keywords: Options) -> list[draft.Operation]:
     with_rowid = keywords.get("sqlite_with_rowid")
     options = draft.SetOptions(
         strict=keywords.get("sqlite_strict"),
@@ -129,7 +161,7 @@ def _table_kwargs(keywords) -> list[draft.Operation]:
     return [] if options == draft.SetOptions() else [options]
 
 
-def _stated(impl, stated: sa.Table, table: CreateTable) -> list[draft.Operation]:
+def _stated(impl: DefaultImpl, stated: sa.Table, table: CreateTable) -> list[draft.Operation]:
     """``copy_from`` says how the table is: what it says and the table is not becomes so.
 
     Whatever it leaves out stays, and the names that it gives to constraints without one are the
@@ -154,9 +186,8 @@ def _stated(impl, stated: sa.Table, table: CreateTable) -> list[draft.Operation]
             found.append(draft.SetDefault(column.name, default))
     of_columns = [c for column in stated.columns for c in column.constraints]
     for constraint in [*of_columns, *stated.constraints]:
-        if (constraint in of_columns or len(constraint.columns)) and wants_constraint(
-            impl, constraint
-        ):
+        listed = getattr(constraint, "columns", ())
+        if (constraint in of_columns or len(listed)) and wants_constraint(impl, constraint):
             found.append(draft.NameConstraint(add_constraint(dialect, constraint).text))
     options = {f"sqlite_{k}": v for k, v in stated.dialect_options["sqlite"].items()}
     options["sqlite_autoincrement"] = options.get("sqlite_autoincrement") or None
@@ -183,9 +214,9 @@ class EngineImpl(SQLiteImpl):
 
     __dialect__ = "sqlite"
 
-    def __init__(self, *arguments, **keywords):
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
-        self._watch = None
+        self._watch: KeyWatch | None = None
         if self.connection is not None and not self.as_sql:
             version_table = self.context_opts.get("version_table", "alembic_version")
             self._watch = KeyWatch(self.connection, frozenset({version_table}))
@@ -203,7 +234,12 @@ class EngineImpl(SQLiteImpl):
 
     # -- how every change goes -------------------------------------------------------------------
 
-    def _settings(self, recreate: str = "auto", convention=None) -> Settings:
+    @property
+    def _own_work(self) -> KeyWatch:
+        assert self._watch is not None, "only --sql has no connection"
+        return self._watch
+
+    def _settings(self, recreate: str = "auto", convention: Convention | None = None) -> Settings:
         options = self.context_opts
         portable = bool(options.get("sqlite_portable_sql", False))
         edits = bool(options.get("sqlite_schema_edits", True)) and not portable
@@ -219,9 +255,16 @@ class EngineImpl(SQLiteImpl):
         )
 
     def _database(self, schema: str | None) -> Database:
+        assert self.connection is not None, "only --sql has no connection"
         return Database(self.connection, schema)
 
-    def _change(self, table: str, schema: str | None, operations, settings=None) -> None:
+    def _change(
+        self,
+        table: str,
+        schema: str | None,
+        operations: Sequence[draft.Operation],
+        settings: Settings | None = None,
+    ) -> None:
         """Plan the operations on one table and carry them out, all or none."""
         settings = settings or self._settings()
         db = self._database(schema)
@@ -230,7 +273,7 @@ class EngineImpl(SQLiteImpl):
                 f"SQLite is {'.'.join(map(str, db.version))} here and has to be "
                 f"{'.'.join(map(str, OLDEST))} or later: install a newer Python or libsqlite3."
             )
-        with self._watch as watch:
+        with self._own_work as watch:
             groups = in_groups(db, table, operations)
             guard = db.all_or_nothing if len(groups) > 1 and not settings.portable else nullcontext
             with guard():
@@ -253,79 +296,104 @@ class EngineImpl(SQLiteImpl):
         """True lets insert_before and insert_after through in every batch."""
         return super().requires_recreate_in_batch(batch_op) if self.as_sql else True
 
-    def autogen_column_reflect(self, inspector, table, column_info) -> None:
+    def autogen_column_reflect(
+        self, inspector: Inspector, table: Table, column_info: Options
+    ) -> None:
         """Give a generated column its own expression: SQLAlchemy's has those that follow in it.
 
         https://github.com/sqlalchemy/sqlalchemy/blob/main/lib/sqlalchemy/dialects/sqlite/base.py
         """
         super().autogen_column_reflect(inspector, table, column_info)
-        if "computed" in column_info:
+        if "computed" in column_info and isinstance(inspector.bind, Connection):
             said = introspection.read_table(Database(inspector.bind, table.schema), table.name)
             generated = said.column(column_info["name"]).last("generated")
-            column_info["computed"]["sqltext"] = generated.expression
+            if generated is not None:
+                column_info["computed"]["sqltext"] = generated.expression
 
     # -- Alembic's calls -------------------------------------------------------------------------
 
-    def alter_column(self, table_name, column_name, *, schema=None, **changes):
+    def alter_column(  # type: ignore[override]  # Alembic lists every change by name
+        self, table_name: str, column_name: str, *, schema: str | None = None, **changes: Value
+    ) -> None:
         if self.as_sql:
             return super().alter_column(table_name, column_name, schema=schema, **changes)
         operations = ddl.alter_column(self.dialect, column_name, **changes)
         return self._change(table_name, schema, operations) if operations else None
 
-    def add_column(self, table_name, column, *, schema=None, **options):
+    def add_column(
+        self, table_name: str, column: AnyColumn, *, schema: str | None = None, **options: Value
+    ) -> None:
         if self.as_sql:
             return super().add_column(table_name, column, schema=schema, **options)
         operations = ddl.add_columns(self.dialect, column, **options)
         return self._change(table_name, schema, operations)
 
-    def drop_column(self, table_name, column, *, schema=None, if_exists=None, **options):
+    def drop_column(
+        self,
+        table_name: str,
+        column: AnyColumn,
+        *,
+        schema: str | None = None,
+        if_exists: bool | None = None,
+        **options: Value,
+    ) -> None:
         if self.as_sql:
             return super().drop_column(table_name, column, schema=schema, if_exists=if_exists)
         operation = draft.DropColumn(column.name, bool(if_exists))
         return self._change(table_name, schema, [operation])
 
-    def add_constraint(self, const, **options):
+    def add_constraint(self, const: sa.Constraint, **options: Value) -> None:
         if self.as_sql:
-            return super().add_constraint(const, **options)
+            super().add_constraint(const, **options)
+            return None
         if not ddl.wants_constraint(self, const):
             return None
         operation = ddl.add_constraint(self.dialect, const)
         return self._change(const.table.name, const.table.schema, [operation])
 
-    def drop_constraint(self, const, if_exists=None, **options):
+    def drop_constraint(
+        self, const: sa.Constraint, if_exists: bool | None = None, **options: Value
+    ) -> None:
         if self.as_sql:
-            return super().drop_constraint(const, **options)
+            super().drop_constraint(const, **options)
+            return None
         if not ddl.wants_constraint(self, const):
             return None
         operation = ddl.drop_constraint(self.dialect, const, bool(if_exists))
         return self._change(const.table.name, const.table.schema, [operation])
 
-    def create_index(self, index, if_not_exists=None, **options):
+    def create_index(
+        self, index: sa.Index, if_not_exists: bool | None = None, **options: Value
+    ) -> None:
         if self.as_sql:
             return super().create_index(index, if_not_exists=if_not_exists, **options)
         operation = ddl.create_index(self.dialect, index, bool(if_not_exists))
-        return self._change(index.table.name, index.table.schema, [operation])
+        table = _table_of(index)
+        return self._change(table.name, table.schema, [operation])
 
-    def drop_index(self, index, if_exists=None, **options):
+    def drop_index(self, index: sa.Index, if_exists: bool | None = None, **options: Value) -> None:
         if self.as_sql:
             return super().drop_index(index, if_exists=if_exists, **options)
-        db = self._database(index.table.schema)
-        table = table_of_index(db, index.name)
+        said = _table_of(index)
+        db = self._database(said.schema)
+        table = table_of_index(db, str(index.name))
         if table is None and if_exists:
             return None
         if table is None:
             # without its table Alembic makes one up
-            table = index.table.name
+            table = said.name
             if not introspection.exists(db, table):
                 raise CommandError(f"There is no index {index.name!r}.")
         operation = draft.DropIndex(str(index.name), bool(if_exists))
-        return self._change(table, index.table.schema, [operation])
+        return self._change(table, said.schema, [operation])
 
-    def rename_table(self, old_table_name, new_table_name, schema=None):
+    def rename_table(
+        self, old_table_name: str, new_table_name: str, schema: str | None = None
+    ) -> None:
         if self.as_sql:
             return super().rename_table(old_table_name, new_table_name, schema=schema)
         db = self._database(schema)
-        with self._watch as watch:
+        with self._own_work as watch:
             name = introspection.stored_table(db, old_table_name).name
             log.info(f"{name}: rename to {new_table_name} (native)")
             # a foreign key can wait for a table of the new name
@@ -335,13 +403,13 @@ class EngineImpl(SQLiteImpl):
             watch.renamed(name, str(new_table_name))
         return None
 
-    def drop_table(self, table, **options):
+    def drop_table(self, table: Table, **options: Value) -> None:
         if self.as_sql:
             return super().drop_table(table, **options)
         db = self._database(table.schema)
         if not introspection.exists(db, table.name):
             return super().drop_table(table, **options)
-        with self._watch as watch:
+        with self._own_work as watch:
             referring = clone.referring_to(db, table.name)
             clone.refuse_broken_by_drop(db, table.name)
             watch.add(referring)
@@ -349,19 +417,26 @@ class EngineImpl(SQLiteImpl):
                 super().drop_table(table, **options)
         return None
 
-    def create_table(self, table, **options):
+    def create_table(self, table: Table, **options: Value) -> None:
         if self.as_sql:
             return super().create_table(table, **options)
-        with self._watch as watch:
+        with self._own_work as watch:
             watch.add(clone.referring_to(self._database(table.schema), table.name))
             super().create_table(table, **options)
         return None
 
-    def create_table_comment(self, table):
+    def create_table_comment(self, table: Table) -> None:
         """SQLite has no comments on tables and columns."""
 
     drop_table_comment = create_table_comment
-    create_column_comment = create_table_comment
+
+    def create_column_comment(self, column: AnyColumn) -> None:
+        """The same."""
+
+
+def _table_of(index: sa.Index) -> Table:
+    assert index.table is not None, "Alembic makes one where the migration names none"
+    return index.table
 
 
 def _hand_batches_over() -> None:
@@ -369,7 +444,7 @@ def _hand_batches_over() -> None:
     original = BatchOperationsImpl.flush
 
     @wraps(original)
-    def flush(self):
+    def flush(self: BatchOperationsImpl) -> None:
         impl = self.operations.impl
         if not isinstance(impl, EngineImpl) or impl.as_sql:
             return original(self)
@@ -377,7 +452,7 @@ def _hand_batches_over() -> None:
             return impl.change_in_batch(self)
 
     if not hasattr(original, "__wrapped__"):
-        BatchOperationsImpl.flush = flush
+        BatchOperationsImpl.flush = flush  # type: ignore[method-assign]  # nothing else asks us
 
 
 _hand_batches_over()

@@ -1,5 +1,7 @@
 """One connection and one of its schemas (main or an attached file), and what is said to them."""
 
+from __future__ import annotations
+
 import sqlite3
 import sys
 import time
@@ -7,12 +9,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from alembic.util import CommandError
+from sqlalchemy import Connection, PoolProxiedConnection
 
+from ..typing import Row, Value
 from .create_table import CreateTable
 from .tokenizer import Unreadable, fold, identifiers, quote, same, tokenize
+
+if TYPE_CHECKING:
+    from click._termui_impl import ProgressBar
 
 # A bar for a statement that takes long: rows done, rows to do and the time left.
 #
@@ -25,11 +32,14 @@ WORTH_WATCHING = 20_000  # rows; fewer are over before a bar could be read
 QUIET_SECONDS = 1.0
 SECONDS_BETWEEN_LINES = 5.0
 _STEPS_BETWEEN_CALLS = 50_000
+Parameters = tuple[Value, ...]
 _LOOP_ENDS = frozenset({"Next", "Prev", "SorterNext", "VNext"})
 
 
 @contextmanager
-def watched(db, label: str, rows: int, sql: str, parameters: tuple = ()) -> Iterator[None]:
+def watched(
+    db: Database, label: str, rows: int, sql: str, parameters: Parameters = ()
+) -> Iterator[None]:
     """Show the progress of the one statement that runs inside.
 
     An interrupt from the keyboard is noticed while the statement runs, and raised here.
@@ -72,9 +82,9 @@ def _is_interruption(error: Exception) -> bool:
     return isinstance(original, sqlite3.OperationalError) and "interrupted" in str(original)
 
 
-def _steps_per_row(db, sql: str, parameters: tuple) -> int:
+def _steps_per_row(db: Database, sql: str, parameters: Parameters) -> int:
     """The lengths of the statement's outermost loops, added up."""
-    loops = [
+    loops: list[tuple[int, int]] = [
         (row[3], row[0])
         for row in db.rows(f"EXPLAIN {sql}", *parameters)
         if row[1] in _LOOP_ENDS and row[3] < row[0]
@@ -89,7 +99,7 @@ class Report:
     def __init__(self, label: str, rows: int):
         self.label, self.rows = label, rows
         self.started = self.said = time.monotonic()
-        self.bar = None
+        self.bar: ProgressBar[int] | None = None
         self.shown = 0
 
     def at(self, done: int, finished: bool = False) -> None:
@@ -107,12 +117,12 @@ class Report:
         if self.bar is None:
             import click
 
-            self.bar = click.progressbar(
+            self.bar = bar = click.progressbar(
                 length=self.rows, label=self.label, show_pos=True, file=sys.stderr
             )
-            self.bar.__enter__()
-            self.bar.start -= time.monotonic() - self.started
-            self.bar.last_eta = 0  # the time left is known at once
+            bar.__enter__()
+            bar.start -= time.monotonic() - self.started
+            bar.last_eta = 0  # the time left is known at once
         if done > self.shown:
             self.bar.update(done - self.shown)
             self.shown = done
@@ -127,19 +137,35 @@ class Report:
             self.bar = None
 
 
+class Result(Protocol):
+    """What a statement gave: SQLAlchemy's, or the driver's."""
+
+    @property
+    def rowcount(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Row]: ...
+
+
+def driver(pooled: PoolProxiedConnection) -> sqlite3.Connection:
+    """The driver's own connection, without SQLAlchemy's around it."""
+    found: sqlite3.Connection | None = pooled.driver_connection
+    assert found is not None
+    return found
+
+
 class Database:
     """The schema ``schema`` of an open SQLAlchemy connection; None is the main one."""
 
-    def __init__(self, connection, schema: str | None = None):
+    def __init__(self, connection: Connection, schema: str | None = None):
         self.connection = connection
         self.schema = schema
 
     @cached_property
-    def raw(self):
+    def raw(self) -> sqlite3.Connection:
         """The driver's own connection, in the transaction that SQLAlchemy would begin."""
         if not self.connection.in_transaction():
             self.connection.exec_driver_sql("SELECT 1")
-        return self.connection.connection.driver_connection
+        return driver(self.connection.connection)
 
     @cached_property
     def version(self) -> tuple[int, ...]:
@@ -162,30 +188,30 @@ class Database:
         start = next(word for word in words if sql.startswith(word))
         return f"{start}{quote(self.schema)}.{sql[len(start) :]}"
 
-    def run(self, sql: str, *parameters):
+    def run(self, sql: str, *parameters: Value) -> Result:
         """Run one statement; the result is the driver's."""
         return self.connection.exec_driver_sql(sql, parameters)
 
-    def read(self, sql: str, parameters: tuple = ()):
+    def read(self, sql: str, parameters: Parameters = ()) -> sqlite3.Cursor:
         """A cursor of the driver: a plan takes many small looks, and SQLAlchemy's way is long."""
         cursor = self.raw.cursor()
         cursor.row_factory = None
         return cursor.execute(sql, parameters)
 
-    def rows(self, sql: str, *parameters) -> list[tuple]:
+    def rows(self, sql: str, *parameters: Value) -> list[Row]:
         return self.read(sql, parameters).fetchall()
 
-    def value(self, sql: str, *parameters):
+    def value(self, sql: str, *parameters: Value) -> Value:
         """The first column of the first row, None without rows."""
         row = self.read(sql, parameters).fetchone()
         return row[0] if row else None
 
-    def run_long(self, label: str, rows: int, sql: str, *parameters):
+    def run_long(self, label: str, rows: int, sql: str, *parameters: Value) -> Result:
         """Run a statement that goes over ``rows`` rows, with a progress bar if it takes long."""
         with watched(self, label, rows, sql, parameters):
             return self.run(sql, *parameters)
 
-    def pragma(self, name: str, argument: str | None = None) -> list[tuple]:
+    def pragma(self, name: str, argument: str | None = None) -> list[Row]:
         """The rows of a PRAGMA that reads from this schema."""
         about = f"({quote(argument)})" if argument is not None else ""
         return self.rows(f"PRAGMA {quote(self.schema or 'main')}.{name}{about}")
@@ -250,13 +276,13 @@ class SchemaObject:
     type: str
     name: str
     table: str
-    sql: str | None
+    sql: str  # "" for an index that came with a constraint
 
 
 def objects(db: Database) -> list[SchemaObject]:
     """Everything in the schema, in the order in which it was made."""
     query = f"SELECT type, name, tbl_name, sql FROM {db.catalogue} ORDER BY rowid"
-    return [SchemaObject(*row) for row in db.rows(query)]
+    return [SchemaObject(kind, name, table, sql or "") for kind, name, table, sql in db.rows(query)]
 
 
 def read_table(db: Database, name: str) -> CreateTable:
@@ -290,7 +316,7 @@ def triggers(db: Database, table: str) -> list[SchemaObject]:
     return [o for o in objects(db) if o.type == "trigger" and same(o.table, table)]
 
 
-def layout(db: Database, schema: str, table: str) -> tuple:
+def layout(db: Database, schema: str, table: str) -> tuple[object, ...]:
     """What decides how rows and automatic indexes lie on disk.
 
     The columns in their order with their place in the primary key and their kind (stored or
@@ -304,14 +330,14 @@ def layout(db: Database, schema: str, table: str) -> tuple:
         for row in db.rows(f"{prefix}.index_list({name})")
         if row[3] != "c"
     ]
-    kind = ()
+    kind: list[Row] = []
     if db.version >= (3, 37):
         kind = [row[3:6] for row in db.rows(f"{prefix}.table_list({name})") if same(row[0], schema)]
     return columns, sorted(automatic), kind
 
 
 def row_count(db: Database, table: str) -> int:
-    return db.value(f"SELECT count(*) FROM {db.name(table)}")
+    return int(db.value(f"SELECT count(*) FROM {db.name(table)}"))
 
 
 def rough_row_count(db: Database, table: CreateTable) -> int:
@@ -387,7 +413,7 @@ def indexes(db: Database, table: str) -> list[IndexFacts]:
     return [_index(db, name, sql, listed[name]) for name, sql in stored if name in listed]
 
 
-def _index(db: Database, name: str, sql: str, listed: tuple) -> IndexFacts:
+def _index(db: Database, name: str, sql: str, listed: Row) -> IndexFacts:
     _, _, unique, _, partial = listed
     keys = [row for row in db.pragma("index_xinfo", name) if row[5]]
     columns = tuple(row[2] for row in keys)
@@ -406,7 +432,8 @@ def _after_table_name(sql: str) -> str:
 
 def table_of_index(db: Database, index: str) -> str | None:
     query = f"SELECT tbl_name FROM {db.catalogue} WHERE type = 'index' AND name = ? COLLATE NOCASE"
-    return db.value(query, index)
+    found: str | None = db.value(query, index)
+    return found
 
 
 # Who refers to a table by a foreign key.
@@ -434,13 +461,13 @@ def references_to(db: Database, table: str) -> list[Reference]:
     return _references(db, rows)
 
 
-def _references(db: Database, rows: list[tuple]) -> list[Reference]:
-    keys: dict[tuple, list[tuple]] = {}
+def _references(db: Database, rows: list[Row]) -> list[Reference]:
+    keys: dict[tuple[Value, ...], list[Row]] = {}
     for child, number, place, parent, column, referred, *_ in rows:
         keys.setdefault((child, number, parent), []).append((place, column, referred))
     found = []
     for (child, number, parent), parts in keys.items():
-        parts.sort()
+        parts.sort(key=lambda part: int(part[0]))
         referred = tuple(part[2] for part in parts)
         if None in referred:
             referred = primary_key(db, parent)

@@ -24,13 +24,13 @@ class Constraint:
     span: Span
     columns: tuple[str, ...] = ()
     column: str | None = None
-    expression: str | None = None
+    expression: str = ""
     collation: str | None = None
     stored: bool = False
     autoincrement: bool = False
     # of an inline primary key alone: an INTEGER PRIMARY KEY DESC is no name for the rowid
     descending: bool = False
-    referred_table: str | None = None
+    referred_table: str = ""
     referred_columns: tuple[str, ...] = ()
     on_delete: str | None = None
     on_update: str | None = None
@@ -39,7 +39,7 @@ class Constraint:
     on_conflict: str | None = None
     # the places of the parts: without its CONSTRAINT name; what follows the keyword; the names
     body: Span = (0, 0)
-    value: Span | None = None
+    value: Span = (0, 0)
     column_names: tuple[Span, ...] = ()
     referred_name: Span | None = None
     referred_column_names: tuple[Span, ...] = ()
@@ -94,7 +94,9 @@ class Column:
     def generated(self) -> str | None:
         """None, "virtual" or "stored"."""
         generated = self.last("generated")
-        return generated and ("stored" if generated.stored else "virtual")
+        if generated is None:
+            return None
+        return "stored" if generated.stored else "virtual"
 
 
 class NoSuchPart(LookupError):

@@ -1,7 +1,7 @@
 """The names that a naming convention gives to what has none of its own."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import sha1
 
 import sqlalchemy as sa
@@ -19,6 +19,7 @@ from sqlalchemy.exc import InvalidRequestError, SQLAlchemyError
 from sqlalchemy.sql.elements import conv
 from sqlalchemy.types import NullType
 
+from ..typing import AnyColumn, Convention
 from .create_table import CreateTable
 from .model import Constraint
 
@@ -52,7 +53,7 @@ class Unnameable(Exception):
 
 def name(
     kind: str,
-    convention: Mapping,
+    convention: Convention,
     table: str,
     columns: Sequence[str] = (),
     *,
@@ -67,7 +68,9 @@ def name(
     Raises `Unnameable`.
     """
     metadata = MetaData(naming_convention={**CONVENTION, **convention})
-    home = Table(table, metadata, *(Column(c, NullType) for c in columns), schema=schema)
+    own_columns: list[AnyColumn] = [Column(c, NullType) for c in columns]
+    home = Table(table, metadata, *own_columns, schema=schema)
+    made: sa.Constraint | Index
     try:
         if kind == "ix":
             made = Index(None, *home.c)
@@ -78,6 +81,7 @@ def name(
         elif kind == "ck":
             made = CheckConstraint("", name=own)
         else:
+            assert referred is not None
             there = home
             if referred[:2] != (schema, table):
                 there = Table(referred[1], metadata, schema=referred[0])
@@ -120,7 +124,10 @@ def columns_of_check(text: str) -> list[str]:
 
 
 def conventional_name(
-    table: CreateTable, constraint: Constraint, convention, referred_key: tuple[str, ...] = ()
+    table: CreateTable,
+    constraint: Constraint,
+    convention: Convention | None,
+    referred_key: tuple[str, ...] = (),
 ) -> str | None:
     """The name that a naming convention gives to a constraint that has none of its own.
 
@@ -141,14 +148,14 @@ def conventional_name(
 
 def _same_constraint(
     table: sa.Table, constraint: Constraint, referred_key: tuple[str, ...], by_columns: bool
-):
+) -> sa.Constraint:
     columns = constraint.columns
     if constraint.kind == "unique":
         return sa.UniqueConstraint(*columns)
     if constraint.kind == "primary key":
         return sa.PrimaryKeyConstraint(*columns)
     if constraint.kind == "check" and not by_columns:
-        return sa.CheckConstraint(sa.literal_column(constraint.expression))
+        return sa.CheckConstraint(sa.literal_column(constraint.expression or ""))
     if constraint.kind == "check":
         return sa.CheckConstraint(sa.func.uses(*(table.c[name] for name in columns)))
     referred = constraint.referred_columns or referred_key
@@ -158,9 +165,13 @@ def _same_constraint(
     return sa.ForeignKeyConstraint(columns, targets)
 
 
-def bound(table: CreateTable, parts, convention=None) -> sa.Table:
+def bound(
+    table: CreateTable, parts: Sequence[sa.schema.SchemaItem], convention: Convention | None = None
+) -> sa.Table:
     """A SQLAlchemy table that has the columns of ``table``, without their types, and ``parts``."""
     own = [part for part in parts if isinstance(part, sa.Column)]
-    columns = [sa.Column(c.name) for c in table.columns if c.name not in {p.name for p in own}]
+    columns: list[AnyColumn] = [
+        sa.Column(c.name) for c in table.columns if c.name not in {p.name for p in own}
+    ]
     metadata = sa.MetaData(naming_convention=convention or None)
     return sa.Table(table.name, metadata, *columns, *parts)

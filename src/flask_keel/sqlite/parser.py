@@ -4,8 +4,11 @@ The text has been through SQLite's own parser, or is about to go, so what is rea
 things are, not whether SQLite would take them.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import NoReturn
 
+from ..typing import Options
 from .model import Column, Constraint
 from .tokenizer import Span, Token, Unreadable, fold, identifiers, tokenize, words
 
@@ -54,7 +57,7 @@ class Cursor:
             self.fail("a name")
         return self.next()
 
-    def fail(self, wanted: str):
+    def fail(self, wanted: str) -> NoReturn:
         seen = self.here.text or "its end"
         raise Unreadable(
             f"this CREATE TABLE text cannot be read: {wanted} was due at character "
@@ -108,12 +111,14 @@ def _constraint_name(cursor: Cursor) -> tuple[int, Token | None]:
     return start, name
 
 
-def _constraint(cursor: Cursor, start: int, name: Token | None, body, own: dict) -> Constraint:
+def _constraint(
+    cursor: Cursor, start: int, name: Token | None, body: Callable[[Cursor], Options], own: Options
+) -> Constraint:
     body_start = cursor.here.start
     facts = {**own, **body(cursor)}
     end = cursor.behind.end
     return Constraint(
-        name=name and name.name,
+        name=name.name if name else None,
         text=cursor.sql[start:end],
         span=(start, end),
         body=(body_start, end),
@@ -121,7 +126,7 @@ def _constraint(cursor: Cursor, start: int, name: Token | None, body, own: dict)
     )
 
 
-def _column_body(cursor: Cursor) -> dict:
+def _column_body(cursor: Cursor) -> Options:
     if cursor.takes("NOT", "NULL"):
         return {"kind": "not null", "on_conflict": _on_conflict(cursor)}
     if cursor.takes("NULL"):
@@ -145,10 +150,10 @@ def _column_body(cursor: Cursor) -> dict:
         if not stored:
             cursor.takes("VIRTUAL")
         return {"kind": "generated", **expression, "stored": stored}
-    return cursor.fail("a constraint")
+    cursor.fail("a constraint")
 
 
-def _inline_key(cursor: Cursor) -> dict:
+def _inline_key(cursor: Cursor) -> Options:
     descending = cursor.takes("DESC")
     if not descending:
         cursor.takes("ASC")
@@ -157,7 +162,7 @@ def _inline_key(cursor: Cursor) -> dict:
     return {"descending": descending, "on_conflict": conflict, "autoincrement": automatic}
 
 
-def _table_body(cursor: Cursor) -> dict:
+def _table_body(cursor: Cursor) -> Options:
     if cursor.takes("CHECK"):
         return _check(cursor)
     if cursor.takes("FOREIGN", "KEY"):
@@ -173,16 +178,16 @@ def _table_body(cursor: Cursor) -> dict:
     return {"kind": "primary key", **columns, "autoincrement": automatic, "on_conflict": conflict}
 
 
-def _check(cursor: Cursor) -> dict:
+def _check(cursor: Cursor) -> Options:
     return {"kind": "check", **_expression(cursor), "on_conflict": _on_conflict(cursor)}
 
 
-def _expression(cursor: Cursor) -> dict:
+def _expression(cursor: Cursor) -> Options:
     inner = cursor.parentheses()
     return {"value": inner, "expression": cursor.sql[slice(*inner)].strip(" \t\n\v\f\r")}
 
 
-def _default(cursor: Cursor) -> dict:
+def _default(cursor: Cursor) -> Options:
     start = cursor.here.start
     if cursor.sees("("):
         return {**_expression(cursor), "value": (start, cursor.behind.end)}
@@ -195,10 +200,10 @@ def _on_conflict(cursor: Cursor) -> str | None:
     return cursor.next().keyword if cursor.takes("ON", "CONFLICT") else None
 
 
-def _references(cursor: Cursor) -> dict:
+def _references(cursor: Cursor) -> Options:
     table = cursor.name()
     columns = _names(cursor) if cursor.sees("(") else []
-    facts = {
+    facts: Options = {
         "referred_table": table.name,
         "referred_name": table.span,
         "referred_columns": tuple(c.name for c in columns),
@@ -245,7 +250,7 @@ def _deferrable_apart(cursor: Cursor, found: list[Constraint]) -> None:
         )
 
 
-def _key_columns(cursor: Cursor) -> dict:
+def _key_columns(cursor: Cursor) -> Options:
     names = _names(cursor)
     return {
         "columns": tuple(n.name for n in names),
@@ -279,13 +284,13 @@ _COLUMN_CONSTRAINTS = words(
 _TABLE_CONSTRAINTS = words("CONSTRAINT PRIMARY UNIQUE CHECK FOREIGN")
 
 
-def read(sql: str) -> dict:
+def read(sql: str) -> Options:
     """The fields of a :class:`~.create_table.CreateTable`.
 
     :raises Unreadable: for what is not the text of a table with its columns
     """
     cursor = Cursor(sql)
-    fields = {"sql": sql, **_head(cursor)}
+    fields: Options = {"sql": sql, **_head(cursor)}
     columns, constraints = _body(cursor)
     fields["close"] = cursor.here.start
     cursor.needs(")")
@@ -295,7 +300,7 @@ def read(sql: str) -> dict:
     return fields
 
 
-def _head(cursor: Cursor) -> dict:
+def _head(cursor: Cursor) -> Options:
     cursor.needs("CREATE")
     if cursor.sees("VIRTUAL"):
         raise Unreadable("a virtual table has no columns of its own to change: recreate it whole")
@@ -319,7 +324,8 @@ def _head(cursor: Cursor) -> dict:
 def _body(cursor: Cursor) -> tuple[list[Column], list[Constraint]]:
     """What stands between the parentheses: SQLite wants all columns before the first constraint,
     and lets the commas between constraints be left out."""
-    columns, constraints = [], []
+    columns: list[Column] = []
+    constraints: list[Constraint] = []
     cursor.needs("(")
     while True:
         columns.append(_column(cursor))

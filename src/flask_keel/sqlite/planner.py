@@ -4,7 +4,7 @@ All operations on a table are planned together, checked against the rows before 
 written, and carried out in one savepoint.
 """
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
@@ -38,7 +38,7 @@ from .create_table import CreateTable
 from .data_checks import check
 from .draft import Draft, Settings, Step
 from .introspection import Database
-from .model import NoSuchPart
+from .model import Constraint, NoSuchPart
 from .rebuild import rebuild_table
 from .short_rows import is_unsteady
 from .tokenizer import Unreadable, fold, quote, same, tokenize
@@ -70,7 +70,7 @@ def refuse_unusable(draft: Draft) -> None:
         _refuse_lost_key(draft)
 
 
-def _keys(found) -> set[frozenset[str]]:
+def _keys(found: Iterable[Constraint]) -> set[frozenset[str]]:
     kinds = ("primary key", "unique")
     return {frozenset(map(fold, c.columns)) for c in found if c.kind in kinds}
 
@@ -91,7 +91,7 @@ def _refuse_lost_key(draft: Draft) -> None:
 # one rebuild costs about as much as two passes that rewrite rows in place
 MOST_PASSES_IN_PLACE = 2
 
-_RESOLVERS = {
+_RESOLVERS: dict[type, Callable[..., None]] = {
     sqlite_draft.AddColumn: add_column,
     sqlite_draft.DropColumn: drop_column,
     sqlite_draft.SetType: set_type,
@@ -270,7 +270,7 @@ def carry_out(chosen: Plan) -> None:
         _rebuild_instead(chosen, error.orig)
 
 
-def _rebuild_instead(chosen: Plan, error: Exception) -> None:
+def _rebuild_instead(chosen: Plan, error: BaseException | None) -> None:
     """The cheaper way did not work, and all of it has been undone."""
     settings = chosen.draft.settings
     if chosen.rebuilds or settings.portable or settings.recreate == "never":
@@ -308,7 +308,7 @@ def _run_in_place(chosen: Plan) -> None:
     rows = _rows(draft) if rewriting else 0
     label = f"{draft.name}: changing rows"
     for step in (s for s in chosen.native if s.way != "drop"):
-        db.run(step.statement)
+        db.run(step.statement or "")
     if chosen.text:
         target = _applied(draft, chosen.text)
         if not draft.is_empty:
@@ -318,7 +318,7 @@ def _run_in_place(chosen: Plan) -> None:
             if step.update:
                 db.run_long(label, rows, step.update)
     for step in (s for s in chosen.native if s.way == "drop"):
-        db.run_long(label, rows, step.statement)
+        db.run_long(label, rows, step.statement or "")
 
 
 def _rows(draft: Draft) -> int:
@@ -356,7 +356,9 @@ def in_groups(
     one column, whose rows are to be what the first has made of them."""
     columns = {fold(c.name): c.type_text for c in introspection.read_table(db, table).columns}
     groups: list[list[sqlite_draft.Operation]] = [[]]
-    at_start, touched, typed = set(columns), set(), set()
+    at_start = set(columns)
+    touched: set[str] = set()
+    typed: set[str] = set()
     now: dict[str, str] = {}
     for op in operations:
         op = _by_its_present_name(op, columns, now)
@@ -396,10 +398,10 @@ def _by_its_present_name(
     op: sqlite_draft.Operation, columns: Container[str], now: dict[str, str]
 ) -> sqlite_draft.Operation:
     """A column that was renamed goes by its old name, too, until another one has it."""
-    named = fold(getattr(op, "column", ""))
-    if named in columns or named not in now or isinstance(op, sqlite_draft.AddColumn):
+    if not isinstance(op, sqlite_draft.OfColumn):
         return op
-    return op._replace(column=now[named])
+    named = fold(op.column)
+    return op if named in columns or named not in now else op._replace(column=now[named])
 
 
 def _named(op: sqlite_draft.Operation) -> set[str]:

@@ -83,7 +83,7 @@ def _compare_layouts(db: Database, table: CreateTable) -> None:
         )
 
 
-def _layout_of_twin(db: Database, table: CreateTable) -> tuple | None:
+def _layout_of_twin(db: Database, table: CreateTable) -> tuple[object, ...] | None:
     """The layout that SQLite gives to the text; None when it does not take it."""
     try:
         db.run(f"CREATE TEMP TABLE{_without_counter(table.sql)[len('CREATE TABLE') :]}")
@@ -153,8 +153,8 @@ def rebuild_table(
         db.run(f"ALTER TABLE {db.name(new)} RENAME TO {quote(name)}")
     for sql in kept_indexes:
         db.run_long(f"{name}: building indexes", rows, db.qualified(sql))
-    for sql in kept_triggers:
-        db.run(db.qualified(sql))
+    for trigger in kept_triggers:
+        db.run(db.qualified(trigger))
     _move_statistics(db, new, name)
     _forget_statistics_of_dropped(db, name)
     if exact_text and _text(db, name) != target.sql:
@@ -225,7 +225,8 @@ def unqualified(table: CreateTable) -> CreateTable:
 
 
 def _text(db: Database, name: str) -> str:
-    return db.value(f"SELECT sql FROM {db.catalogue} WHERE type = 'table' AND name = ?", name)
+    query = f"SELECT sql FROM {db.catalogue} WHERE type = 'table' AND name = ?"
+    return str(db.value(query, name))
 
 
 # -- what belongs to the table in SQLite's own tables: in SQL throughout, so that a printed script

@@ -11,6 +11,7 @@ import sqlite3
 from functools import lru_cache
 from typing import NamedTuple
 
+from ..typing import Value
 from . import introspection, rebuild
 from .clone import Mirror
 from .create_table import CreateTable
@@ -63,7 +64,7 @@ def _read(type_text: str, default: str | None, strict: bool) -> Reading:
     option = " STRICT" if strict else ""
     clause = "" if default is None else f" DEFAULT {default}"
     mirror = Mirror(())
-    mirror.connection.text_factory = bytes
+    mirror.raw.text_factory = bytes
     try:
         mirror.run(f"CREATE TABLE t (x ANY){option}")
         mirror.run("INSERT INTO t VALUES (1)")
@@ -105,7 +106,8 @@ def _any_is_short(db: Database, stored: CreateTable, names: list[str]) -> bool:
     # an index holds what the rows read before
     query = f"SELECT EXISTS (SELECT 1 FROM {_table_itself(db, stored)} WHERE {either})"
     rows = introspection.rough_row_count(db, stored)
-    return bool(db.run_long(f"{stored.name}: checking rows", rows, query).fetchone()[0])
+    ((found,),) = db.run_long(f"{stored.name}: checking rows", rows, query)
+    return bool(found)
 
 
 def _table_itself(db: Database, table: CreateTable) -> str:
@@ -150,10 +152,12 @@ def _explicit(stored: CreateTable, names: list[str]) -> CreateTable:
     return stored
 
 
-def _reads(column: str, reading: Reading) -> tuple[str, list]:
+def _reads(column: str, reading: Reading | None) -> tuple[str, list[Value]]:
     """The rows among which the short ones are, to be written anew as they are."""
+    if reading is None:
+        return "0", []  # every row has it
     value = reading.value
-    if reading.kind == "text":
+    if reading.kind == "text" and isinstance(value, bytes):
         try:
             value = value.decode()
         except UnicodeDecodeError:

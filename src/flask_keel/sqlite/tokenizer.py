@@ -6,7 +6,7 @@ is the only space, a name compares without regard to case for ASCII alone.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -72,7 +72,7 @@ def lex(sql: str) -> tuple[Token, ...]:
         match = _TOKEN.match(sql, at)
         if match is None:
             raise Unreadable(f"the quote {sql[at]} is never closed: {sql[at : at + 40]!r}")
-        kind, text = match.lastgroup, match.group()
+        kind, text = match.lastgroup or "", match.group()
         keyword = upper(text) if kind == "word" else ""
         found.append(Token(kind, text, at, match.end(), keyword))
         at = match.end()
@@ -229,7 +229,7 @@ def column_tokens(expression: str) -> Iterator[tuple[Token, Token | None]]:
             operand = True
 
 
-def _closing(tokens: list[Token], at: int) -> int:
+def _closing(tokens: Sequence[Token], at: int) -> int:
     """The place of the parenthesis that ends a CAST, from within its type."""
     depth = 0
     while tokens[at].kind != "end":

@@ -8,17 +8,19 @@ half of a failed rebuild stays. https://www.sqlite.org/lang_altertable.html#othe
 import os
 import shlex
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Self
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.pool import NullPool, StaticPool
 
 from .. import output
+from ..typing import Options
+from .introspection import driver
 
 # Functions and collations that an application registers on each connection to its SQLite database.
 #
@@ -45,29 +47,29 @@ class _Registering:
     # listeners ask by isinstance whether it is SQLite that they are on
     __class__ = sqlite3.Connection  # type: ignore[assignment]
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         return getattr(self.raw, name) if name in PASSED_ON else _Nothing()
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         pass
 
 
 class _Nothing:
     """The answer to whatever else a listener does."""
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Self:
         return self
 
-    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+    def __call__(self, *arguments: object, **keywords: object) -> Self:
         return self
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[object]:
         return iter(())
 
-    def __enter__(self) -> Any:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *error: Any) -> None:
+    def __exit__(self, *error: object) -> None:
         pass
 
 
@@ -89,7 +91,7 @@ PATIENCE = 60.0  # seconds
 THEIRS = {"poolclass", "isolation_level", "max_overflow", "timeout", "autocommit"}
 
 
-def engine(url: Any, options: dict[str, Any] | None = None) -> Engine:
+def engine(url: URL, options: Options | None = None) -> Engine:
     """Return an engine for migrations: none of the application's listeners, no pool.
 
     :param url: the database's URL
@@ -101,7 +103,7 @@ def engine(url: Any, options: dict[str, Any] | None = None) -> Engine:
     return create_engine(url, poolclass=StaticPool if memory else NullPool, **kept)
 
 
-def _without_theirs(options: dict[str, Any]) -> dict[str, Any]:
+def _without_theirs(options: Options) -> Options:
     return {
         key: value
         for key, value in options.items()
@@ -121,7 +123,7 @@ def connect(
     :raises CommandError: when foreign keys cannot be turned off
     """
     with source.connect() as connection:
-        raw = connection.connection.driver_connection
+        raw = driver(connection.connection)
         if app is not None:
             hand_over(app, raw)
         level, raw.isolation_level = raw.isolation_level, None
@@ -173,14 +175,14 @@ def begin_immediate(raw: sqlite3.Connection, patience: float = PATIENCE) -> None
 
 def main_file(raw: sqlite3.Connection) -> str:
     """Return the path of the database, "" for one in memory."""
-    return raw.execute("PRAGMA database_list").fetchone()[2]
+    return str(raw.execute("PRAGMA database_list").fetchone()[2])
 
 
 @contextmanager
 def borrowed(source: Engine) -> Iterator[Engine]:
     """Give an engine on the one connection of a database in memory, without its listeners."""
     with closing(source.raw_connection()) as lent:
-        raw = lent.driver_connection
+        raw = driver(lent)
         yield create_engine("sqlite://", creator=lambda: raw, poolclass=StaticPool)
 
 
@@ -203,7 +205,7 @@ def protected(connection: Connection, patience: float = PATIENCE) -> Iterator[No
     :raises CommandError: when the caller has changed something already, with foreign keys on
     """
     own = None if connection.in_transaction() else connection.begin()
-    raw = connection.connection.driver_connection
+    raw = driver(connection.connection)
     if raw.in_transaction and _keys_on(raw) and _nothing_written(connection, raw):
         raw.execute("ROLLBACK")
     if foreign_keys_off(raw):
@@ -246,7 +248,7 @@ def _turn_on_at_the_end(connection: Connection, raw: sqlite3.Connection) -> None
     # SQLAlchemy tells before it commits, and the PRAGMA works only afterwards
     on = [False]
 
-    def end(word: str) -> Any:
+    def end(word: str) -> Callable[[Connection], None]:
         def listener(_: Connection) -> None:
             if not on[0]:
                 on[0] = True
@@ -267,18 +269,18 @@ def _turn_on_at_the_end(connection: Connection, raw: sqlite3.Connection) -> None
 JOURNALS = ("-wal", "-journal")
 
 
-def in_memory(url: Any) -> bool:
+def in_memory(url: str | URL) -> bool:
     """Whether the URL names no plain file: memory, or SQLite's own URI form."""
     name = make_url(url).database
     return not name or name == ":memory:" or name.startswith("file:")
 
 
-def require(url: Any) -> None:
+def require(url: URL) -> None:
     """Stop when there is no file.
 
     :raises CommandError: naming it
     """
-    if not in_memory(url) and not Path(url.database).exists():
+    if not in_memory(url) and not Path(url.database or "").exists():
         raise CommandError(output.NO_DATABASE.format(database=url.database))
 
 
@@ -292,13 +294,13 @@ def require_folder(path: Path) -> None:
         raise CommandError(output.NO_FOLDER.format(database=path, folder=folder))
 
 
-def open_to_read(url: Any) -> sqlite3.Connection:
+def open_to_read(url: URL) -> sqlite3.Connection:
     """Open the file so that nothing is written and nothing is left beside it.
 
     Not with mode=ro: that leaves -wal and -shm files of a database in WAL behind, and cannot read
     one whose last writer was killed. https://www.sqlite.org/wal.html#read_only_databases
     """
-    path = Path(url.database).absolute()
+    path = Path(url.database or "").absolute()
     uri = f"file:{quote(str(path))}"
     raw = _open_uri(f"{uri}?mode=rw")
     if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
@@ -331,7 +333,7 @@ def named(engine: Engine) -> Iterator[sqlite3.Connection | None]:
     asked = parse_qs(urlsplit(name).query) if uri else {}
     if name == ":memory:" or asked.get("mode") == ["memory"]:
         with closing(engine.raw_connection()) as lent:
-            yield lent.driver_connection
+            yield driver(lent)
     elif not Path(unquote(urlsplit(name).path) if uri else name).exists():
         yield None
     else:
@@ -346,7 +348,7 @@ def _open_uri(name: str) -> sqlite3.Connection:
     return raw
 
 
-def reader(url: Any) -> Engine:
+def reader(url: URL) -> Engine:
     """Return an engine that makes no file and takes no lock.
 
     :raises CommandError: when there is no file

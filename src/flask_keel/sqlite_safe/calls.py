@@ -68,9 +68,9 @@ def dotted(node: cst.BaseExpression) -> str | None:
     return None
 
 
-def last_name(node: cst.BaseExpression) -> str | None:
-    """The last name of ``a.b.c``."""
-    return (dotted(node) or "").rpartition(".")[2] or None
+def last_name(node: cst.BaseExpression) -> str:
+    """The last name of ``a.b.c``, "" for anything else."""
+    return (dotted(node) or "").rpartition(".")[2]
 
 
 def arguments(call: cst.Call, positional: Sequence[str]) -> dict[str, cst.Arg] | None:
@@ -185,7 +185,7 @@ class Operation:
 
     call: cst.Call
     method: str
-    given: dict[str, cst.Arg] | None
+    arguments: dict[str, cst.Arg] | None  # None where they cannot be read
     batch: Batch | None
     function: str
     conditional: bool
@@ -196,10 +196,20 @@ class Operation:
     indexed_table: str | None = None
     stays_plain: bool = False
 
+    @property
+    def given(self) -> dict[str, cst.Arg]:
+        """The arguments that can be read."""
+        return self.arguments or {}
+
+    @property
+    def prefix(self) -> cst.BaseExpression:
+        """What the method is called on: ``op``, ``alembic.op``, ``batch_op``."""
+        return cst.ensure_type(self.call.func, cst.Attribute).value
+
     def node(self, parameter: str) -> cst.BaseExpression | None:
         """The argument that this parameter is given."""
-        found = (self.given or {}).get(parameter)
-        return found and found.value
+        found = self.given.get(parameter)
+        return found.value if found else None
 
     def reread(self, call: cst.Call) -> "Operation":
         """The same operation after an edit within its call."""
@@ -208,7 +218,7 @@ class Operation:
     def other(self, call: cst.Call, method: str) -> "Operation":
         """Another operation on the same table, in the same place."""
         given = arguments(call, (BATCH if self.batch else PLAIN)[method])
-        return replace(self, call=call, method=method, given=given)
+        return replace(self, call=call, method=method, arguments=given)
 
     @property
     def column(self) -> Column | None:
@@ -220,7 +230,7 @@ class Operation:
     def table_node(self) -> cst.BaseExpression | None:
         if self.batch:
             argument = self.batch.given.get("table_name")
-            return argument and argument.value
+            return argument.value if argument else None
         return self.node(table_parameter(self.method))
 
     @property
@@ -238,14 +248,14 @@ class Operation:
         return text(self.schema_node)
 
     @property
-    def key(self) -> tuple | None:
+    def key(self) -> tuple[bool, str, str | None] | None:
         """Equal for two operations when they surely are about the same table."""
         table = self.table_node
         name = self.table or (table.value if isinstance(table, cst.Name) else None)
         schema = self.schema_node
         if schema is not None and self.schema is None and not is_none(schema):
             return None
-        return name and (isinstance(table, cst.Name), name, self.schema)
+        return (isinstance(table, cst.Name), name, self.schema) if name else None
 
     @property
     def constraint(self) -> str | None:
@@ -255,7 +265,7 @@ class Operation:
     @property
     def lacking(self) -> bool:
         """Whether SQLite cannot do this plainly."""
-        if self.given is None or self.method not in LACKING | {"add_column"}:
+        if self.arguments is None or self.method not in LACKING | {"add_column"}:
             return False
         if self.method == "alter_column":
             return not scan.is_rename(set(self.given))
@@ -268,12 +278,12 @@ class Operation:
     @property
     def understood(self) -> bool:
         """Whether its arguments can be read, and can all be given to a batch."""
-        return self.given is not None and (self.batch is not None or self.complaint is None)
+        return self.arguments is not None and (self.batch is not None or self.complaint is None)
 
     @property
     def complaint(self) -> str | None:
         """Why this call has no batch form, as the end of a sentence, or None."""
-        if self.given is None:
+        if self.arguments is None:
             return "is given arguments that cannot be read"
         optional = {"type_"} if self.method != "drop_index" else {"table_name"}
         missing = [p for p in PLAIN[self.method] if p not in self.given and p not in optional]

@@ -9,14 +9,15 @@ here; what it says otherwise, and how it is written, stays as it is.
 import ast
 import tokenize
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
 from alembic.util import CommandError
+from sqlalchemy import MetaData
 
 from .. import history
+from ..typing import Convention
 from . import scan
 
 # Reads a Python file in its own encoding, with its own line ends.
@@ -61,7 +62,7 @@ class Result:
         return self.source != self.original
 
 
-def make_safe(source: str, convention: Mapping | None = None, *, name: bool = True) -> Result:
+def make_safe(source: str, convention: Convention | None = None, *, name: bool = True) -> Result:
     """Turn the plain operations of a migration that SQLite lacks into batches.
 
     Operations are grouped for each table as far as their order allows, unnamed constraints get
@@ -96,7 +97,7 @@ def make_safe(source: str, convention: Mapping | None = None, *, name: bool = Tr
 
 
 def rewrite(
-    path: Path, convention: Mapping | None = None, *, write: bool = True, name: bool = True
+    path: Path, convention: Convention | None = None, *, write: bool = True, name: bool = True
 ) -> Result:
     """Make a file safe in place, in its own encoding and with its own line ends.
 
@@ -135,13 +136,14 @@ ON_MAIN = (
 PATH = click.Path(path_type=Path)
 
 
-def naming_convention() -> Mapping | None:
+def naming_convention() -> Convention | None:
     """The convention of the application's models, or None where there is no application."""
     from flask import current_app, has_app_context
 
     if not has_app_context() or "migrate" not in current_app.extensions:
         return None
-    return current_app.extensions["migrate"].db.metadata.naming_convention
+    metadata: MetaData = current_app.extensions["migrate"].db.metadata
+    return metadata.naming_convention
 
 
 def register() -> None:
@@ -154,7 +156,7 @@ def register() -> None:
     write_hooks.register("sqlite_safe")(post_write)
 
 
-def post_write(path: str, options: Mapping) -> None:
+def post_write(path: str, options: object) -> None:
     """The hook: a file that cannot be understood is named and left alone, and nothing fails."""
 
     try:

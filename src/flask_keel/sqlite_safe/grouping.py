@@ -45,7 +45,7 @@ def can_join(operation: Operation) -> bool:
         return added is not None and not added.index and "if_not_exists" not in operation.given
     if operation.method == "create_index":
         plain = texts(operation.node("columns")) is not None
-        return plain and operation.constraint and "if_not_exists" not in operation.given
+        return plain and bool(operation.constraint) and "if_not_exists" not in operation.given
     if operation.method == "drop_index":
         return "if_exists" not in operation.given and not operation.stays_plain
     return False
@@ -79,7 +79,8 @@ def _touched(operation: Operation) -> set[str] | None:
         added = operation.column
         if added is None or added.foreign_keys:
             return None
-    return None if None in named else set(named)
+    tables = {table for table in named if table is not None}
+    return tables if len(tables) == len(set(named)) else None
 
 
 # What the other function of a migration tells about an index or a constraint that is dropped.
@@ -107,9 +108,8 @@ class Mirrors:
             if declaration.operation.table == drop.table
         }
         name = text(column.node("column_name"))
-        if len(about) != 1 or None in about or name is None:
-            return True
-        return name in about.pop()
+        columns = about.pop() if len(about) == 1 else None
+        return columns is None or name is None or name in columns
 
     def forgotten(self, drop: Operation) -> Iterator[tuple[str, str]]:
         """The drops, as method and arguments, that have to stand before this ``drop_column``.
@@ -137,7 +137,7 @@ class Mirrors:
                 continue
             self._undone.add((drop.function, known))
             own = isinstance(declaration.name_node, cst.SimpleString)
-            prefix = code(drop.call.func.value)
+            prefix = code(drop.prefix)
             written = repr(known) if own else f"{prefix}.f({known!r})"
             yield ("drop_index" if declaration.kind == "ix" else "drop_constraint"), written
 
@@ -184,22 +184,25 @@ _CROSSABLE = DROPS | {"add_column", "alter_column", "drop_column"}
 
 @dataclass(eq=False)
 class Statement:
-    """A statement of a block; ``operation`` where it is one that was understood."""
+    """A statement of a block."""
 
     node: cst.BaseStatement
-    operation: Operation | None = None
+
+
+@dataclass(eq=False)
+class Edit(Statement):
+    """A statement that is one operation, and one that was understood."""
+
+    node: cst.SimpleStatementLine
+    operation: Operation
 
 
 @dataclass(eq=False)
 class Group:
     """Statements that become one batch; ``first`` is the one that stood first in the file."""
 
-    first: Statement
-    statements: list[Statement] = field(default_factory=list)
-
-    @property
-    def key(self) -> tuple | None:
-        return self.first.operation.key
+    first: Edit
+    statements: list[Edit] = field(default_factory=list)
 
 
 Item = Statement | Group
@@ -214,9 +217,12 @@ def grouped(statements: Sequence[Statement], needs: Needs) -> list[Item]:
     """
     items: list[Item] = []
     for statement in statements:
+        if not isinstance(statement, Edit):
+            items.append(statement)
+            continue
         operation = statement.operation
-        late = operation is not None and operation.method in DROPS
-        if operation is None or operation.batch or (not operation.lacking and not late):
+        late = operation.method in DROPS
+        if operation.batch or (not operation.lacking and not late):
             items.append(statement)
             continue
         found = _reachable(items, statement)
@@ -238,13 +244,13 @@ def grouped(statements: Sequence[Statement], needs: Needs) -> list[Item]:
     return items
 
 
-def in_order(statements: Sequence[Statement], needs: Needs) -> list[Statement]:
+def in_order(statements: Sequence[Edit], needs: Needs) -> list[Edit]:
     """The statements of one batch, indexes and constraints dropped before their columns.
 
     SQLite refuses to make an index anew whose column is gone; every other database takes the
     index away with the column, so that it is not there any more when its own turn comes.
     """
-    ordered: list[Statement] = []
+    ordered: list[Edit] = []
     for statement in statements:
         place = len(ordered)
         operation = statement.operation
@@ -252,7 +258,7 @@ def in_order(statements: Sequence[Statement], needs: Needs) -> list[Statement]:
         if operation.method in DROPS and not primary:
             for index in range(len(ordered) - 1, -1, -1):
                 other = ordered[index].operation
-                if other.method not in _CROSSABLE or "new_column_name" in (other.given or {}):
+                if other.method not in _CROSSABLE or "new_column_name" in other.given:
                     break
                 if other.method == "drop_column" and needs(operation, other):
                     place = index
@@ -260,7 +266,7 @@ def in_order(statements: Sequence[Statement], needs: Needs) -> list[Statement]:
     return ordered
 
 
-def _comes_late(drop: Statement, group: Group, needs: Needs) -> bool:
+def _comes_late(drop: Edit, group: Group, needs: Needs) -> bool:
     """Whether a batch drops a column of an index that is dropped after it."""
     others = [statement.operation for statement in group.statements]
     return all(other.method in _CROSSABLE for other in others) and any(
@@ -268,22 +274,23 @@ def _comes_late(drop: Statement, group: Group, needs: Needs) -> bool:
     )
 
 
-def _reachable(items: list[Item], statement: Statement) -> tuple[Group, list[Statement]] | None:
+def _reachable(items: list[Item], statement: Edit) -> tuple[Group, list[Edit]] | None:
     """The batch that a statement may join, with what has to join on the way there."""
-    operation, between = statement.operation, []
+    operation = statement.operation
+    between: list[Edit] = []
     if operation.key is None or not operation.pure:
         return None
     for item in reversed(items):
-        if isinstance(item, Group) and item.key == operation.key:
+        if isinstance(item, Group) and item.first.operation.key == operation.key:
             held = [other.operation for other in (*item.statements, *between)]
             return None if clashes(operation, held) else (item, between[::-1])
         others = item.statements if isinstance(item, Group) else [item]
-        if isinstance(item, Statement) and item.operation and item.operation.key == operation.key:
+        if isinstance(item, Edit) and item.operation.key == operation.key:
             if not can_join(item.operation):
                 return None
             between.append(item)
         elif not all(
-            other.operation and independent(mine.operation, other.operation)
+            isinstance(other, Edit) and independent(mine.operation, other.operation)
             for mine in (statement, *between)
             for other in others
         ):

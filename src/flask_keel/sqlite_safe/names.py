@@ -1,11 +1,12 @@
 """Finds a name for every constraint that needs one and has none."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import libcst as cst
 
 from ..sqlite import naming
+from ..typing import Convention
 from .calls import Operation, code, is_none, text
 from .scan import KINDS
 from .survey import Declaration, Survey, declarations
@@ -16,10 +17,10 @@ from .survey import Declaration, Survey, declarations
 class ChosenNames:
     """Chooses one name for each constraint of a file; two checks of a table get two names."""
 
-    def __init__(self, convention: Mapping, source: str) -> None:
+    def __init__(self, convention: Convention, source: str) -> None:
         self.convention = {**naming.CONVENTION, **convention}
         self._letters = set(source)
-        self._checks: dict[tuple, str] = {}
+        self._checks: dict[tuple[str, str], str | None] = {}
         self._chosen: dict[Declaration, str | None] = {}
 
     def name(self, declaration: Declaration) -> str | None:
@@ -60,7 +61,7 @@ class ChosenNames:
         table = operation.table_node
         if table is not None and code(table).lstrip().startswith('"') and '"' not in name:
             literal = f'"{literal[1:-1]}"' if "'" not in name else literal
-        return f"{code(operation.call.func.value)}.f({literal})" if final else literal
+        return f"{code(operation.prefix)}.f({literal})" if final else literal
 
 
 @dataclass
@@ -81,7 +82,7 @@ class MissingNames:
 
 
 def missing_names(
-    survey: Survey, convention: Mapping, source: str, name: bool = True
+    survey: Survey, convention: Convention, source: str, name: bool = True
 ) -> MissingNames:
     """Names for the constraints of a file that have none and cannot do without.
 
@@ -99,7 +100,7 @@ def missing_names(
 
 
 class _Search:
-    def __init__(self, survey: Survey, convention: Mapping, source: str) -> None:
+    def __init__(self, survey: Survey, convention: Convention, source: str) -> None:
         self.survey = survey
         self.found = MissingNames(declarations(survey))
         self.chosen = ChosenNames(convention, source)
@@ -116,7 +117,7 @@ class _Search:
                     self.found.flags[operation.origin] = self.chosen.expression(
                         operation, name, True
                     )
-                elif batched and operation.column.unique:
+                elif batched and operation.column and operation.column.unique:
                     words = "makes unique what cannot be named from here"
                     self._note(operation, f"{words}; write create_unique_constraint with a name")
             elif declaration.unnamed and (declaration.standing or (added and batched)):
@@ -169,7 +170,7 @@ class _Search:
     def _write_drop(self, drop: Operation, mirror: Declaration) -> None:
         final = mirror.name is None or not isinstance(mirror.name_node, cst.SimpleString)
         name = mirror.name or self.chosen.name(mirror)
-        self.found.written[drop.call] = self.chosen.expression(drop, name, final)
+        self.found.written[drop.call] = self.chosen.expression(drop, name or "", final)
         if mirror.unnamed:
             self._write(mirror)
             older = mirror.operation.function == "downgrade" or not mirror.standing
@@ -204,7 +205,7 @@ class _Search:
 
 def _fellows(drops: list[Operation]) -> list[list[Operation]]:
     """Unnamed drops that are about the same kind of constraint of the same table."""
-    groups: dict[tuple, list[Operation]] = {}
+    groups: dict[object, list[Operation]] = {}
     for drop in drops:
         key = (drop.function, drop.key or drop.call, text(drop.node("type_")))
         groups.setdefault(key, []).append(drop)

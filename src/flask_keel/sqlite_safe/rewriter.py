@@ -2,15 +2,16 @@
 
 import ast
 import operator
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import count, groupby
 
 import libcst as cst
 from libcst.metadata import MetadataWrapper
 
+from ..typing import Convention
 from . import scan
 from .calls import Batch, Operation, code, is_none, last_name
-from .grouping import Group, Mirrors, Statement, grouped, in_order
+from .grouping import Edit, Group, Item, Mirrors, Statement, grouped, in_order
 from .names import MissingNames, missing_names
 from .scan import schema_parameter, table_parameter
 from .survey import NAME_PLACES, Survey, Surveyor
@@ -79,15 +80,17 @@ def _without(call: cst.Call, place: int) -> tuple[cst.Call, list[cst.Comment]]:
     if not isinstance(after, cst.ParenthesizedWhitespace) or not after.empty_lines:
         return call.with_changes(args=args), comments
     # what stands on lines of its own after the argument is about the one that follows
-    before = args[place - 1].comma.whitespace_after if place else call.whitespace_before_args
+    comma = cst.ensure_type(args[place - 1].comma, cst.Comma) if place else None
+    before = comma.whitespace_after if comma else call.whitespace_before_args
     if isinstance(before, cst.ParenthesizedWhitespace):
         lines = [*before.empty_lines, *after.empty_lines]
         after = after.with_changes(first_line=before.first_line, empty_lines=lines)
     else:
         after = after.with_changes(first_line=cst.TrailingWhitespace())
-    if place:
-        comma = args[place - 1].comma.with_changes(whitespace_after=after)
-        args[place - 1] = args[place - 1].with_changes(comma=comma)
+    if comma:
+        args[place - 1] = args[place - 1].with_changes(
+            comma=comma.with_changes(whitespace_after=after)
+        )
     else:
         call = call.with_changes(whitespace_before_args=after)
     own = set(_comments(after))
@@ -112,7 +115,7 @@ def batch_header(operation: Operation, variable: str, assumed: dict[str, str]) -
         args.append(keyword("schema", schema.value))
     if assumed:
         args.append(keyword("naming_convention", cst.parse_expression(repr(assumed))))
-    func = operation.call.func.with_changes(attr=cst.Name("batch_alter_table"))
+    func = cst.Attribute(operation.prefix, cst.Name("batch_alter_table"))
     return cst.WithItem(cst.Call(func, args), asname=cst.AsName(cst.Name(variable)))
 
 
@@ -120,6 +123,14 @@ def with_call(line: cst.SimpleStatementLine, call: cst.Call) -> cst.SimpleStatem
     """The line with this call in the place of its own."""
     expression = line.body[0].with_changes(value=call)
     return line.with_changes(body=[expression, *line.body[1:]])
+
+
+def _call(line: cst.SimpleStatementLine) -> cst.Call:
+    return cst.ensure_type(cst.ensure_type(line.body[0], cst.Expr).value, cst.Call)
+
+
+def _code(node: cst.BaseExpression | None) -> str:
+    return code(node) if node else "None"
 
 
 def split(line: cst.SimpleStatementLine) -> list[cst.SimpleStatementLine]:
@@ -155,7 +166,7 @@ _AFTERWARDS = {
 }
 
 
-def parts(statement: Statement, flag: str | None) -> list[Statement]:
+def parts(statement: Edit, flag: str | None) -> list[Edit]:
     """The statements that do what this one does; ``flag`` is the name for ``unique=True``.
 
     - ``unique=True`` and ``index=True`` of an added column become operations of their own: a batch
@@ -172,38 +183,38 @@ def parts(statement: Statement, flag: str | None) -> list[Statement]:
     return [statement]
 
 
-def follow(statement: Statement, operation: Operation, written: str, method: str) -> Statement:
+def follow(operation: Operation, written: str, method: str) -> Edit:
     """A new statement about the same table."""
-    call = cst.parse_expression(written)
+    call = cst.ensure_type(cst.parse_expression(written), cst.Call)
     line = cst.SimpleStatementLine([cst.Expr(call)])
-    return Statement(line, operation.other(call, method))
+    return Edit(line, operation.other(call, method))
 
 
-def _without_flags(statement: Statement, flag: str) -> list[Statement]:
+def _without_flags(statement: Edit, flag: str) -> list[Edit]:
     operation, added = statement.operation, statement.operation.column
-    made = operation.node("column")
+    if not added or not (added.index or added.unique):
+        return [statement]
+    made = cst.ensure_type(operation.node("column"), cst.Call)
     gone = [a for a in made.args if a.keyword and a.keyword.value in ("unique", "index")]
     kept, comments = without(made, gone)
-    call = operation.call.deep_replace(made, kept)
+    call = cst.ensure_type(operation.call.deep_replace(made, kept), cst.Call)
     line = with_call(statement.node, call)
     line = line.with_changes(leading_lines=[*line.leading_lines, *comments])
-    column = Statement(line, operation.reread(call))
-    if not (added.index or added.unique):
-        return [statement]
+    column = Edit(line, operation.reread(call))
     method = "create_index" if added.index else "create_unique_constraint"
     unique = ", unique=True" if added.index and added.unique else ""
-    place = "" if operation.batch else f"{code(operation.table_node)}, "
+    place = "" if operation.batch else f"{_code(operation.table_node)}, "
     schema = operation.given.get("schema")
     if schema is not None:
         unique += f", schema={code(schema.value)}"
     names = [a.value for a in made.args if a.keyword and a.keyword.value == "name"]
     column_name = code(names[0] if names else made.args[0].value)
-    prefix = code(operation.call.func.value)
+    prefix = code(operation.prefix)
     written = f"{prefix}.{method}({flag}, {place}[{column_name}]{unique})"
-    return [column, follow(column, operation, written, method)]
+    return [column, follow(operation, written, method)]
 
 
-def _rename_last(statement: Statement) -> list[Statement]:
+def _rename_last(statement: Edit) -> list[Edit]:
     operation = statement.operation
     given = operation.given
     call, comments = without(operation.call, [given["new_column_name"]])
@@ -218,10 +229,10 @@ def _rename_last(statement: Statement) -> list[Statement]:
         now = given.get(change) or given.get(existing)
         if now is not None:
             words.append(f"{existing}={code(now.value)}")
-    place = f"{code(operation.table_node)}, {code(operation.node('column_name'))}"
-    written = f"{code(operation.call.func.value)}.alter_column({place}, {', '.join(words)})"
-    rename = follow(statement, operation, written, "alter_column")
-    return [Statement(line, operation.reread(call)), rename]
+    place = f"{_code(operation.table_node)}, {_code(operation.node('column_name'))}"
+    written = f"{code(operation.prefix)}.alter_column({place}, {', '.join(words)})"
+    rename = follow(operation, written, "alter_column")
+    return [Edit(line, operation.reread(call)), rename]
 
 
 # What becomes of the statements of one block.
@@ -260,61 +271,62 @@ class Blocks:
         return None if same else written
 
     def _statements(self, before: cst.BaseStatement, after: cst.BaseStatement) -> list[Statement]:
-        if not isinstance(before, cst.SimpleStatementLine):
+        if not isinstance(before, cst.SimpleStatementLine) or not isinstance(
+            after, cst.SimpleStatementLine
+        ):
             return [Statement(after)]
         found = [self.operation(small) for small in before.body]
         if not any(o and o.lacking and not o.batch for o in found):
             if len(found) > 1 or found[0] is None:
                 return [Statement(after)]
-            return [Statement(after, found[0].reread(after.body[0].value))]
-        statements = []
+            return [Edit(after, found[0].reread(_call(after)))]
+        statements: list[Statement] = []
         for line, operation in zip(split(after), found, strict=True):
             if operation is None:
                 statements.append(Statement(line))
                 continue
-            statement = Statement(line, operation.reread(line.body[0].value))
+            statement = Edit(line, operation.reread(_call(line)))
             statements += self._parts(statement) if operation.lacking else [statement]
         return statements
 
-    def operation(self, small: cst.BaseSmallStatement) -> Operation | None:
+    def operation(self, small: cst.CSTNode) -> Operation | None:
         call = small.value if isinstance(small, cst.Expr) else None
-        operation = self.survey.operations.get(call)
+        operation = self.survey.operations.get(call) if isinstance(call, cst.Call) else None
         return operation if operation and operation.understood else None
 
-    def _parts(self, statement: Statement) -> list[Statement]:
+    def _parts(self, statement: Edit) -> list[Edit]:
         operation = statement.operation
         made = parts(statement, self.missing.flags.get(operation.origin))
         if operation.method != "drop_column":
             return made
-        place = "" if operation.batch else f", {code(operation.table_node)}"
+        place = "" if operation.batch else f", {_code(operation.table_node)}"
         schema = operation.given.get("schema")
         rest = place + (f", schema={code(schema.value)}" if schema else "")
-        prefix = code(operation.call.func.value)
+        prefix = code(operation.prefix)
         before = []
         for method, name in self.mirrors.forgotten(operation):
             kind = ", type_='check'" if method == "drop_constraint" else ""
             written = f"{prefix}.{method}({name}{rest}{kind})"
-            before.append(follow(statement, operation, written, method))
+            before.append(follow(operation, written, method))
         if before:
             leading = statement.node.leading_lines
             before[0].node = before[0].node.with_changes(leading_lines=leading)
             statement.node = statement.node.with_changes(leading_lines=[])
         return [*before, *made]
 
-    def _mended(self, items: Sequence[Group | Statement], batch: Batch) -> list[Group | Statement]:
+    def _mended(self, items: Sequence[Item], batch: Batch) -> list[Item]:
         """What stands in a batch of the file's own, in order and with its names."""
         own = [o for o in self.survey.operations.values() if o.batch is batch]
         rebuilt = any(o.method not in ("add_column", "create_index", "drop_index") for o in own)
-        mended: list[Group | Statement] = []
+        mended: list[Item] = []
         for inside, run in groupby(items, lambda item: _is_of(item, batch)):
             if not inside:
                 mended += run
                 continue
-            statements = []
-            for statement in run:
+            statements: list[Edit] = []
+            for statement in (item for item in run if isinstance(item, Edit)):
                 column = statement.operation.column
-                split = column and (column.unique or column.index)
-                if split and (rebuilt or column.lacking):
+                if column and (column.unique or column.index) and (rebuilt or column.lacking):
                     statements += self._parts(statement)
                 else:
                     statements.append(statement)
@@ -324,10 +336,13 @@ class Blocks:
     def _with(self, group: Group, indent: str | None) -> cst.With:
         """The batch that a group becomes."""
         variable = self._variable()
-        lines, leading = [], group.first.node.leading_lines
+        lines: list[cst.SimpleStatementLine] = []
+        leading = group.first.node.leading_lines
         for statement in group.statements:
             call, comments = batch_form(statement.operation, variable)
-            own = () if statement is group.first else statement.node.leading_lines
+            own: Sequence[cst.EmptyLine] = (
+                () if statement is group.first else statement.node.leading_lines
+            )
             if not lines:
                 own = [line for line in own if line.comment]
             line = with_call(statement.node, call)
@@ -349,9 +364,8 @@ class Blocks:
         return next(name for name in names if name not in taken)
 
 
-def _is_of(item: Group | Statement, batch: Batch) -> bool:
-    operation = item.operation if isinstance(item, Statement) else None
-    return operation is not None and operation.batch is batch
+def _is_of(item: Item, batch: Batch) -> bool:
+    return isinstance(item, Edit) and item.operation.batch is batch
 
 
 # what autogenerate writes above a drop_constraint(None), which is not true any more
@@ -363,7 +377,7 @@ UNNAMED = (
 
 
 def transform(
-    source: str, tree: ast.Module, convention: Mapping, name: bool = True
+    source: str, tree: ast.Module, convention: Convention, name: bool = True
 ) -> tuple[str, list[str]]:
     """The file with its batches, and a sentence for each call that was left alone.
 
@@ -425,7 +439,9 @@ class _Batches(cst.CSTTransformer):
         value = cst.parse_expression(repr(assumed))
         items = list(updated_node.items)
         place = [item.item for item in original_node.items].index(batch.call)
-        call = with_keyword(items[place].item, "naming_convention", value)
+        call = with_keyword(
+            cst.ensure_type(items[place].item, cst.Call), "naming_convention", value
+        )
         items[place] = items[place].with_changes(item=call)
         return updated_node.with_changes(items=items)
 
@@ -439,8 +455,8 @@ class _Batches(cst.CSTTransformer):
     def leave_SimpleStatementSuite(
         self, original_node: cst.SimpleStatementSuite, updated_node: cst.SimpleStatementSuite
     ) -> cst.BaseSuite:
-        ends = {"trailing_whitespace": original_node.trailing_whitespace}
-        before = cst.SimpleStatementLine(original_node.body, **ends)
-        after = cst.SimpleStatementLine(updated_node.body, **ends)
+        end = original_node.trailing_whitespace
+        before = cst.SimpleStatementLine(original_node.body, trailing_whitespace=end)
+        after = cst.SimpleStatementLine(updated_node.body, trailing_whitespace=end)
         body = self.blocks.body([before], [after], None, None)
         return updated_node if body is None else cst.IndentedBlock(body)

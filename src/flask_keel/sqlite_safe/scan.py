@@ -188,8 +188,12 @@ def is_rename(keywords: set[str]) -> bool:
     return changes - {"table_name", "column_name", "schema"} == {"new_column_name"}
 
 
+def _method(call: ast.Call) -> str | None:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else None
+
+
 def _lacking(call: ast.Call) -> bool:
-    method = call.func.attr
+    method = _method(call)
     if method == "alter_column":
         return not is_rename({keyword.arg or "**" for keyword in call.keywords})
     if method == "add_column":
@@ -199,7 +203,7 @@ def _lacking(call: ast.Call) -> bool:
 
 
 def _unnamed(call: ast.Call) -> bool:
-    method = call.func.attr
+    method = _method(call)
     if method not in _BATCHED:
         return False
     if method == "add_column":
@@ -228,11 +232,7 @@ def _drops_late(block: ast.With) -> bool:
     seen = False
     for statement in block.body:
         call = statement.value if isinstance(statement, ast.Expr) else None
-        method = (
-            call.func.attr
-            if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)
-            else None
-        )
+        method = _method(call) if isinstance(call, ast.Call) else None
         if seen and method in DROPS:
             return True
         seen = seen or method == "drop_column"

@@ -1,7 +1,7 @@
 """Finds every operation of a migration file and says where it stands."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import libcst as cst
@@ -121,7 +121,9 @@ class Surveyor(cst.CSTVisitor):
             words = "op.create_exclude_constraint is PostgreSQL's alone and was left as it is"
             self.survey.notes.append((line, words))
 
-    def _operation(self, node, method, positional, batch) -> Operation:
+    def _operation(
+        self, node: cst.Call, method: str, positional: Sequence[str], batch: Batch | None
+    ) -> Operation:
         given = arguments(node, positional)
         if method == "create_table":
             given = {"table_name": node.args[0]} if node.args else {}
@@ -129,7 +131,7 @@ class Surveyor(cst.CSTVisitor):
         return Operation(
             call=node,
             method=method,
-            given=given,
+            arguments=given,
             batch=batch,
             function=self._functions[0].name.value if self._functions else "",
             conditional=bool(self._conditions),
@@ -238,8 +240,8 @@ def _of_table(operation: Operation, node: cst.BaseExpression) -> Iterator[Declar
     positional = [arg.value for arg in node.args if not arg.keyword and not arg.star]
     name_node = _name_node(node)
     if what in ("UniqueConstraint", "PrimaryKeyConstraint"):
-        names = [text(value) for value in positional]
-        columns = tuple(names) if all(names) else None
+        names = [name for value in positional if (name := text(value))]
+        columns = tuple(names) if len(names) == len(positional) else None
         kind = "uq" if what == "UniqueConstraint" else "pk"
         yield Declaration(kind, operation, node, name_node, columns)
     elif what == "ForeignKeyConstraint" and len(positional) > 1:
@@ -252,8 +254,8 @@ def _of_table(operation: Operation, node: cst.BaseExpression) -> Iterator[Declar
 
 
 def _of_column(operation: Operation, node: cst.BaseExpression | None) -> Iterator[Declaration]:
-    added = column(node) if node is not None else None
-    if added is None:
+    added = column(node) if isinstance(node, cst.Call) else None
+    if added is None or not isinstance(node, cst.Call):
         return
     columns = (added.name,) if added.name else None
     for call in added.foreign_keys:
