@@ -3,15 +3,19 @@
 import tokenize
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
+from sqlalchemy import Dialect
+
+from ..recorder import Recording
 from . import rules, source
 from .findings import BLOCKS, LOCKS, LOSES_DATA, NOTE, SEVERITIES, Finding
 
+What = TypeVar("What")
 __all__ = ["BLOCKS", "LOCKS", "LOSES_DATA", "NOTE", "SEVERITIES", "Finding", "check"]
 
 
-def check(path: Path, recording: Any, dialect: Any) -> list[Finding]:
+def check(path: Path, recording: Recording, dialect: Dialect) -> list[Finding]:
     """Return the findings for one migration, the worst first, each with the reason that silences it.
 
     What cannot be judged is a finding, too: the rest of the migration is judged all the same.
@@ -34,7 +38,7 @@ def check(path: Path, recording: Any, dialect: Any) -> list[Finding]:
     )
 
 
-def _judged(judge: Callable[[Any], list[Finding]], what: Any) -> list[Finding]:
+def _judged(judge: Callable[[What], list[Finding]], what: What) -> list[Finding]:
     try:
         return judge(what)
     except Exception as error:

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+Facts = dict[str, Any]  # what a rule's text says of the place, by the names in the text
+
 UNKNOWN = "cannot be told"
 LOSES_DATA = "loses data"
 BLOCKS = "blocks the running release"
@@ -27,7 +29,7 @@ class Finding:
     rule: str
     severity: str
     line: int | None = None
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: Facts = field(default_factory=dict)
     dialect: str = "sqlite"
     silenced: str | None = None
 

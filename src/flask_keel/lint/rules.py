@@ -2,16 +2,18 @@
 
 import copy
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import sqlalchemy as sa
 from alembic.operations import ops
-from sqlalchemy import ClauseElement
+from alembic.operations.ops import MigrateOperation
+from sqlalchemy import ClauseElement, Dialect
 
+from ..recorder import Columns, Event
+from ..typing import AnyColumn, SQLType, Value
 from . import source, types
-from .findings import COUNT, LOOK, NOTE, RULES, Finding
+from .findings import COUNT, LOOK, NOTE, RULES, Facts, Finding
 
 # What a migration has made so far: what it does to that concerns nobody's rows.
 
@@ -22,11 +24,11 @@ class Scope:
     :param dialect: SQLAlchemy's
     """
 
-    def __init__(self, dialect: Any) -> None:
+    def __init__(self, dialect: Dialect) -> None:
         self.dialect = dialect
         self.created: set[tuple[str | None, str]] = set()
         # new columns, and whether they are NOT NULL or have a value from the beginning
-        self.added: dict[tuple[str, str], Any] = {}
+        self.added: dict[tuple[str, str], AnyColumn] = {}
         self.rows: list[tuple[int, str]] = []
         self.schema = False
 
@@ -45,11 +47,11 @@ class Scope:
             f"{place}.{name}" == table for place, name in self.created
         )
 
-    def quote(self, name: Any) -> str:
+    def quote(self, name: object) -> str:
         """Return a name as SQL takes it."""
-        return self.dialect.identifier_preparer.quote(str(name))
+        return str(self.dialect.identifier_preparer.quote(str(name)))
 
-    def sql(self, expression: Any) -> str:
+    def sql(self, expression: object) -> str:
         """Return an expression as the database reads it, with its values."""
         if not isinstance(expression, ClauseElement):
             return str(expression)
@@ -60,7 +62,7 @@ class Scope:
         """Return a table's name, with its schema if it has one."""
         return f"{schema}.{table}" if schema else table
 
-    def facts(self, table: str, schema: str | None = None) -> dict[str, Any]:
+    def facts(self, table: str, schema: str | None = None) -> Facts:
         """Return a table for a text, and quoted for SQL."""
         parts = [self.quote(part) for part in (schema, table) if part]
         return {"table": self.label(table, schema), "q_table": ".".join(parts)}
@@ -75,7 +77,8 @@ STABLE = re.compile(
     r"\(*(now|current_\w+|transaction_timestamp|statement_timestamp|localtimestamp)\b",
     re.IGNORECASE,
 )
-Said = tuple[str, dict[str, Any]]
+Said = tuple[str, Facts]
+Key = tuple[str, ...]  # a key by what it says, whatever its name
 
 
 def new_table(op: ops.CreateTableOp, scope: Scope) -> Iterator[Said]:
@@ -96,7 +99,7 @@ def new_table(op: ops.CreateTableOp, scope: Scope) -> Iterator[Said]:
         yield from anywhere(label, column, scope)
 
 
-def anywhere(label: str, column: sa.Column, scope: Scope) -> Iterator[Said]:
+def anywhere(label: str, column: AnyColumn, scope: Scope) -> Iterator[Said]:
     """Judge what is as true of a column in a new table as in an old one."""
     default = getattr(column.server_default, "arg", None)
     facts = {"table": label, "column": column.name}
@@ -124,7 +127,7 @@ def new_column(op: ops.AddColumnOp, scope: Scope) -> Iterator[Said]:
     yield from anywhere(label, column, scope)
 
 
-def _rewrite(column: sa.Column) -> str | None:
+def _rewrite(column: AnyColumn) -> str | None:
     if column.computed is not None and column.computed.persisted is not False:
         return "every row gets a value in"
     default = getattr(column.server_default, "arg", None)
@@ -138,7 +141,7 @@ def _rewrite(column: sa.Column) -> str | None:
 # What is said of changes to a table that was there before.
 
 
-def of_table(event: Any, scope: Scope) -> Iterator[Said]:
+def of_table(event: Event, scope: Scope) -> Iterator[Said]:
     """Judge an operation on a table, if the table was there before the migration."""
     op = event.what
     table = getattr(op, "table_name", None) or getattr(op, "source_table", None)
@@ -156,7 +159,7 @@ def of_table(event: Any, scope: Scope) -> Iterator[Said]:
             scope.added[label, op.column.name] = op.column
             yield from new_column(op, scope)
         case ops.AlterColumnOp():
-            yield from _column(event, facts, scope)
+            yield from _column(op, event.columns, facts, scope)
         case ops.CreateUniqueConstraintOp():
             yield from _unique(op.constraint_name, op.columns, facts, scope)
         case ops.CreateIndexOp():
@@ -176,8 +179,8 @@ def of_table(event: Any, scope: Scope) -> Iterator[Said]:
             yield "add-exclude", facts
 
 
-def _column(event: Any, facts: dict[str, Any], scope: Scope) -> Iterator[Said]:
-    op, label = event.what, facts["table"]
+def _column(op: ops.AlterColumnOp, columns: Columns, facts: Facts, scope: Scope) -> Iterator[Said]:
+    label = facts["table"]
     name = op.column_name
     facts = {**facts, "column": name, "q_column": scope.quote(name)}
     added = scope.added.get((label, name))
@@ -188,7 +191,7 @@ def _column(event: Any, facts: dict[str, Any], scope: Scope) -> Iterator[Said]:
         return
     if op.modify_name and op.modify_name != name:
         yield "rename-column", {**facts, "new": op.modify_name}
-    before = event.columns.get(name, {})
+    before = columns.get(name, {})
     if op.modify_nullable is False and before.get("nullable", True):
         yield "set-not-null", {**facts, "check": f"{name}_not_null"}
     if op.modify_nullable is True and not before.get("nullable", False):
@@ -198,7 +201,7 @@ def _column(event: Any, facts: dict[str, Any], scope: Scope) -> Iterator[Said]:
         yield from _type(old, op.modify_type, facts, scope)
 
 
-def _type(old: Any, new: Any, facts: dict[str, Any], scope: Scope) -> Iterator[Said]:
+def _type(old: SQLType, new: SQLType, facts: Facts, scope: Scope) -> Iterator[Said]:
     old, new = types.plain(old, scope.dialect), types.plain(new, scope.dialect)
     was, now = (types.said(type_, scope.dialect) for type_ in (old, new))
     verdict = types.verdict(old, new, facts["q_column"], scope.dialect)
@@ -212,7 +215,11 @@ def _type(old: Any, new: Any, facts: dict[str, Any], scope: Scope) -> Iterator[S
 
 
 def _unique(
-    name: Any, columns: Any, facts: dict[str, Any], scope: Scope, where: Any = None
+    name: object,
+    columns: Sequence[object],
+    facts: Facts,
+    scope: Scope,
+    where: object = None,
 ) -> Iterator[Said]:
     names = [getattr(column, "name", None) or str(column) for column in columns]
     # new columns that hold NULL in every row have no duplicates
@@ -239,7 +246,7 @@ def _unique(
     yield "add-unique", {**facts, **listed}
 
 
-def _index(op: ops.CreateIndexOp, facts: dict[str, Any], scope: Scope) -> Iterator[Said]:
+def _index(op: ops.CreateIndexOp, facts: Facts, scope: Scope) -> Iterator[Said]:
     if op.kw.get("postgresql_concurrently") and scope.kind == "postgresql":
         if not op.if_not_exists:
             yield "not-repeatable", {**facts, "name": op.index_name}
@@ -250,7 +257,7 @@ def _index(op: ops.CreateIndexOp, facts: dict[str, Any], scope: Scope) -> Iterat
         yield "wide-index", {**facts, "count": len(op.columns)}
 
 
-def _key(op: ops.CreateForeignKeyOp, facts: dict[str, Any], scope: Scope) -> Iterator[Said]:
+def _key(op: ops.CreateForeignKeyOp, facts: Facts, scope: Scope) -> Iterator[Said]:
     column = op.local_cols[0]
     added = scope.added.get((facts["table"], column))
     updated = {table for _, table in scope.rows}
@@ -270,7 +277,7 @@ def _key(op: ops.CreateForeignKeyOp, facts: dict[str, Any], scope: Scope) -> Ite
     )
 
 
-def _orphans(op: ops.CreateForeignKeyOp, facts: dict[str, Any], scope: Scope) -> str:
+def _orphans(op: ops.CreateForeignKeyOp, facts: Facts, scope: Scope) -> str:
     """The condition of the rows that point to nothing: NOT IN would find none where one is NULL."""
     target = scope.facts(op.referent_table, op.kw.get("referent_schema"))["q_table"]
     own = [f"{facts['q_table']}.{scope.quote(name)}" for name in op.local_cols]
@@ -280,7 +287,7 @@ def _orphans(op: ops.CreateForeignKeyOp, facts: dict[str, Any], scope: Scope) ->
     return f"{present} AND NOT EXISTS (SELECT 1 FROM {target} AS parent WHERE {same})"
 
 
-def made_again(events: list[Any], scope: Scope) -> set[int]:
+def made_again(events: list[Event], scope: Scope) -> set[int]:
     """Return the places of the events by which a key only gets another name, or another action.
 
     What every row satisfies already cannot stop an upgrade on SQLite; servers look at all rows again.
@@ -292,7 +299,8 @@ def made_again(events: list[Any], scope: Scope) -> set[int]:
         for event in events
         if isinstance(event.what, ops.RenameTableOp)
     }
-    gone, come = {}, {}
+    gone: dict[Key, tuple[int, object]] = {}
+    come: dict[Key, tuple[int, object]] = {}
     for number, event in enumerate(events):
         key, actions = _key_of(event, names, scope)
         if key is not None:
@@ -305,11 +313,11 @@ def made_again(events: list[Any], scope: Scope) -> set[int]:
     return found
 
 
-def _key_of(event: Any, names: dict[str, str], scope: Scope) -> tuple[Any, Any]:
+def _key_of(event: Event, names: dict[str, str], scope: Scope) -> tuple[Key | None, object]:
     """A foreign or unique key by what it says, whatever its name, and what it does."""
 
-    def place(table: Any, schema: Any) -> str:
-        label = scope.label(table, schema)
+    def place(table: str | None, schema: str | None) -> str:
+        label = scope.label(table or "", schema)
         return names.get(label, label)
 
     op, dropped = event.what, getattr(event, "dropped", None)
@@ -334,28 +342,30 @@ def _key_of(event: Any, names: dict[str, str], scope: Scope) -> tuple[Any, Any]:
     return None, None
 
 
-def _actions(options: dict[str, Any]) -> dict[str, str]:
+def _actions(options: Facts) -> dict[str, str]:
     names = ("ondelete", "onupdate", "deferrable", "initially", "match")
     said = {name: str(options[name]).upper() for name in names if options.get(name)}
     return {name: action for name, action in said.items() if action != "NO ACTION"}
 
 
-def missed_renames(found: list[Finding], events: list[Any], scope: Scope) -> list[Finding]:
+def missed_renames(found: list[Finding], events: list[Event], scope: Scope) -> list[Finding]:
     """Turn a dropped column into a rename that may have been missed, where a like one is added."""
     dropped = {
-        (scope.label(event.what.table_name, event.what.schema), event.what.column_name): event
+        (scope.label(event.what.table_name, event.what.schema), event.what.column_name): (
+            event.columns.get(event.what.column_name)
+        )
         for event in events
         if isinstance(event.what, ops.DropColumnOp)
     }
     free = dict(scope.added)
     result = []
     for finding in found:
-        event = dropped.get((finding.facts.get("table"), finding.facts.get("column")))
-        like = _like(event, finding.facts["table"], free, scope) if event else None
+        known = dropped.get((finding.facts.get("table", ""), finding.facts.get("column", "")))
+        like = _like(known, finding.facts["table"], free, scope) if known else None
         column = finding.facts.get("column")
         if like is not None and like == column:
             computed = free.pop((finding.facts["table"], like)).computed is not None
-            if event.columns[column].get("computed"):
+            if known and known.get("computed"):
                 continue  # its values follow from the others, before and after
             if computed:
                 finding = replace(finding, rule="drop-and-compute")
@@ -371,10 +381,9 @@ def missed_renames(found: list[Finding], events: list[Any], scope: Scope) -> lis
     return result
 
 
-def _like(event: Any, label: str, free: dict[Any, Any], scope: Scope) -> str | None:
-    known = event.columns.get(event.what.column_name)
-    if known is None:
-        return None
+def _like(
+    known: Mapping[str, Value], label: str, free: Mapping[tuple[str, str], AnyColumn], scope: Scope
+) -> str | None:
     old = types.family(types.plain(known["type"], scope.dialect))
     for (table, name), column in free.items():
         new = types.family(types.plain(column.type, scope.dialect))
@@ -392,10 +401,10 @@ class Ruler:
     :param dialect: SQLAlchemy's
     """
 
-    def __init__(self, dialect: Any) -> None:
+    def __init__(self, dialect: Dialect) -> None:
         self.scope = Scope(dialect)
 
-    def findings(self, events: list[Any]) -> list[Finding]:
+    def findings(self, events: list[Event]) -> list[Finding]:
         """Return what the rules say, in the order of the file.
 
         :param events: of a :class:`..recorder.Recording`
@@ -405,9 +414,12 @@ class Ruler:
         for number, event in enumerate(events):
             if number in again:
                 continue
-            judge = self._statement if isinstance(event.what, str) else self._operation
             try:
-                found += [self._finding(rule, event.line, facts) for rule, facts in judge(event)]
+                if isinstance(event.what, str):
+                    said = self._statement(event.line, event.what)
+                else:
+                    said = self._operation(event, event.what)
+                found += [self._finding(rule, event.line, facts) for rule, facts in said]
             except Exception as error:
                 found.append(Finding.not_judged(event.line, error))
         found = missed_renames(found, events, self.scope)
@@ -418,35 +430,35 @@ class Ruler:
                 found.append(self._finding("rows-and-schema", line, {"table": table}))
         return found
 
-    def _finding(self, rule: str, line: int, facts: dict[str, Any]) -> Finding:
+    def _finding(self, rule: str, line: int, facts: Facts) -> Finding:
         severity = RULES[rule].severity
         if rule == "narrow-type" and self.scope.kind == "sqlite":
             severity = NOTE  # SQLite keeps every value: https://www.sqlite.org/datatype3.html
         words = {key: str(value) for key, value in facts.items()}  # they are kept as JSON
         return Finding(rule, severity, line, words, self.scope.kind)
 
-    def _statement(self, event: Any) -> Iterator[Said]:
+    def _statement(self, line: int, statement: str) -> Iterator[Said]:
         scope = self.scope
-        short = " ".join(event.what.split())
+        short = " ".join(statement.split())
         facts = {"sql": short if len(short) <= 80 else f"{short[:77]}..."}
-        scope.created |= {(None, table) for table in source.created(event.what)}
-        for rule, table, every_row in source.deeds(event.what):
+        scope.created |= {(None, table) for table in source.created(statement)}
+        for rule, table, every_row in source.deeds(statement):
             if scope.is_new(table) or (rule == "copy-in-sql" and scope.kind != "mysql"):
                 continue
             if rule == "copy-in-sql":
                 facts = {"table": "a table", "reason": facts["sql"]}
                 yield "rewrite-table", facts
             elif rule == "update-rows":
-                scope.rows.append((event.line, table))
+                scope.rows.append((line, table))
                 if every_row and scope.kind != "sqlite":
                     yield "update-every-row", {"table": table}
             else:
                 if rule == "delete-rows":
-                    scope.rows.append((event.line, table))
+                    scope.rows.append((line, table))
                 yield rule, facts
 
-    def _operation(self, event: Any) -> Iterator[Said]:
-        op, scope = event.what, self.scope
+    def _operation(self, event: Event, op: MigrateOperation) -> Iterator[Said]:
+        scope = self.scope
         for name in _names(op):
             if len(str(name).encode()) > LONGEST:
                 yield "long-name", {"name": name, "length": len(str(name).encode())}
@@ -470,7 +482,7 @@ class Ruler:
                 yield from of_table(event, scope)
 
 
-def _names(op: Any) -> list[Any]:
+def _names(op: MigrateOperation) -> list[str]:
     given = [
         getattr(op, key, None)
         for key in ("constraint_name", "index_name", "modify_name", "new_table_name")

@@ -3,10 +3,14 @@
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import Dialect
+
+from ..typing import SQLType
 
 # The rows that stand in the way of a change of type, as a condition in SQL for each database.
 
 
+Typed = Any  # a type of SQLAlchemy; its family says what attributes it has
 NUMBERS, MOMENTS = ("integer", "numeric", "float"), ("date", "datetime", "time", "uuid")
 DAY = "^[0-9]{4}-[0-9]{2}-[0-9]{2}"
 HEX = "[0-9a-fA-F]"
@@ -53,7 +57,7 @@ TIME_OF_DAY = {
 }
 
 
-def condition(before: str | None, after: str | None, new: Any, column: str, kind: str) -> str:
+def condition(before: str | None, after: str | None, new: Typed, column: str, kind: str) -> str:
     """Return the condition of the rows that cannot become what the column is to hold.
 
     :param before: the family of the old type, as :func:`.types.family` says it; ``after`` likewise
@@ -116,30 +120,30 @@ SAFE = {
 PRINTED = {"boolean": 5, "integer": 20, "uuid": 36, "date": 10, "time": 15, "datetime": 32}
 
 
-def plain(type_: Any, dialect: Any) -> Any:
+def plain(type_: SQLType | type[SQLType], dialect: Dialect) -> SQLType:
     """Return what a type, or its class, is on a database, without decorators and variants."""
-    type_ = sa.types.to_instance(type_)
-    if isinstance(type_, sa.types.TypeDecorator):
-        type_ = type_.load_dialect_impl(dialect)
-    type_ = getattr(type_, "_variant_mapping", {}).get(dialect.name, type_)
+    here: SQLType = sa.types.to_instance(type_)
+    if isinstance(here, sa.types.TypeDecorator):
+        here = here.load_dialect_impl(dialect)
+    here = here._variant_mapping.get(dialect.name, here)
     # MySQL has no BOOLEAN, and says TINYINT(1) of what was made as one
-    return sa.Boolean() if getattr(type_, "display_width", None) == 1 else type_
+    return sa.Boolean() if getattr(here, "display_width", None) == 1 else here
 
 
-def family(type_: Any) -> str | None:
+def family(type_: SQLType) -> str | None:
     """Return the family of a type: text, integer, numeric ...; None for one of its own."""
     return next((name for name, kind in FAMILIES if isinstance(type_, kind)), None)
 
 
-def said(type_: Any, dialect: Any) -> str:
+def said(type_: SQLType, dialect: Dialect) -> str:
     """Return a type as the database writes it."""
     try:
-        return type_.compile(dialect=dialect)
+        return str(type_.compile(dialect=dialect))
     except sa.exc.CompileError:
         return str(type_)
 
 
-def verdict(old: Any, new: Any, column: str, dialect: Any) -> tuple[str, str] | None:
+def verdict(old: Typed, new: Typed, column: str, dialect: Dialect) -> tuple[str, str] | None:
     """Return the rule that a change of type breaks and the condition of the rows that lose.
 
     :param column: quoted for SQL
@@ -161,7 +165,7 @@ def verdict(old: Any, new: Any, column: str, dialect: Any) -> tuple[str, str] | 
     return ("narrow-type", narrower) if narrower else None
 
 
-def rewrites(old: Any, new: Any, dialect: Any) -> bool:
+def rewrites(old: Typed, new: Typed, dialect: Dialect) -> bool:
     """Whether PostgreSQL or MySQL writes every row again for a change of type.
 
     https://www.postgresql.org/docs/current/sql-altertable.html#SQL-ALTERTABLE-NOTES
@@ -178,8 +182,10 @@ def rewrites(old: Any, new: Any, dialect: Any) -> bool:
             return longer is not None and (shorter is None or longer < shorter)
         case "text":
             # up to 255 bytes the length takes one byte, with utf8mb4 63 characters
+            if shorter is None or longer is None or longer < shorter:
+                return True
             one = [bool(length) and length <= 63 for length in (shorter, longer)]
-            return None in (shorter, longer) or longer < shorter or one[0] != one[1]
+            return one[0] != one[1]
         case "enum":
             return list(new.enums[: len(old.enums)]) != list(old.enums)
         case "numeric" if dialect.name == "postgresql":
@@ -188,7 +194,7 @@ def rewrites(old: Any, new: Any, dialect: Any) -> bool:
     return True
 
 
-def _narrower(kind: str, old: Any, new: Any, column: str, dialect: Any) -> str | None:
+def _narrower(kind: str, old: Typed, new: Typed, column: str, dialect: Dialect) -> str | None:
     match kind:
         case "text" | "binary":
             longest, was = getattr(new, "length", None), getattr(old, "length", None)
@@ -211,21 +217,21 @@ def _narrower(kind: str, old: Any, new: Any, column: str, dialect: Any) -> str |
     return None
 
 
-def _too_short(before: str | None, new: Any, column: str) -> str | None:
+def _too_short(before: str | None, new: Typed, column: str) -> str | None:
     """A text of some length may not hold what another type prints."""
     length = getattr(new, "length", None)
-    if not length or length >= PRINTED.get(before, 255):
+    if not length or length >= PRINTED.get(before or "", 255):
         return None
     return f"length(CAST({column} AS CHAR(255))) > {length}"
 
 
-def _size(type_: Any) -> int:
+def _size(type_: SQLType) -> int:
     if isinstance(type_, sa.BigInteger | sa.SmallInteger):
         return 8 if isinstance(type_, sa.BigInteger) else 2
     return SIZES.get(type(type_).__name__, 4)
 
 
-def _numeric(old: Any, new: Any, column: str) -> str | None:
+def _numeric(old: Typed, new: Typed, column: str) -> str | None:
     if new.precision is None:
         return None
     scale, was = new.scale or 0, old.scale or 0

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from ..catalog.schema import ForeignKey
 from . import draw
 from .checks import Judge, savepoint
 from .draw import Drawer, Row
@@ -132,7 +132,9 @@ def _held(connection: Connection, plan: TablePlan) -> list[Row]:
     return [dict(zip(names, row, strict=True)) for row in found]
 
 
-def _point(connection: Connection, plan: TablePlan, key: Any, held: dict[str, list[Row]]) -> None:
+def _point(
+    connection: Connection, plan: TablePlan, key: ForeignKey, held: dict[str, list[Row]]
+) -> None:
     """Set a key that had to wait for its parents, in every second row."""
     label, own_key = plan.table.label, plan.table.primary_key
     parents = held[key.parent]

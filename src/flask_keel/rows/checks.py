@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
-from typing import Any
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from ..catalog.schema import Check
+from ..typing import Value
 from .plan import Domain
 from .values import Kind, bears, near, raw
 
@@ -33,7 +33,7 @@ def columns_of(text: str, names: Mapping[str, str]) -> list[str]:
 
 def mine(check: Check, domain: Domain) -> None:
     """Give a column the values that the CHECK names, those next to them, and text of such lengths."""
-    found: list[Any] = []
+    found: list[Value] = []
     strings = [text.replace("''", "'") for text in STRING.findall(check.text)]
     for text in strings:
         found += [text, text.strip("%_"), f"a{text.strip('%_')}a", text.strip("^$*+")]
@@ -50,7 +50,7 @@ def mine(check: Check, domain: Domain) -> None:
             domain.mined.append(value)
 
 
-def _days(text: str) -> list[Any]:
+def _days(text: str) -> list[Value]:
     """The day or moment that a text names, and those next to it, for columns that hold such."""
     try:
         moment = datetime.fromisoformat(text)
@@ -69,7 +69,7 @@ class Question:
 
     query: str
     columns: list[str]
-    good: Callable[[Any], bool] = bool
+    good: Callable[[Value], bool] = bool
     strict: bool = False
 
 
@@ -98,7 +98,7 @@ class Judge:
         for text, kind, names in generated:
             self._add(text, names, VALUE, good=partial(bears, kind), strict=True)
 
-    def failing(self, row: Mapping[str, Any]) -> list[list[str]]:
+    def failing(self, row: Mapping[str, Value]) -> list[list[str]]:
         """Return the columns of each CHECK that the row fails."""
         failed = []
         for question in list(self._asked):
@@ -122,7 +122,7 @@ class Judge:
         """The columns that it asks about."""
         return [name for question in self._asked for name in question.columns]
 
-    def _add(self, text: str, names: Mapping[str, str], asked: str, **more: Any) -> list[str]:
+    def _add(self, text: str, names: Mapping[str, str], asked: str, **more: Value) -> list[str]:
         """Have something asked of each row; return the columns that it speaks of."""
         columns = columns_of(text, names)
         if not columns or not all(name in self.domains for name in columns):
@@ -145,11 +145,11 @@ class Judge:
         held = f"(SELECT {', '.join(parts)}) AS {self.quote(self.table)}"
         return f"SELECT {asked.format(text)} FROM {held}"
 
-    def _ask(self, question: Question, values: list[Any]) -> Any:
+    def _ask(self, question: Question, values: list[Value]) -> Value:
         with savepoint(self.connection):
             return self.connection.exec_driver_sql(question.query, tuple(values)).scalar()
 
-    def _answers(self, question: Question, values: list[Any]) -> bool:
+    def _answers(self, question: Question, values: list[Value]) -> bool:
         try:
             self._ask(question, values)
         except DBAPIError:
@@ -166,7 +166,7 @@ class savepoint:
     def __enter__(self) -> None:
         self._say("SAVEPOINT made_row")
 
-    def __exit__(self, kind: Any, *error: Any) -> None:
+    def __exit__(self, kind: object, *error: object) -> None:
         if kind is not None:
             self._say("ROLLBACK TO SAVEPOINT made_row")
         self._say("RELEASE SAVEPOINT made_row")
@@ -175,7 +175,7 @@ class savepoint:
         self.connection.exec_driver_sql(sql)
 
 
-def suggestions(domain: Domain, number: int) -> Iterator[Any]:
+def suggestions(domain: Domain, number: int) -> Iterator[Value]:
     """Yield what may satisfy a CHECK of this column, or a key.
 
     :param number: of the try: each has other values, close to those that the CHECK names

@@ -4,11 +4,13 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from random import Random
-from typing import Any
 
 from ..catalog.schema import ForeignKey
+from ..typing import Value
 from .checks import Judge, suggestions
-from .plan import TablePlan
+from .plan import Domain, TablePlan
+
+Row = dict[str, Value]
 
 # Foreign keys: parents first, and each row points to a row that is there.
 
@@ -47,7 +49,12 @@ def _all_in(keys: list[ForeignKey], done: list[str]) -> bool:
     return all(key.parent in done for key in keys)
 
 
-def _opened(waiting: Any, plans: Any, done: list[str], later: list[Any]) -> str:
+def _opened(
+    waiting: Mapping[str, list[ForeignKey]],
+    plans: Mapping[str, TablePlan],
+    done: list[str],
+    later: list[tuple[str, ForeignKey]],
+) -> str:
     for label, keys in waiting.items():
         open_ = [key for key in keys if key.parent not in done]
         if all(optional(plans[label], key) for key in open_):
@@ -61,9 +68,7 @@ def optional(plan: TablePlan, key: ForeignKey) -> bool:
     return any(name not in plan.required and plan.domains[name].nullable for name in key.columns)
 
 
-def fitting(
-    key: ForeignKey, row: Mapping[str, Any], parents: list[dict[str, Any]]
-) -> list[dict[str, Any]]:
+def fitting(key: ForeignKey, row: Mapping[str, Value], parents: list[Row]) -> list[Row]:
     """Return the parents to which the row can point, with what it holds of the key already."""
     pairs = list(zip(key.columns, key.parent_columns, strict=False))
     return [
@@ -83,24 +88,24 @@ class Taken:
     def __init__(self, keys: Iterable[tuple[str, ...]], primary: tuple[str, ...]) -> None:
         self.keys = list(dict.fromkeys(keys))
         self.primary = primary
-        self.held: dict[tuple[str, ...], set[tuple]] = {key: set() for key in self.keys}
+        self.held: dict[tuple[str, ...], set[tuple[Value, ...]]] = {key: set() for key in self.keys}
 
-    def add(self, row: Mapping[str, Any]) -> None:
+    def add(self, row: Mapping[str, Value]) -> None:
         """Note a row that the table holds."""
         for key in self.keys:
             self.held[key].add(self._of(row, key))
 
-    def broken(self, row: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    def broken(self, row: Mapping[str, Value]) -> list[tuple[str, ...]]:
         """Return the keys that the row would break."""
         return [key for key in self.keys if self._of(row, key) in self.held[key]]
 
-    def _of(self, row: Mapping[str, Any], key: tuple[str, ...]) -> tuple:
+    def _of(self, row: Mapping[str, Value], key: tuple[str, ...]) -> tuple[Value, ...]:
         values = tuple(comparable(row.get(name)) for name in key)
         # rows with NULL are all different, but not in a primary key
         return (object(),) if None in values and key != self.primary else values
 
 
-def comparable(value: Any) -> Any:
+def comparable(value: Value) -> Value:
     """Return a value so that two are equal if any collation takes them for equal."""
     if isinstance(value, str):
         letters = unicodedata.normalize("NFKD", value)
@@ -110,7 +115,6 @@ def comparable(value: Any) -> Any:
 
 
 TRIES = 120
-Row = dict[str, Any]
 
 
 class Drawer:
@@ -176,7 +180,7 @@ class Drawer:
             row.setdefault(name, None)
         return row
 
-    def _value(self, name: str, domain: Any, number: int, shift: int) -> Any:
+    def _value(self, name: str, domain: Domain, number: int, shift: int) -> Value:
         if domain.empty or (number == 1 and name not in self.plan.required and domain.nullable):
             return None
         if domain.unique:
@@ -190,7 +194,7 @@ class Drawer:
             return specials[(number - 1 + shift) % len(specials)]
         return self.random.choice(specials)
 
-    def _next(self, domain: Any) -> Any:
+    def _next(self, domain: Domain) -> Value:
         self.count += 1
         value = domain.numbered(self.count - 1)
         return self.random.choice(domain.specials) if value is None and domain.specials else value

@@ -1,12 +1,14 @@
 """Which rows to make: for each table its columns, keys and checks, now and after the migration."""
 
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+
+from sqlalchemy import Dialect, MetaData
 
 from ..catalog.schema import Check, Column, ForeignKey, Schema, Table
+from ..typing import AnyColumn, SQLType, Value
 from .values import GUESSES, Kind, accepts, as_text, kind_of, moderate, numbered, specials
 
 # What a column may hold so that it is right before a migration and after it.
@@ -54,20 +56,20 @@ class Domain:
     nullable: bool = True
     unique: bool = False
     empty: bool = False
-    mined: list[Any] = field(default_factory=list)
-    given: list[Any] = field(default_factory=list)
+    mined: list[Value] = field(default_factory=list)
+    given: list[Value] = field(default_factory=list)
     computed: bool = False
-    reader: Callable[[Any], Any] | None = None
+    reader: Callable[[Value], object] | None = None
 
     @cached_property
-    def _both(self) -> list[Any]:
+    def _both(self) -> list[Value]:
         """What lives through the change; empty when nothing does."""
         known = [*specials(self.kind), *(specials(self.later) if self.later else [])]
         fitted = [self._fit(value) for value in known]
         return [value for value in fitted if value is not None]
 
     @cached_property
-    def specials(self) -> list[Any]:
+    def specials(self) -> list[Value]:
         """The values worth trying, the plainest first."""
         if self.given:
             return self.given
@@ -82,14 +84,14 @@ class Domain:
             values = [value for number in range(6) for value in self._named(number)]
         return list({repr(value): value for value in (*named, *values)}.values())
 
-    def numbered(self, number: int) -> Any:
+    def numbered(self, number: int) -> Value:
         """Return the value with this number, each another one; None when there are no more."""
         if self.given:
             return self.given[number] if number < len(self.given) else None
         for value in self._named(number):
             return value
         both = self.later is not None and bool(self._both)
-        for kind in (self.later, self.kind) if both else (self.kind,):
+        for kind in (self.later, self.kind) if self.later and both else (self.kind,):
             for first in (FIRST[kind.size], 0) if kind.family == "int" else (0,):
                 value = numbered(kind, first + number)
                 fitted = self._fit(value) if both and value is not None else value
@@ -97,13 +99,13 @@ class Domain:
                     return fitted
         return None
 
-    def accepts(self, value: Any) -> bool:
+    def accepts(self, value: Value) -> bool:
         """Whether the column holds the value now and afterwards."""
         if self.given:
             return value in self.given
         if self.later is None or not self._both:
             return accepts(self.kind, value)
-        return self._fit(value) == value
+        return bool(self._fit(value) == value)
 
     def _named(self, number: int) -> list[str]:
         """A value of the sort that the column's name speaks of: migrations take such text apart."""
@@ -115,13 +117,13 @@ class Domain:
                 return [value] if self._fit(value) == value else []
         return []
 
-    def _reads(self, value: Any) -> bool:
+    def _reads(self, value: Value) -> bool:
         try:
             return self.reader is None or bool([self.reader(value)])
         except Exception:
             return False
 
-    def _fit(self, value: Any) -> Any:
+    def _fit(self, value: Value) -> Value:
         """The value as this column has it now, if it lives through the change; else None."""
         now, later = self.kind, self.later
         if later is None:
@@ -154,21 +156,23 @@ def _is_text(data: bytes, kind: Kind) -> bool:
 # Migrations that move data read such columns, and would choke on any text.
 
 
-def apply(plan: "TablePlan", names: Mapping[Any, Any], models: Any) -> None:
+def apply(plan: "TablePlan", names: "Names", models: MetaData | None) -> None:
     """Refine the kinds of a table's columns.
 
     :param names: where each column is after the migration, which is what the models describe
     :param models: a ``MetaData``, or None
     """
     label = plan.table.label
-    for name, domain in plan.domains.items() if models is not None else ():
+    if models is None:
+        return
+    for name, domain in plan.domains.items():
         table, column = names.get((label, name), (label, name))
         model = models.tables.get(table)
         if model is not None and column in model.columns:
             domain.kind = refined(model.columns[column], domain.kind)
 
 
-def refined(column: Any, kind: Any) -> Any:
+def refined(column: AnyColumn, kind: Kind) -> Kind:
     """Return the kind with what a column of SQLAlchemy knows of it."""
     from sqlalchemy import types
 
@@ -179,7 +183,7 @@ def refined(column: Any, kind: Any) -> Any:
     return typed(column.type, kind)
 
 
-def reader(type_: Any, dialect: Any) -> Callable[[Any], Any] | None:
+def reader(type_: SQLType, dialect: Dialect) -> Callable[[Value], object] | None:
     """Return what reads a stored value, where the application has its own way to.
 
     :param dialect: SQLAlchemy's
@@ -191,17 +195,17 @@ def reader(type_: Any, dialect: Any) -> Callable[[Any], Any] | None:
     return type_.dialect_impl(dialect).result_processor(dialect, None)
 
 
-def typed(type_: Any, kind: Any) -> Any:
+def typed(type_: SQLType | type[SQLType], kind: Kind) -> Kind:
     """Return the kind with what a type, or its class, knows of it: the labels of an Enum."""
     from sqlalchemy import types
 
     if kind.family != "text":
         return kind
     match types.to_instance(type_):
-        case types.Enum() if type_.enums:
-            fitting = [e for e in type_.enums if kind.length is None or len(e) <= kind.length]
+        case types.Enum() as known if known.enums:
+            fitting = [e for e in known.enums if kind.length is None or len(e) <= kind.length]
             return kind.limited(family="enum", labels=tuple(fitting)) if fitting else kind
-        case types.Uuid() if kind.length in (None, 36) or kind.length > 36:
+        case types.Uuid() if kind.length is None or kind.length >= 36:
             return kind.limited(family="uuid")
         case types.JSON():
             return kind.limited(family="json")
@@ -234,7 +238,7 @@ def of_schema(
     tables: Mapping[str, int],
     later: Schema | None = None,
     names: Names | None = None,
-    models: Any = None,
+    models: MetaData | None = None,
 ) -> dict[str, TablePlan]:
     """Return the plans of the tables that are to have rows.
 
@@ -284,7 +288,9 @@ def _add_column(plan: TablePlan, column: Column, schema: Schema, dialect: str) -
         plan.required.add(column.name)
 
 
-def _generated(table: Table, names: dict[str, str], schema: Schema, dialect: str) -> list[Any]:
+def _generated(
+    table: Table, names: dict[str, str], schema: Schema, dialect: str
+) -> list[tuple[str, Kind, dict[str, str]]]:
     """What the table's generated columns compute; SQLite, whose columns hold anything, has no limits."""
     if dialect == "sqlite":
         return []
@@ -295,10 +301,10 @@ def _generated(table: Table, names: dict[str, str], schema: Schema, dialect: str
 def _add_later(plan: TablePlan, later: Schema, names: Names, back: Names, dialect: str) -> None:
     label = plan.table.label
     for name, domain in plan.domains.items():
-        table, column = names.get((label, name), (None, None))
-        if table is None:
+        if (label, name) not in names:
             continue
-        after = later.tables[table].columns[column]
+        home, column = names[label, name]
+        after = later.tables[home].columns[column]
         kind = kind_of(after.type, dialect, later).limited(many=domain.kind.many)
         if kind.limited(type="") != domain.kind.limited(type="", ascii=kind.ascii):
             domain.later = kind
@@ -325,9 +331,12 @@ def _add_later(plan: TablePlan, later: Schema, names: Names, back: Names, dialec
             _add_later_key(plan, columns, parents)
 
 
-def _add_later_key(plan: TablePlan, columns: tuple[str, ...], parents: list[Any]) -> None:
-    if all(parents) and len({parent for parent, _ in parents}) == 1:
-        key = ForeignKey(columns, parents[0][0], tuple(name for _, name in parents))
+def _add_later_key(
+    plan: TablePlan, columns: tuple[str, ...], parents: Sequence[tuple[str, str] | None]
+) -> None:
+    known = [parent for parent in parents if parent]
+    if len(known) == len(parents) and len({parent for parent, _ in known}) == 1:
+        key = ForeignKey(columns, known[0][0], tuple(name for _, name in known))
         if all((k.columns, k.parent) != (columns, key.parent) for k in plan.foreign_keys):
             plan.foreign_keys.append(key)
     else:

@@ -5,13 +5,13 @@ import math
 import re
 import struct
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any
 
 from ..catalog.schema import Schema
+from ..typing import Value
 
 # What kind of value a column holds, read from the database's own word for its type.
 
@@ -65,7 +65,7 @@ class Kind:
     labels: tuple[str, ...] = ()
     type: str = ""
 
-    def limited(self, **limits: object) -> "Kind":
+    def limited(self, **limits: Value) -> "Kind":
         return replace(self, **limits)
 
 
@@ -144,7 +144,7 @@ def whole_numbers(kind: Kind) -> tuple[int, int]:
     return (0, 2**bits - 1) if kind.unsigned else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
 
 
-def accepts(kind: Kind, value: Any) -> bool:
+def accepts(kind: Kind, value: Value) -> bool:
     """Whether a column of this kind holds the value as it is."""
     match kind.family:
         case "int":
@@ -160,10 +160,10 @@ def accepts(kind: Kind, value: Any) -> bool:
             if not _number(value):
                 return False
             if kind.size == 8:
-                return float(value) == value
+                return bool(float(value) == value)
             # single precision; MySQL shows six of its digits
             single = struct.unpack("f", struct.pack("f", value))[0] if abs(value) < 1e38 else None
-            return single == value == float(f"{value:.6g}")
+            return bool(single == value == float(f"{value:.6g}"))
         case "date":
             return isinstance(value, date) and (
                 not isinstance(value, datetime) or value.time() == time()
@@ -198,12 +198,12 @@ def accepts(kind: Kind, value: Any) -> bool:
             return isinstance(value, str)
 
 
-def bears(kind: Kind, value: Any) -> bool:
+def bears(kind: Kind, value: Value) -> bool:
     """Whether a server's column of this kind can hold what was computed for it, rounded if need be."""
     match kind.family:
         case "int" if _number(value):
             low, high = whole_numbers(kind)
-            return low <= round(value) <= high
+            return bool(low <= round(value) <= high)
         case "numeric" if _number(value) and kind.precision is not None:
             return abs(Decimal(str(value))) < Decimal(10) ** (kind.precision - (kind.scale or 0))
         case "text" if isinstance(value, str):
@@ -212,15 +212,15 @@ def bears(kind: Kind, value: Any) -> bool:
             return True
 
 
-def _number(value: Any) -> bool:
+def _number(value: Value) -> bool:
     return isinstance(value, int | float | Decimal) and math.isfinite(value)
 
 
-def _whole(value: Any) -> bool:
+def _whole(value: Value) -> bool:
     return _number(value) and value == int(value)
 
 
-def _digits(kind: Kind, value: Any) -> bool:
+def _digits(kind: Kind, value: Value) -> bool:
     number = Decimal(
         str(
             float(value)
@@ -236,7 +236,7 @@ def _digits(kind: Kind, value: Any) -> bool:
     return True
 
 
-def _reads(read: Any, value: str) -> bool:
+def _reads(read: Callable[[str], object], value: str) -> bool:
     try:
         read(value)
     except ValueError:
@@ -247,7 +247,7 @@ def _reads(read: Any, value: str) -> bool:
 # Values as the driver is to be given them, and as text.
 
 
-def as_text(value: Any) -> str:
+def as_text(value: Value) -> str:
     """Return a value as text that its own type would read back."""
     match value:
         case bool():
@@ -266,7 +266,7 @@ def as_text(value: Any) -> str:
             return str(value)
 
 
-def raw(kind: Kind, value: Any, dialect: str) -> Any:
+def raw(kind: Kind, value: Value, dialect: str) -> Value:
     """Return a value as the driver is to be given it.
 
     On PostgreSQL all is text, which the server reads by the column's type.
@@ -296,7 +296,7 @@ def raw(kind: Kind, value: Any, dialect: str) -> Any:
             return value if isinstance(value, bytes) else as_text(value)
 
 
-def _for_sqlite(value: Any) -> Any:
+def _for_sqlite(value: Value) -> Value:
     match value:
         case bool():
             return int(value)
@@ -331,12 +331,12 @@ NUMBERS = "0123456789abcdefghijklmnopqrstuvwxyz"
 GUESSES = ("a", "1", "{}", "127.0.0.1", "2024-02-29", "(1,2)", "08:00:2b:01:02:03", "[1,2)", "0")
 
 
-def specials(kind: Kind) -> list[Any]:
+def specials(kind: Kind) -> list[Value]:
     """Return the values worth trying: a plain one first, then the lowest, the highest, the odd."""
     return [value for value in _specials(kind) if accepts(kind, value)]
 
 
-def _specials(kind: Kind) -> Iterator[Any]:
+def _specials(kind: Kind) -> Iterator[Value]:
     match kind.family:
         case "int":
             low, high = whole_numbers(kind)
@@ -344,8 +344,8 @@ def _specials(kind: Kind) -> Iterator[Any]:
             yield from (7, low, high, 0, -1, max(low, -top), top)
         case "numeric":
             step = Decimal(1).scaleb(-(kind.scale or 0))
-            top = Decimal(10) ** min((kind.precision or 15) - (kind.scale or 0), 13) - step
-            yield from (Decimal("12.5"), -top, top, Decimal(0), step, Decimal(3))
+            most = Decimal(10) ** min((kind.precision or 15) - (kind.scale or 0), 13) - step
+            yield from (Decimal("12.5"), -most, most, Decimal(0), step, Decimal(3))
         case "float":
             yield from (0.5, -1024.25, 1024.25, 0.0, 3.0)
         case "bool":
@@ -402,7 +402,7 @@ def _texts(kind: Kind) -> Iterator[str]:
     yield from ("plain text", ODD[0], "w" * min(size, 4 * LONGEST), *ODD[1:], "b")
 
 
-def moderate(kind: Kind, value: Any) -> bool:
+def moderate(kind: Kind, value: Value) -> bool:
     """Whether a migration may compute with the value: count it in cents, or add a month to it."""
     match value:
         case int() if kind.family == "int":
@@ -415,7 +415,7 @@ def moderate(kind: Kind, value: Any) -> bool:
     return True
 
 
-def numbered(kind: Kind, number: int) -> Any:
+def numbered(kind: Kind, number: int) -> Value:
     """Return the value with this number, each another one whatever the collation; None: no more.
 
     :param number: from 0
@@ -424,7 +424,7 @@ def numbered(kind: Kind, number: int) -> Any:
     return value if value is not None and accepts(kind, value) else None
 
 
-def _numbered(kind: Kind, number: int) -> Any:
+def _numbered(kind: Kind, number: int) -> Value:
     match kind.family:
         case "int" | "float":
             return number + 1
@@ -446,7 +446,7 @@ def _numbered(kind: Kind, number: int) -> Any:
             return _text(kind, number)
         case "binary":
             bare = number.to_bytes(min(kind.length or 4, 4), "big")
-            return bare.rjust(kind.length, b"\x01") if kind.fixed else bare
+            return bare.rjust(kind.length or 0, b"\x01") if kind.fixed else bare
         case "json":
             return json.dumps([number] if kind.many else {"number": number})
         case "uuid":
@@ -459,8 +459,9 @@ def _numbered(kind: Kind, number: int) -> Any:
             return _nth(list(GUESSES), number)
 
 
-def near(kind: Kind, value: Any, number: int) -> Any:
+def near(kind: Kind, value: Value, number: int) -> Value:
     """Return another value close to this one: the next numbers and days, text of the same length."""
+    found: Value
     match value:
         case bool():
             return None
@@ -496,5 +497,5 @@ def _digits_of(number: int) -> str:
     return digits
 
 
-def _nth(values: list[Any], number: int) -> Any:
+def _nth(values: list[Value], number: int) -> Value:
     return values[number] if number < len(values) else None

@@ -47,7 +47,7 @@ def constraint_name(dialect: Dialect, constraint: Constraint) -> str | None:
         return None
     name: str | None = dialect.identifier_preparer.format_constraint(
         constraint,
-        _alembic_quote=False,  # type: ignore[call-arg]  # SQLAlchemy's, made for Alembic
+        _alembic_quote=False,
     )
     return name
 

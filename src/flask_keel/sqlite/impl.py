@@ -312,7 +312,7 @@ class EngineImpl(SQLiteImpl):
 
     # -- Alembic's calls -------------------------------------------------------------------------
 
-    def alter_column(  # type: ignore[override]  # Alembic lists every change by name
+    def alter_column(
         self, table_name: str, column_name: str, *, schema: str | None = None, **changes: Value
     ) -> None:
         if self.as_sql:
