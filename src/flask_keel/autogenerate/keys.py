@@ -18,13 +18,14 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy import Table as Model
+from sqlalchemy.dialects.postgresql import DOMAIN, CreateDomainType
 from sqlalchemy.schema import CreateSequence
 from sqlalchemy.sql.elements import conv
 
 from .. import literals
 from ..catalog import schema as catalog_schema
 from ..catalog import shadow
-from ..catalog.postgresql import of_table
+from ..catalog.postgresql import named_types, of_table
 from ..catalog.shadow import Compared
 from ..literals import as_text, literal
 from . import (
@@ -214,60 +215,69 @@ def _quoted(sql: str) -> str:
     return "'" + sql.replace("'", "''") + "'"
 
 
-# PostgreSQL's sequences that models name: a default of their next value needs them to be there.
+# PostgreSQL's sequences and domains that models name: a default and a type need them to be there.
 
 
-@Operations.register_operation("set_sequence")
-class SetSequenceOp(MigrateOperation):
-    """A sequence comes, or goes on the way down.
+@Operations.register_operation("set_named")
+class SetNamedOp(MigrateOperation):
+    """A sequence or a domain comes, or goes on the way down.
 
+    :param kind: "sequence" or "domain"
     :param name: as SQL has it
     :param sql: that creates it
     """
 
-    def __init__(self, name: str, sql: str, comes: bool = True) -> None:
-        self.name, self.sql, self.comes = name, sql, comes
-        summary.say_instead(self, ("create", f"sequence {name}", ""))
+    def __init__(self, kind: str, name: str, sql: str, comes: bool = True) -> None:
+        self.kind, self.name, self.sql, self.comes = kind, name, sql, comes
+        summary.say_instead(self, ("create", f"{kind} {name}", ""))
 
     @classmethod
-    def set_sequence(cls, operations: Any, *arguments: Any) -> Any:
+    def set_named(cls, operations: Any, *arguments: Any) -> Any:
         """Run the statement."""
         return operations.invoke(cls(*arguments))
 
-    def reverse(self) -> "SetSequenceOp":
-        return type(self)(self.name, self.sql, not self.comes)
+    def reverse(self) -> "SetNamedOp":
+        return type(self)(self.kind, self.name, self.sql, not self.comes)
 
     def to_diff_tuple(self) -> tuple[Any, ...]:
-        return ("set_sequence", self.name, self.comes)
+        return ("set_named", self.name, self.comes)
 
     @property
     def statement(self) -> str:
         """The SQL, as op.execute takes it."""
-        return as_text(self.sql if self.comes else f"DROP SEQUENCE {self.name}")
+        return as_text(self.sql if self.comes else f"DROP {self.kind.upper()} {self.name}")
 
 
-@Operations.implementation_for(SetSequenceOp)
-def _run(operations: Any, op: SetSequenceOp) -> None:
+@Operations.implementation_for(SetNamedOp)
+def _run(operations: Any, op: SetNamedOp) -> None:
     operations.execute(op.statement)
 
 
-@renderers.dispatch_for(SetSequenceOp)
-def _render(context: Any, op: SetSequenceOp) -> str:
+@renderers.dispatch_for(SetNamedOp)
+def _render(context: Any, op: SetNamedOp) -> str:
     return f"op.execute({op.statement!r})"
 
 
 def compare(context: Any, upgrade: ops.UpgradeOps, *_: Any) -> PriorityDispatchResult:
-    """Create the sequences that are missing, before everything else."""
+    """Create the sequences and the domains that are missing, before everything else."""
     dialect = literals.dialect(context.dialect)
-    found: dict[str, SetSequenceOp] = {}
+    has, prepare = context.dialect, dialect.identifier_preparer
+    found: dict[tuple[str, str], SetNamedOp] = {}
+
+    def need(kind: str, name: str, there: bool, create: Any) -> None:
+        if (kind, name) not in found and not there:
+            sql = str(create.compile(dialect=dialect)).strip()
+            found[kind, name] = SetNamedOp(kind, name, sql)
+
     for model in context.sorted_tables:
-        for sequence in [*of_table(model), *model.metadata._sequences.values()]:
-            name = dialect.identifier_preparer.format_sequence(sequence)
-            there = context.connection.dialect.has_sequence
-            if name in found or there(context.connection, sequence.name, schema=sequence.schema):
+        for each in [*of_table(model), *model.metadata._sequences.values()]:
+            there = has.has_sequence(context.connection, each.name, schema=each.schema)
+            need("sequence", prepare.format_sequence(each), there, CreateSequence(each))
+        for each in named_types(model, has):
+            if not isinstance(each, DOMAIN):
                 continue
-            sql = str(CreateSequence(sequence).compile(dialect=dialect)).strip()
-            found[name] = SetSequenceOp(name, sql)
+            there = has.has_type(context.connection, each.name, schema=each.schema)
+            need("domain", prepare.format_type(each), there, CreateDomainType(each))
     upgrade.ops[:0] = found.values()
     return PriorityDispatchResult.CONTINUE
 

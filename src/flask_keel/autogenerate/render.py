@@ -69,7 +69,9 @@ def write_type(type_: TypeEngine, context: Any) -> str:
             code += f".with_variant({render._repr_type(other, context)}, {name!r})"
         return code
     if _known(type_):
-        return _array(type_, context) if isinstance(type_, ARRAY) else _nested(type_, context)
+        special = {ARRAY: _array, postgresql.DOMAIN: _domain}
+        own = next((way for kind, way in special.items() if isinstance(type_, kind)), _nested)
+        return own(type_, context)
     module = home(type(type_))
     for code in (repr(type_), _call(type_)):
         if code and _makes(f"{module}.{code}", module, type_):
@@ -126,6 +128,20 @@ def _array(type_: ARRAY, context: Any) -> str:
     options = ("as_tuple", "dimensions", "zero_indexes")
     given = [f"{key}={getattr(type_, key)!r}" for key in options if getattr(type_, key)]
     return f"{name}({', '.join([render._repr_type(type_.item_type, context), *given])})"
+
+
+def _domain(type_: postgresql.DOMAIN, context: Any) -> str:
+    """A domain with its rule; where the migration itself makes it, a table does not make another."""
+    given = [repr(str(type_.name)), render._repr_type(type_.data_type, context)]
+    options = ("schema", "collation", "default", "constraint_name", "not_null", "check")
+    for name in options if type_.create_type else ():
+        value = getattr(type_, name)
+        if value not in (None, False):
+            code = f"{context.opts['sqlalchemy_module_prefix']}text({str(value)!r})"
+            given.append(f"{name}={value!r}" if isinstance(value, PLAIN) else f"{name}={code}")
+    if context.dialect is not None and context.dialect.name == "postgresql":
+        given.append("create_type=False")
+    return f"{_prefix(type_, context)}DOMAIN({', '.join(given)})"
 
 
 def _call(type_: TypeEngine) -> str | None:

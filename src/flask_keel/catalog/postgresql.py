@@ -42,6 +42,18 @@ def of_table(model: Model) -> Iterator[Sequence]:
                 yield part.sequence
 
 
+def named_types(model: Model, dialect: Any) -> Iterator[Any]:
+    """Give the types that the columns of a table need to be there: enums and domains, each once."""
+    made: set[Any] = set()
+    for column in model.columns:
+        kind = column.type.dialect_impl(dialect)
+        kind = getattr(kind, "item_type", kind).dialect_impl(dialect)
+        name = getattr(kind, "name", None)
+        if callable(getattr(kind, "create", None)) and name not in made:
+            made.add(name)
+            yield kind
+
+
 def lend(connection: Connection, model: Model) -> None:
     """Make those of a twin beside it, where it looks for what has the schema of its model."""
     for sequence in of_table(model):
@@ -118,14 +130,8 @@ def _traceless(connection: Connection) -> Iterator[None]:
 
 
 def _create(connection: Connection, model: Model) -> None:
-    made: set[Any] = set()
-    for column in model.columns:
-        kind = column.type.dialect_impl(connection.dialect)
-        kind = getattr(kind, "item_type", kind).dialect_impl(connection.dialect)
-        name = getattr(kind, "name", None)
-        if callable(getattr(kind, "create", None)) and name not in made:
-            made.add(name)
-            kind.create(connection, checkfirst=False)
+    for kind in named_types(model, connection.dialect):
+        kind.create(connection, checkfirst=False)
     if model._prefixes:  # UNLOGGED: a temporary table is none, and it makes no difference here
         model = model.to_metadata(MetaData(naming_convention=model.metadata.naming_convention))
         model._prefixes = []

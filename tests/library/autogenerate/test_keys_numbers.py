@@ -1,7 +1,8 @@
-"""PostgreSQL's numbers through the commands: sequences of the models' own, and Identity."""
+"""What PostgreSQL has beside its tables, through the commands: sequences, Identity, domains."""
 
 import databases
 import pytest
+import sqlalchemy as sa
 from revising import KEY, applied, assert_nothing_left, down_and_up, execute, rows
 
 
@@ -45,3 +46,32 @@ def test_a_serial_becomes_an_identity(project):
     down_and_up(project)
     execute(project, "INSERT INTO ticket DEFAULT VALUES")
     assert rows(project, "SELECT max(id) FROM ticket") == [(4,)]
+
+
+MAIL = """from sqlalchemy.dialects.postgresql import DOMAIN
+mail: Mapped[str | None] = mapped_column(
+    DOMAIN("Mail: 5%", sa.String(50), check=sa.text("VALUE <> 'it''s'"))
+)
+"""
+TEXT = "mail: Mapped[str | None] = mapped_column(sa.String(50))\n"
+
+
+@pytest.mark.parametrize("before", [None, KEY, KEY + TEXT], ids=["new table", "new", "changed"])
+def test_a_domain_is_made_before_its_column_and_goes_after_it(project, before):
+    if before:
+        project.model("thing", before)
+        applied(project)
+        execute(project, "INSERT INTO thing DEFAULT VALUES")
+    project.model("thing", KEY + MAIL)
+    file = applied(project).read_text()
+    assert "CREATE DOMAIN" in file and "create_type=False" in file
+    assert_nothing_left(project)
+    execute(project, "INSERT INTO thing (mail) VALUES ('its')")
+    with pytest.raises(sa.exc.IntegrityError):
+        execute(project, "INSERT INTO thing (mail) VALUES ('it''s')")
+    down_and_up(project)
+    project.model("thing", KEY)
+    applied(project)
+    down_and_up(project)
+    project.db("downgrade", "base").assert_ok()
+    assert rows(project, "SELECT typname FROM pg_type WHERE typname = 'Mail: 5%'") == []

@@ -55,9 +55,8 @@ def stored(type_):
             yield None
 
 
-@pytest.mark.parametrize(("type_", "dialect"), itertools.product(TYPES, DIALECTS), ids=str)
-def test_the_code_of_a_type_makes_the_type(type_, dialect):
-    imports: set[str] = set()
+def written(type_, dialect):
+    """The type that the code of a type makes, and the code."""
     options = {
         "sqlalchemy_module_prefix": "sa.",
         "alembic_module_prefix": "op.",
@@ -68,10 +67,34 @@ def test_the_code_of_a_type_makes_the_type(type_, dialect):
         MigrationContext.configure(dialect_name=dialect), sa.MetaData(), options, False
     )
     code = render._repr_type(type_, context)
-    imports |= context.imports
     names: dict = {"sa": sa}
-    exec("\n".join(imports), names)
-    made = eval(code, names)
+    exec("\n".join(context.imports), names)
+    return eval(code, names), code
+
+
+@pytest.mark.parametrize(("type_", "dialect"), [*itertools.product(TYPES, DIALECTS)], ids=str)
+def test_the_code_of_a_type_makes_the_type(type_, dialect):
+    made, code = written(type_, dialect)
     assert list(stored(made)) == list(stored(type_)), code
     # what is not stored otherwise, but read and written otherwise: None as JSON's null, tuples
     assert repr(made) == repr(type_)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_domain_keeps_its_rule(dialect):
+    domain = postgresql.DOMAIN(
+        "mail",
+        sa.String(50),
+        check=sa.text("VALUE <> 'it''s'"),
+        not_null=True,
+        default="none",
+        constraint_name="rule",
+        collation="C",
+    )
+    made, _ = written(sa.Text().with_variant(domain, "postgresql"), dialect)
+    own = made._variant_mapping["postgresql"]
+    create = postgresql.CreateDomainType(own).compile(dialect=postgresql.dialect())
+    assert str(create) == str(
+        postgresql.CreateDomainType(domain).compile(dialect=postgresql.dialect())
+    )
+    assert own.create_type == (dialect != "postgresql")
