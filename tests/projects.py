@@ -115,7 +115,10 @@ class Project:
 
     def db(self, *arguments: str, cwd: Path | None = None, timeout: float = 120, **env) -> Answer:
         """Run `db ...`, in a process that is started warm."""
-        command = [*self.manage, "db", *arguments]
+        return self.warm(*self.manage, "db", *arguments, cwd=cwd, timeout=timeout, **env)
+
+    def warm(self, *command: str, cwd: Path | None = None, timeout: float = 120, **env) -> Answer:
+        """Run the interpreter in a process that is started warm: all but the imports is as in `run`."""
         return Answer(*WARM.run(command, cwd or self.path, self.environment(**env), timeout))
 
     def new_migration(self, *arguments: str, **env) -> Path:

@@ -1,4 +1,4 @@
-"""Runs a project's script in a new process that has the libraries imported already.
+"""Runs Python for a project in a new process that has the libraries imported already.
 
 A command spends most of its time on importing Flask, SQLAlchemy and Alembic. Here one process
 imports them and forks for each command: the command is a process of its own, runs the project's
@@ -8,10 +8,12 @@ imports, of kills and of interpreters use `Project.run`, a cold start.
 
 import json
 import os
+import runpy
 import signal
 import subprocess
 import sys
 import tempfile
+import types
 from pathlib import Path
 
 LIBRARIES = (
@@ -39,8 +41,9 @@ class Warm:
         self.process: subprocess.Popen | None = None
 
     def run(self, command: list[str], cwd: Path, env: dict[str, str], timeout: float):
-        """Run a Python script; return its exit code and what it wrote.
+        """Run Python; return its exit code and what it wrote.
 
+        :param command: the interpreter, then a script, ``-c`` and code, or ``-m`` and a module
         :raises subprocess.TimeoutExpired: after killing it
         """
         if self.process is None or self.process.poll() is not None:
@@ -93,8 +96,8 @@ def _wait(child: int, timeout: float) -> int | None:
     return os.waitstatus_to_exitcode(status)
 
 
-def become(order: dict) -> str:
-    """Make this child the process that was ordered; return the script."""
+def become(order: dict) -> None:
+    """Make this child the process that was ordered."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     os.setsid()
     flags = os.O_WRONLY | os.O_CREAT
@@ -106,10 +109,23 @@ def become(order: dict) -> str:
     os.environ.clear()
     os.environ.update(order["env"])
     sys.dont_write_bytecode = bool(order["env"].get("PYTHONDONTWRITEBYTECODE"))
-    _, script, *arguments = order["command"]
-    sys.argv = [script, *arguments]
-    sys.path[0] = str(Path(script).parent)
-    return script
+    sys.path[1:1] = filter(None, order["env"].get("PYTHONPATH", "").split(os.pathsep))
+
+
+def execute(arguments: list[str]) -> None:
+    """Run what stands behind the interpreter, as it would."""
+    del sys.modules["__main__"]
+    match arguments:
+        case ["-m", module, *rest]:
+            sys.argv, sys.path[0] = [module, *rest], str(Path.cwd())
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+        case ["-c", code, *rest]:
+            sys.argv, sys.path[0] = ["-c", *rest], ""
+            sys.modules["__main__"] = types.ModuleType("__main__")
+            exec(compile(code, "<string>", "exec"), vars(sys.modules["__main__"]))
+        case [script, *rest]:
+            sys.argv, sys.path[0] = [script, *rest], str(Path(script).parent)
+            runpy.run_path(script, run_name="__main__")
 
 
 if __name__ == "__main__":
@@ -117,7 +133,6 @@ if __name__ == "__main__":
     import gc
     import importlib
     import pkgutil
-    import runpy
     import warnings
 
     import flask_keel
@@ -135,5 +150,5 @@ if __name__ == "__main__":
     gc.freeze()
     ordered = serve()
     if ordered is not None:
-        del sys.modules["__main__"]
-        runpy.run_path(become(ordered), run_name="__main__")
+        become(ordered)
+        execute(ordered["command"][1:])

@@ -8,8 +8,9 @@ import zipfile
 import pytest
 from installed import Installed
 from projects import TEMPLATE
-from test_delivery import vendored
-from test_update import tree
+
+from .test_delivery import vendored
+from .test_update import tree
 
 sys.path.append(str(TEMPLATE))
 from keel_answers import wheel

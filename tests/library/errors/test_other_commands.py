@@ -41,7 +41,7 @@ def test_edit_opens_the_editor_and_says_when_there_is_none(project):
     editor = project.write("editor", '#!/bin/sh\ncat "$1"\n')
     editor.chmod(0o755)
     assert "add summary" in project.db("edit", EDITOR=str(editor)).assert_ok().out
-    answer = project.run(*project.manage, "db", "edit", EDITOR=None, VISUAL=None, PATH="/nowhere")
+    answer = project.db("edit", EDITOR=None, VISUAL=None, PATH="/nowhere")
     answer.assert_one_sentence("No suitable editor found", "type EDITOR=")
 
 

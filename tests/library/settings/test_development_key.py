@@ -11,7 +11,7 @@ KEY = "import my_app; print(my_app.create_app().config['SECRET_KEY'])"
 
 
 def key_of(project):
-    return project.run(sys.executable, "-c", KEY).assert_ok().out.strip()
+    return project.warm(sys.executable, "-c", KEY).assert_ok().out.strip()
 
 
 def test_the_key_is_made_at_first_use_and_kept(blog):
@@ -68,7 +68,7 @@ def test_a_key_that_was_left_empty_is_made_again(blog):
 
 def test_a_key_that_cannot_be_made_is_one_sentence(blog):
     (blog.path / "var" / "secret_key").mkdir()
-    blog.run(*blog.manage, "routes").assert_one_sentence("var/secret_key", "ls -ld")
+    blog.warm(*blog.manage, "routes").assert_one_sentence("var/secret_key", "ls -ld")
 
 
 def test_nothing_in_var_is_ever_in_git(blog):

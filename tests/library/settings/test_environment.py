@@ -20,7 +20,7 @@ def configuration(project):
 
     def get(cwd=None, **env):
         env["PYTHONPATH"] = str(project.path)
-        return json.loads(project.run(sys.executable, "-c", SHOW, cwd=cwd, **env).assert_ok().out)
+        return json.loads(project.warm(sys.executable, "-c", SHOW, cwd=cwd, **env).assert_ok().out)
 
     return get
 

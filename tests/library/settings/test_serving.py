@@ -45,7 +45,7 @@ def test_a_missing_or_short_key_is_refused_with_the_command_that_makes_one(serve
 
 
 def test_the_key_of_development_is_refused(project, serve):
-    project.run(*my_app("routes")).assert_ok()
+    project.warm(*my_app("routes")).assert_ok()
     key = (project.path / "var" / "secret_key").read_text()
     assert_refuses(serve(SECRET_KEY=key), "is the one of development")
 
@@ -53,7 +53,7 @@ def test_the_key_of_development_is_refused(project, serve):
 def test_the_key_of_development_is_refused_to_a_settings_file_elsewhere_too(
     project, production, tmp_path
 ):
-    project.run(*my_app("routes")).assert_ok()
+    project.warm(*my_app("routes")).assert_ok()
     key = (project.path / "var" / "secret_key").read_text()
     conf = tmp_path / "prod.conf"
     conf.write_text((project.path / "etc/conf/prod.conf").read_text())

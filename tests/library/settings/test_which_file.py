@@ -16,7 +16,7 @@ def settings_of(project):
     def settings(cwd=None, **env):
         script = SHOW.format(project.module)
         env["PYTHONPATH"] = str(project.path)
-        return project.run(sys.executable, "-c", script, cwd=cwd, **env)
+        return project.warm(sys.executable, "-c", script, cwd=cwd, **env)
 
     return settings
 

@@ -56,6 +56,6 @@ def test_the_keys_of_a_rebuilt_parent_still_do_their_work(family):
 
 def test_the_application_checks_foreign_keys_after_it_migrated_in_its_own_process(family):
     family.migration("f2", "f1", REBUILD)
-    answer = family.run(sys.executable, "-c", IN_THE_APPLICATION).assert_ok()
+    answer = family.warm(sys.executable, "-c", IN_THE_APPLICATION).assert_ok()
     assert answer.out.split("\n")[:2] == ["1", "FOREIGN KEY constraint failed"]
     assert len(rows(family.database, "SELECT * FROM cascaded")) == 3

@@ -61,7 +61,7 @@ with db.engine.connect() as connection:
 
 
 def python(project, code, **env):
-    return project.run(sys.executable, "-c", START + code, **env)
+    return project.warm(sys.executable, "-c", START + code, **env)
 
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
