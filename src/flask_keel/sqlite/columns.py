@@ -244,6 +244,11 @@ def set_options(draft: Draft, op: SetOptions) -> None:
         option = word.lower().replace(" ", "_")
         if wanted is None or wanted == getattr(draft.table, option):
             continue
+        if option == "strict" and not wanted:
+            stored = [c for c in draft.table.columns if not c.generated]
+            old = [c for c in stored if fold(c.name) not in draft.new_columns]
+            typeless = [c for c in old if same(c.type_text, "any")]
+            draft.conditions += [_kept_without_strict(draft, column) for column in typeless]
         draft.add(
             Step(
                 f"{'make it' if wanted else 'no longer'} {word}",
@@ -263,6 +268,20 @@ def set_options(draft: Draft, op: SetOptions) -> None:
         # a key of several columns: SQLAlchemy takes no notice either
     if op.autoincrement is False and automatic:
         draft.add(Step("no longer make its key AUTOINCREMENT", no_autoincrement, "rebuild"))
+
+
+def _kept_without_strict(draft: Draft, column: Column) -> Condition:
+    """ANY keeps every value as it is in a STRICT table, and makes numbers of them in another:
+    https://www.sqlite.org/stricttables.html#the_any_datatype"""
+    name = quote(column.name)
+    broken = (
+        f"(typeof({name}) = 'text' AND CAST({name} AS NUMERIC) = {name} "
+        f"OR typeof({name}) = 'real' AND CAST({name} AS INTEGER) = {name})"
+    )
+    sentence = escaped(f"{draft.name}.{column.name} is ANY, and without STRICT ") + (
+        "{rows} would have another value ({examples}); give the column another type first."
+    )
+    return Condition(broken, sentence, (column.name,))
 
 
 def _autoincrement(table: CreateTable) -> CreateTable:

@@ -198,13 +198,14 @@ class Converter:
         self.raw = sqlite3.connect(":memory:", isolation_level=None)
         self.raw.text_factory = lambda value: value.decode(errors="surrogateescape")
         self.option = option
-        self.made: dict[str, str] = {}
+        self.made: dict[tuple[str, str], str] = {}
 
     def __call__(self, type_text: str, value: object) -> tuple:
-        if type_text not in self.made:
-            self.made[type_text] = table = f"t{len(self.made)}"
+        kind = type_text, self.option
+        if kind not in self.made:
+            self.made[kind] = table = f"t{len(self.made)}"
             self.raw.execute(f"CREATE TABLE {table} (v {type_text}) {self.option}")
-        table = self.made[type_text]
+        table = self.made[kind]
         if isinstance(value, str):
             data = value.encode(errors="surrogateescape")
             self.raw.execute(f"INSERT INTO {table} VALUES (CAST(? AS TEXT))", (data,))

@@ -262,8 +262,12 @@ def expect_rows(case: Case, before: list[Row], now: list[Row]) -> list[Row]:
     """What the rows have to be, those of a new column as ADD COLUMN or INSERT makes of its default."""
     option = "STRICT" if "STRICT" in case.shape.options else ""
     expected, convert = copy.deepcopy(before), Converter(option)
-    for change in case.changes:
-        change.rows(expected, convert)
+    for _, group in case.asked:
+        for change in group:  # the table is made anew as it is after all of them
+            strict = change.options.get("sqlite_strict", bool(convert.option))
+            convert.option = "STRICT" if strict else ""
+        for change in group:
+            change.rows(expected, convert)
     computed = {c.name for c in case.shape.columns if c.generated}
     skipped = computed if any(change.converts for change in case.changes) else set()
     if any(c.renumbers or "sqlite_with_rowid" in c.options for c in case.changes):

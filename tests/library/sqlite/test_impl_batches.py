@@ -388,3 +388,27 @@ def test_a_new_column_gets_another_type_in_the_batch_that_adds_it(bench):
 
     bench.migrate(change)
     assert bench.rows("SELECT v, typeof(v) FROM t") == [("5.0", "text")]
+
+
+@pytest.mark.skipif(sqlite3.sqlite_version_info < (3, 37), reason="STRICT came with 3.37")
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [("'007'", False), ("'1e3'", False), ("' 5'", False), ("1.0", False), ("'x7'", True)]
+    + [(value, True) for value in ("7", "1.5", "x'3037'", "'7 a'", "NULL", "''")],
+)
+@pytest.mark.parametrize("portable", [False, True])
+def test_a_column_of_any_type_keeps_its_values_when_strict_goes(bench, value, kept, portable):
+    bench.make(f'CREATE TABLE t ("a b" ANY, n INT) STRICT; INSERT INTO t VALUES ({value}, 1);')
+    before = bench.rows('SELECT typeof("a b"), quote("a b"), n FROM t')
+
+    def change(op):
+        with op.batch_alter_table("t", table_kwargs={"sqlite_strict": False}):
+            pass
+
+    if kept:
+        bench.migrate(change, sqlite_portable_sql=portable)
+        assert "STRICT" not in bench.sql("t")
+    else:
+        with pytest.raises(CommandError, match="1 row would have another value"):
+            bench.migrate(change, sqlite_portable_sql=portable)
+    assert bench.rows('SELECT typeof("a b"), quote("a b"), n FROM t') == before
