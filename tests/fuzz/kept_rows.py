@@ -1,5 +1,6 @@
 """Rows: inserted as the application would, and compared before and after a migration."""
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -84,6 +85,10 @@ def _plain(value: Any) -> Any:
     try:
         return str(Decimal(text).normalize() + 0)
     except InvalidOperation:
+        pass
+    try:  # JSONB keeps no order and no escapes
+        return json.dumps(json.loads(text), sort_keys=True)
+    except json.JSONDecodeError:
         return re.sub(r"\s", "", text)
 
 

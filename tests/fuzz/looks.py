@@ -85,6 +85,7 @@ def _sqlite(connection: Connection) -> dict[str, Any]:
         for _, column, type_, null, default, primary, hidden in ask(
             f"PRAGMA table_xinfo({quoted})"
         ):
+            type_ = type_.replace("DOUBLE", "FLOAT")  # one and the same here
             found[f"{name}.{column}"] = (type_, null, _default(default), primary, hidden)
         keys = defaultdict(list)
         for number, _, table, ours, theirs, update, delete, _ in ask(
