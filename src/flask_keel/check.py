@@ -86,7 +86,7 @@ def judge(project: Project) -> list[Judged]:
 
     :raises CommandError: when there may be no scratch database
     """
-    seen, new = Seen(project), git.not_on_main_branch(project.folder)
+    seen, new = Seen(project), git.not_on_main_branch(*project.script._version_locations)
     revisions = list(reversed(list(project.script.walk_revisions())))
     wanted = [one.revision for one in revisions if new is None or Path(one.path).name in new]
     open_ = [revision for revision in wanted if seen.get(revision) is None]

@@ -2,16 +2,18 @@
 
 import gc
 import os
+import re
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import click
 import flask_migrate
 import flask_migrate.cli
 from alembic.util import CommandError
-from flask import current_app, g
-from flask.cli import with_appcontext
+from flask import Flask, current_app, g
+from flask.cli import ScriptInfo, with_appcontext
 from flask_migrate import Migrate
 
 from . import errors, health, history, output, urls
@@ -35,7 +37,7 @@ def check(directory: str | None, as_json: bool) -> None:
 
     empty: dict[str, Any] = {"head": None, "migrations": [], "schema": None}
     with output.printed(as_json, empty, errors.of_the_application):
-        check_module.run(_project(directory))
+        check_module.run(_project())
 
 
 @click.command("schema", params=COMMANDS["check"].params)
@@ -45,7 +47,7 @@ def schema(directory: str | None) -> None:
     from . import output
     from .catalog import schema as catalog_schema
 
-    project = _project(directory)
+    project = _project()
     file = catalog_schema.path(project.folder, project.dialect)
     with databases.at_head(project) as connection:
         changed = catalog_schema.write(file, catalog_schema.text(connection, project.version_table))
@@ -53,11 +55,10 @@ def schema(directory: str | None) -> None:
     output.say(message, file=project.shown(file))
 
 
-def _project(directory: str | None) -> Any:
+def _project() -> Any:
     from .project import Project
 
-    migrate = current_app.extensions["migrate"].migrate
-    return Project.of(current_app, migrate.get_config(directory))
+    return Project.of(current_app, history.config())
 
 
 # The command `db rebase`.
@@ -72,7 +73,7 @@ def rebase(directory: str | None, revision: str | None) -> None:
     """Put one of two heads after the other: REVISION, or the one that is not on the main branch."""
     from . import rebase as rebase_module
 
-    rebase_module.run(_project(directory), revision)
+    rebase_module.run(_project(), revision)
 
 
 # Alembic's post-write hook ``review``: judges the migration that was just written.
@@ -98,7 +99,7 @@ def post_write(path: str, options: Mapping[str, str]) -> None:
     from . import check as check_module
     from . import output
 
-    project = _project(None)
+    project = _project()
     file = project.shown(path)
     output.say(output.WRITTEN, file=output.paint(file, bold=True))
     output.add("file", file)
@@ -109,7 +110,7 @@ def post_write(path: str, options: Mapping[str, str]) -> None:
         return
     check_module.judge_new(project, project.revision_of(path))
     output.say(output.NEXT, file=file)
-    output.add("next", "make migrate")
+    output.add("next", output.as_typed("make migrate"))
 
 
 # The commands that write a migration: Flask-Migrate's, with our lines in place of Alembic's.
@@ -127,7 +128,7 @@ def migrate(as_json: bool, **options: Any) -> Any:
     with (
         output.printed(as_json, empty, errors.of_the_application),
         output.quiet_alembic(),
-        history.migrations(history.folder() / "versions"),
+        history.migrations(),
     ):
         if given:
             said = ", ".join(f"{key}={value}" for key, value in given.items())
@@ -140,7 +141,7 @@ def migrate(as_json: bool, **options: Any) -> Any:
 def revision(**options: Any) -> Any:
     from . import history, output
 
-    with output.quiet_alembic(), history.migrations(history.folder() / "versions"):
+    with output.quiet_alembic(), history.migrations():
         return COMMANDS["revision"].callback(**options)
 
 
@@ -153,6 +154,11 @@ class Db(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         # what is imported is no garbage: looking through it, at the end too, took a fifth of the time
         gc.freeze()
+        app = ctx.ensure_object(ScriptInfo).load_app()
+        with output.typed_as(None if _has_targets(app) else ctx.command_path):
+            return self._invoke(ctx)
+
+    def _invoke(self, ctx: click.Context) -> Any:
         try:
             with history.told():
                 return super().invoke(ctx)
@@ -164,6 +170,26 @@ class Db(click.Group):
             failed = click.ClickException(errors.of_the_application(error))
             failed.exit_code = getattr(error, "exit_code", 1)
             raise failed from error
+
+
+def _has_targets(app: Flask) -> bool:
+    """Whether the project has the Makefile that sentences speak of."""
+    makefile = history.root(Path(app.extensions["keel"].directory)) / "Makefile"
+    try:
+        return "\nnewmigration:" in makefile.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return False
+
+
+NO_FOLDER = (
+    "{folder} is no migrations folder, it has no {name}: type db init to make one, or say where it is "
+    "(Keel's directory=, --directory)."
+)
+STOCK = "{env} is Flask-Migrate's own, so nothing is made safe, linted or proved: type db adopt."
+NO_HOOKS = (
+    "{ini} has no hooks = sqlite_safe, review, so nothing is linted or proved: type db adopt."
+)
+HOOKS = re.compile(r"^hooks\s*=.*\breview\b", re.MULTILINE)
 
 
 def group() -> Db:
@@ -180,6 +206,9 @@ def group() -> Db:
 
     db = Db("db", params=theirs.params, callback=callback, help=theirs.help)
     for name, command in theirs.commands.items():
+        for param in command.params:
+            if param.name == "directory":
+                param.callback = _note_directory
         db.add_command(command, name)
     for command in (upgrade, downgrade, wait):
         db.add_command(command)
@@ -198,7 +227,8 @@ def make_flask_migrate(app: Any, keel: Any) -> Any:
     """Make the application's Flask-Migrate; return what it keeps in ``app.extensions``."""
     commands = dict(app.cli.commands)
     flask_migrate.Config = _Config
-    Migrate(app, keel.db, directory=str(keel.directory), **keel.options)
+    made = Migrate(app, keel.db, keel.directory, keel.command, **keel.alembic_ctx_kwargs)
+    made.configure_callbacks = keel.configure_callbacks
     app.cli.commands.update(commands)  # Flask-Migrate has put its own `db` there
     return app.extensions["migrate"]
 
@@ -212,7 +242,9 @@ class _Config(flask_migrate.Config):
         defaults.update({"here": defaults["here"].replace("%", "%%")})
 
     def set_main_option(self, name: str, value: str) -> None:
-        super().set_main_option(name, value.replace("%", "%%"))
+        super().set_main_option(
+            name, value.replace("%", "%%") if name == "script_location" else value
+        )
 
 
 def _let_errors_through() -> None:
@@ -220,6 +252,34 @@ def _let_errors_through() -> None:
     for name, function in vars(flask_migrate.cli).copy().items():
         if name.startswith("_") and hasattr(function, "__wrapped__"):
             setattr(flask_migrate.cli, name, function.__wrapped__)
+
+
+WRITING = ("migrate", "revision", "merge")
+
+
+def _note_directory(context: click.Context, param: click.Parameter, value: Any) -> Any:
+    """Keep what --directory says, and look at the folder before anything is done.
+
+    :raises click.ClickException: when it is no migrations folder
+    """
+    context.meta[history.DIRECTORY] = value
+    if context.info_name in ("init", "adopt") or context.resilient_parsing:
+        return value
+    app = context.ensure_object(ScriptInfo).load_app()
+    folder = Path(value or app.extensions["keel"].directory)
+    writing = context.info_name in WRITING
+    for name in ("env.py", "alembic.ini", "script.py.mako")[: 3 if writing else 1]:
+        if not (folder / name).is_file():
+            raise click.ClickException(output.as_typed(NO_FOLDER.format(folder=folder, name=name)))
+    _say_what_is_stock(folder, writing)
+    return value
+
+
+def _say_what_is_stock(folder: Path, writing: bool) -> None:
+    if "flask_keel" not in (folder / "env.py").read_text(encoding="utf-8", errors="replace"):
+        output.say(STOCK, env=folder / "env.py")
+    elif writing and not HOOKS.search((folder / "alembic.ini").read_text(encoding="utf-8")):
+        output.say(NO_HOOKS, ini=folder / "alembic.ini")
 
 
 def _live() -> str:
@@ -290,7 +350,7 @@ def downgrade(sql: bool, revision: str, **options: Any) -> Any:
 def merge(revisions: tuple[str, ...], **options: Any) -> Any:
     if not revisions:  # Alembic would write a migration that stands on nothing
         raise CommandError(output.MERGE_WHAT)
-    with output.quiet_alembic(), history.migrations(history.folder() / "versions"):
+    with output.quiet_alembic(), history.migrations():
         return COMMANDS["merge"].callback(revisions=revisions, **options)
 
 
@@ -300,5 +360,4 @@ def rebuild() -> None:
     """Delete the development database and build it again, with the starter rows."""
     from . import rebuild as rebuild_module
 
-    config = current_app.extensions["migrate"].migrate.get_config()
-    rebuild_module.rebuild(config, current_app.extensions["keel"].sow)
+    rebuild_module.rebuild(history.config(), current_app.extensions["keel"].sow)

@@ -22,8 +22,9 @@ def init_app(app: Flask, db: SQLAlchemy) -> None:
         db.init_app(app)
     except Exception as error:
         said = " ".join(str(error).split())
+        where = app.config.get("SETTINGS", "The configuration")
         raise ConfigError(
-            f"{app.config['SETTINGS']}: the database engine does not take its options ({said}); "
+            f"{where}: the database engine does not take its options ({said}); "
             "mend SQLALCHEMY_ENGINE_OPTIONS or SQLALCHEMY_BINDS and try again."
         ) from error
     with app.app_context():

@@ -3,18 +3,27 @@
 make, `db`, `flask db`, bin/manage.py and Alembic's own functions run env.py, so each gets the same care.
 """
 
+from typing import Any
 
-def run() -> None:
+
+def run(**options: Any) -> None:
     """Run the command for which Alembic loaded env.py, on the current Flask application.
 
+    :param options: for Alembic's ``configure``, as :class:`flask_keel.Keel` takes them: for functions
+        that live in env.py; they win over the application's
     :raises CommandError: in one sentence, when it cannot be run
     """
     from alembic import context
     from flask import current_app
 
-    from .project import Environment
+    from .project import NO_APPLICATION, Environment, declaring, require_application
 
-    project = Environment.of_context(context, current_app)
+    if declaring(options):  # a command wants to know them, and nothing more
+        return
+    if getattr(context, "_proxy", None) is None:  # python env.py
+        raise SystemExit(f"Error: {NO_APPLICATION}")
+    require_application()
+    project = Environment.of_context(context, current_app, options)
     if context.is_offline_mode():  # --sql
         from .upgrade import sqlite_script
 

@@ -144,7 +144,7 @@ def sentence(error: BaseException, url: Any) -> str:
 def of_the_application(error: BaseException) -> str:
     """Say what is wrong, with the database of the current application."""
     url = current_app.extensions["sqlalchemy"].engine.url if current_app else "sqlite://"
-    return sentence(error, url)
+    return output.as_typed(sentence(error, url))
 
 
 def _surroundings(error: BaseException) -> bool:
@@ -171,7 +171,7 @@ def _in_a_migration(error: BaseException) -> tuple[str, int, bool] | None:
     """Return file, line and whether it was running, when the error comes from a migration."""
     if not current_app:
         return None  # the application itself could not be made
-    versions = str(history.folder() / "versions")
+    versions = tuple(map(str, history.versions()))
     if isinstance(error, AttributeError):  # no function upgrade()
         file = str(getattr(error.obj, "__file__", None))
         if file.startswith(versions):

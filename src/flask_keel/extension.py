@@ -62,13 +62,18 @@ Seed = str | Callable[[Session], None]
 class Keel:
     """A drop-in for ``flask_migrate.Migrate`` that loads Alembic when a command asks for it.
 
+    The arguments are Flask-Migrate's own, in its order:
+    https://flask-migrate.readthedocs.io/en/latest/#api-reference
+
     :param app: the Flask application; or call :meth:`init_app` later
     :param db: the ``flask_sqlalchemy.SQLAlchemy`` object
     :param directory: the migrations folder
+    :param command: the name of the group of commands
     :param seed: what puts rows into a fresh development database: a function that takes a session,
         or where it is, as ``"my_app.seed:seed"``
-    :param options: Flask-Migrate's own, which it hands to Alembic: ``compare_type``,
-        ``include_object`` and the rest
+    :param options: for Alembic's ``configure``: ``include_object``, ``version_table`` and the rest;
+        ``target_metadata`` for models that are not those of ``db``
+    :raises click.ClickException: when the application and ``db`` are not what they are to be
     """
 
     def __init__(
@@ -76,23 +81,57 @@ class Keel:
         app: Flask | None = None,
         db: SQLAlchemy | None = None,
         directory: str | Path = "migrations",
+        command: str = "db",
+        compare_type: Any = True,
+        render_as_batch: bool = True,
+        *,
         seed: Seed | None = None,
         **options: Any,
     ) -> None:
+        _require_order(app, db)
         self.db = db
-        self.directory = Path(directory)
+        self.directory = str(directory)
+        self.command = command
         self.seed = seed
-        self.options = options
+        given = {"compare_type": compare_type, "render_as_batch": render_as_batch}
+        self.alembic_ctx_kwargs = {**options, **given}
+        self.configure_callbacks: list[Callable[[Any], Any]] = []
         if app is not None and db is not None:
             self.init_app(app)
 
-    def init_app(self, app: Flask) -> None:
-        """Give the application its commands, and Flask-Migrate what it looks for there."""
+    def init_app(
+        self,
+        app: Flask,
+        db: Any = None,
+        directory: str | Path | None = None,
+        command: str | None = None,
+        compare_type: Any = None,
+        render_as_batch: bool | None = None,
+        **options: Any,
+    ) -> None:
+        """Give the application its commands, and Flask-Migrate what it looks for there.
+
+        :raises click.ClickException: when the application and ``db`` are not what they are to be
+        """
+        _require_order(app, db)
+        self.db = db or self.db
+        if self.db is None:
+            raise click.ClickException("Keel has no models yet: write keel.init_app(app, db).")
+        self.directory = str(directory or self.directory)
+        self.command = command or self.command
+        given = {"compare_type": compare_type, "render_as_batch": render_as_batch}
+        self.alembic_ctx_kwargs |= options
+        self.alembic_ctx_kwargs |= {key: it for key, it in given.items() if it is not None}
         app.extensions["keel"] = self
         app.extensions["migrate"] = Deferred(app, self)
         app.cli.add_command(
-            Database("db", help="Change the database: upgrade, migrate, downgrade ...")
+            Database(self.command, help="Change the database: upgrade, migrate, downgrade ...")
         )
+
+    def configure(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Let a function change Alembic's configuration, as Flask-Migrate's ``configure`` does."""
+        self.configure_callbacks.append(function)
+        return function
 
     def main(self, create_app: Callable[[], Flask]) -> None:
         """Run ``db ...`` as a command of its own, for a script of the application's package.
@@ -110,6 +149,17 @@ class Keel:
         if seed is not None and self.db is not None:
             seed(self.db.session())
             self.db.session.commit()
+
+
+def _require_order(app: Any, db: Any) -> None:
+    if isinstance(db, Flask) or (app is not None and not isinstance(app, Flask)):
+        raise click.ClickException(
+            "Keel takes the Flask application first, then the SQLAlchemy object: write Keel(app, db)."
+        )
+    if db is not None and not hasattr(db, "metadata"):
+        raise click.ClickException(
+            f"Keel takes Flask-SQLAlchemy's object as db, not {type(db).__name__}: write Keel(app, db)."
+        )
 
 
 class Deferred:

@@ -22,20 +22,22 @@ def run(folder: Path, *arguments: str) -> list[str] | None:
     return [part for part in ran.stdout.split("\0") if part] if ran.returncode == 0 else None
 
 
-def not_on_main_branch(folder: Path) -> set[str] | None:
+def not_on_main_branch(*folders: str | Path) -> set[str] | None:
     """Return the names of the migrations that the main branch has not, or has otherwise.
 
     The main branch is what the remote says it is (origin/HEAD); compared is with where this
     branch left it.
 
-    :param folder: of the migrations
+    :param folders: in which the migrations' files are
     :return: None when it cannot be told: no git, no remote, a clone without history
     """
-    base = run(folder, "merge-base", "HEAD", "origin/HEAD")
+    paths = [str(Path(folder).resolve()) for folder in folders]
+    here = Path(paths[0])
+    base = run(here, "merge-base", "HEAD", "origin/HEAD")
     if not base:
         return None
-    changed = run(folder, "diff", "--name-only", "-z", base[0].strip(), "--", "versions")
-    others = run(folder, "ls-files", "--others", "-z", "--", "versions")
+    changed = run(here, "diff", "--name-only", "-z", base[0].strip(), "--", *paths)
+    others = run(here, "ls-files", "--others", "-z", "--", *paths)
     if changed is None or others is None:
         return None
     return {Path(name).name for name in changed + others}
@@ -44,10 +46,10 @@ def not_on_main_branch(folder: Path) -> set[str] | None:
 def main_branch_has(path: Path) -> bool:
     """Whether the main branch has a migration as it is; False when that cannot be told.
 
-    :param path: of its file, in the folder ``versions``
+    :param path: of its file
     """
     path = path.resolve()
-    names = not_on_main_branch(path.parent.parent) if path.parent.name == "versions" else None
+    names = not_on_main_branch(path.parent)
     return names is not None and path.name not in names
 
 

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import Script, ScriptDirectory
 from alembic.script.revision import CycleDetected, MultipleHeads, ResolutionError
@@ -30,14 +32,54 @@ HEADER = re.compile(
 )
 
 
+DIRECTORY = "flask_keel.directory"  # in click's context: what --directory says, where it was typed
+
+
 def folder() -> Path:
-    """Return the migrations folder of the current application."""
-    return Path(current_app.extensions["keel"].directory).absolute()
+    """Return the migrations folder of the current application, or the one that the command names."""
+    command = click.get_current_context(silent=True)
+    typed = command.meta.get(DIRECTORY) if command else None
+    return Path(typed or current_app.extensions["keel"].directory).absolute()
+
+
+ROOT = ("pyproject.toml", "setup.py", "setup.cfg", "Makefile")
+
+
+def root(migrations: Path) -> Path:
+    """Return the folder of the project: the one above the package that holds the migrations.
+
+    :param migrations: their folder, at the project's top level or anywhere inside of its package
+    """
+    above = list(migrations.absolute().parents)[:4]
+    packages = [place for place in above if (place / "__init__.py").exists()]
+    found = packages[-1].parent if packages else above[0]
+    if found.name == "site-packages":
+        return found
+    nearby = [found, *found.parents][:3]  # such as src/
+    return next((one for one in nearby if any((one / name).exists() for name in ROOT)), found)
+
+
+def config() -> Config:
+    """Return Alembic's configuration of the current application."""
+    return current_app.extensions["migrate"].migrate.get_config(folder())  # type: ignore[no-any-return]
+
+
+def script() -> ScriptDirectory:
+    """Return the current application's files, as Alembic sees them."""
+    return ScriptDirectory.from_config(config())
+
+
+def versions() -> tuple[Path, ...]:
+    """Return the folders of the current application's migrations: alembic.ini may name several."""
+    try:
+        return tuple(Path(one).absolute() for one in script()._version_locations)
+    except (CommandError, OSError):  # there is no such folder, which the command says
+        return (folder() / "versions",)
 
 
 def heads() -> set[str]:
     """Return the head revisions of the current application's files."""
-    return set(ScriptDirectory(str(folder())).get_heads())
+    return set(script().get_heads())
 
 
 def applied(connection: Connection) -> set[str]:
@@ -127,7 +169,7 @@ def sentence(error: BaseException) -> str | None:
     cause = error.__cause__ if isinstance(error, CommandError) else error
     said = str(error)
     if isinstance(cause, MultipleHeads):
-        return two_heads(ScriptDirectory(str(folder())), cause.heads)
+        return two_heads(script(), cause.heads)
     if isinstance(cause, CycleDetected):
         files = _files(lambda script: script.revision in cause.revisions)
         return output.CYCLE.format(files=files)
@@ -148,7 +190,7 @@ def sentence(error: BaseException) -> str | None:
 
 def _files(wanted: Callable[[Script], bool]) -> str:
     # one by one, since the whole cannot be put in order
-    scripts = ScriptDirectory(str(folder()))._load_revisions()
+    scripts = script()._load_revisions()
     return " and ".join(sorted(Path(script.path).name for script in scripts if wanted(script)))
 
 
@@ -184,18 +226,21 @@ def replace(path: Path, text: str, encoding: str = "utf-8") -> None:
 
 
 @contextmanager
-def migrations(folder: Path) -> Iterator[None]:
+def migrations() -> Iterator[None]:
     """Take new migrations away again when the disk is full: one without its end stops every command.
 
-    :param folder: where they are written
     :raises CommandError: when the disk is full
     """
-    known = set(folder.glob("*.py"))
+    known = _python()
     try:
         yield
     except OSError as error:
         if error.errno not in NO_ROOM:
             raise
-        for file in set(folder.glob("*.py")) - known:
+        for file in _python() - known:
             file.unlink()
-        raise CommandError(output.NO_ROOM.format(folder=folder)) from error
+        raise CommandError(output.NO_ROOM.format(folder=versions()[0])) from error
+
+
+def _python() -> set[Path]:
+    return {file for folder in versions() for file in folder.glob("*.py")}

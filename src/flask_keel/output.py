@@ -303,9 +303,47 @@ STOPPED = "Stopped by hand."
 UNEXPECTED = "{error} (FLASK_DEBUG=1 in front of the command shows where)"
 
 
+# How the commands that a sentence names are typed here: with make in a project that has the targets,
+# otherwise with the program that was called.
+
+
+MAKES = {"newmigration": "migrate", "migrate": "upgrade", "db": "rebuild"}
+MAKES |= {name: name for name in ("check", "rebase", "downgrade", "sqlite-safe")}
+# of make's arguments, those that are options of the command
+OPTIONS = {"m": "-m ", "rename": "-x rename=", "fill": "-x fill=", "empty": "-x empty="}
+COMMAND = re.compile(
+    rf"\bmake ({'|'.join(MAKES)})\b((?: \w+=(?:'[^']*'|\"[^\"]*\"|[^\s'\")(.,;:]|[.,;:](?=\S))+)*)"
+    r"(?: \(db [^)]*\))?|(?<![\w./-])(?<!flask )db (?=[a-z])"
+)
+_typed: ContextVar[str | None] = ContextVar("typed", default=None)
+
+
+@contextmanager
+def typed_as(program: str | None) -> Iterator[None]:
+    """Say commands as ``program``, such as ``flask db``, for what runs inside; None for make's targets."""
+    token = _typed.set(program)
+    try:
+        yield
+    finally:
+        _typed.reset(token)
+
+
+def as_typed(text: str) -> str:
+    """Return a sentence with its commands as they are typed in this project."""
+    program = _typed.get()
+    return COMMAND.sub(lambda found: _command(program, found), text) if program else text
+
+
+def _command(program: str, found: re.Match[str]) -> str:
+    if found[1] is None:
+        return f"{program} "
+    given = re.sub(r" (\w+)=", lambda it: f" {OPTIONS.get(it[1], '')}", found[2])
+    return f"{program} {MAKES[found[1]]}{given}"
+
+
 def say(text: str, **facts) -> None:
     """Print a line for the person at the terminal: on stderr, so that stdout stays for results."""
-    click.echo(text.format(**facts), err=True)
+    click.echo(as_typed(text.format(**facts)), err=True)
 
 
 NO_TYPE = re.compile(
@@ -333,6 +371,7 @@ UNFOUNDED = (
     "autoincrement and existing_autoincrement",
     "autogenerate skipping metadata-specified expression-based index",
     "Skipped unsupported reflection of expression-based index",
+    "Autogenerate rendered a drop_constraint",  # sqlite_safe names both sides of it
     "Cannot correctly sort tables; there are unresolvable cycles",
 )
 

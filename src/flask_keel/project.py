@@ -1,16 +1,22 @@
 """The application as the tools see it: its models, database, history and settings."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any, Self
 
+import alembic.context
+from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from flask import current_app
 from sqlalchemy import Connection, Engine, MetaData, event, make_url
 
-from . import output
+from . import history, output
 from .urls import shown
 
 
@@ -61,6 +67,77 @@ def left_out(app: Any) -> str | None:
     )
 
 
+# What the application gives Alembic: to Keel, and in env.py where it is a function that lives there.
+
+
+GIVES = re.compile(r"\brun\(\s*[^)\s]")
+_declared: ContextVar[dict[str, Any] | None] = ContextVar("declared", default=None)
+
+
+def declaring(given: dict[str, Any]) -> bool:
+    """Whether env.py is run for what it gives alone; then that is noted."""
+    wanted = _declared.get()
+    if wanted is not None:
+        wanted |= given
+    return wanted is not None
+
+
+def options_of(
+    app: Any, config: Any, given: dict[str, Any] | None = None
+) -> tuple[dict[str, Any], MetaData]:
+    """Return the options for Alembic's ``configure``, and the models.
+
+    :param given: what env.py gives; None to ask it
+    :raises CommandError: when the models are not one MetaData
+    """
+    migrate = app.extensions["migrate"]
+    options = {**migrate.configure_args, **(_in_env(config) if given is None else given)}
+    models = options.pop("target_metadata", migrate.db.metadata)
+    if not isinstance(models, MetaData):
+        raise CommandError(
+            "target_metadata is to be one MetaData: the models of one database, in one history."
+        )
+    return options, models
+
+
+def _in_env(config: Any) -> dict[str, Any]:
+    """What env.py gives to ``env.run``: it is run for that, where it gives anything."""
+    script = ScriptDirectory.from_config(config)
+    env = Path(script.dir, "env.py")
+    if not env.exists() or not GIVES.search(env.read_text(encoding="utf-8")):
+        return {}
+    wanted: dict[str, Any] = {}
+    outer = getattr(alembic.context, "_proxy", None)
+    token = _declared.set(wanted)
+    try:
+        with EnvironmentContext(config, script, fn=lambda *_: ()):
+            script.run_env()
+    finally:
+        _declared.reset(token)
+        if outer is not None:  # inside a run of env.py, that run goes on afterwards
+            outer._install_proxy()
+    return wanted
+
+
+NO_APPLICATION = (
+    "env.py needs the Flask application: type flask --app NAME db ... in place of this command."
+)
+
+
+def require_application() -> None:
+    """Stop where env.py runs outside of an application that has Keel.
+
+    :raises CommandError: saying how it is to be run
+    """
+    if not current_app:
+        raise CommandError(NO_APPLICATION)
+    if "keel" not in current_app.extensions:
+        raise CommandError(
+            "env.py calls flask_keel, and the application has no Keel: write Keel(app, db) where it "
+            "makes Flask-Migrate's Migrate(app, db)."
+        )
+
+
 AHEAD_TABLE = "alembic_ahead"
 # what the application gives Flask-Migrate for its real database, and what is no business of a rehearsal
 NOT_FOR_A_REHEARSAL = ("process_revision_directives", "on_version_apply", "render_item")
@@ -90,14 +167,16 @@ class Project:
         output.unfounded()
 
     @classmethod
-    def of(cls, app: Any, config: Any) -> Self:
+    def of(cls, app: Any, config: Any, given: dict[str, Any] | None = None) -> Self:
         """Return the project that a Flask application is.
 
         :param config: Alembic's, as Flask-Migrate's ``get_config`` gives it
+        :param given: the options that env.py gives; None to ask it
+        :raises CommandError: when the models are not one MetaData
         """
-        migrate = app.extensions["migrate"]
-        options = dict(migrate.configure_args)
-        return cls(config, migrate.db.metadata, migrate.db.engine, options, app.config, app)
+        options, metadata = options_of(app, config, given)
+        engine = app.extensions["migrate"].db.engine
+        return cls(config, metadata, engine, options, app.config, app)
 
     @property
     def dialect(self) -> str:
@@ -116,8 +195,8 @@ class Project:
 
     @property
     def root(self) -> Path:
-        """The folder of the project: that of the package which holds the migrations."""
-        return self.folder.parent.parent
+        """The folder of the project."""
+        return history.root(self.folder)
 
     @property
     def version_table(self) -> str:
@@ -170,12 +249,13 @@ class Environment(Project):
     context: Any
 
     @classmethod
-    def of_context(cls, context: Any, app: Any) -> Self:
+    def of_context(cls, context: Any, app: Any, given: dict[str, Any]) -> Self:
         """Return what env.py runs for.
 
         :param app: the Flask application
+        :param given: the options that env.py gives
         """
-        made = cls.of(app, context.config)
+        made = cls.of(app, context.config, given)
         made.context = context
         return made
 

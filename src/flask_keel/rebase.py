@@ -54,7 +54,7 @@ def _given(heads: list[Script], revision: str) -> int:
 
 def _later(script: ScriptDirectory, heads: list[Script], branches: list[list[Script]]) -> int:
     """Return the place of the head that is not on the main branch; else of the one begun later."""
-    new = git.not_on_main_branch(Path(script.dir))
+    new = git.not_on_main_branch(*script._version_locations)
     if new is not None:
         ours = [all(Path(one.path).name in new for one in branch) for branch in branches]
         if ours.count(True) == 1:

@@ -25,7 +25,14 @@ from sqlalchemy.pool import StaticPool
 from . import history, output, seed
 from .autogenerate import constraints, run, summary
 from .autogenerate.comparators import OPTIONS
-from .project import AHEAD_TABLE, engine_options, keep_one_transaction, kind, use_engine
+from .project import (
+    AHEAD_TABLE,
+    engine_options,
+    keep_one_transaction,
+    kind,
+    options_of,
+    use_engine,
+)
 from .scratch import databases, servers
 from .scratch.servers import interruptible
 from .sqlite import transaction
@@ -254,13 +261,21 @@ def rebuild(config: Any, starter_rows: Rows) -> None:
         output.say("The one before it is kept: {file}", file=kept)
 
 
+NOT_ALLOWED = (
+    "The configuration does not say DB_REBUILD_ALLOWED = True, so {database} is not deleted: say it in "
+    "the configuration of development, and in no other."
+)
+
+
 def require_allowed(url: Any) -> None:
     """Stop unless the configuration allows it and the database is on this machine.
 
     :raises CommandError: saying what forbids it
     """
     if current_app.config.get("DB_REBUILD_ALLOWED") is not True:
-        settings = current_app.config.get("SETTINGS", "The configuration")
+        settings = current_app.config.get("SETTINGS")
+        if settings is None:
+            raise CommandError(NOT_ALLOWED.format(database=shown(url)))
         raise CommandError(output.REBUILD_REFUSED.format(settings=settings, database=shown(url)))
     lead = elsewhere(url, _engine_options())
     if lead:
@@ -278,7 +293,7 @@ def _replace_file(config: Any, engine: Any, starter_rows: Rows) -> tuple[list[st
             with transaction.connect(transaction.engine(url), app=engine) as connection:
                 said = _build(config, connection)
             seed.put(starter_rows, UNTOUCHED)
-        var = Path(config.get_main_option("script_location")).resolve().parent.parent / "var"
+        var = history.root(Path(config.get_main_option("script_location")).resolve()) / "var"
         backups = (var if var.is_dir() else path.parent) / "backups"
         kept = file(Path(url.database), path, backups)
     return said, kept
@@ -321,7 +336,7 @@ def _replace_on_server(
     """Build in a scratch database, with the starter rows, and let it take the place of the old one."""
     options, url = _engine_options(), engine.url
     try:
-        databases.require_isolation(url, current_app.extensions["migrate"].db.metadata)
+        databases.require_isolation(url, _models())
         with databases.database(url, options) as fresh:
             try:
                 with seed.redirected(engine, fresh, options):
@@ -420,7 +435,7 @@ def _compare(connection: Connection) -> tuple[MigrationContext, ops.MigrationScr
     use_engine(connection)
     context = MigrationContext.configure(connection, opts=_options(connection))
     keep_one_transaction(context)
-    metadata = current_app.extensions["migrate"].db.metadata
+    metadata = _models()
     with context.begin_transaction():
         context.opts["target_metadata"] = metadata
         script = produce_migrations(context, metadata)
@@ -428,12 +443,16 @@ def _compare(connection: Connection) -> tuple[MigrationContext, ops.MigrationScr
 
 
 def _options(connection: Connection) -> dict[str, Any]:
-    given = dict(current_app.extensions["migrate"].configure_args)
+    given, metadata = options_of(current_app, history.config())
     keep = OPTIONS | {key: given[key] for key in COMPARISON if key in given}
-    keep |= databases.comparison(current_app.extensions["migrate"].db.metadata, given)
+    keep |= databases.comparison(metadata, given)
     if connection.dialect.name == "sqlite":
         keep |= {"transactional_ddl": True, **engine_options(current_app.config)}
     return keep
+
+
+def _models() -> MetaData:
+    return options_of(current_app, history.config())[1]
 
 
 def _apply(operations: Operations, container: ops.OpContainer, state: str) -> None:

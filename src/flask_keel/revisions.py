@@ -218,6 +218,8 @@ def _names(value: object) -> tuple[str, ...]:
 # itself does it, and says what there is to say.
 
 
+ELSEWHERE_APPLIED = {"version_table", "version_table_schema"}
+PLAIN = ["from flask_keel import env", "env.run()"]  # env.py where it gives no options of its own
 COMMANDS = (("heads",), ("current",), ("upgrade",), ("upgrade", "head"))
 # tables that an upgrade has more to say about
 ODD = ("alembic_ahead", "_alembic_tmp_")
@@ -232,9 +234,11 @@ def answer(app: Flask, arguments: Iterable[str]) -> tuple[list[str], list[str]] 
     """
     command = next(iter(arguments))
     keel = app.extensions["keel"]
-    if "version_table" in keel.options or "version_table_schema" in keel.options:
+    if not ELSEWHERE_APPLIED.isdisjoint(keel.alembic_ctx_kwargs) or keel.configure_callbacks:
         return None
     if not isinstance(app.config.get("MIGRATION_LOCK_TIMEOUT", 0), int | float):
+        return None
+    if not _plain(Path(keel.directory, "env.py")):
         return None
     known = read(Path(keel.directory))
     if known is None or any(one.labels or one.depends_on for one in known.values()):
@@ -253,6 +257,15 @@ def answer(app: Flask, arguments: Iterable[str]) -> tuple[list[str], list[str]] 
     if heads != applied:
         return None
     return [], [f"{urls.shown(engine.url)} is at {revision}: nothing to do."]
+
+
+def _plain(env: Path) -> bool:
+    """Whether env.py is the two lines, and cannot say where the applied revisions stand."""
+    try:
+        lines = env.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return False
+    return [line for line in lines if line.strip() and not line.startswith("#")] == PLAIN
 
 
 def _current(

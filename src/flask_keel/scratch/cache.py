@@ -24,6 +24,7 @@ import sqlalchemy
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from .. import history
 from ..project import Project
 
 MOST = 12  # files that are kept
@@ -31,18 +32,34 @@ IMPORT = re.compile(rb"^\s*(?:from|import)\s+([\w.]+)", re.MULTILINE)
 OUR_OWN = {"alembic", "sqlalchemy", *sys.stdlib_module_names}
 
 
+def folder(migrations: Path) -> Path:
+    """Return the folder for what can be made again; where the one above it is not, nothing is kept.
+
+    It is var/cache of a project that has var. Another one's lies where Python keeps its own, which
+    nobody has in git; an installed application's does not have either.
+
+    :param migrations: their folder
+    """
+    migrations = migrations.resolve()
+    var = history.root(migrations) / "var"
+    if var.is_dir() or "site-packages" in migrations.parts:
+        return var / "cache"
+    return migrations / "__pycache__" / "keel"
+
+
 class Cache:
     """The kept databases of one project's history."""
 
     def __init__(self, project: Project) -> None:
         self.script = project.script
-        self.convention = _convention(project.metadata.naming_convention)
-        self.folder = project.root.resolve() / "var" / "cache"
+        self.convention = _convention(project.metadata.naming_convention) + project.version_table
+        self.folder = folder(project.folder)
         self._keys: dict[str, str] = {}
 
     @property
-    def _usable(self) -> bool:
-        return self.folder.parent.is_dir()  # an installed wheel has no var
+    def usable(self) -> bool:
+        """Whether anything is kept: an installed application has no place for it."""
+        return self.folder.parent.is_dir() or self.folder.parent.name == "__pycache__"
 
     def restore(self, raw: sqlite3.Connection, heads: Iterable[str], without: set[str]) -> None:
         """Put the newest kept database on the way to ``heads`` into an empty one, if there is one.
@@ -50,7 +67,7 @@ class Cache:
         :param raw: the empty database
         :param without: revisions that are to be run, so that nothing after them will do
         """
-        if not self._usable or not self.folder.is_dir():
+        if not self.usable or not self.folder.is_dir():
             return
         kept = {file.stem for file in self.folder.glob("*.db")}
         if not kept:
@@ -63,10 +80,10 @@ class Cache:
     def keep(self, raw: sqlite3.Connection, heads: Iterable[str]) -> None:
         """Keep a database that holds the history up to ``heads``; where it cannot be, it is not."""
         name = self.name(tuple(heads))
-        if not self._usable or (self.folder / f"{name}.db").exists():
+        if not self.usable or (self.folder / f"{name}.db").exists():
             return
         with suppress(OSError, sqlite3.Error):
-            self.folder.mkdir(exist_ok=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
             part = self.folder / f"{name}.{os.getpid()}.part"
             with closing(sqlite3.connect(part)) as file:
                 file.execute("PRAGMA synchronous=OFF")
@@ -85,10 +102,10 @@ class Cache:
 
     def keep_facts(self, revision: str, facts: Any) -> None:
         """Keep what is known of the history up to a revision; where it cannot be kept, it is not."""
-        if not self._usable:
+        if not self.usable:
             return
         with suppress(OSError):
-            self.folder.mkdir(exist_ok=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
             part = self.folder / f"{os.getpid()}.facts.part"
             part.write_text(json.dumps(facts), encoding="utf-8")
             part.replace(self._facts(revision))
@@ -190,7 +207,7 @@ NOT_DATA = ("versions", "schema", "__pycache__")
 
 
 class Seen:
-    """The verdicts of earlier runs, in ``var/cache/proved.json``; without ``var`` there are none.
+    """The verdicts of earlier runs, in ``proved.json`` of :func:`folder`.
 
     A verdict is known by the dialect, the migration's file and what it imports, those before it, the
     library, and the libraries' versions. One that failed rests on more, by which it could be mended:
@@ -198,9 +215,9 @@ class Seen:
     """
 
     def __init__(self, project: Project) -> None:
-        var = project.root / "var"
+        kept = Cache(project)
         self.project, self.dialect = project, project.dialect
-        self.file = var / "cache" / "proved.json" if var.is_dir() else None
+        self.file = kept.folder / "proved.json" if kept.usable else None
         self.keys = keys(project)
         self.verdicts = self._read()
 
@@ -232,7 +249,7 @@ class Seen:
             if key in live or verdict["dialect"] != self.dialect
         }
         with suppress(OSError):
-            self.file.parent.mkdir(exist_ok=True)
+            self.file.parent.mkdir(parents=True, exist_ok=True)
             beside = self.file.with_suffix(".new")
             beside.write_text(json.dumps(kept, indent=1), encoding="utf-8")
             beside.replace(self.file)
