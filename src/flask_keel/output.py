@@ -112,7 +112,6 @@ NO_SERVER_DATABASE = (
     "The server has no database {name}: create it there ({command}), then try again."
 )
 REFUSED = "The server refuses the account of {database}: look at user and password ({reason})."
-LOCK_TIMEOUT = "MIGRATION_LOCK_TIMEOUT is {value!r}: write a number of seconds, such as 60."
 LEFTOVER = (
     "{database} holds {leftover}, left by an interrupted migration of another tool; {table} is there "
     "with {rows} rows, {leftover} has {left}: when {table} is whole, type "
@@ -274,7 +273,6 @@ REBASED_NEXT = (
 STEP = "  {direction} {revision}  {message}"
 NOTHING_TO_DO = "{database} is at {revision}: nothing to do."
 CREATING = "creating {database}"
-WAITING = "{database} is busy: waiting for the other process"
 SQL_FROM_ELSEWHERE = (
     "{database} is at {live}, and the SQL was asked from {start}: leave the start out, "
     "so that it begins where the database is."

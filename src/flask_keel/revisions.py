@@ -236,7 +236,7 @@ def answer(app: Flask, arguments: Iterable[str]) -> tuple[list[str], list[str]] 
     keel = app.extensions["keel"]
     if not ELSEWHERE_APPLIED.isdisjoint(keel.alembic_ctx_kwargs) or keel.configure_callbacks:
         return None
-    if not isinstance(app.config.get("MIGRATION_LOCK_TIMEOUT", 0), int | float):
+    if not isinstance(app.config.get("MIGRATION_LOCK_WAIT", 0), int | float):
         return None
     if not _plain(Path(keel.directory, "env.py")):
         return None

@@ -18,7 +18,7 @@ from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.pool import NullPool, StaticPool
 
-from .. import output
+from .. import output, waiting
 from ..typing import Options
 from .introspection import driver
 
@@ -86,7 +86,8 @@ def hand_over(engine: Engine, raw: sqlite3.Connection) -> None:
             listener(stand_in, _Nothing())
 
 
-PATIENCE = 60.0  # seconds
+LONGEST_COMMIT = 60.0  # seconds in which readers may end
+BUSY = "is busy: waiting for the other process"
 # how the application pools its connections and begins its transactions is not ours
 THEIRS = {"poolclass", "isolation_level", "max_overflow", "timeout", "autocommit"}
 
@@ -113,7 +114,7 @@ def _without_theirs(options: Options) -> Options:
 
 @contextmanager
 def connect(
-    source: Engine, patience: float = PATIENCE, app: Engine | None = None
+    source: Engine, patience: float = waiting.DEFAULT, app: Engine | None = None
 ) -> Iterator[Connection]:
     """Connect so that foreign keys are off and a transaction begins with BEGIN IMMEDIATE.
 
@@ -155,22 +156,31 @@ def foreign_keys_off(raw: sqlite3.Connection) -> bool:
     return before
 
 
-def begin_immediate(raw: sqlite3.Connection, patience: float = PATIENCE) -> None:
+def begin_immediate(raw: sqlite3.Connection, patience: float = waiting.DEFAULT) -> None:
     """Take the write lock; wait for another writer, and say so.
+
+    Not by SQLite's own patience, in which no signal is heard: only a COMMIT waits in that, for readers.
 
     :raises sqlite3.OperationalError: when the other one still holds it after ``patience`` seconds
     """
+    locked: list[sqlite3.OperationalError] = []
+
+    def attempt() -> bool:
+        try:
+            raw.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise
+            locked.append(error)
+            return False
+        return True
+
     raw.execute("PRAGMA busy_timeout=0")
     try:
-        raw.execute("BEGIN IMMEDIATE")
-    except sqlite3.OperationalError as error:
-        if "locked" not in str(error) or not patience:
-            raise
-        output.say(output.WAITING, database=main_file(raw))
-        raw.execute(f"PRAGMA busy_timeout={int(patience * 1000)}")
-        raw.execute("BEGIN IMMEDIATE")
+        if not waiting.until(attempt, patience, lambda: f"{main_file(raw)} {BUSY}"):
+            raise locked[-1]
     finally:
-        raw.execute(f"PRAGMA busy_timeout={int(patience * 1000)}")
+        raw.execute(f"PRAGMA busy_timeout={int(min(patience, LONGEST_COMMIT) * 1000)}")
 
 
 def main_file(raw: sqlite3.Connection) -> str:
@@ -194,7 +204,7 @@ def _foreign_keys(raw: sqlite3.Connection) -> bool:
 
 
 @contextmanager
-def protected(connection: Connection, patience: float = PATIENCE) -> Iterator[None]:
+def protected(connection: Connection, patience: float = waiting.DEFAULT) -> Iterator[None]:
     """Put what runs inside into one transaction with foreign keys off; a failure undoes all of it.
 
     A transaction that the caller began is the caller's to commit, as in Alembic's cookbook:

@@ -1,16 +1,17 @@
 """One connection and, where the database can, one transaction in which migrations are applied."""
 
 import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from alembic.migration import MigrationContext
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, inspect, text
 
-from .. import history, output, rebuild, runner
+from .. import history, output, rebuild, runner, waiting
 from ..data import is_rehearsal
 from ..project import AHEAD_TABLE, Environment
 from ..sqlite import foreign_key_check, transaction
@@ -90,18 +91,57 @@ def migrate(project: Environment) -> None:
     given = project.config.attributes.get("connection")
     if isinstance(given, Connection):
         protect = given.dialect.name == "sqlite" and not project.reading
-        with transaction.protected(given, patience(project)) if protect else nullcontext():
+        with (
+            transaction.protected(given, waiting.patience(project.settings))
+            if protect
+            else nullcontext()
+        ):
             _run(project, given, Run())
         return
     # who gives an engine knows what it is, and where it is to be left
     run, ours = Run(), given is None
     project.engine = given or project.engine
+    if ours and project.moving and not _anything_to_do(project):
+        return
     with (
         failures.told(project, run) if ours and not project.reading else nullcontext(),
         _connect(project, project.engine) as connection,
+        _locked(project, connection),
         _schema_file(project, connection),
     ):
         _run(project, connection, run)
+
+
+def _locked(project: Environment, connection: Connection) -> AbstractContextManager[None]:
+    if connection.dialect.name == "sqlite" or project.reading:
+        return nullcontext()  # on SQLite the one transaction is the lock
+    from . import lock
+
+    return lock.held(project, connection)
+
+
+def _anything_to_do(project: Environment) -> bool:
+    """Look without a lock, and say so where there is nothing to do: nothing waits, nothing is written."""
+    engine = project.engine
+    if engine.dialect.name == "sqlite":
+        if transaction.in_memory(engine.url) or not Path(engine.url.database).exists():
+            return True
+        engine = transaction.reader(engine.url)
+    with engine.connect() as connection:
+        options = {"version_table": project.version_table}
+        options["version_table_schema"] = project.options.get("version_table_schema")
+        context = MigrationContext.configure(connection, opts=options)
+        heads = context.get_current_heads()
+        check(project, connection, set(heads))
+        if next(iter(project.work(heads, context)), None) is not None:
+            return True
+    _say_nothing_to_do(project, heads)
+    return False
+
+
+def _say_nothing_to_do(project: Environment, heads: Iterable[str]) -> None:
+    at = " and ".join(sorted(heads)) or "the base"
+    output.say(output.NOTHING_TO_DO, database=project.database, revision=at)
 
 
 def _schema_file(project: Environment, connection: Connection) -> Any:
@@ -120,7 +160,7 @@ def _connect(project: Environment, engine: Engine) -> Iterator[Connection]:
     elif transaction.in_memory(engine.url):
         with (
             transaction.borrowed(engine) as borrowed,
-            transaction.connect(borrowed, patience(project)) as connection,
+            transaction.connect(borrowed, waiting.patience(project.settings)) as connection,
         ):
             yield connection
     elif project.reading and not project.config.attributes.get("connection"):
@@ -165,8 +205,7 @@ def _run(project: Environment, connection: Connection, run: Run) -> None:
         if watch is not None and steps:
             watch.require_whole()
     if project.moving and not steps:
-        at = " and ".join(sorted(applied)) or "the base"
-        output.say(output.NOTHING_TO_DO, database=project.database, revision=at)
+        _say_nothing_to_do(project, applied)
 
 
 def _watch(project: Environment, connection: Connection) -> foreign_key_check.Watch:
@@ -196,18 +235,6 @@ def _reporters(project: Environment, steps: list[Any]) -> list[Any]:
     return [*([own] if callable(own) else own), report]
 
 
-def patience(project: Environment) -> float:
-    """Return how many seconds the configuration waits for another writer.
-
-    :raises CommandError: when it says no number
-    """
-    value = project.settings.get("MIGRATION_LOCK_TIMEOUT", transaction.PATIENCE)
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise CommandError(output.LOCK_TIMEOUT.format(value=value)) from None
-
-
 @contextmanager
 def _file(project: Environment, engine: Engine) -> Iterator[Connection]:
     """The application's SQLite file; a file that was made for a run that failed is removed again."""
@@ -220,7 +247,7 @@ def _file(project: Environment, engine: Engine) -> Iterator[Connection]:
     options = project.engine_options
     try:
         source = transaction.engine(engine.url, options)
-        with transaction.connect(source, patience(project), engine) as connection:
+        with transaction.connect(source, waiting.patience(project.settings), engine) as connection:
             yield connection
     except BaseException:
         if new:

@@ -10,13 +10,12 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, create_engine, inspect
 from sqlalchemy.pool import StaticPool
 
-from .. import history, output, runner
+from .. import history, output, runner, waiting
 from ..data import rehearsal
 from ..project import Environment
 from ..sqlite import data_checks, foreign_key_check, transaction
 from ..sqlite.foreign_key_check import KeyWatch
 from . import failures, server_script, session
-from .session import patience
 
 # sqlite3 goes on after an error unless it is told; a rebuild drops the table, and with foreign keys
 # on its children would go with it
@@ -83,7 +82,7 @@ def _rehearse(project: Environment) -> str:
         at = " and ".join(sorted(applied)) or "the base"
         output.say(output.NOTHING_TO_DO, database=project.database, revision=at)
         return ""
-    head = HEAD.format(patience=int(patience(project) * 1000))
+    head = HEAD.format(patience=int(waiting.patience(project.settings) * 1000))
     begin, end = _ended([*start, *keys.start]), _ended(keys.end)
     return "".join([head, begin, *script, end, "COMMIT;\n"])
 

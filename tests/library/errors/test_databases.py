@@ -74,7 +74,7 @@ def test_a_damaged_database(project):
 def test_a_locked_database(project):
     project.migration("x1", HEAD, "op.execute('CREATE TABLE more (id)')")
     conf = project.path / "etc" / "conf" / "dev.conf"
-    conf.write_text(f"{conf.read_text()}\nMIGRATION_LOCK_TIMEOUT = 0\n")
+    conf.write_text(f"{conf.read_text()}\nMIGRATION_LOCK_WAIT = 0\n")
     # a process of its own: the lock of a process goes when it closes any handle of the file
     process = project.start(sys.executable, "-c", HOLDER)
     try:

@@ -13,7 +13,7 @@ BODIES = {
         "'odd'",
         "mend SQLALCHEMY_ENGINE_OPTIONS",
     ),
-    "a timeout that is no number": ("MIGRATION_LOCK_TIMEOUT = 'soon'", "'soon'", "such as 60"),
+    "a timeout that is no number": ("MIGRATION_LOCK_WAIT = 'soon'", "'soon'", "such as 60"),
     "no database": ("SQLALCHEMY_DATABASE_URI = None", "names no database", "type export"),
     "a URL that is none": ("SQLALCHEMY_DATABASE_URI = 'odd'", "cannot be read", "sqlite:///"),
 }

@@ -63,7 +63,7 @@ def test_during_the_commit_the_sentence_says_which_it_was(family, number, given_
     """Who reads keeps a COMMIT waiting, in which a signal is not heard until it is over."""
     family.migration("f2", "f1", REBUILD + WAIT.replace("time.sleep(60)", ""))
     conf = family.path / "etc" / "conf" / "dev.conf"
-    conf.write_text(f"{conf.read_text()}\nMIGRATION_LOCK_TIMEOUT = {30 if given_back else 5}\n")
+    conf.write_text(f"{conf.read_text()}\nMIGRATION_LOCK_WAIT = {30 if given_back else 5}\n")
     rows(family.database, "PRAGMA journal_mode=delete")
     before = contents(family.database)
     with closing(sqlite3.connect(family.database, isolation_level=None)) as reader:

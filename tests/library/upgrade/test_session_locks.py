@@ -53,7 +53,7 @@ def test_an_upgrade_that_gives_up_does_not_remove_the_database_of_the_one_that_g
     bare.migration("f1", None, WAITS)
     impatient = bare.write(
         "etc/conf/impatient.conf",
-        (bare.path / "etc/conf/dev.conf").read_text() + "\nMIGRATION_LOCK_TIMEOUT = 0.1\n",
+        (bare.path / "etc/conf/dev.conf").read_text() + "\nMIGRATION_LOCK_WAIT = 0.1\n",
     )
     first = bare.start(*bare.manage, "db", "upgrade")
     wait_for(bare.path / "begun", first)
@@ -81,7 +81,7 @@ def test_a_file_that_another_process_has_written_into_is_not_removed(tmp_path):
 def test_a_writer_that_holds_the_lock_is_named_after_the_time_that_the_settings_say(family):
     family.migration("f2", "f1", REBUILD)
     conf = family.path / "etc" / "conf" / "dev.conf"
-    conf.write_text(f"{conf.read_text()}\nMIGRATION_LOCK_TIMEOUT = 0.2\n")
+    conf.write_text(f"{conf.read_text()}\nMIGRATION_LOCK_WAIT = 0.2\n")
     before, files = contents(family.database), beside(family.database)
     with closing(sqlite3.connect(family.database, isolation_level=None)) as writer:
         writer.execute("BEGIN IMMEDIATE")

@@ -168,7 +168,7 @@ def test_a_base_with_a_version_table_and_one_without_are_told_apart(blog):
 def test_a_lock_that_somebody_holds_stops_it(family):
     family.migration("f2", "f1", TWICE + NOT_NULL)
     conf = family.path / "etc" / "conf" / "dev.conf"
-    conf.write_text(f"{conf.read_text()}\nMIGRATION_LOCK_TIMEOUT = 0.2\n")
+    conf.write_text(f"{conf.read_text()}\nMIGRATION_LOCK_WAIT = 0.2\n")
     sql = printed(family)
     assert ".timeout 200\n" in sql
     before = contents(family.database)

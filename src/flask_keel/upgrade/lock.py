@@ -1,0 +1,209 @@
+"""One migrator at a time on a server: a lock on the connection that does the work.
+
+Not on a connection of its own: that one is free as soon as its process is killed, while the statement
+that the process had sent still runs. On SQLite the write lock of the one transaction is the lock.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from alembic.util import CommandError
+from sqlalchemy import Connection, text
+
+from .. import waiting
+from ..project import Environment, kind
+
+
+@contextmanager
+def held(project: Environment, connection: Connection) -> Iterator[None]:
+    """Hold the lock of this database's history; wait for whoever holds it.
+
+    :param connection: on which the migrations will run, to a server
+    :raises CommandError: when it is not free in time, or cannot be held through what is in between
+    """
+    lock = (PostgresqlLock if kind(connection.engine.url) == "postgresql" else MysqlLock)(
+        project, connection
+    )
+    with lock.looking():
+        lock.require_possible()
+        if not waiting.until(lock.take, patience := waiting.patience(project.settings), lock.waits):
+            raise CommandError(
+                f"{project.database} is still being migrated by {lock.holder()} after {patience:g} s "
+                "(MIGRATION_LOCK_WAIT): nothing was changed, try again when it has ended."
+            )
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+class _Lock:
+    def __init__(self, project: Environment, connection: Connection) -> None:
+        self.project = project
+        self.connection = connection
+        self.lent_out = connection.in_transaction()
+        schema = project.options.get("version_table_schema")
+        with self.looking():
+            names = [*self._where(), schema or "", project.version_table]
+        self.digest = hashlib.sha256("\0".join(names).encode()).digest()
+
+    @contextmanager
+    def looking(self) -> Iterator[None]:
+        """Statements that begin no transaction: who waits inside of one holds a snapshot, for which
+        CREATE INDEX CONCURRENTLY waits."""
+        if self.lent_out:  # the caller's own transaction
+            yield
+            return
+        before = self.connection.get_isolation_level()
+        self.connection.rollback()
+        self.connection.execution_options(isolation_level="AUTOCOMMIT")
+        try:
+            yield
+        finally:
+            self.connection.rollback()
+            self.connection.execution_options(isolation_level=before)
+
+    def waits(self) -> str:
+        return (
+            f"{self.project.database} is being migrated by {self.holder()}: waiting until it ends"
+        )
+
+    def holder(self) -> str:
+        """Say who holds the lock, as far as this account may know it."""
+        with suppress(Exception):
+            if found := self._holder():
+                return found
+        return "another process"
+
+    def release(self) -> None:
+        """Give the lock back; a connection that cannot is closed, which gives it back too."""
+        if self.connection.closed or self.connection.invalidated:
+            return
+        try:
+            with self.looking():
+                self._release()
+        except Exception:
+            with suppress(Exception):
+                self.connection.invalidate()
+
+    def _one(self, statement: str, **values: Any) -> Any:
+        return self.connection.execute(text(statement), values).scalar()
+
+    def _where(self) -> list[str]:
+        raise NotImplementedError
+
+    def _holder(self) -> str | None:
+        raise NotImplementedError
+
+    def _release(self) -> None:
+        raise NotImplementedError
+
+    def require_possible(self) -> None:
+        raise NotImplementedError
+
+    def take(self) -> bool:
+        raise NotImplementedError
+
+
+class PostgresqlLock(_Lock):
+    """https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS"""
+
+    @property
+    def key(self) -> int:
+        return int.from_bytes(self.digest[:8], signed=True)
+
+    def _where(self) -> list[str]:  # these locks are a database's own
+        return [] if self.project.options.get("version_table_schema") else [self._schema()]
+
+    def _schema(self) -> str:
+        return self._one("SELECT current_schema()") or ""
+
+    def take(self) -> bool:
+        if self.lent_out:
+            return self._one("SELECT pg_try_advisory_xact_lock(:key)", key=self.key)
+        return self._one("SELECT pg_try_advisory_lock(:key)", key=self.key)
+
+    def _release(self) -> None:
+        if not self.lent_out:  # else it ends with the transaction
+            self._one("SELECT pg_advisory_unlock(:key)", key=self.key)
+
+    def _holder(self) -> str | None:
+        row = self.connection.execute(
+            text(
+                "SELECT a.pid, a.usename, a.application_name, now() - a.backend_start "
+                "FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid "
+                "JOIN pg_database d ON d.oid = l.database AND d.datname = current_database() "
+                "WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 "
+                "AND l.classid::bigint = :high AND l.objid::bigint = :low"
+            ),
+            {"high": (self.key >> 32) & 0xFFFFFFFF, "low": self.key & 0xFFFFFFFF},
+        ).first()
+        if row is None:
+            return None
+        program = f"{row[2]}, " if row[2] else ""
+        since = int(row[3].total_seconds()) if row[3] is not None else 0
+        return f"another session ({program}pid {row[0]} of {row[1]}, begun {since} s ago)"
+
+    def require_possible(self) -> None:
+        """Stop where sessions are shared: the lock would be another client's a moment later.
+
+        A pooler invents the number of the session that it tells the client, and in transaction mode
+        gives the next statement to any of its own: https://www.pgbouncer.org/features.html
+        """
+        told = getattr(getattr(_driver(self.connection), "info", None), "backend_pid", None)
+        mine = self._one("SELECT pg_backend_pid()")
+        if self.lent_out or told is None or told == mine:
+            return
+        with self.connection.engine.connect() as other, other.begin():
+            for _ in range(5):
+                theirs = other.execute(text("SELECT pg_backend_pid()")).scalar()
+                if theirs == mine or self._one("SELECT pg_backend_pid()") != mine:
+                    raise CommandError(
+                        f"{self.project.database} is reached through a pooler in transaction mode, "
+                        "where no lock can be held: nothing was changed, give DATABASE_URL the "
+                        "server's own address (or a pool in session mode) for db upgrade."
+                    )
+
+
+class MysqlLock(_Lock):
+    """https://mariadb.com/kb/en/get_lock/: names are valid for the whole server."""
+
+    @property
+    def name(self) -> str:
+        return f"keel_{self.digest.hex()[:40]}"
+
+    def _where(self) -> list[str]:
+        return [self._one("SELECT database()") or ""]
+
+    def take(self) -> bool:
+        return self._one("SELECT GET_LOCK(:name, 0)", name=self.name) == 1
+
+    def _release(self) -> None:
+        self._one("SELECT RELEASE_LOCK(:name)", name=self.name)
+
+    def _holder(self) -> str | None:
+        holder = self._one("SELECT IS_USED_LOCK(:name)", name=self.name)
+        if holder is None:
+            return None
+        row = self.connection.execute(
+            text("SELECT user, time FROM information_schema.processlist WHERE id = :id"),
+            {"id": holder},
+        ).first()
+        who = f" of {row[0]}" if row else ""
+        return f"another session (connection {holder}{who})"
+
+    def require_possible(self) -> None:
+        """Stop on Galera, where each node gives the lock away for itself."""
+        row = self.connection.execute(text("SHOW VARIABLES LIKE 'wsrep_on'")).first()
+        if row is not None and str(row[1]).upper() in ("ON", "1"):
+            raise CommandError(
+                f"{self.project.database} is a node of a Galera cluster, where GET_LOCK does not lock: "
+                "nothing was changed, run upgrades from one place, with SET GLOBAL wsrep_on=OFF "
+                "for their account's sessions or on a server that is not in the cluster."
+            )
+
+
+def _driver(connection: Connection) -> Any:
+    return connection.connection.driver_connection

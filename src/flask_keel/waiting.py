@@ -1,0 +1,54 @@
+"""Waiting for somebody else: it says so, it can be interrupted, and it ends."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from alembic.util import CommandError
+
+from . import output
+
+DEFAULT = 600.0  # seconds in which another migrator, or a writer of SQLite, may end
+SHORTEST, LONGEST = 0.05, 1.0  # seconds between two attempts
+SAID_AGAIN = 30.0  # seconds
+
+
+def patience(settings: Mapping[str, Any]) -> float:
+    """Return how many seconds the configuration waits for another migrator or writer.
+
+    :raises CommandError: when ``MIGRATION_LOCK_WAIT`` is no number
+    """
+    return seconds(settings, "MIGRATION_LOCK_WAIT", DEFAULT)
+
+
+def seconds(settings: Mapping[str, Any], name: str, default: float) -> float:
+    """Return a setting that is a number of seconds.
+
+    :raises CommandError: when it is none
+    """
+    value = settings.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+        raise CommandError(f"{name} is {value!r}: write a number of seconds, such as {default:g}.")
+    return float(value)
+
+
+def until(attempt: Callable[[], bool], patience: float, said: Callable[[], str]) -> bool:
+    """Try until it works; say after the first failure what is waited for, and now and then again.
+
+    :param attempt: whether it worked
+    :param patience: in seconds
+    :param said: what is waited for, looked up anew each time
+    :return: whether it worked in time
+    """
+    begun, pause, told = time.monotonic(), SHORTEST, None
+    while not attempt():
+        waited = time.monotonic() - begun
+        if waited >= patience:
+            return False
+        if told is None or waited - told >= SAID_AGAIN:
+            since = f" ({waited:.0f} s so far)" if waited >= 1 else ""
+            output.say("{what}{since}", what=said(), since=since)
+            told = waited
+        time.sleep(max(0.0, min(pause, patience - waited)))
+        pause = min(LONGEST, pause * 1.5)
+    return True
