@@ -121,9 +121,8 @@ class PostgresqlLock(_Lock):
         return self._one("SELECT current_schema()") or ""
 
     def take(self) -> bool:
-        if self.lent_out:
-            return self._one("SELECT pg_try_advisory_xact_lock(:key)", key=self.key)
-        return self._one("SELECT pg_try_advisory_lock(:key)", key=self.key)
+        of = "xact_" if self.lent_out else ""
+        return bool(self._one(f"SELECT pg_try_advisory_{of}lock(:key)", key=self.key))
 
     def _release(self) -> None:
         if not self.lent_out:  # else it ends with the transaction
@@ -152,7 +151,8 @@ class PostgresqlLock(_Lock):
         A pooler invents the number of the session that it tells the client, and in transaction mode
         gives the next statement to any of its own: https://www.pgbouncer.org/features.html
         """
-        told = getattr(getattr(_driver(self.connection), "info", None), "backend_pid", None)
+        driver = self.connection.connection.driver_connection
+        told = getattr(getattr(driver, "info", None), "backend_pid", None)
         mine = self._one("SELECT pg_backend_pid()")
         if self.lent_out or told is None or told == mine:
             return
@@ -178,7 +178,7 @@ class MysqlLock(_Lock):
         return [self._one("SELECT database()") or ""]
 
     def take(self) -> bool:
-        return self._one("SELECT GET_LOCK(:name, 0)", name=self.name) == 1
+        return bool(self._one("SELECT GET_LOCK(:name, 0)", name=self.name))
 
     def _release(self) -> None:
         self._one("SELECT RELEASE_LOCK(:name)", name=self.name)
@@ -203,7 +203,3 @@ class MysqlLock(_Lock):
                 "nothing was changed, run upgrades from one place, with SET GLOBAL wsrep_on=OFF "
                 "for their account's sessions or on a server that is not in the cluster."
             )
-
-
-def _driver(connection: Connection) -> Any:
-    return connection.connection.driver_connection

@@ -198,7 +198,7 @@ def pooler(url, mode):
         f"listen_addr = 127.0.0.1\nlisten_port = {port}\nauth_type = any\npool_mode = {mode}\n"
         f"unix_socket_dir =\nlogfile = {folder}/log\npidfile = {folder}/pid\n"
     )
-    user = ["-u", "nobody"] if os.geteuid() == 0 else []
+    user = ["-u", Path(parsed.query["host"]).owner()] if os.geteuid() == 0 else []
     process = subprocess.Popen([program, *user, str(folder / "ini")], stderr=subprocess.DEVNULL)
     through = parsed.set(host="127.0.0.1", port=port, query={})
     try:
@@ -231,5 +231,5 @@ def test_a_pooler_that_shares_sessions_is_named_before_anything_is_changed(
             return
         answer.assert_one_sentence("a pooler in transaction mode", "the server's own address")
         assert clients.rows(url, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [
-            ("0",)
+            (0,)
         ]
