@@ -93,7 +93,7 @@ def judge(project: Project) -> list[Judged]:
     try:
         fresh = _judge(project, open_) if open_ else {}
     except servers.NotAllowed as denied:
-        raise CommandError(output.CHECK_NEEDS_SCRATCH.format(reason=denied.reason)) from denied
+        raise CommandError(NEEDS_SCRATCH.format(reason=denied.reason)) from denied
     for revision, verdict in fresh.items():
         seen.put(revision, verdict)
     seen.save()
@@ -154,18 +154,18 @@ def judge_new(project: Project, revision: str) -> None:
         _say_findings(findings(project, revision, proof))
         wanted = _schema_at_head(project, proof)
     except servers.NotAllowed as denied:
-        output.say(output.NOT_JUDGED, reason=denied.reason)
+        output.say(NOT_JUDGED.format(reason=denied.reason))
         return
     output.add("proof", {"ok": proof.ok, "lines": proof.lines})
     if not proof.ok:
-        raise CommandError(output.PROOF_FAILED.format(sentence=proof.sentence))
+        raise CommandError(f"{proof.sentence}.")
     for line in proof.lines[:MOST]:
-        output.say(output.DETAIL, line=line)
+        output.say(f"  {line}")
     if proof.lines[MOST:]:
-        output.say(output.MORE_NOTES, count=len(proof.lines) - MOST)
+        output.say(f"  and {len(proof.lines) - MOST} notes more: db migrate --json has them all")
     file = schema.path(project.folder, project.dialect)
     if schema.write(file, wanted):
-        output.say(output.WRITTEN, file=project.shown(file))
+        output.say(f"  {project.shown(file)}")
     output.add("schema", project.shown(file))
 
 
@@ -180,17 +180,18 @@ def _say_findings(found: list[Finding]) -> None:
     output.add("findings", [lint_findings.as_facts(finding) for finding in found])
     for line in lint_findings.briefly(found):
         named = next((one.severity for one in found if f", {one.severity}]" in line), "")
-        output.say(output.DETAIL, line=output.severity(line, named))
+        output.say(f"  {output.severity(line, named)}")
     if not found:
-        output.say(output.DETAIL, line=output.LINT_SILENT)
+        output.say("  lint: nothing to say")
 
 
 NO_MODELS = (
     "The history makes tables, and there are no models to compare them with (lint and proof ran all "
     "the same): import the models where the application is made, then type make check (db check)"
 )
+NOT_JUDGED = "  {reason}, so the migration is not linted and not proved."
+NEEDS_SCRATCH = "{reason}; without one no migration can be checked."
 AGREE_HERE = "the models and the history agree in what SQLite holds"
-ON_MAIN = "; {count} more on the main branch, where they were decided"
 
 
 def run(project: Project) -> None:
@@ -202,14 +203,18 @@ def run(project: Project) -> None:
     wanted = _made(project) if unknown else _agree(project)
     alone = unknown and wanted != schema.HEADER
     head = ", ".join(project.script.get_heads()) or "none"
-    output.say(output.CHECK_HEAD, head=head)
+    output.say(f"one head: {head}")
     if not alone:
-        output.say(AGREE_HERE if "unheld" in project.config.attributes else output.CHECK_AGREE)
+        output.say(
+            AGREE_HERE
+            if "unheld" in project.config.attributes
+            else "the models and the history agree"
+        )
     output.add("head", head)
     left_out = project_module.left_out(project.app)
     wrong = [NO_MODELS] * alone + _migrations(project) + ([left_out] if left_out else [])
     if wrong:
-        more = output.CHECK_MORE.format(count=len(wrong) - 1) if wrong[1:] else ""
+        more = f" (and {len(wrong) - 1} more, see above)" if wrong[1:] else ""
         raise CommandError(f"{wrong[0]}{more}.")
     _schema(project, wanted)
 
@@ -224,7 +229,7 @@ def _made(project: Project) -> str:
         with databases.at_head(project) as connection:
             return schema.text(connection, project.version_table)
     except servers.NotAllowed as denied:
-        raise CommandError(output.CHECK_NEEDS_SCRATCH.format(reason=denied.reason)) from denied
+        raise CommandError(NEEDS_SCRATCH.format(reason=denied.reason)) from denied
 
 
 def _agree(project: Project) -> str | None:
@@ -255,16 +260,18 @@ def _migrations(project: Project) -> list[str]:
     own = [one for one in judged if one.proof is not None]
     if judged and not wrong:
         before, main = sum(one.before for one in own), len(judged) - len(own)
-        decided = ON_MAIN.format(count=main) if main else ""
-        output.say(output.CHECK_JUDGED + decided, count=len(own), before=before)
+        decided = f"; {main} more on the main branch, where they were decided" if main else ""
+        output.say(f"{len(own)} migrations linted and proved ({before} of them before){decided}")
     return wrong
 
 
 def _failing(one: Judged, failing: list[Finding]) -> str:
     line = f", line {failing[0].line}" if failing[0].line else ""
     rules = ", ".join(dict.fromkeys(finding.rule for finding in failing))
-    words_ = {"file": one.path.name + line, "rules": rules}
-    return output.CHECK_FINDING.format(severity=failing[0].severity, **words_)
+    return (
+        f"{one.path.name}{line}: {failing[0].severity} ({rules}): write what is said above, or "
+        f"# lint: {rules} because ... in the file"
+    )
 
 
 def _tell(project: Project, one: Judged) -> None:
@@ -286,11 +293,11 @@ def _tell(project: Project, one: Judged) -> None:
     changes = proof.changes if proof is not None else []
     open_ = [finding for finding in one.findings if finding.silenced is None]
     if open_ or failed or changes:
-        output.say(output.LINE, line=project.shown(one.path))
+        output.say(project.shown(one.path))
         for line in [*lint_findings.briefly(open_), *changes]:
-            output.say(output.DETAIL, line=line)
+            output.say(f"  {line}")
         if failed:
-            output.say(output.DETAIL, line=output.paint(proof.sentence, fg="red"))
+            output.say(f"  {output.paint(proof.sentence, fg='red')}")
 
 
 def _schema(project: Project, wanted: str | None) -> None:
@@ -302,7 +309,10 @@ def _schema(project: Project, wanted: str | None) -> None:
     if wanted is None:
         return  # there was no scratch database, which was said
     if not schema.is_equal(file, wanted):
-        raise CommandError(output.SCHEMA_DIFFERS.format(file=project.shown(file)))
+        raise CommandError(
+            f"{project.shown(file)} is not what the migrations make: type db schema to write it, "
+            "and look at the difference."
+        )
     output.add("schema", project.shown(file) if file.exists() else None)
     if file.exists():
-        output.say(output.CHECK_SCHEMA, file=project.shown(file))
+        output.say(f"{project.shown(file)} is what they make")

@@ -51,8 +51,7 @@ def schema(directory: str | None) -> None:
     file = catalog_schema.path(project.folder, project.dialect)
     with databases.at_head(project) as connection:
         changed = catalog_schema.write(file, catalog_schema.text(connection, project.version_table))
-    message = output.SCHEMA_WRITTEN if changed else output.SCHEMA_EQUAL
-    output.say(message, file=project.shown(file))
+    output.say(f"{project.shown(file)} is {'written' if changed else 'as it was'}.")
 
 
 def _project() -> Any:
@@ -101,15 +100,17 @@ def post_write(path: str, options: Mapping[str, str]) -> None:
 
     project = _project()
     file = project.shown(path)
-    output.say(output.WRITTEN, file=output.paint(file, bold=True))
+    output.say(f"  {output.paint(file, bold=True)}")
     output.add("file", file)
     context = click.get_current_context(silent=True)
     begun = context is not None and context.info_name in ("revision", "merge")
     if begun and not context.params.get("autogenerate"):
-        output.say(output.BEGUN, file=file)  # nothing is in it yet that could be judged
+        output.say(
+            "Next: fill in upgrade() and downgrade(), then type make check (db check)."
+        )  # nothing is in it yet that could be judged
         return
     check_module.judge_new(project, project.revision_of(path))
-    output.say(output.NEXT, file=file)
+    output.say("Next: read the file, then type make migrate (db upgrade).")
     output.add("next", output.as_typed("make migrate"))
 
 
@@ -132,7 +133,7 @@ def migrate(as_json: bool, **options: Any) -> Any:
     ):
         if given:
             said = ", ".join(f"{key}={value}" for key, value in given.items())
-            output.say(output.ANSWERED, answers=said)
+            output.say(f"  answered: {said}")
         return COMMANDS["migrate"].callback(**options)
 
 
@@ -277,9 +278,9 @@ def _note_directory(context: click.Context, param: click.Parameter, value: Any) 
 
 def _say_what_is_stock(folder: Path, writing: bool) -> None:
     if "flask_keel" not in (folder / "env.py").read_text(encoding="utf-8", errors="replace"):
-        output.say(STOCK, env=folder / "env.py")
+        output.say(STOCK.format(env=folder / "env.py"))
     elif writing and not HOOKS.search((folder / "alembic.ini").read_text(encoding="utf-8")):
-        output.say(NO_HOOKS, ini=folder / "alembic.ini")
+        output.say(NO_HOOKS.format(ini=folder / "alembic.ini"))
 
 
 def _live() -> str:
@@ -349,7 +350,7 @@ def downgrade(sql: bool, revision: str, **options: Any) -> Any:
 @with_appcontext
 def merge(revisions: tuple[str, ...], **options: Any) -> Any:
     if not revisions:  # Alembic would write a migration that stands on nothing
-        raise CommandError(output.MERGE_WHAT)
+        raise CommandError("Which revisions are to be merged: type db merge heads -m 'merge'.")
     with output.quiet_alembic(), history.migrations():
         return COMMANDS["merge"].callback(revisions=revisions, **options)
 

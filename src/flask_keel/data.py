@@ -173,7 +173,7 @@ def _progress(name: str, total: int) -> Iterator[Callable[[int], None]]:
             nonlocal said
             if time.monotonic() - said >= PATIENCE:
                 said = time.monotonic()
-                output.say(output.FILLED, table=name, done=done, total=total)
+                output.say(f"  {name}: {done} of {total} rows")
 
         yield show
 

@@ -19,31 +19,55 @@ from .output import plainly
 from .scratch import servers
 from .urls import shown
 
+AS_IT_WAS = "the database is as it was: mend the file and try again."
+UNEXPECTED = "{error} (FLASK_DEBUG=1 in front of the command shows where)"
+LOCKED = (
+    "{database} is locked by another process: stop what writes to it (or wait), then try again."
+)
+ENDS_TRANSACTION = (
+    "it would end the one transaction of the migrations (commit, rollback, BEGIN, executescript), "
+    "and what fails afterwards could not be undone: use op.execute() for each statement"
+)
 SQLITE = {
-    "locked": output.LOCKED,
-    "is not a database": output.NOT_A_DATABASE,
-    "malformed": output.DAMAGED,
-    "readonly": output.NOT_WRITABLE,
-    "unable to open": output.NOT_OPENED,
-    "disk is full": output.FULL,
-    "disk I/O": output.DISK,
+    "locked": LOCKED,
+    "is not a database": (
+        "{database} is not a SQLite database: look at SQLALCHEMY_DATABASE_URI, or move it away."
+    ),
+    "malformed": (
+        "{database} is damaged: keep a copy of it, and restore a backup (sqlite3 {path} "
+        ".recover shows what can be read)."
+    ),
+    "readonly": (
+        "{database} cannot be written: look at its owner and permissions (ls -l), then try again."
+    ),
+    "unable to open": "{database} cannot be opened: look at its path, owner and permissions (ls -l).",
+    "disk is full": (
+        "The disk of {database} is full: make room, then try again; the database is as it was."
+    ),
+    "disk I/O": (
+        "The disk of {database} does not take what is written or give what is read "
+        "(quota, limit or damage): mend that, then try again; the database is as it was."
+    ),
 }
 # what a migration is not to blame for
 SURROUNDINGS = ("disk is full", "disk I/O", "readonly", "malformed")
 # what to type, where Alembic does not say it
 HINTS = {
-    "already exists and is not empty": output.INITIALISED,
-    "No suitable editor found": output.NO_EDITOR,
-    "Range revision not allowed": output.ONE_REVISION,
+    "already exists and is not empty": "this project has its migrations already, type db migrate.",
+    "No suitable editor found": "type EDITOR=nano in front of the command.",
+    "Range revision not allowed": "type the revision to reach, or --sql for the SQL of a range.",
 }
 CREATE = {"postgresql": "createdb {name}", "mysql": "CREATE DATABASE {name}"}
+# the first whose words a server says
 SERVER = {
-    output.NO_SERVER_DATABASE: r"database \".*\" does not exist|unknown database",
-    output.REFUSED: r"password|authentication|access denied|role .* does not exist|no pg_hba",
-    output.NO_SERVER: "",
+    r"database \".*\" does not exist|unknown database": (
+        "The server has no database {name}: create it there ({command}), then try again."
+    ),
+    r"password|authentication|access denied|role .* does not exist|no pg_hba": (
+        "The server refuses the account of {database}: look at user and password ({reason})."
+    ),
+    "": "No database server answers at {database}: start it, or mend the URL ({reason}).",
 }
-
-
 NO_NAME = (
     "it drops a constraint without a name (None), and nothing says which one: write the name that it "
     "has in the database"
@@ -112,15 +136,15 @@ def sentence(error: BaseException, url: Any) -> str:
     if where is None and (left := output.Left.by(error)) and not _surroundings(error):
         return f"{_said(error)}; {left}"
     if where is None and isinstance(error, DBAPIError | sqlite3.Error):
-        return _database(error, url) or output.UNEXPECTED.format(error=_said(error))
+        return _database(error, url) or UNEXPECTED.format(error=_said(error))
     if where is None and isinstance(error, OSError) and error.filename:
-        return output.FILE.format(
-            file=error.filename,
-            folder=shlex.quote(str(Path(error.filename).parent)),
-            reason=error.strerror,
+        folder = shlex.quote(str(Path(error.filename).parent))
+        return (
+            f"{error.filename}: {error.strerror}: look at the owner and permissions of it and its "
+            f"folder (ls -ld {folder}), then try again."
         )
     if where is None:
-        return output.UNEXPECTED.format(error=_said(error))
+        return UNEXPECTED.format(error=_said(error))
     file, line, ran = where
     if not ran and isinstance(error, ImportError) and "'toolkit'" in str(error):
         return (
@@ -130,15 +154,10 @@ def sentence(error: BaseException, url: Any) -> str:
     if not ran and _needs_a_newer_library(error):
         return f"{file}, line {line}: {_said(error)}."
     if not ran:
-        return output.BROKEN_MIGRATION.format(file=file, line=line, error=_said(error))
+        return f"{file}, line {line}: {_said(error)}; mend the file and try again."
     if _surroundings(error):
         return _database(error, url) or _said(error)
-    return output.FAILED_MIGRATION.format(
-        file=file,
-        line=line,
-        error=_said(error),
-        state=output.Left.by(error) or output.AS_IT_WAS,
-    )
+    return f"{file}, line {line}: {_said(error)}; {output.Left.by(error) or AS_IT_WAS}"
 
 
 def of_the_application(error: BaseException) -> str:
@@ -154,7 +173,10 @@ def _surroundings(error: BaseException) -> bool:
 def _differences(error: AutogenerateDiffsDetected) -> str:
     scripts = error.revision_context.generated_revisions
     found = [phrase for script in scripts for phrase in summary.phrases(script.upgrade_ops)]
-    return output.DIFFERENCES.format(operations="; ".join(found))
+    return (
+        f"The models have what the history has not: {'; '.join(found)}; type make "
+        "newmigration (db migrate) to write it."
+    )
 
 
 def _command_error(error: CommandError) -> str:
@@ -195,7 +217,7 @@ def _database(error: DBAPIError | sqlite3.Error, url: Any) -> str | None:
         return None
     if not isinstance(error, DBAPIError) or error.statement is not None:
         return None  # the server was reached
-    message = next(text for text, words in SERVER.items() if re.search(words, said, re.IGNORECASE))
+    message = next(text for words, text in SERVER.items() if re.search(words, said, re.IGNORECASE))
     return message.format(
         database=shown(url),
         name=url.database,
@@ -211,7 +233,7 @@ def _said(error: BaseException) -> str:
     if words := known(error):
         return words
     if isinstance(inner, sqlite3.Error) and str(inner) == runner.DENIED:
-        return output.ENDS_TRANSACTION
+        return ENDS_TRANSACTION
     if isinstance(error, SyntaxError):
         return f"{type(error).__name__}: {error.msg}"
     rows = misfits.of(inner)

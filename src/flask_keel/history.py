@@ -20,7 +20,7 @@ from alembic.util import CommandError, to_tuple
 from flask import current_app
 from sqlalchemy import Connection
 
-from . import git, output
+from . import git
 
 if TYPE_CHECKING:
     from alembic.script import Script
@@ -101,7 +101,10 @@ def two_heads(script: ScriptDirectory, found: Iterable[str]) -> str:
     """Say which heads there are, and in which files."""
     names = [f"{head} ({Path(script.get_revision(head).path).name})" for head in sorted(found)]
     heads = ", ".join(names[:-1]) + f" and {names[-1]}"
-    return output.TWO_HEADS.format(count=len(names), heads=heads)
+    return (
+        f"The history has {len(names)} heads, {heads}: type make rebase (db rebase) to put "
+        "one after the other, or type db merge heads -m 'merge' and look at it."
+    )
 
 
 class UnknownRevision(CommandError):
@@ -172,19 +175,28 @@ def sentence(error: BaseException) -> str | None:
         return two_heads(script(), cause.heads)
     if isinstance(cause, CycleDetected):
         files = _files(lambda script: script.revision in cause.revisions)
-        return output.CYCLE.format(files=files)
+        return f"The history goes round in a circle ({files}): mend down_revision in one of them."
     if isinstance(cause, ResolutionError) and "locate" in said:
-        return output.NO_SUCH_REVISION.format(revision=cause.argument)
+        return f"There is no revision {cause.argument}: type db history to see those there are."
     if found := TWICE.match(said):
         revision = found[1]
         files = _files(lambda script: script.revision == revision)
-        return output.TWICE.format(revision=revision, files=files)
+        return (
+            f"Revision {revision} stands in {files}: delete the copy, or give it a revision of "
+            "its own."
+        )
     if found := MISSING.match(said):
         revision = found[1]
         files = _files(lambda script: revision in _on_which_it_stands(script))
-        return output.MISSING.format(revision=revision, files=files)
+        return (
+            f"{files} stands on revision {revision}, which no file has: fetch the file that has "
+            "it, or mend down_revision."
+        )
     if found := STEPS.match(said):
-        return output.TOO_FAR.format(step=found[1])
+        return (
+            f"There are not as many revisions that way as {found[1]} says: type db current and "
+            "db history to see where the database is."
+        )
     return None
 
 
@@ -239,7 +251,10 @@ def migrations() -> Iterator[None]:
             raise
         for file in _python() - known:
             file.unlink()
-        raise CommandError(output.NO_ROOM.format(folder=versions()[0])) from error
+        raise CommandError(
+            f"The disk of {versions()[0]} is full: make room, then try again; no migration was "
+            "written."
+        ) from error
 
 
 def _python() -> set[Path]:

@@ -27,7 +27,10 @@ def chosen(script: ScriptDirectory, revision: str | None) -> tuple[Script, list[
     heads = [script.get_revision(head) for head in sorted(script.get_heads())]
     if len(heads) > 2:
         files = ", ".join(_named(head) for head in heads)
-        raise CommandError(output.REBASE_MANY.format(count=len(heads), heads=files))
+        raise CommandError(
+            f"The history has {len(heads)} heads, {files}: make rebase puts one of two after the "
+            "other; bring one branch in at a time, or type db merge heads -m 'merge'."
+        )
     branches = [_branch(script, head, other) for head, other in (heads, reversed(heads))]
     last = _given(heads, revision) if revision else _later(script, heads, branches)
     for one in branches[last]:
@@ -49,7 +52,7 @@ def _given(heads: list[Script], revision: str) -> int:
         if head.revision.startswith(revision):
             return place
     files = " and ".join(_named(head) for head in heads)
-    raise CommandError(output.REBASE_NOT_A_HEAD.format(revision=revision, heads=files))
+    raise CommandError(f"{revision} is no head: type db rebase with one of {files}.")
 
 
 def _later(script: ScriptDirectory, heads: list[Script], branches: list[list[Script]]) -> int:
@@ -62,16 +65,20 @@ def _later(script: ScriptDirectory, heads: list[Script], branches: list[list[Scr
     begun = [_date(branch[0]) for branch in branches]
     if None in begun or begun[0] == begun[1]:
         files = " or ".join(_named(head) for head in heads)
-        raise CommandError(output.REBASE_WHICH.format(heads=files))
+        raise CommandError(
+            f"Which of the two heads is to stand last, {files}? Neither git nor the dates in the "
+            "files tell: type db rebase REVISION."
+        )
     return int(begun[1] > begun[0])
 
 
 def _require_movable(one: Script) -> None:
-    facts = {"file": Path(one.path).name}
-    if one.is_merge_point:
-        raise CommandError(output.REBASE_MERGE.format(**facts))
-    if one._orig_branch_labels or one.dependencies:
-        raise CommandError(output.REBASE_DEPENDS.format(**facts))
+    why = "joins two branches" if one.is_merge_point else "has labels or depends on others"
+    if one.is_merge_point or one._orig_branch_labels or one.dependencies:
+        raise CommandError(
+            f"{Path(one.path).name} {why}, so its place cannot be changed: "
+            "type db merge heads -m 'merge'."
+        )
 
 
 def _date(one: Any) -> str | None:
@@ -145,15 +152,20 @@ def run(project: Project, revision: str | None) -> None:
     """
     heads = project.script.get_heads()
     if len(heads) < 2:
-        output.say(output.REBASE_ONE_HEAD, head=heads[0] if heads else "none")
+        output.say(
+            f"The history has one head ({heads[0] if heads else 'none'}): there is nothing to "
+            "put after another."
+        )
         return
     head, moved = chosen(project.script, revision)
     path = Path(moved[0].path)
     before = path.read_text(encoding="utf-8")
     text = after(before, head.revision)
     if text is None:
-        facts = {"file": path.name, "down": head.revision}
-        raise CommandError(output.REBASE_UNREAD.format(**facts))
+        raise CommandError(
+            f"{path.name} has no line down_revision = ... that could be changed: change it by hand "
+            f"to {head.revision!r}."
+        )
     _write(path, text)
     try:
         _prove(Project.of(project.app, project.config), [one.revision for one in moved])
@@ -162,10 +174,14 @@ def run(project: Project, revision: str | None) -> None:
         if not isinstance(error, Exception):
             raise
         reason = errors.of_the_application(error)
-        facts = {"file": path.name, "head": head.revision, "reason": reason}
-        raise CommandError(output.REBASE_FAILED.format(**facts)) from error
-    output.say(output.REBASED, file=project.shown(path), head=head.revision)
-    output.say(output.REBASED_NEXT, first=moved[0].revision, head=head.revision)
+        raise CommandError(
+            f"{path.name} cannot stand after {head.revision}, so it is as it was: {reason}"
+        ) from error
+    output.say(f"{project.shown(path)} now stands after {head.revision}")
+    output.say(
+        f"Next: a database that has {moved[0].revision} already does not get {head.revision} "
+        "any more: type make db there. Then make check (db check)."
+    )
     output.add("file", project.shown(path))
 
 
@@ -186,12 +202,12 @@ def _prove(project: Project, moved: list[str]) -> None:
         for revision in moved:
             proof = check.prove(project, revision)
             if not proof.ok:
-                raise CommandError(output.PROOF_FAILED.format(sentence=proof.sentence))
+                raise CommandError(f"{proof.sentence}.")
             for line in proof.lines:
-                output.say(output.DETAIL, line=line)
+                output.say(f"  {line}")
     except servers.NotAllowed as denied:
-        output.say(output.NOT_JUDGED, reason=denied.reason)
+        output.say(check.NOT_JUDGED.format(reason=denied.reason))
         return
     file = schema.path(project.folder, project.dialect)
     if schema.write(file, wanted):
-        output.say(output.WRITTEN, file=project.shown(file))
+        output.say(f"  {project.shown(file)}")

@@ -22,7 +22,7 @@ from sqlalchemy import inspect as look_at
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
-from . import history, output, seed
+from . import errors, history, output, seed
 from .autogenerate import constraints, run, summary
 from .autogenerate.comparators import OPTIONS
 from .project import (
@@ -155,7 +155,7 @@ def _copy(source: Path, target: Path) -> None:
     def give_up(status: int, remaining: int, total: int) -> None:
         # the backup would try for ever: https://www.sqlite.org/c3ref/backup_finish.html
         if time.monotonic() > deadline:
-            raise CommandError(output.LOCKED.format(database=target))
+            raise CommandError(errors.LOCKED.format(database=target))
 
     with closing(sqlite3.connect(source)) as reads, closing(sqlite3.connect(target)) as writes:
         reads.backup(writes, progress=give_up)
@@ -255,10 +255,13 @@ def rebuild(config: Any, starter_rows: Rows) -> None:
     said, kept = replace(config, engine, starter_rows)
     at = " and ".join(sorted(history.heads()))
     if said:
-        output.say(output.MODELS_AHEAD, operations="; ".join(said), database=shown(engine.url))
-    output.say(output.REBUILT, database=shown(engine.url), revision=at or "the base")
+        output.say(
+            f"The models are ahead of the history ({'; '.join(said)}): {shown(engine.url)} has "
+            "that too, and a migration is due: type make newmigration."
+        )
+    output.say(f"{shown(engine.url)} is fresh: at {at or 'the base'}, with the starter rows.")
     if kept:
-        output.say("The one before it is kept: {file}", file=kept)
+        output.say(f"The one before it is kept: {kept}")
 
 
 NOT_ALLOWED = (
@@ -276,10 +279,16 @@ def require_allowed(url: Any) -> None:
         settings = current_app.config.get("SETTINGS")
         if settings is None:
             raise CommandError(NOT_ALLOWED.format(database=shown(url)))
-        raise CommandError(output.REBUILD_REFUSED.format(settings=settings, database=shown(url)))
+        raise CommandError(
+            f"{settings} does not say DB_REBUILD_ALLOWED = True, so {shown(url)} is not deleted: "
+            "type make db (which uses dev.conf)."
+        )
     lead = elsewhere(url, _engine_options())
     if lead:
-        raise CommandError(output.REBUILD_NOT_LOCAL.format(database=shown(url), lead=lead))
+        raise CommandError(
+            f"{shown(url)} is on another machine ({lead}), so it is not deleted: use a database "
+            "on localhost."
+        )
 
 
 def _replace_file(config: Any, engine: Any, starter_rows: Rows) -> tuple[list[str], Path | None]:
@@ -345,7 +354,7 @@ def _replace_on_server(
             except servers.NotAllowed:
                 raise
             except Exception as error:
-                error.add_note(output.Left(output.AS_IT_WAS))
+                error.add_note(output.Left(errors.AS_IT_WAS))
                 raise
             if server(url, fresh, options):
                 return said, None
@@ -355,7 +364,7 @@ def _replace_on_server(
             raise CommandError(
                 f"{denied.reason}, and so cannot make {shown(url)} anew: it is as it was."
             ) from denied
-        output.say(output.NO_REHEARSAL, database=shown(url), reason=denied.reason)
+        output.say(f"{denied.reason}, so {shown(url)} is built again without a rehearsal.")
         _build_alone(config, engine, starter_rows)
         return [], None
     servers.recreate(url, options)

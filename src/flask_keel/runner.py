@@ -15,7 +15,6 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, MigrationStep
 from sqlalchemy import Connection, Engine, Inspector
 
-from . import output
 from .data import rehearsal
 from .project import Project, keep_one_transaction, listening, use_engine
 from .recorder import Recorder
@@ -64,7 +63,10 @@ def guarded(connection: Connection, live: Engine) -> Iterator[None]:
 
     def refuse(*_: Any) -> None:
         if threading.get_ident() == thread:  # the application may serve in others
-            raise Refused(output.SECOND_CONNECTION)
+            raise Refused(
+                "it opens a connection of its own (db.session, db.engine), which does not see what "
+                "the migrations do: use op.get_bind(), or Session(op.get_bind())"
+            )
 
     denied: list[int] = []
 

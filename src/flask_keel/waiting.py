@@ -47,7 +47,7 @@ def until(attempt: Callable[[], bool], patience: float, said: Callable[[], str])
             return False
         if told is None or waited - told >= SAID_AGAIN:
             since = f" ({waited:.0f} s so far)" if waited >= 1 else ""
-            output.say("{what}{since}", what=said(), since=since)
+            output.say(f"{said()}{since}")
             told = waited
         time.sleep(max(0.0, min(pause, patience - waited)))
         pause = min(LONGEST, pause * 1.5)

@@ -22,7 +22,6 @@ from sqlalchemy import Column, Connection, DefaultClause, Index, UniqueConstrain
 from sqlalchemy import types as sa
 from sqlalchemy.engine import Dialect
 
-from .. import output
 from ..catalog.schema import Check
 from ..rows.checks import Judge, columns_of, suggestions
 from ..rows.plan import Domain
@@ -136,7 +135,9 @@ def _kind(type_: Any, dialect: Dialect) -> Kind | None:
 
 
 def _no_value(name: str, text: str, wanted: str) -> CommandError:
-    return CommandError(output.NOT_A_VALUE.format(name=name, text=text, wanted=wanted))
+    return CommandError(
+        f"{text!r} is no value for {name}: give {wanted}, or := and an SQL expression."
+    )
 
 
 def code(value: Any, imports: set[str]) -> str:
@@ -362,7 +363,8 @@ def _decide(script: ops.MigrationScript, answers: Answers, context: Any) -> dict
     for name, fill in fills.items():
         if name not in known:
             raise CommandError(
-                output.NO_SUCH_FILL.format(name=name, known=", ".join(known) or output.NOTHING)
+                f"fill={name} is about nothing that takes a value: those that do are "
+                f"{', '.join(known) or 'nothing'}; mend the answer, or leave it out."
             )
         if name in turned:
             column = _model(context, turned[name])
@@ -375,9 +377,9 @@ def _decide(script: ops.MigrationScript, answers: Answers, context: Any) -> dict
     if missing and not questioner.at_a_terminal():
         likely = {name: suggestion(column, dialect) for name, column in missing.items()}
         raise CommandError(
-            output.FILLS_OPEN.format(
-                columns=", ".join(missing), command=answers.command({}, likely)
-            )
+            f"NOT NULL without a default: {', '.join(missing)}; the rows that are there need a "
+            f"value, so no file was written: type {answers.command({}, likely)} (after the colon "
+            "stands the text, or := and an SQL expression)."
         )
     for name, column in missing.items():
         fills[name] = _ask(name, column, dialect)
@@ -459,7 +461,12 @@ def _ask(name: str, column: Column, dialect: Any) -> Fill:
     wanted = wanted_words(column.type, dialect)
     default = column.default is not None and column.default.is_scalar
     likely = str(suggestion(column, dialect)) if default and not _unique(column) else None
-    return questioner.ask(output.WHICH_VALUE.format(name=name, wanted=wanted), read, likely)
+    return questioner.ask(
+        f"{name} is new and may not be NULL: what do the rows that are there get?\n  "
+        f"({wanted}, or = and an SQL expression)",
+        read,
+        likely,
+    )
 
 
 def _check(name: str, column: Column | None, types: list[Any], fill: Fill, dialect: Any) -> None:
@@ -562,7 +569,8 @@ def _backwards(container: ops.OpContainer, fills: dict[str, Fill], context: Any)
         if text is not None:
             values[name] = Fill(text)
         else:
-            remarks.append(Remark(output.IRREVERSIBLE.format(name=name)))
+            why = f"the values of {name} are gone, and no neutral one can stand in for them"
+            remarks.append(Remark(f"irreversible because {why}"))
     _forwards(container, values, context)
     container.ops[:] = [*remarks, *container.ops]
 

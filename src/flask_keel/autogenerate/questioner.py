@@ -11,7 +11,7 @@ from typing import Any
 import click
 from alembic.util import CommandError
 
-from .. import output
+TWO_ANSWERS = "{key}= names {name} twice: leave one of the two answers out."
 
 # Questions at the terminal. Ctrl-C at one of them stops the command before anything is written.
 
@@ -32,7 +32,7 @@ def choose(question: str, choices: Sequence[str]) -> int:
         click.echo(f"  {number}  {choice}", err=True)
     numbers = click.IntRange(1, len(choices))
     with _left():
-        return click.prompt(output.WHICH, type=numbers, default=1, err=True) - 1
+        return click.prompt("Which is it?", type=numbers, default=1, err=True) - 1
 
 
 def ask(question: str, read: Callable[[str], Any], default: str | None) -> Any:
@@ -66,7 +66,10 @@ def _left() -> Iterator[None]:
         yield
     except (click.Abort, KeyboardInterrupt, EOFError) as error:
         click.echo(err=True)
-        raise CommandError(output.LEFT) from error
+        raise CommandError(
+            "Stopped at the question: no file was written; type make newmigration to be asked "
+            "again."
+        ) from error
 
 
 # a comma begins the next answer only where a column and a colon follow it
@@ -149,10 +152,13 @@ def _read_renames(answers: Answers, value: str) -> None:
             answers.nothing_else = True
             continue
         if not (old and colon and new) or ":" in new:
-            raise CommandError(output.RENAME_UNREAD.format(item=item.strip()))
+            raise CommandError(
+                f"rename={item.strip()} cannot be read: type rename=table.column:new_name, "
+                "rename=table:new_name (with commas for several) or rename=none."
+            )
         if old in answers.renames or new in _targets(answers, old):
             twice = old if old in answers.renames else new
-            raise CommandError(output.TWO_ANSWERS.format(name=twice, key="rename"))
+            raise CommandError(TWO_ANSWERS.format(name=twice, key="rename"))
         answers.renames[old] = new
 
 
@@ -166,8 +172,11 @@ def _read_fills(answers: Answers, value: str) -> None:
     for item in NEXT_FILL.split(value):
         found = FILL.fullmatch(item)
         if not found:
-            raise CommandError(output.FILL_UNREAD.format(item=item))
+            raise CommandError(
+                f"fill={item} cannot be read: type fill=table.column:text, or "
+                "fill='table.column:=expression' (with commas for several)."
+            )
         name, text = found.groups()
         if name in answers.fills:
-            raise CommandError(output.TWO_ANSWERS.format(name=name, key="fill"))
+            raise CommandError(TWO_ANSWERS.format(name=name, key="fill"))
         answers.fills[name] = Fill.read(text)

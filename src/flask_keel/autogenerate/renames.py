@@ -27,7 +27,6 @@ from .rename_ops import RenameGenerated
 # Where the application still uses the old name of what a migration renames.
 
 
-STILL = "  {old} still stands in {places}: is it the one that is now {new}?"
 MOST = 4  # places
 TEMPLATES = {".html", ".htm", ".xml", ".txt", ".j2", ".jinja", ".jinja2"}
 
@@ -40,7 +39,7 @@ def say(context: Any, revision: Any, directives: list[ops.MigrationScript]) -> N
             if found:
                 more = [f"{len(found) - MOST} more"] if found[MOST:] else []
                 listed = ", ".join(found[:MOST]) + "".join(f" and {rest}" for rest in more)
-                output.say(STILL, old=old, new=new, places=listed)
+                output.say(f"  {old} still stands in {listed}: is it the one that is now {new}?")
                 output.add("still_used", [{"old": old, "new": new, "places": found}])
 
 
@@ -136,7 +135,10 @@ def _undone(context: MigrationContext, why: str | None) -> Iterator[None]:
     if why is None:
         yield
     elif not context.impl.transactional_ddl:
-        raise CommandError(output.RENAME_NEEDS_SCRATCH.format(reason=why))
+        raise CommandError(
+            f"{why}, and a rename is tried on a scratch database first: no file was written; "
+            "mend that, or write the rename by hand (make newmigration empty=1)."
+        )
     else:
         with context.connection.begin_nested() as savepoint:
             yield
@@ -209,11 +211,9 @@ def decide(found: Differences, answers: Answers, dialect: Any) -> Renames:
     if renames.open:
         none = Answers(answers.renames, True, answers.fills, message=answers.message)
         raise CommandError(
-            output.RENAMES_OPEN.format(
-                possible="; ".join(renames.possible),
-                command=answers.command(renames.open, {}),
-                none=none.command({}, {}),
-            )
+            f"{'; '.join(renames.possible)}: no file was written, since a rename keeps the rows "
+            f"and a drop loses them; type {answers.command(renames.open, {})} (or, to drop, "
+            f"{none.command({}, {})})."
         )
     return renames
 
@@ -274,13 +274,13 @@ class _Matcher:
     def _note(self, prefix: str, old: str, likeliest: str, choices: list[str]) -> None:
         self.renames.open[prefix + old] = likeliest
         names = " or ".join(prefix + new for new in choices)
-        self.renames.possible.append(output.MAY_BE.format(old=prefix + old, new=names))
+        self.renames.possible.append(f"{prefix + old} may have become {names}")
 
 
 def _ask(prefix: str, old: str, choices: list[str]) -> str | None:
-    names = [output.IS_NOW.format(old=prefix + old, new=prefix + new) for new in choices]
-    question = output.RENAMED.format(old=prefix + old, new=", ".join(prefix + n for n in choices))
-    picked = questioner.choose(question, [*names, output.IS_DROPPED.format(old=prefix + old)])
+    names = [f"{prefix + old} is now {prefix + new}: its values are kept" for new in choices]
+    question = f"{prefix + old} went, and {', '.join(prefix + n for n in choices)} came."
+    picked = questioner.choose(question, [*names, f"neither: drop {prefix + old} with its values"])
     return choices[picked] if picked < len(choices) else None
 
 
@@ -301,9 +301,7 @@ def _require_all_used(found: Differences, pairs: list[Pair], unused: dict[str, s
     gone += [pair.prefixes[0] + name for pair in pairs for name in pair.gone]
     come += [pair.prefixes[0] + name for pair in pairs for name in pair.come]
     raise CommandError(
-        output.NO_SUCH_RENAME.format(
-            answer=f"{old}:{new}",
-            gone=", ".join(gone) or output.NOTHING,
-            come=", ".join(come) or output.NOTHING,
-        )
+        f"rename={old}:{new} is about nothing that changed: what went is "
+        f"{', '.join(gone) or 'nothing'}, what came is "
+        f"{', '.join(come) or 'nothing'}; mend the answer, or leave it out."
     )

@@ -17,7 +17,6 @@ from sqlalchemy import Column, ForeignKeyConstraint, Identity, MetaData, Primary
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.types import ARRAY, TypeDecorator, TypeEngine
 
-from .. import output
 from ..project import Environment
 
 # How a type is written into a file: with what it imports, and so that it runs as it stands.
@@ -79,7 +78,10 @@ def write_type(type_: TypeEngine, context: Any) -> str:
             return f"{module}.{code}"
     if isinstance(type_, TypeDecorator):
         return render._repr_type(type_.impl_instance, context)
-    raise CommandError(output.TYPE_UNREAD.format(type=f"{module}.{type(type_).__qualname__}"))
+    raise CommandError(
+        f"{module}.{type(type_).__qualname__} cannot be written into a migration: give it a "
+        "__repr__ that is the Python which makes it."
+    )
 
 
 def home(class_: type) -> str:

@@ -24,6 +24,8 @@ from ..scratch.cache import Cache
 from . import not_null, questioner, renames, render, summary, type_changes
 from .comparators import OPTIONS
 
+NO_CHANGES = "The models and the history agree: there is nothing to migrate."
+
 # Where no scratch database may be made: the development database, once it is what the schema file says.
 #
 # The file is what the history makes. A database at the head of the history that says the very same stands
@@ -101,7 +103,7 @@ def followed(project: Environment, connection: Connection) -> Iterator[None]:
     connection.rollback()
     if not schema.is_equal(file, found) and not _may_make_databases(project):
         schema.write(file, found)
-        output.say(output.WRITTEN, file=project.shown(file))
+        output.say(f"  {project.shown(file)}")
 
 
 def _may_make_databases(project: Environment) -> bool:
@@ -183,15 +185,13 @@ def made(config: Any, app: Any, connection: Connection) -> None:
     project = Project.of(app, config)
     file = schema.path(project.folder, project.dialect)
     if schema.write(file, schema.text(connection, project.version_table)):
-        output.say(output.WRITTEN, file=project.shown(file))
+        output.say(f"  {project.shown(file)}")
 
 
 # What is done to a generated migration before it is written, in order.
 
 
-def chain(
-    *first: Callable[..., None] | None, agree: str = output.NO_CHANGES
-) -> Callable[..., None]:
+def chain(*first: Callable[..., None] | None, agree: str = NO_CHANGES) -> Callable[..., None]:
     """Return one function that does it all.
 
     :param first: what goes before the steps of this module; what the application gave Flask-Migrate
@@ -215,7 +215,7 @@ def stop_when_empty(agree: str) -> Callable[..., None]:
     def step(context: Any, revision: Any, directives: list[ops.MigrationScript]) -> None:
         if directives and directives[0].upgrade_ops.is_empty():
             directives[:] = []
-            output.say(output.LINE, line=agree)
+            output.say(agree)
 
     return step
 
@@ -225,7 +225,7 @@ def name_it(context: Any, revision: Any, directives: list[ops.MigrationScript]) 
     for script in directives:
         phrases = summary.phrases(script.upgrade_ops)
         for phrase in phrases:
-            output.say(output.OPERATION, operation=phrase)
+            output.say(f"  {phrase}")
         output.add("operations", phrases)
         if not script.message:
             script.message = summary.shorten(phrases)
@@ -449,7 +449,7 @@ def compare(project: Environment) -> None:
         render.write_skeleton(project)
         return
     if project.writing and (others := left_out(current_app)):
-        output.say(output.LINE, line=f"{others}.")
+        output.say(f"{others}.")
     type_changes.load(project.engine.dialect.name)
     why, checking = None, "at_head" in project.config.attributes
     with ExitStack() as stack:
@@ -462,10 +462,13 @@ def compare(project: Environment) -> None:
             connection = stack.enter_context(project.engine.connect())
             _leave_alone(project, require(project, connection, denied))
             connection.rollback()
-            output.say(output.NO_SCRATCH, database=project.database, reason=denied.reason)
+            output.say(
+                f"{denied.reason}, so the models are compared with {project.database}, which is what "
+                "the schema file says."
+            )
             why = denied.reason
         unheld = _say_what_is_unheld(project) if project.writing or checking else False
-        _configure(project, connection, given, why, AGREE_HERE if unheld else output.NO_CHANGES)
+        _configure(project, connection, given, why, AGREE_HERE if unheld else NO_CHANGES)
         with project.context.begin_transaction():
             project.context.run_migrations()
 
@@ -501,7 +504,7 @@ def _say_what_is_unheld(project: Environment) -> bool:
         return False
     said = note(project)
     if said:
-        output.say(output.LINE, line=said)
+        output.say(said)
         project.config.attributes["unheld"] = said  # for check, which says the rest
     return said is not None
 

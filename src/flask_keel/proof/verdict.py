@@ -130,7 +130,7 @@ def said(error: BaseException, path: Any) -> str:
     inner = error.orig if isinstance(error, DBAPIError) and error.orig else error
     words = output.plainly(str(inner)) or type(inner).__name__
     if words == runner.DENIED:
-        words = output.ENDS_TRANSACTION
+        words = errors.ENDS_TRANSACTION
     words = errors.known(error) or words
     if isinstance(inner, KeyError | AttributeError | TypeError | NameError | NotImplementedError):
         words = f"{type(inner).__name__}: {words}"

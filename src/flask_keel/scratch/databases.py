@@ -169,7 +169,11 @@ def require_isolation(url: Any, metadata: MetaData) -> None:
     """
     found = named(metadata)
     if found and project_module.kind(url) == "mysql":
-        raise servers.NotAllowed(output.NOT_ISOLATED.format(schemas=", ".join(sorted(found))), "")
+        raise servers.NotAllowed(
+            f"On MySQL a schema is a database of its own ({', '.join(sorted(found))}), for which "
+            "no scratch can stand",
+            "",
+        )
 
 
 def comparison(metadata: MetaData, given: dict[str, Any]) -> dict[str, Any]:
@@ -200,7 +204,7 @@ def create_first(context: Any, revision: Any, directives: list[ops.MigrationScri
     there = set(inspect(context.connection).get_schema_names())
     script = directives[0]
     for schema in sorted(named(context.opts["target_metadata"]) - there):
-        output.say(output.OPERATION, operation=f"create schema {schema}")
+        output.say(f"  create schema {schema}")
         create = ops.ExecuteSQLOp(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
         script.upgrade_ops.ops.insert(0, create)
         # refused by PostgreSQL while something is in it

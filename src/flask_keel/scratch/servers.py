@@ -15,7 +15,6 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
-from .. import output
 from ..project import kind
 
 # Being stopped by a signal without leaving anything behind.
@@ -169,7 +168,11 @@ def refusal(connection: Connection, database: str) -> Iterator[None]:
     except DBAPIError as error:
         if DENIED & {getattr(error.orig, "sqlstate", None), *error.orig.args[:1]}:
             grant = _grant(connection, database)
-            raise NotAllowed(output.NO_RIGHT.format(grant=grant), grant) from error
+            raise NotAllowed(
+                "The account may not create a scratch database (an administrator allows it by "
+                f"{grant};)",
+                grant,
+            ) from error
         raise
 
 

@@ -10,11 +10,16 @@ from typing import NamedTuple, Self
 from alembic.util import CommandError
 from sqlalchemy import Connection, event
 
-from .. import output
 from ..typing import Value
 from . import data_checks, introspection
 from .introspection import Database, driver, references_to
 from .tokenizer import fold, quote, unquote
+
+KEYS_UNKNOWN = (
+    "Rows point to nothing ({rows}), and whether they did before cannot be told, since a migration "
+    "writes through the driver's own connection; the database is as it was: use op.execute() there "
+    "and try again."
+)
 
 # Which foreign keys have to be looked at before the upgrade commits.
 #
@@ -381,11 +386,11 @@ class Watch:
         try:
             raw = committed()
         except Error:
-            raise CommandError(output.KEYS_UNKNOWN.format(rows=_said(_counted(now)))) from None
+            raise CommandError(KEYS_UNKNOWN.format(rows=_said(_counted(now)))) from None
         try:
             return _broken(raw)
         except Error:  # another one may not read any more once SQLite has written to the file
-            raise CommandError(output.KEYS_UNKNOWN.format(rows=_said(_counted(now)))) from None
+            raise CommandError(KEYS_UNKNOWN.format(rows=_said(_counted(now)))) from None
         finally:
             raw.close()
 
@@ -396,7 +401,10 @@ def require_whole(connection: Connection, before: Broken, now: Broken) -> None:
     :raises CommandError: naming the tables and how many rows
     """
     if new := newly_broken(connection, before, now):
-        raise CommandError(output.BROKEN_KEYS.format(rows=_said(new)))
+        raise CommandError(
+            f"The migration would leave rows that point to nothing: {_said(new)}; the database "
+            "is as it was: mend the migration (or those rows) and try again."
+        )
 
 
 def _counted(found: Broken) -> Pairs:

@@ -18,9 +18,14 @@ from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.pool import NullPool, StaticPool
 
-from .. import output, waiting
+from .. import waiting
 from ..typing import Options
 from .introspection import driver
+
+KEYS_STAY_ON = (
+    "SQLite keeps foreign keys on inside a transaction, and the rows of other tables would go with "
+    "a rebuilt one: commit what the given connection has open, then try again."
+)
 
 # Functions and collations that an application registers on each connection to its SQLite database.
 #
@@ -152,7 +157,7 @@ def foreign_keys_off(raw: sqlite3.Connection) -> bool:
     before = _foreign_keys(raw)
     raw.execute("PRAGMA foreign_keys=OFF")
     if _foreign_keys(raw):
-        raise CommandError(output.KEYS_STAY_ON)
+        raise CommandError(KEYS_STAY_ON)
     return before
 
 
@@ -249,7 +254,7 @@ def _nothing_written(connection: Connection, raw: sqlite3.Connection) -> bool:
         try:
             other.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
-            raise CommandError(output.KEYS_STAY_ON) from error
+            raise CommandError(KEYS_STAY_ON) from error
         other.execute("ROLLBACK")
     return True
 
@@ -291,7 +296,7 @@ def require(url: URL) -> None:
     :raises CommandError: naming it
     """
     if not in_memory(url) and not Path(url.database or "").exists():
-        raise CommandError(output.NO_DATABASE.format(database=url.database))
+        raise CommandError(f"There is no database {url.database}: type db upgrade to make it.")
 
 
 def require_folder(path: Path) -> None:
@@ -301,7 +306,7 @@ def require_folder(path: Path) -> None:
     """
     if not path.parent.is_dir():
         folder = shlex.quote(str(path.parent))
-        raise CommandError(output.NO_FOLDER.format(database=path, folder=folder))
+        raise CommandError(f"The folder of {path} does not exist: type mkdir -p {folder}.")
 
 
 def open_to_read(url: URL) -> sqlite3.Connection:
@@ -379,9 +384,8 @@ def make(path: Path) -> bool:
         return False
     except OSError as error:
         raise CommandError(
-            output.NOT_MADE.format(
-                database=path, folder=shlex.quote(str(path.parent)), reason=error.strerror
-            )
+            f"{path} cannot be made ({error.strerror}): look at the owner and permissions of its "
+            f"folder (ls -ld {shlex.quote(str(path.parent))}), then try again."
         ) from error
     return True
 

@@ -19,6 +19,8 @@ from ..project import Environment
 from ..runner import Refused
 from . import session
 
+ONLY_ONLINE = "it wants {name} of the database, which --sql does not ask (db upgrade does)"
+
 # Guards in the SQL printed for a server: it stops before it changes a database that is elsewhere.
 #
 # Each is one piece of SQL for the server's own client. A revision that cannot be undone as a whole
@@ -216,7 +218,9 @@ class Offline(MockConnection):
         self, sql: str, parameters: Any = None, execution_options: Any = None
     ) -> "NoRows":
         if parameters:
-            raise OnlyOnline(output.DRIVER_PARAMETERS)
+            raise OnlyOnline(
+                "--sql writes no parameters of exec_driver_sql: use execute(text(...), ...)"
+            )
         self.write(self._ended(sql))
         return NoRows()
 
@@ -248,7 +252,7 @@ class Offline(MockConnection):
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("_"):
             raise AttributeError(name)
-        raise OnlyOnline(output.ONLY_ONLINE.format(name=name))
+        raise OnlyOnline(ONLY_ONLINE.format(name=name))
 
     def _sql(self, construct: Any, row: Mapping[str, Any]) -> str:
         construct = text(construct) if isinstance(construct, str) else construct
@@ -272,10 +276,10 @@ class NoRows:
     """The result of a statement that did not run: whoever looks at it is told so."""
 
     def __getattr__(self, name: str) -> NoReturn:
-        raise OnlyOnline(output.ONLY_ONLINE.format(name=name))
+        raise OnlyOnline(ONLY_ONLINE.format(name=name))
 
     def __iter__(self) -> NoReturn:
-        raise OnlyOnline(output.ONLY_ONLINE.format(name="rows"))
+        raise OnlyOnline(ONLY_ONLINE.format(name="rows"))
 
 
 def _bound(construct: Any, row: Mapping[str, Any]) -> Any:
@@ -296,7 +300,7 @@ def _bound(construct: Any, row: Mapping[str, Any]) -> Any:
             if isinstance(bind.type, NullType):
                 bind.type = BindParameter(None, bind.value, expanding=bind.expanding).type
         elif bind.required:
-            raise OnlyOnline(output.NO_VALUE.format(name=bind.key))
+            raise OnlyOnline(f"the parameter {bind.key} has no value")
 
     return visitors.cloned_traverse(construct, {}, {"bindparam": fill})
 
@@ -324,7 +328,9 @@ def write(project: Environment) -> str:
         ):
             project.context.run_migrations()
     except Exception as error:
-        error.add_note(output.Left(output.NO_SQL))
+        error.add_note(
+            output.Left("no SQL is printed, and nothing ran: mend the file and try again.")
+        )
         raise
     head = [STOPS[project.dialect], UTF8[project.dialect]] if pieces else []
     return "".join(f"{piece}\n\n" for piece in head + pieces)

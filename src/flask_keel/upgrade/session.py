@@ -18,6 +18,8 @@ from ..sqlite import foreign_key_check, transaction
 from . import failures
 from .failures import Run
 
+NOTHING_TO_DO = "{database} is at {revision}: nothing to do."
+
 # What is looked at before a migration runs: a database in an odd state is reported, not touched.
 
 
@@ -34,7 +36,10 @@ def check(project: Environment, connection: Connection, applied: set[str]) -> No
     history.require_known(applied, project.script, project.database)
     tables = set(inspect(connection).get_table_names())
     if AHEAD_TABLE in tables:
-        raise CommandError(output.AHEAD.format(database=project.database))
+        raise CommandError(
+            f"{project.database} is ahead of the history, since make db put the models' changes "
+            "into it: type make newmigration, then make db again."
+        )
     if connection.dialect.name == "sqlite":
         _require_no_leftovers(project, connection, tables)
     ours = sorted(tables & {table.name for table in project.metadata.tables.values()})
@@ -58,16 +63,18 @@ def _fresh(project: Environment) -> str:
 def _require_no_leftovers(project: Environment, connection: Connection, tables: set[str]) -> None:
     for leftover in sorted(name for name in tables if name.startswith(LEFTOVER)):
         table = _meant(leftover, tables | set(project.metadata.tables))
-        facts = {
-            "database": project.database,
-            "path": shlex.quote(project.database),
-            "leftover": leftover,
-            "table": table,
-            "left": _count(connection, leftover),
-        }
+        left, path = _count(connection, leftover), shlex.quote(project.database)
         if table not in tables:
-            raise CommandError(output.LEFTOVER_IS_ALL.format(**facts))
-        raise CommandError(output.LEFTOVER.format(rows=_count(connection, table), **facts))
+            raise CommandError(
+                f"{project.database} holds {leftover} ({left} rows), left by an interrupted migration of "
+                f"another tool, and no table {table}: your rows are in it; type "
+                f'sqlite3 {path} \'ALTER TABLE "{leftover}" RENAME TO "{table}"\', then try again.'
+            )
+        raise CommandError(
+            f"{project.database} holds {leftover}, left by an interrupted migration of another tool; "
+            f"{table} is there with {_count(connection, table)} rows, {leftover} has {left}: when "
+            f"{table} is whole, type sqlite3 {path} 'DROP TABLE \"{leftover}\"', then try again."
+        )
 
 
 def _meant(leftover: str, tables: set[str]) -> str:
@@ -141,7 +148,7 @@ def _anything_to_do(project: Environment) -> bool:
 
 def _say_nothing_to_do(project: Environment, heads: Iterable[str]) -> None:
     at = " and ".join(sorted(heads)) or "the base"
-    output.say(output.NOTHING_TO_DO, database=project.database, revision=at)
+    output.say(NOTHING_TO_DO.format(database=project.database, revision=at))
 
 
 def _schema_file(project: Environment, connection: Connection) -> Any:
@@ -225,12 +232,8 @@ def _reporters(project: Environment, steps: list[Any]) -> list[Any]:
         steps.append(step)
         if step.is_migration and not is_rehearsal():
             revision = step.up_revision
-            output.say(
-                output.STEP,
-                direction="upgrade" if step.is_upgrade else "downgrade",
-                revision=revision.revision,
-                message=history.title(revision),
-            )
+            way = "upgrade" if step.is_upgrade else "downgrade"
+            output.say(f"  {way} {revision.revision}  {history.title(revision)}")
 
     return [*([own] if callable(own) else own), report]
 
@@ -243,7 +246,7 @@ def _file(project: Environment, engine: Engine) -> Iterator[Connection]:
         transaction.require(engine.url)
     new = not path.exists() and transaction.make(path)
     if new:
-        output.say(output.CREATING, database=path)
+        output.say(f"creating {path}")
     options = project.engine_options
     try:
         source = transaction.engine(engine.url, options)

@@ -80,7 +80,7 @@ def _rehearse(project: Environment) -> str:
         keys = foreign_key_check.guards(connection, before, watched[0].now() if script else ())
     if not script:
         at = " and ".join(sorted(applied)) or "the base"
-        output.say(output.NOTHING_TO_DO, database=project.database, revision=at)
+        output.say(session.NOTHING_TO_DO.format(database=project.database, revision=at))
         return ""
     head = HEAD.format(patience=int(waiting.patience(project.settings) * 1000))
     begin, end = _ended([*start, *keys.start]), _ended(keys.end)
@@ -103,9 +103,8 @@ def _require_start(project: Environment, applied: set[str]) -> None:
     start = project.script.get_revision(project.start)
     if (start.revision if start else "base") != live:
         raise CommandError(
-            output.SQL_FROM_ELSEWHERE.format(
-                database=project.database, live=live, start=project.start
-            )
+            f"{project.database} is at {live}, and the SQL was asked from {project.start}: leave the "
+            "start out, so that it begins where the database is."
         )
 
 
