@@ -14,6 +14,7 @@ from sqlalchemy import JSON, BindParameter, ClauseElement, Dialect, String
 from sqlalchemy import literal as bound
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from .lexer import string
 from .typing import SQLType, Value
 
 
@@ -80,7 +81,7 @@ def as_text(sql: str) -> str:
 def literal(expression: str | ClauseElement, context: AutogenContext) -> str:
     """Return an expression as SQL with its values in it, nothing escaped for a driver."""
     if isinstance(expression, str):
-        return "'" + expression.replace("'", "''") + "'"
+        return string(expression)
     compiled = expression.compile(
         dialect=dialect(context.dialect),
         compile_kwargs={"literal_binds": True, "include_table": False},
@@ -187,9 +188,7 @@ def _text(value: str) -> str:
     parts = re.split(f"({UNREADABLE.pattern})", value)
     # not CAST(x'..' AS TEXT): that reads the bytes in the encoding of the database
     said = [
-        f"char({ord(part)})" if UNREADABLE.match(part) else "'" + part.replace("'", "''") + "'"
-        for part in parts
-        if part
+        f"char({ord(part)})" if UNREADABLE.match(part) else string(part) for part in parts if part
     ]
     return said[0] if len(said) == 1 else f"({'||'.join(said)})" if said else "''"
 

@@ -16,7 +16,6 @@ from sqlalchemy.sql.elements import conv
 
 from .. import literals
 from ..catalog import schema as catalog_schema
-from ..catalog import sqlite
 from ..catalog.shadow import Compared
 from ..literals import as_text
 from ..sqlite import naming
@@ -24,7 +23,7 @@ from ..sqlite.create_table import CreateTable
 from ..sqlite.introspection import Database, read_table
 from ..sqlite.model import Constraint
 from ..sqlite.naming import conventional_name
-from ..sqlite.tokenizer import fold
+from ..sqlite.tokenizer import fold, plain
 from . import summary
 
 # The index that MySQL makes for a foreign key: it stays when the key goes, and a key needs one.
@@ -378,7 +377,7 @@ def _is(constraint: Constraint, made: Any) -> bool:
             here, kind = [fold(name) for name in made.local_cols], "foreign key"
         case ops.CreateCheckConstraintOp():
             text = made.to_constraint().sqltext.text
-            same = sqlite.plain_text(constraint.expression) == sqlite.plain_text(text)
+            same = plain(constraint.expression) == plain(text)
             return constraint.kind == "check" and same
         case _:
             return False

@@ -27,6 +27,7 @@ from ..catalog import schema as catalog_schema
 from ..catalog import shadow
 from ..catalog.postgresql import named_types, of_table
 from ..catalog.shadow import Compared
+from ..lexer import string
 from ..literals import as_text, literal
 from . import (
     constraints,
@@ -110,12 +111,12 @@ class SetNumberingOp(MigrateOperation):
             yield _execute(f"CREATE SEQUENCE {sequence}")
             yield self._default(_next(now), None)
             yield _execute(
-                f"SELECT setval({_quoted(now.sequence)}, (SELECT max({column}) FROM {table}))"
+                f"SELECT setval({string(now.sequence)}, (SELECT max({column}) FROM {table}))"
             )
         elif now is not None:
             yield self._default(now, None)
         if isinstance(now, Identity):
-            counter = f"pg_get_serial_sequence({_quoted(table)}, {_quoted(self.column.name)})"
+            counter = f"pg_get_serial_sequence({string(table)}, {string(self.column.name)})"
             last = f"(SELECT max({column}) FROM {table})"
             yield _execute(f"SELECT setval({counter}, {last})")
 
@@ -208,11 +209,7 @@ def _free(quote: Any, model: Model, column: str) -> str:
 
 
 def _next(serial: Serial) -> DefaultClause:
-    return DefaultClause(text(as_text(f"nextval({_quoted(serial.sequence)})")))
-
-
-def _quoted(sql: str) -> str:
-    return "'" + sql.replace("'", "''") + "'"
+    return DefaultClause(text(as_text(f"nextval({string(serial.sequence)})")))
 
 
 # PostgreSQL's sequences and domains that models name: a default and a type need them to be there.

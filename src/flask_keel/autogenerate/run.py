@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateIndex
 
 from .. import history as history_module
-from .. import literals, output
+from .. import lexer, literals, output
 from ..catalog import schema
 from ..project import AHEAD_TABLE, Environment, Project, left_out
 from ..recorder import Recorder
@@ -33,7 +33,6 @@ NO_CHANGES = "The models and the history agree: there is nothing to migrate."
 
 
 TABLE = re.compile(r'^CREATE TABLE ((?:"(?:[^"]|"")*"|`(?:[^`]|``)*`|[^\s(])+) \(\n', re.MULTILINE)
-QUOTED = re.compile(r'"(?:[^"]|"")*"|`(?:[^`]|``)*`|[^\s.]+')
 # what begins a line of a table that is no column
 RULES = ("CONSTRAINT", "PRIMARY KEY", "UNIQUE KEY", "KEY", "FULLTEXT KEY", "SPATIAL KEY", "UNIQUE")
 MOST_DIFFERENCES = 4
@@ -132,8 +131,7 @@ def _others(project: Environment, connection: Connection, file: Path) -> set[str
 
 
 def _unquoted(name: str) -> str:
-    last = QUOTED.findall(name)[-1]
-    return last[1:-1].replace(last[0] * 2, last[0]) if last[0] in '"`' else last
+    return lexer.parts(name)[-1]
 
 
 def differences(wanted: str, found: str) -> list[str]:

@@ -15,6 +15,7 @@ from sqlalchemy import types as sa
 from sqlalchemy.dialects import postgresql
 
 from .. import literals
+from ..lexer import string
 from ..literals import literal
 from . import constraints, summary
 from .candidates import families
@@ -286,7 +287,7 @@ def _render(context: Any, op: AddValueOp) -> list[str]:
 
 def _label(value: str) -> str:
     # op.execute takes a colon for a parameter
-    return "'" + value.replace("'", "''").replace(":", "\\:") + "'"
+    return string(value).replace(":", "\\:")
 
 
 def _theirs(op: Any) -> bool:

@@ -14,6 +14,7 @@ from sqlalchemy import Table as Model
 from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql.elements import conv
 
+from ..lexer import closing
 from ..scratch import servers
 from .schema import (
     Check,
@@ -114,13 +115,8 @@ def _is(tokens: list[re.Match], place: int, words: str) -> bool:
 def _inside(text: str) -> str:
     """Return an expression without the parentheses around all of it."""
     text = text.strip()
-    depth = 0
-    for token in TOKEN.finditer(text):
-        depth += {"(": 1, ")": -1}.get(token[0], 0)
-        if not depth:
-            whole = token[0] == ")" and token.end() == len(text)
-            return text[1:-1] if whole and text.startswith("(") else text
-    return text
+    tokens = TOKEN.findall(text)
+    return text[1:-1] if tokens and closing(tokens) == len(tokens) - 1 else text
 
 
 # MySQL and MariaDB: the twin is made in a database of its own, and read from information_schema.

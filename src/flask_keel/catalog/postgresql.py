@@ -16,6 +16,7 @@ from sqlalchemy.schema import CreateIndex, CreateSequence, CreateTable
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.functions import next_value
 
+from ..lexer import bare
 from .schema import (
     Check,
     Column,
@@ -235,18 +236,7 @@ def _simple(sql: str) -> str:
     sql = re.sub(r"= ANY \(+ARRAY\[(.*?)\]\)+", r"IN (\1)", sql)
     # the outermost parenthesis may have gone with the array's
     sql += ")" * (sql.count("(") - sql.count(")"))
-    while sql.startswith("(") and sql.endswith(")") and _one(sql):
-        sql = sql[1:-1]
-    return sql
-
-
-def _one(sql: str) -> bool:
-    depth = 0
-    for place, letter in enumerate(sql):
-        depth += {"(": 1, ")": -1}.get(letter, 0)
-        if depth == 0:
-            return place == len(sql) - 1
-    return False
+    return "".join(bare(sql))
 
 
 # PostgreSQL's catalogue as SQL, with the definitions that the server itself prints.

@@ -4,9 +4,7 @@ The pragmas know no CHECK, collation, constraint name or AUTOINCREMENT: those ar
 the table. Two spellings of one thing are one fact. https://www.sqlite.org/pragma.html
 """
 
-import re
 from collections.abc import Iterator
-from functools import lru_cache
 from itertools import groupby
 from typing import Any
 
@@ -15,10 +13,11 @@ from sqlalchemy import Table as Model
 from sqlalchemy.schema import CreateIndex
 from sqlalchemy.schema import CreateTable as CreateTableDDL
 
+from ..lexer import closing, depths
 from ..sqlite import create_table
 from ..sqlite.create_table import CreateTable
 from ..sqlite.introspection import Database, read_table
-from ..sqlite.tokenizer import Unreadable, fold, identifiers, tokenize, unquote
+from ..sqlite.tokenizer import Unreadable, fold, identifiers, lex, plain, tokenize, unquote
 from .schema import (
     Check,
     Column,
@@ -59,24 +58,7 @@ def twin(connection: Connection, model: Model) -> ReflectedTable:
 
 def plain_text(sql: str | None) -> str | None:
     """Return an expression without what makes no difference: spaces, quotes of names, outer parentheses."""
-    if sql is None:
-        return None
-    found = [
-        fold(unquote(token.text)) if token.kind in ("word", "quoted") else token.text
-        for token in tokenize(sql)
-    ]
-    while len(found) > 1 and found[0] == "(" and _closing(found) == len(found) - 1:
-        found = found[1:-1]
-    return " ".join(found)
-
-
-def _closing(tokens: list[str]) -> int:
-    depth = 0
-    for place, text in enumerate(tokens):
-        depth += {"(": 1, ")": -1}.get(text, 0)
-        if depth == 0:
-            return place
-    return -1
+    return None if sql is None else " ".join(plain(sql))
 
 
 def _reflected_table(text: create_table.CreateTable, indexes: list[str]) -> ReflectedTable:
@@ -123,13 +105,13 @@ def _reflected_index(sql: str) -> ReflectedIndex:
     tokens = tokenize(sql)
     on = next(place for place, token in enumerate(tokens) if token.keyword == "ON")
     start = on + 2
-    close = start + _closing([token.text for token in tokens[start:]])
-    parts, depth, begin = [], 0, tokens[start].end
-    for token in tokens[start + 1 : close + 1]:
-        if (token.text == "," and not depth) or token is tokens[close]:
+    texts = [token.text for token in tokens[start:]]
+    close = start + closing(texts)
+    parts, begin = [], tokens[start].end
+    for token, depth in zip(tokens[start + 1 : close + 1], [*depths(texts)][1:], strict=False):
+        if (token.text == "," and depth == 1) or token is tokens[close]:
             parts.append(sql[begin : token.start].strip())
             begin = token.end
-        depth += {"(": 1, ")": -1}.get(token.text, 0)
     where = sql[tokens[close + 1].end :].strip() if len(tokens) > close + 1 else None
     unique = tokens[1].keyword == "UNIQUE"
     said = [
@@ -151,10 +133,6 @@ WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
 ORDER BY CASE type WHEN 'view' THEN 1 ELSE 0 END, tbl_name,
          CASE type WHEN 'table' THEN 0 WHEN 'index' THEN 1 ELSE 2 END, name
 """
-TOKENS = re.compile(
-    r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`(?:[^`]|``)*`|\[[^\]]*\]|--[^\n]*|/\*.*?\*/|\s+|[\w$]+|.",
-    re.DOTALL,
-)
 
 
 def statements(connection: Connection, ignored: set[str]) -> Iterator[str]:
@@ -169,15 +147,14 @@ def tidy(sql: str) -> str:
 
     What stands in quotes and in comments stays as it is.
     """
-    parts, depth = [], 0
-    for token in TOKENS.findall(sql):
-        if token.isspace():
-            token = _blank(token)
-            if token == " " and parts and parts[-1] == "," and depth == 1:
-                token = "\n    "
-        depth += {"(": 1, ")": -1}.get(token, 0)
-        parts.append(token)
-    return "".join(parts) if sql[:12].upper() == "CREATE TABLE" else sql
+    if sql[:12].upper() != "CREATE TABLE":
+        return sql
+    parts: list[str] = []
+    tokens = lex(sql)
+    for token, depth in zip(tokens, depths([token.text for token in tokens]), strict=True):
+        text = _blank(token.text) if token.kind == "space" else token.text
+        parts.append("\n    " if text == " " and parts[-1] == "," and depth == 1 else text)
+    return "".join(parts)
 
 
 def _blank(blank: str) -> str:
@@ -221,11 +198,11 @@ def read(connection: Connection, ignore: frozenset[str]) -> Schema:
             _index(schema.tables[name], index, sqls.get(index), list(rows))
     for kind, name, table, sql in objects:
         if kind == "view":
-            schema.others[f"view {name}"] = plain(sql)
+            schema.others[f"view {name}"] = plain_text(sql)
         elif kind == "trigger" and table in schema.tables:
-            schema.tables[table].parts[f"trigger {name}"] = plain(sql)
+            schema.tables[table].parts[f"trigger {name}"] = plain_text(sql)
         elif kind == "trigger":
-            schema.others[f"trigger {name}"] = plain(sql)
+            schema.others[f"trigger {name}"] = plain_text(sql)
     return schema
 
 
@@ -244,7 +221,7 @@ def _table(name: str, sql: str, rows: list[tuple]) -> Table:
             type=" ".join(declared.upper().replace("(", " ( ").split()).replace(" ( ", "("),
             # an INTEGER PRIMARY KEY, and what says NOT NULL; any other key may hold NULL
             nullable=not (not_null or position),
-            default=None if default is None else plain(default),
+            default=None if default is None else plain_text(default),
             automatic=declared.upper() == "INTEGER" and table.primary_key == (column,),
             generated=hidden in (2, 3),
             more=more,
@@ -268,7 +245,7 @@ def _more(column: Any) -> tuple[tuple[str, str], ...]:
         found.append(("autoincrement", "on"))
     generated = column.last("generated")
     if generated:
-        found.append(("generated", f"{column.generated} as {plain(generated.expression)}"))
+        found.append(("generated", f"{column.generated} as {plain_text(generated.expression)}"))
     return tuple(found)
 
 
@@ -278,8 +255,8 @@ def _constraint(table: Table, constraint: Any) -> None:
     match constraint.kind:
         case "check":
             text = constraint.expression
-            table.checks.append(Check(text, plain(text), constraint.name))
-            table.call(f"check ({plain(text)})", constraint.name)
+            table.checks.append(Check(text, plain_text(text), constraint.name))
+            table.call(f"check ({plain_text(text)})", constraint.name)
         case "unique":
             table.call(f"unique {listed(columns)}{conflict}", constraint.name)
         case "primary key":
@@ -313,7 +290,7 @@ def _index(table: Table, index: str, sql: str | None, rows: list[tuple]) -> None
             f"{column or 'an expression'}{' desc' if desc else ''} {collation.lower()}"
             for *_, column, desc, collation in rows
         )
-        text = plain(sql)
+        text = plain_text(sql)
         more = "" if None not in columns and not partial else f" {text[text.index('(') :]}"
         table.parts[f"index {index}"] = f"{'unique ' if unique else ''}({keys}){more}"
     if unique and origin != "pk":
@@ -327,24 +304,3 @@ def _parsed(sql: str) -> CreateTable | None:
         return CreateTable.parse(sql)
     except Unreadable:
         return None  # a virtual table
-
-
-@lru_cache(maxsize=4000)
-def plain(sql: str) -> str:
-    """Return the text without what means nothing: comments, spaces, capitals, quotes, outer brackets."""
-    tokens = [
-        fold(token.name) if token.kind in ("word", "quoted") else token.text
-        for token in tokenize(sql)
-    ]
-    while tokens[:1] == ["("] and _closes_last(tokens):
-        tokens = tokens[1:-1]
-    return " ".join(tokens)
-
-
-def _closes_last(tokens: list[str]) -> bool:
-    depth = 0
-    for place, token in enumerate(tokens):
-        depth += {"(": 1, ")": -1}.get(token, 0)
-        if not depth:
-            return place == len(tokens) - 1
-    return False

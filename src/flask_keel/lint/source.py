@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 
+from .. import lexer
 from .findings import BLOCKS, LOCKS, NOTE, RULES, Finding
 
 # What a migration says about a finding: ``# lint: drop-column because nobody reads it``.
@@ -62,11 +63,7 @@ def comments(source: str) -> list[tuple[int, str]]:
 # What a statement of a migration's own does, as far as its words say it.
 
 
-# comments, and what stands in quotes: its words are no commands
-ASIDE = re.compile(
-    r"--[^\n]*|/\*.*?\*/|(?P<quoted>'(?:[^']|'')*'|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$)", re.DOTALL
-)
-NAME = r"(?P<table>(?:[\"`\[]?[\w$]+[\"`\]]?\.)?[\"`\[]?[\w$]+[\"`\]]?)"
+NAME = rf"(?P<table>{lexer.NAME})"
 CREATES = re.compile(rf"CREATE\s+(\w+\s+)*?TABLE\s+(IF\s+NOT\s+EXISTS\s+)?{NAME}", re.IGNORECASE)
 PATTERNS = {
     "own-transaction": re.compile(
@@ -115,15 +112,14 @@ def deeds(sql: str) -> Iterator[tuple[str, str, bool]]:
 
 def parts(sql: str) -> Iterator[str]:
     """Give the statements of a text, without comments and without what stands in quotes."""
-    plain = ASIDE.sub(lambda match: "''" if match["quoted"] else " ", sql)
-    for part in plain.split(";"):
+    for part in lexer.without_asides(sql).split(";"):
         if part.strip():
             yield part.strip()
 
 
 def bare(name: str) -> str:
     """Return a name without its quotes."""
-    return re.sub(r"[\"`\[\]]", "", name)
+    return ".".join(lexer.parts(name))
 
 
 # PostgreSQL's SQL, judged by squawk (https://squawkhq.com), where its program is installed.

@@ -5,6 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Dialect
 
+from ..lexer import string
 from ..typing import SQLType
 
 # The rows that stand in the way of a change of type, as a condition in SQL for each database.
@@ -69,7 +70,7 @@ def condition(before: str | None, after: str | None, new: Typed, column: str, ki
     found = ""
     match before, after:
         case "text", "enum" if new.enums:
-            listed = ", ".join("'" + value.replace("'", "''") + "'" for value in new.enums)
+            listed = ", ".join(map(string, new.enums))
             return f"{column} NOT IN ({listed})"
         case "text", _:
             found = TEXT[kind].get("numeric" if after == "float" else str(after), "")
@@ -212,7 +213,7 @@ def _narrower(kind: str, old: Typed, new: Typed, column: str, dialect: Dialect) 
         case "enum":
             gone = sorted(set(old.enums) - set(new.enums))
             if gone:
-                values = ", ".join("'" + value.replace("'", "''") + "'" for value in gone)
+                values = ", ".join(map(string, gone))
                 return f"{column} IN ({values})"
     return None
 

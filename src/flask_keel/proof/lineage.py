@@ -5,10 +5,11 @@ from typing import Any
 
 from alembic.operations import ops
 
+from .. import lexer
 from ..catalog.schema import Schema
 from ..recorder import Recording
 
-NAME = r"((?:[\"`\[]?[\w$ ]+[\"`\]]?\.)?(?:\"[^\"]+\"|`[^`]+`|\[[^\]]+\]|[\w$]+))"
+NAME = f"({lexer.NAME})"
 RENAME_TABLE = re.compile(
     rf"^\s*(?:ALTER\s+TABLE\s+(?:IF\s+EXISTS\s+)?{NAME}\s+RENAME\s+(?:TO|AS)\s+{NAME}"
     rf"|RENAME\s+TABLE\s+{NAME}\s+TO\s+{NAME})",
@@ -118,7 +119,7 @@ class Lineage:
                 self._rename_column(table, operation.column_name, None)
 
     def _statement(self, sql: str) -> None:
-        sql = re.sub(r"--[^\n]*|/\*.*?\*/", " ", sql, flags=re.S)
+        sql = lexer.without_comments(sql)
         if found := ALTER_TABLE.match(sql):
             for column, using in USING.findall(sql):
                 self._convert(bare(found[1]), bare(column), using)
@@ -185,17 +186,15 @@ class Lineage:
 
 def _assignments(rest: str) -> str:
     """What stands between SET and WHERE, without strings and without what is in parentheses."""
-    rest, count = re.sub(r"'(?:[^']|'')*'", "''", rest), 1
-    while count:
-        rest, count = re.subn(r"\([^()]*\)", "", rest)
+    texts = [text for _, text in lexer.tokens(lexer.without_asides(rest))]
+    outer = zip(texts, lexer.depths(texts), strict=True)
+    rest = "".join(text for text, depth in outer if depth <= 0 and text != ")")
     return re.split(r"\b(?:WHERE|RETURNING)\b", rest, maxsplit=1, flags=re.IGNORECASE)[0]
 
 
 def bare(name: str) -> str:
     """Return a name of a statement without its quotes."""
-    parts = re.findall(r'"[^"]+"|`[^`]+`|\[[^\]]+\]|[\w$]+', name)
-    plain = [part[1:-1] if part[0] in '"`[' else part for part in parts]
-    return ".".join(part for part in plain if part.lower() not in ("main", "public"))
+    return ".".join(part for part in lexer.parts(name) if part.lower() not in ("main", "public"))
 
 
 def _label(name: str | None, schema: str | None) -> str | None:

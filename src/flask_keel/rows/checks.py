@@ -10,16 +10,15 @@ from functools import partial
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from .. import lexer
 from ..catalog.schema import Check
 from ..typing import Value
 from .plan import Domain
 from .values import Kind, bears, near, raw
 
-STRING = re.compile(r"'((?:[^']|'')*)'")
 NUMBER = re.compile(r"(?<![\w'.])-?\d+(?:\.\d+)?(?![\w'])")
 CHECK = "CASE WHEN ({0}) THEN 1 WHEN NOT ({0}) THEN 0 ELSE 1 END"
 VALUE = "({0})"
-WORD = re.compile(r'"((?:[^"]|"")+)"|`([^`]+)`|\[([^\]]+)\]|(\w+)')
 
 
 def columns_of(text: str, names: Mapping[str, str]) -> list[str]:
@@ -27,18 +26,19 @@ def columns_of(text: str, names: Mapping[str, str]) -> list[str]:
 
     :param names: from the names in the expression to those
     """
-    words = {next(filter(None, found.groups())).lower() for found in WORD.finditer(text)}
+    found = lexer.tokens(text)
+    words = {lexer.unquote(word).lower() for kind, word in found if kind in ("name", "word")}
     return [now for name, now in names.items() if name.lower() in words]
 
 
 def mine(check: Check, domain: Domain) -> None:
     """Give a column the values that the CHECK names, those next to them, and text of such lengths."""
     found: list[Value] = []
-    strings = [text.replace("''", "'") for text in STRING.findall(check.text)]
+    strings = [lexer.unquote(text) for kind, text in lexer.tokens(check.text) if kind == "string"]
     for text in strings:
         found += [text, text.strip("%_"), f"a{text.strip('%_')}a", text.strip("^$*+")]
         found += _days(text)
-    for text in NUMBER.findall(STRING.sub("''", check.text)):
+    for text in NUMBER.findall(lexer.without_asides(check.text)):
         number = Decimal(text)
         found += [number, number - 1, number + 1]
         length = int(abs(number))

@@ -9,6 +9,7 @@ from alembic.util import CommandError
 from sqlalchemy import Dialect
 from sqlalchemy.util import topological
 
+from ..lexer import string
 from ..typing import SQLType
 from . import introspection
 from .clone import Mirror, require_no_string
@@ -126,7 +127,7 @@ def literal_default(column: Column) -> str:
     if len(tokens) == 1 and tokens[0].kind in ("word", "quoted"):
         known = ("NULL", "TRUE", "FALSE", "CURRENT_TIME", "CURRENT_DATE", "CURRENT_TIMESTAMP")
         if tokens[0].keyword not in known:
-            return "'" + unquote(text).replace("'", "''") + "'"
+            return string(unquote(text))
     return text
 
 
@@ -536,7 +537,7 @@ def _follow_type(draft: Draft, name: str, op: SetType) -> None:
 def _values(type_: SQLType | None) -> set[str] | None:
     """What the CHECK of an Enum or a Boolean lists; None for any other type."""
     if isinstance(type_, sa.Enum):
-        return {"'" + value.replace("'", "''") + "'" for value in type_.enums}
+        return set(map(string, type_.enums))
     return {"0", "1"} if isinstance(type_, sa.Boolean) else None
 
 

@@ -22,7 +22,7 @@ from .draft import (
 from .introspection import Database, IndexFacts, affinity, indexes, primary_key, table_of_index
 from .model import Constraint
 from .naming import conventional_name
-from .tokenizer import fold, quote, same, tokenize, unquote
+from .tokenizer import fold, plain, quote, same, tokenize
 
 # Finds the constraint that is meant: by its name, or by the one that it would have.
 
@@ -93,26 +93,7 @@ def describe(c: Constraint) -> str:
 
 def same_expression(one: str | None, other: str | None) -> bool:
     """Whether two expressions differ only in spaces, quotes, capitals, outer parentheses."""
-    return one is not None and other is not None and _plain(one) == _plain(other)
-
-
-def _plain(expression: str) -> list[str]:
-    found = [
-        fold(unquote(token.text)) if token.kind in ("word", "quoted") else token.text
-        for token in tokenize(expression)
-    ]
-    while len(found) > 1 and found[0] == "(" and _closes_last(found):
-        found = found[1:-1]
-    return found
-
-
-def _closes_last(found: list[str]) -> bool:
-    depth = 0
-    for place, text in enumerate(found):
-        depth += {"(": 1, ")": -1}.get(text, 0)
-        if depth == 0:
-            return place == len(found) - 1
-    return False
+    return one is not None and other is not None and plain(one) == plain(other)
 
 
 def restricts_to_values(c: Constraint, column: str) -> set[str] | None:
@@ -120,17 +101,17 @@ def restricts_to_values(c: Constraint, column: str) -> set[str] | None:
     Boolean's do; None for any other."""
     if c.kind != "check":
         return None
-    plain = _plain(c.expression)
-    if plain[:3] != [fold(column), "in", "("] or plain[-1] != ")":
+    said = plain(c.expression)
+    if said[:3] != (fold(column), "in", "(") or said[-1] != ")":
         return None
-    values, commas = plain[3:-1:2], plain[4:-1:2]
+    values, commas = said[3:-1:2], said[4:-1:2]
     return set(values) if values and all(comma == "," for comma in commas) else None
 
 
 def _lists_values(c: Constraint, of_type: str) -> bool:
     """Whether a CHECK is what an Enum or a Boolean makes, if with other values, for the column of
     which ``of_type`` speaks."""
-    return restricts_to_values(c, _plain(of_type)[0]) is not None
+    return restricts_to_values(c, plain(of_type)[0]) is not None
 
 
 def involves(table: CreateTable, c: Constraint, column: str) -> bool:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from alembic.util import CommandError
 from sqlalchemy import Dialect
 
+from ..lexer import string
 from ..typing import Row, SQLType, Value
 from .create_table import CreateTable
 from .introspection import Database, affinity
@@ -44,7 +45,7 @@ def misfit(
     """
     base = base_type(dialect, new_type)
     if isinstance(base, sa.Enum):
-        listed = ", ".join("'" + value.replace("'", "''") + "'" for value in base.enums)
+        listed = ", ".join(string(value) for value in base.enums)
         return f"({column} IS NOT NULL AND {column} NOT IN ({listed}))", None
     before, after = affinity(old_text), affinity(new_text)
     reads = None if _reads_like(dialect, old_text, base) else _reader(dialect, base)
@@ -457,7 +458,7 @@ def changed_types(before: CreateTable, after: CreateTable) -> list[tuple[str, st
 
 def _said(value: object) -> str:
     if isinstance(value, str):
-        return "'" + value.replace("'", "''") + "'"
+        return string(value)
     return "NULL" if value is None else str(value)
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.sql.schema import (
     ScalarElementColumnDefault,
 )
 
+from ..lexer import string
 from ..typing import AnyColumn, ServerDefault, SQLType, Value
 from .draft import (
     AddColumn,
@@ -193,7 +194,7 @@ def literal(value: Value) -> str:
     if isinstance(value, bytes | memoryview):
         return f"x'{value.hex()}'"
     if isinstance(value, str):
-        return "'" + value.replace("'", "''") + "'"
+        return string(value)
     return repr(+value)  # a bool is the number that the driver makes of it
 
 

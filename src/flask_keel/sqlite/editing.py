@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+from ..lexer import closing, depths
 from .model import Column, Constraint, Definition
 from .tokenizer import (
     Span,
@@ -142,12 +143,9 @@ def whole(text: str) -> str:
     :raises Unreadable: for a piece that is empty or that would close what it did not open
     """
     text = text.strip(_SPACE)
-    depth = 0
-    for token in tokenize(text):
-        depth += {"(": 1, ")": -1}.get(token.text, 0) if token.kind == "punct" else 0
-        if depth < 0 or token.text == ";":
-            break
-    if depth or not tokenize(text) or token.text == ";":
+    tokens = [token.text for token in tokenize(text)]
+    open_ = list(depths(tokens))
+    if not tokens or open_[-1] or min(open_) < 0 or ";" in tokens:
         raise Unreadable(f"this is not one piece of a table's definition: {text!r}")
     return text + "\n" if lex(text)[-1].text.startswith("--") else text
 
@@ -159,16 +157,8 @@ def default_value(text: str) -> str:
     if tokens[0].text in ("+", "-"):
         tokens = tokens[1:]
     single = len(tokens) == 1 and tokens[0].kind not in ("punct", "end")
-    return text if single or _is_parenthesised(tokens) else f"({text})"
-
-
-def _is_parenthesised(tokens: Sequence[Token]) -> bool:
-    depth = 0
-    for place, token in enumerate(tokens):
-        depth += {"(": 1, ")": -1}.get(token.text, 0) if token.kind == "punct" else 0
-        if depth == 0:
-            return place == len(tokens) - 1 and place > 0
-    return False
+    parenthesised = closing([token.text for token in tokens]) == len(tokens) - 1
+    return text if single or parenthesised else f"({text})"
 
 
 def neighbours(tokens: Sequence[Token], item: Span) -> tuple[Token, Token]:

@@ -10,6 +10,7 @@ from typing import NamedTuple, Self
 from alembic.util import CommandError
 from sqlalchemy import Connection, event
 
+from ..lexer import string
 from ..typing import Value
 from . import data_checks, introspection
 from .introspection import Database, driver, references_to
@@ -227,16 +228,12 @@ def _read(raw: Raw, sql: str, parameters: Sequence[Value] = ()) -> list[tuple[Va
 
 
 def _check(table: str) -> str:
-    return f"pragma_foreign_key_check({_text(table)})"
+    return f"pragma_foreign_key_check({string(table)})"
 
 
 def _exact(column: str) -> str:
     """A value as plain letters, whatever bytes are in it."""
     return f"typeof({column}) || quote(CAST({column} AS BLOB))"
-
-
-def _text(name: str) -> str:
-    return "'" + name.replace("'", "''") + "'"
 
 
 def _keys(raw: Raw) -> dict[str, dict[int, Key]]:
@@ -332,7 +329,7 @@ def _is_there(raw: Raw, key: Key, row: Which) -> bool:
     table = quote(key.child)
     if isinstance(row, tuple):
         pairs = zip(_primary_key(raw, key.child), row, strict=False)
-        same = " AND ".join(f"{_exact(quote(name))} = {_text(value)}" for name, value in pairs)
+        same = " AND ".join(f"{_exact(quote(name))} = {string(value)}" for name, value in pairs)
     else:
         taken = {fold(found[1]) for found in _read(raw, f"PRAGMA table_xinfo({table})")}
         same = f"{next(n for n in ('_rowid_', 'rowid', 'oid') if n not in taken)} = {row}"

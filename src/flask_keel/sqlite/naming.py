@@ -19,6 +19,7 @@ from sqlalchemy.exc import InvalidRequestError, SQLAlchemyError
 from sqlalchemy.sql.elements import conv
 from sqlalchemy.types import NullType
 
+from ..lexer import without_asides
 from ..typing import AnyColumn, Convention
 from .create_table import CreateTable
 from .model import Constraint
@@ -116,8 +117,7 @@ def check_names(text: str, columns: Sequence[str] | None) -> Iterator[str]:
 
 def columns_of_check(text: str) -> list[str]:
     """The columns that a CHECK's text names, in its order, each of them once."""
-    without_strings = re.sub(r"'(?:[^']|'')*'", " ", text)
-    without_types = re.sub(r"(?i)::\s*\w+|\bas\s+\w+", " ", without_strings)
+    without_types = re.sub(r"(?i)::\s*\w+|\bas\s+\w+", " ", without_asides(text))
     words = re.findall(r'"([^"]+)"|`([^`]+)`|\b([^\W\d]\w*)\b(?!\s*\()', without_types)
     names = [quoted or ticked or bare for quoted, ticked, bare in words]
     return list(dict.fromkeys(n for n in names if not _NO_COLUMN.fullmatch(n)))

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from alembic.util import CommandError
 from sqlalchemy.exc import DatabaseError
 
+from ..lexer import string
 from . import data_checks
 from .clone import free_name
 from .create_table import CreateTable
@@ -242,20 +243,20 @@ def _hand_over_counter(db: Database, old: str, new: str, target: CreateTable) ->
     if not any(c.autoincrement for c in target.columns) or not _has(db, "sqlite_sequence"):
         return
     sequence = f"{quote(db.schema or 'main')}.sqlite_sequence"
-    counter = f"(SELECT max(seq) FROM {sequence} WHERE name IN ({_text_of(old)}, {_text_of(new)}))"
+    counter = f"(SELECT max(seq) FROM {sequence} WHERE name IN ({string(old)}, {string(new)}))"
     counted = f"SELECT 1 FROM {sequence} WHERE name = "
     db.run(
-        f"INSERT INTO {sequence} (name, seq) SELECT {_text_of(new)}, 0 "
-        f"WHERE EXISTS ({counted}{_text_of(old)}) AND NOT EXISTS ({counted}{_text_of(new)})"
+        f"INSERT INTO {sequence} (name, seq) SELECT {string(new)}, 0 "
+        f"WHERE EXISTS ({counted}{string(old)}) AND NOT EXISTS ({counted}{string(new)})"
     )
-    db.run(f"UPDATE {sequence} SET seq = {counter} WHERE name = {_text_of(new)}")
+    db.run(f"UPDATE {sequence} SET seq = {counter} WHERE name = {string(new)}")
 
 
 def _move_statistics(db: Database, old: str, new: str) -> None:
     """ANALYZE's figures go by the table's name, and DROP TABLE would delete them."""
     for table in ("sqlite_stat1", "sqlite_stat4"):
         if _has(db, table):
-            db.run(f"UPDATE {db.name(table)} SET tbl = {_text_of(new)} WHERE tbl = {_text_of(old)}")
+            db.run(f"UPDATE {db.name(table)} SET tbl = {string(new)} WHERE tbl = {string(old)}")
 
 
 def _forget_statistics_of_dropped(db: Database, name: str) -> None:
@@ -263,10 +264,6 @@ def _forget_statistics_of_dropped(db: Database, name: str) -> None:
     for table in ("sqlite_stat1", "sqlite_stat4"):
         if _has(db, table):
             db.run(
-                f"DELETE FROM {db.name(table)} WHERE tbl = {_text_of(name)} "
-                f"AND idx NOT IN ({present}) AND idx <> {_text_of(name)}"
+                f"DELETE FROM {db.name(table)} WHERE tbl = {string(name)} "
+                f"AND idx NOT IN ({present}) AND idx <> {string(name)}"
             )
-
-
-def _text_of(name: str) -> str:
-    return "'" + name.replace("'", "''") + "'"

@@ -6,9 +6,11 @@ is the only space, a name compares without regard to case for ASCII alone.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
+
+from ..lexer import bare, depths, unquote
 
 Span = tuple[int, int]
 
@@ -88,6 +90,18 @@ def tokenize(sql: str) -> tuple[Token, ...]:
     return tuple(token for token in lex(sql) if token.kind not in ("space", "comment"))
 
 
+@lru_cache(maxsize=4000)
+def plain(sql: str) -> tuple[str, ...]:
+    """The tokens without what makes no difference: comments, spaces, capitals, quotes of names, and
+    the parentheses around all of it.
+
+    :raises Unreadable: for a quote that is never closed
+    """
+    tokens = tokenize(sql)
+    found = [fold(t.name) if t.kind in ("word", "quoted") else t.text for t in tokens]
+    return tuple(bare(found))
+
+
 _UPPER = {c: c - 32 for c in range(ord("a"), ord("z") + 1)}
 _LOWER = {c: c + 32 for c in range(ord("A"), ord("Z") + 1)}
 
@@ -112,16 +126,6 @@ def same(one: str | None, other: str | None) -> bool:
 def quote(name: str) -> str:
     """The name between double quotes, whatever it holds."""
     return '"' + name.replace('"', '""') + '"'
-
-
-def unquote(token: str) -> str:
-    """The name that a token spells, in any of SQLite's four kinds of quotes or in none."""
-    mark = token[:1]
-    if mark == "[":
-        return token[1:-1]
-    if mark and mark in "\"'`":
-        return token[1:-1].replace(mark * 2, mark)
-    return token
 
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -224,17 +228,8 @@ def column_tokens(expression: str) -> Iterator[tuple[Token, Token | None]]:
         elif token.keyword == "COLLATE":
             at += 1
         elif token.keyword == "AS":
-            at = _closing(tokens, at)
+            # to the parenthesis that ends a CAST, from within its type
+            texts = [token.text for token in tokens[at:-1]]
+            at += next((n for n, depth in enumerate(depths(texts)) if depth < 0), len(texts))
         elif token.keyword not in _POSTFIX:
             operand = True
-
-
-def _closing(tokens: Sequence[Token], at: int) -> int:
-    """The place of the parenthesis that ends a CAST, from within its type."""
-    depth = 0
-    while tokens[at].kind != "end":
-        depth += {"(": 1, ")": -1}.get(tokens[at].text, 0)
-        if depth < 0:
-            break
-        at += 1
-    return at

@@ -14,8 +14,8 @@ from alembic.util import CommandError
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from .. import history, misfits, output
-from ..literals import TOKENS, inline
+from .. import history, lexer, misfits, output
+from ..literals import inline
 from ..project import Environment, listening
 from ..sqlite import transaction
 
@@ -193,7 +193,6 @@ def _at(revisions: set[str] | None) -> str:
 # statement again for each trigger.
 
 
-WORDS = re.compile(rf"{TOKENS.pattern}|[().=]|\w+", re.DOTALL)
 # what the engine says of its plan
 COMMENT = re.compile(r"-- [^\n]*")
 READS = {"SELECT", "VALUES", "EXPLAIN"}
@@ -267,10 +266,9 @@ def changes(sql: str) -> bool:
 
 
 def _words(sql: str) -> Iterator[str]:
-    for match in WORDS.finditer(sql):
-        word = match.group()
-        if word[:2] not in ("--", "/*"):
-            yield word.upper()
+    for kind, text in lexer.tokens(sql):
+        if kind not in ("blank", "comment") and (kind != "sign" or text in "().="):
+            yield text.upper()
 
 
 def _after_with(words: Iterator[str]) -> str:

@@ -15,6 +15,7 @@ from sqlalchemy.sql import visitors
 from sqlalchemy.types import NullType
 
 from .. import history, literals, output, runner
+from ..lexer import string
 from ..project import Environment
 from ..runner import Refused
 from . import session
@@ -66,9 +67,9 @@ class Guards(NamedTuple):
     def mark(self, begun: str | None) -> str:
         """Return the statement that marks a revision as begun, or takes the mark away."""
         if self.transactional:
-            said = _text(f"{BEGUN}{begun}") if begun else "NULL"
+            said = string(f"{BEGUN}{begun}") if begun else "NULL"
             return f"COMMENT ON TABLE {TABLE} IS {said};"
-        return f"ALTER TABLE {TABLE} COMMENT = {_text(f'{BEGUN}{begun}' if begun else '')};"
+        return f"ALTER TABLE {TABLE} COMMENT = {string(f'{BEGUN}{begun}' if begun else '')};"
 
     def _elsewhere(self, live: str) -> tuple[str, str]:
         return (
@@ -84,9 +85,9 @@ class Guards(NamedTuple):
         )
 
     def _postgresql(self, live: str, mark: str | None) -> str:
-        elsewhere = _text("%".join(part.replace("%", "%%") for part in self._elsewhere(live)))
-        stopped = _text("%".join(part.replace("%", "%%") for part in self._stopped()))
-        wanted = _text(mark) if mark else "NULL"
+        elsewhere = string("%".join(part.replace("%", "%%") for part in self._elsewhere(live)))
+        stopped = string("%".join(part.replace("%", "%%") for part in self._stopped()))
+        wanted = string(mark) if mark else "NULL"
         # the lock has a second run of this script wait, and then see what the first has done
         return f"""\
 DO $keel$
@@ -100,7 +101,7 @@ BEGIN
     mark := (SELECT said FROM obj_description(to_regclass('{TABLE}'), 'pg_class') AS said
       WHERE said LIKE '{BEGUN}%');
   END IF;
-  IF live IS DISTINCT FROM {_text(live) if live else "NULL"} THEN
+  IF live IS DISTINCT FROM {string(live) if live else "NULL"} THEN
     RAISE EXCEPTION {elsewhere}, coalesce(live, 'the base');
   END IF;
   IF mark IS DISTINCT FROM {wanted} THEN
@@ -109,8 +110,8 @@ BEGIN
 END $keel$;"""
 
     def _mariadb(self, live: str) -> str:
-        before, after = map(_text, self._elsewhere(live))
-        begun, undo = map(_text, self._stopped())
+        before, after = map(string, self._elsewhere(live))
+        begun, undo = map(string, self._stopped())
         return f"""\
 DELIMITER //
 BEGIN NOT ATOMIC
@@ -120,7 +121,7 @@ BEGIN NOT ATOMIC
     INTO live FROM {TABLE};
   SET mark = (SELECT table_comment FROM information_schema.tables
     WHERE table_schema = DATABASE() AND table_name = '{TABLE}' AND table_comment LIKE '{BEGUN}%');
-  IF NOT live <=> {_text(live) if live else "NULL"} THEN
+  IF NOT live <=> {string(live) if live else "NULL"} THEN
     SET said = CONCAT({before}, COALESCE(live, 'the base'), {after});
     SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = said;
   END IF;
@@ -136,21 +137,17 @@ def _mysql(live: str) -> str:
     """MySQL raises nothing outside of a routine: what it cannot find has the sentence for a name."""
     elsewhere = f"This SQL is for a database at {live or 'the base'}: print it anew"
     stopped = "Printed SQL stopped in the middle: see the comment of " + TABLE
-    missing = [_text(f"SELECT 1 FROM `{said[:LONGEST_NAME]}`") for said in (elsewhere, stopped)]
+    missing = [string(f"SELECT 1 FROM `{said[:LONGEST_NAME]}`") for said in (elsewhere, stopped)]
     return f"""\
 SET @live = (SELECT GROUP_CONCAT(version_num ORDER BY CAST(version_num AS BINARY) SEPARATOR ', ')
   FROM {TABLE});
 SET @mark = (SELECT table_comment FROM information_schema.tables
   WHERE table_schema = DATABASE() AND table_name = '{TABLE}' AND table_comment LIKE '{BEGUN}%');
-SET @guard = IF(NOT @live <=> {_text(live) if live else "NULL"}, {missing[0]},
+SET @guard = IF(NOT @live <=> {string(live) if live else "NULL"}, {missing[0]},
   IF(@mark IS NOT NULL, {missing[1]}, 'DO 0'));
 PREPARE keel_guard FROM @guard;
 EXECUTE keel_guard;
 DEALLOCATE PREPARE keel_guard;"""
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
 
 
 # Stands where the connection would be while `--sql` runs migrations for a server.
