@@ -20,8 +20,6 @@ from .recorder import Recorder
 from .scratch import databases, servers
 from .scratch.cache import Seen
 
-# What is kept of a proof: whether a migration runs up, down and up again on rows.
-
 
 @dataclass
 class Proved:
@@ -59,9 +57,6 @@ def findings(project: Project, revision: str, verdict: Verdict | None = None) ->
         with databases.at_head(project, recorder):
             did = recorder.recordings[revision]
     return lint.check(Path(script.path), did, did.dialect)
-
-
-# Lint and proof of each migration that is not on the main branch and was not judged before.
 
 
 NOT_PROVED = "{file} cannot be proved ({error}): mend what it imports, or say so to those who make this proof"
@@ -135,9 +130,6 @@ def _prove(project: Project, revision: str) -> tuple[Verdict | None, Proved]:
         said = f"{type(error).__name__}: {' '.join(str(error).split())}"
         sentence = NOT_PROVED.format(file=Path(one.path).name, error=said)
         return None, Proved(False, sentence, [sentence], lasting=False)
-
-
-# What is done with a migration once its file is written: findings, proof, schema file, what to type.
 
 
 MOST = 6  # lines of the proof

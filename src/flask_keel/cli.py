@@ -21,9 +21,6 @@ from .scratch import databases
 from .sqlite import transaction
 from .sqlite_safe import command as sqlite_safe_command
 
-# The commands `db check` and `db schema`.
-
-
 COMMANDS = flask_migrate.cli.db.commands
 JSON = click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON document on stdout.")
 
@@ -60,9 +57,6 @@ def _project() -> Any:
     return Project.of(current_app, history.config())
 
 
-# The command `db rebase`.
-
-
 REVISION = click.Argument(["revision"], required=False)
 
 
@@ -73,9 +67,6 @@ def rebase(directory: str | None, revision: str | None) -> None:
     from . import rebase as rebase_module
 
     rebase_module.run(_project(), revision)
-
-
-# Alembic's post-write hook ``review``: judges the migration that was just written.
 
 
 def register() -> None:
@@ -112,9 +103,6 @@ def post_write(path: str, options: Mapping[str, str]) -> None:
     check_module.judge_new(project, project.revision_of(path))
     output.say("Next: read the file, then type make migrate (db upgrade).")
     output.add("next", output.as_typed("make migrate"))
-
-
-# The commands that write a migration: Flask-Migrate's, with our lines in place of Alembic's.
 
 
 @click.command("migrate", params=[*COMMANDS["migrate"].params, JSON], help=COMMANDS["migrate"].help)

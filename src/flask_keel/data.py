@@ -26,9 +26,6 @@ from sqlalchemy import table as table_clause
 from . import misfits, output
 from .typing import Expression, PlainColumn, Row, Value
 
-# Is this run of a migration the real one, or a rehearsal on a scratch database?
-
-
 _rehearsing = ContextVar("rehearsing", default=False)
 
 

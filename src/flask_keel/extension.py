@@ -15,9 +15,6 @@ from sqlalchemy.orm import Session
 
 from . import revisions
 
-# The versions on which the library was tried: the engine leans on Alembic's inner parts.
-
-
 # first version that works, first that was not tried
 WANTED = {
     "alembic": ((1, 20), (1, 21)),

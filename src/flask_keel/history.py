@@ -149,9 +149,6 @@ def title(revision: "Script") -> str:
     return name.removeprefix(revision.revision).replace("_", " ").strip()
 
 
-# What is wrong with the history, in sentences: Alembic's own name no file and nothing to type.
-
-
 # Alembic warns of these, and goes on until something else fails
 TWICE = re.compile(r"Revision (\S+) is present more than once")
 MISSING = re.compile(r"Revision (\S+) referenced from .* is not present")
@@ -208,9 +205,6 @@ def _files(wanted: Callable[[Script], bool]) -> str:
 
 def _on_which_it_stands(script: Script) -> tuple[str, ...]:
     return (*to_tuple(script.down_revision, ()), *to_tuple(script.dependencies, ()))
-
-
-# Files that are written as a whole or not at all.
 
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)

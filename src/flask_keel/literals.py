@@ -64,9 +64,6 @@ def _compiler(ours: Dialect) -> type[SQLCompiler]:
     return Compiler
 
 
-# SQL on its way into a migration file: as the database reads it, and as ``sa.text`` takes it.
-
-
 # what sa.text would take for a parameter
 BIND = re.compile(r"(?<![:\w\\]):(?=\w+(?!:))")
 # 'a'::character varying: the type of the column says the same, and other databases cannot read it
@@ -110,9 +107,6 @@ def install(impl: DefaultImpl) -> None:
             impl.dialect = own
 
     impl.render_ddl_sql_expr = render  # type: ignore[method-assign]  # of this one comparison
-
-
-# Parameters written into a statement as literals, so that the sqlite3 program reads the same back.
 
 
 # a placeholder, or what only looks like one: strings, quoted names, comments

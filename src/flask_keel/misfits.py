@@ -39,9 +39,6 @@ from sqlalchemy.schema import AddConstraint, ColumnCollectionConstraint, CreateI
 from .project import listening
 from .typing import Expression, PlainColumn, Row
 
-# Who can mend a failed migration: whoever keeps the rows, the privileges, the locks, or the file.
-
-
 ROWS = "change the rows that do not fit (or what the file does to them) and try again."
 PRIVILEGE = "let an administrator grant the account what is missing, and try again."
 LOCK = "wait for the session that holds the lock (or stop it), and try again."

@@ -12,8 +12,6 @@ from typing import Any
 
 import click
 
-# What a failed migration left behind, told by who knows to who writes the sentence.
-
 
 class Left(str):
     """A note on an error (https://peps.python.org/pep-0678/): what it left behind."""
@@ -109,9 +107,6 @@ def plainly(text: str) -> str:
     """Return what a library says without addresses of memory and of its documentation, in one line."""
     said = NO_TYPE.sub(r"\1 has no type \2", " ".join(LINK.sub("", text).split()))
     return re.sub(r"\b(PG|MySQL)(?= has no type)", lambda it: DIALECTS[it[0]], said)
-
-
-# What the libraries say and nobody is to read: progress lines, warnings that have no ground here.
 
 
 # of what is done all the same: what a file says for MySQL, indexes on expressions, keys in a circle

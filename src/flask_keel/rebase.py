@@ -15,8 +15,6 @@ from .catalog import schema
 from .project import Project
 from .scratch import databases, servers
 
-# Two heads: where they part, and which of them is to stand last.
-
 
 def chosen(script: ScriptDirectory, revision: str | None) -> tuple[Script, list[Script]]:
     """Return the head that stays, and the branch that is to stand after it, its first one first.
@@ -95,9 +93,6 @@ def _dates(text: str) -> Iterator[str]:
 
 def _named(head: Script) -> str:
     return f"{head.revision} ({Path(head.path).name})"
-
-
-# A migration's text with another down_revision: nothing else of it changes.
 
 
 REVISES = re.compile(r"^(Revises:)[^\n]*$", re.MULTILINE)

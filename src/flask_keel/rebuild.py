@@ -38,9 +38,6 @@ from .scratch.servers import interruptible
 from .sqlite import transaction
 from .urls import shown
 
-# Is a database on this machine? What cannot be told is not.
-
-
 # what libpq reads where a URL says nothing: https://www.postgresql.org/docs/current/libpq-envars.html
 ENVIRONMENT = {"host": "PGHOST", "hostaddr": "PGHOSTADDR", "service": "PGSERVICE"}
 
@@ -84,9 +81,6 @@ def _is_local(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-# A finished database takes the place of the old one: at each moment there is the one or the other.
 
 
 PATIENCE = 5  # seconds

@@ -141,9 +141,6 @@ def _alike(one: str, other: str) -> float:
     return SequenceMatcher(None, one, other).ratio()
 
 
-# Which tables and columns went and came, as autogenerate's operations say it.
-
-
 @dataclass
 class Pair:
     """A table as it is and as it is in the models, with the columns that only one of them has."""

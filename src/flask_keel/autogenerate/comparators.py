@@ -35,8 +35,6 @@ from ..literals import as_text, literal
 from . import constraints, keys, tables
 from .tables import known
 
-# AUTOINCREMENT of SQLite, which a batch's table_kwargs give and take away.
-
 
 @Operations.register_operation("set_sqlite_autoincrement")
 class SetAutoincrementOp(MigrateOperation):
@@ -73,9 +71,6 @@ def _render_autoincrement(context: Any, op: SetAutoincrementOp) -> list[str]:
     schema = f", schema={op.schema!r}" if op.schema else ""
     options = f'table_kwargs={{"sqlite_autoincrement": {op.on}}}'
     return [f'with op.batch_alter_table("{op.table_name}"{schema}, {options}):', "pass", ""]
-
-
-# CHECK constraints: named, unnamed, and those that follow the values of an Enum or a Boolean.
 
 
 def compare_checks(
@@ -179,9 +174,6 @@ def _bare(table: Any, schema: str | None) -> Model:
     return Model(table.name, MetaData(), schema=schema)
 
 
-# Columns: types, collations and server defaults as the database writes them.
-
-
 CONTINUE = PriorityDispatchResult.CONTINUE
 STOP = PriorityDispatchResult.STOP
 
@@ -255,9 +247,6 @@ def _column_of(context: Any, schema: Any, table: str, name: str, model: Any) -> 
     if name not in found.real.columns or name not in found.twin.columns:
         return None
     return found.real.columns[name], found.twin.columns[name]
-
-
-# The values of a generated column that becomes an ordinary one, or that was one before a downgrade.
 
 
 @Operations.register_operation("keep_generated_values")
@@ -392,9 +381,6 @@ def _without_indexes(
         if old is not None:
             change.ops.insert(0, ops.DropIndexOp.from_index(old))
             change.ops.append(ops.CreateIndexOp.from_index(index))
-
-
-# Indexes: on expressions, on a part of the rows, in an order or collation of their own.
 
 
 def compare_indexes(

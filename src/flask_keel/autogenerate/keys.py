@@ -212,9 +212,6 @@ def _next(serial: Serial) -> DefaultClause:
     return DefaultClause(text(as_text(f"nextval({string(serial.sequence)})")))
 
 
-# PostgreSQL's sequences and domains that models name: a default and a type need them to be there.
-
-
 @Operations.register_operation("set_named")
 class SetNamedOp(MigrateOperation):
     """A sequence or a domain comes, or goes on the way down.

@@ -31,9 +31,6 @@ from .candidates import families, named
 from .questioner import Answers, Fill
 from .render import LibraryCall, Remark
 
-# From the text of an answer to the value that a column gets, and to the code that says it.
-
-
 WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 NEUTRAL = {
     "text": "",
@@ -204,9 +201,6 @@ def _python_type(type_: Any) -> type | None:
         return None
 
 
-# The operations of a fill: the UPDATE, and the look at rows that would stop it half-way.
-
-
 class FillColumn(ops.MigrateOperation):
     """Give a column its value in the rows that are there.
 
@@ -284,9 +278,6 @@ def no_nulls(
         arguments = ", ".join(repr(str(part)) for part in [first, *names])
         last = f", schema={schema!r}" if schema else ""
         yield LibraryCall(f"require_no_nulls({arguments}{last})")
-
-
-# The value that a NOT NULL column gets when it comes back on the way down, and its own are gone.
 
 
 def stand_in(column: Column, checks: Iterable[str], connection: Connection) -> str | None:

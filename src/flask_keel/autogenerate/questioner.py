@@ -13,8 +13,6 @@ from alembic.util import CommandError
 
 TWO_ANSWERS = "{key}= names {name} twice: leave one of the two answers out."
 
-# Questions at the terminal. Ctrl-C at one of them stops the command before anything is written.
-
 
 def at_a_terminal() -> bool:
     """Whether somebody is there to answer."""

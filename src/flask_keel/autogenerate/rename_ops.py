@@ -174,9 +174,6 @@ def _is_plain(name: str) -> bool:
     return all(dialect.identifier_preparer.quote(name) == name for dialect in DIALECTS)
 
 
-# One index or unique constraint in the place of another: created first, then the other is dropped.
-
-
 def in_order(both: tuple[ops.OpContainer, ...]) -> set[tuple[str, tuple[str, ...]]]:
     """Create an index before the one that it replaces is dropped; return the unique ones.
 
@@ -243,9 +240,6 @@ def _replaces(create: Any, drop: Any) -> bool:
     if isinstance(create, ops.CreateUniqueConstraintOp) and isinstance(drop, ops.DropConstraintOp):
         return _unique_columns(drop) == _unique_columns(create)
     return False
-
-
-# The names of indexes and constraints that follow from the name of a column or a table.
 
 
 def rename(

@@ -24,9 +24,6 @@ from .candidates import Differences, Pair, named
 from .questioner import Answers
 from .rename_ops import RenameGenerated
 
-# Where the application still uses the old name of what a migration renames.
-
-
 MOST = 4  # places
 TEMPLATES = {".html", ".htm", ".xml", ".txt", ".j2", ".jinja", ".jinja2"}
 
@@ -83,9 +80,6 @@ def _renamed(container: ops.OpContainer) -> Iterator[tuple[str, str]]:
                 yield op.column_name, op.modify_name
             case RenameGenerated():
                 yield op.old, op.new
-
-
-# The renames, done on the scratch database, and autogenerate's comparison after them.
 
 
 def compare_again(

@@ -266,9 +266,6 @@ def _foreign_key(constraint: ForeignKeyConstraint, context: AutogenContext, *mor
     return written
 
 
-# ``empty=1``: a migration that compares nothing, for a change of rows that is written by hand.
-
-
 class Backfill(ops.MigrateOperation):
     """The example to begin with: it runs as it stands, and changes nothing."""
 

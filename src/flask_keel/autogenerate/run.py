@@ -186,9 +186,6 @@ def made(config: Any, app: Any, connection: Connection) -> None:
         output.say(f"  {project.shown(file)}")
 
 
-# What is done to a generated migration before it is written, in order.
-
-
 def chain(*first: Callable[..., None] | None, agree: str = NO_CHANGES) -> Callable[..., None]:
     """Return one function that does it all.
 

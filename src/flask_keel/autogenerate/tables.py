@@ -64,9 +64,6 @@ def _spellings(name: str) -> tuple[str, ...]:
     return name, '"' + name.replace('"', '""') + '"'
 
 
-# What SQLAlchemy's reflection leaves out of a table that goes, so that its downgrade makes it again.
-
-
 REFLECTED_KINDS = {
     "unique": UniqueConstraint,
     "primary key": PrimaryKeyConstraint,

@@ -21,9 +21,6 @@ from . import constraints, summary
 from .candidates import families
 from .not_null import FillColumn, unwrapped
 
-# Foreign keys that are dropped before a change of what they join, and made again after it.
-
-
 Joined = Callable[[ForeignKeyConstraint], bool]
 
 
@@ -126,9 +123,6 @@ def _in_order(upgrade: ops.UpgradeOps, joined: Joined) -> None:
 def _is_key(op: Any) -> bool:
     drops = isinstance(op, ops.DropConstraintOp) and op.constraint_type == "foreignkey"
     return drops or isinstance(op, ops.CreateForeignKeyOp)
-
-
-# PostgreSQL's enum types, through alembic-postgresql-enum, which only projects there depend on.
 
 
 PACKAGE = "alembic_postgresql_enum"

@@ -301,9 +301,6 @@ def _indexes(parts: dict[str, list[Any]]) -> dict[str, ReflectedIndex]:
     }
 
 
-# MySQL and MariaDB, in words that both have: they spell the same schema in two ways.
-
-
 # https://mariadb.com/kb/en/show-create-table/, https://dev.mysql.com/doc/refman/8.4/en/show-create-table.html
 INTEGER = re.compile(r"\b((?:tiny|small|medium|big)?int)\((\d+)\)", re.IGNORECASE)
 NOW = re.compile(r"\bcurrent_timestamp\(\)", re.IGNORECASE)

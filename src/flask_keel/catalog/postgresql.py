@@ -62,9 +62,6 @@ def lend(connection: Connection, model: Model) -> None:
             connection.execute(CreateSequence(sequence, if_not_exists=True))
 
 
-# PostgreSQL: the twin is a temporary table within a savepoint, read by pg_get_*: no schema is made.
-
-
 # https://www.postgresql.org/docs/current/runtime-config-client.html#GUC-SEARCH-PATH
 TWIN = "pg_temp"
 

@@ -10,8 +10,6 @@ from sqlalchemy import Connection
 from .. import history
 from ..project import AHEAD_TABLE
 
-# What a database says of a table, in its own words, so that two tables of one database compare.
-
 
 @dataclass(frozen=True)
 class ReflectedColumn:
@@ -173,9 +171,6 @@ def listed(names: tuple[str, ...] | list[str]) -> str:
     return f"({', '.join(map(str, names))})"
 
 
-# What a database says of its schema: read without the models, compared fact by fact.
-
-
 __all__ = ["Check", "Column", "ForeignKey", "Schema", "Table", "Unique", "read"]
 
 READERS = {"sqlite": "sqlite", "postgresql": "postgresql", "mysql": "mysql", "mariadb": "mysql"}
@@ -188,9 +183,6 @@ def read(connection: Connection, ignore: frozenset[str] = frozenset()) -> Schema
     """
     reader = import_module(f".{READERS[connection.dialect.name]}", __package__)
     return reader.read(connection, ignore)
-
-
-# Two schemas side by side: what is missing, what was left behind, what is another.
 
 
 @dataclass

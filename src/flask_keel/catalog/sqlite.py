@@ -33,9 +33,6 @@ from .schema import (
     listed,
 )
 
-# SQLite keeps the text of each table: that of the models is written out and read in the same way.
-
-
 # one type in several words, of eight bytes each: https://www.sqlite.org/datatype3.html#affinity_name_examples
 FLOATS = ("float", "double", "double precision", "real")
 

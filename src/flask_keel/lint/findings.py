@@ -57,9 +57,6 @@ class Finding:
         return self.loses_data or self.severity == UNKNOWN or zero_downtime
 
 
-# What a person reads of each rule: what happens, why it matters here, what to write instead.
-
-
 # the same words everywhere, or other words for other databases; "" stands for the rest
 Words = str | dict[str, str]
 
@@ -339,9 +336,6 @@ RULES = {
         "# lint: {silenced} because ...",
     ),
 }
-
-
-# A finding in words: where and what; why it matters here; what to write instead.
 
 
 def first(finding: Finding) -> str:

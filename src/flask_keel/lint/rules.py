@@ -15,8 +15,6 @@ from ..typing import AnyColumn, SQLType, Value
 from . import source, types
 from .findings import COUNT, LOOK, NOTE, RULES, Facts, Finding
 
-# What a migration has made so far: what it does to that concerns nobody's rows.
-
 
 class Scope:
     """What is known of one migration while its events are gone through.
@@ -66,9 +64,6 @@ class Scope:
         """Return a table for a text, and quoted for SQL."""
         parts = [self.quote(part) for part in (schema, table) if part]
         return {"table": self.label(table, schema), "q_table": ".".join(parts)}
-
-
-# What is said of new tables and new columns.
 
 
 CALL = re.compile(r"(current_(timestamp|date|time)|\w+\(.*\))$", re.IGNORECASE)
@@ -136,9 +131,6 @@ def _rewrite(column: AnyColumn) -> str | None:
     if "(" in str(default) and not STABLE.match(str(default)):
         return "every row gets a default of its own in"
     return None
-
-
-# What is said of changes to a table that was there before.
 
 
 def of_table(event: Event, scope: Scope) -> Iterator[Said]:

@@ -14,9 +14,6 @@ from pathlib import Path
 from .. import lexer
 from .findings import BLOCKS, LOCKS, NOTE, RULES, Finding
 
-# What a migration says about a finding: ``# lint: drop-column because nobody reads it``.
-
-
 COMMENT = re.compile(r"#\s*lint:\s*(?P<rules>[\w\-, ]+?)\s+because\s+(?P<reason>\S.*)")
 BARE = re.compile(r"#\s*lint:\s*(?P<rules>[\w\-, ]*?)(\s+because)?\s*$")
 # who says why a column goes has said it of one that may have been renamed, too
@@ -58,9 +55,6 @@ def comments(source: str) -> list[tuple[int, str]]:
     except (tokenize.TokenError, SyntaxError):
         return []
     return [(token.start[0], token.string) for token in tokens if token.type == tokenize.COMMENT]
-
-
-# What a statement of a migration's own does, as far as its words say it.
 
 
 NAME = rf"(?P<table>{lexer.NAME})"

@@ -8,9 +8,6 @@ from sqlalchemy import Dialect
 from ..lexer import string
 from ..typing import SQLType
 
-# The rows that stand in the way of a change of type, as a condition in SQL for each database.
-
-
 Typed = Any  # a type of SQLAlchemy; its family says what attributes it has
 NUMBERS, MOMENTS = ("integer", "numeric", "float"), ("date", "datetime", "time", "uuid")
 DAY = "^[0-9]{4}-[0-9]{2}-[0-9]{2}"

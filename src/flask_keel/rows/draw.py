@@ -12,8 +12,6 @@ from .plan import Domain, TablePlan
 
 Row = dict[str, Value]
 
-# Foreign keys: parents first, and each row points to a row that is there.
-
 
 @dataclass
 class Order:
@@ -77,9 +75,6 @@ def fitting(key: ForeignKey, row: Mapping[str, Value], parents: list[Row]) -> li
         if all(parent.get(theirs) is not None for _, theirs in pairs)
         and all(row[own] == parent[theirs] for own, theirs in pairs if own in row)
     ]
-
-
-# Keys that are taken: no two rows with the same values in the columns of a unique key.
 
 
 class Taken:

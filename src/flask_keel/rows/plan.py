@@ -11,9 +11,6 @@ from ..catalog.schema import Check, Column, ForeignKey, Schema, Table
 from ..typing import AnyColumn, SQLType, Value
 from .values import GUESSES, Kind, accepts, as_text, kind_of, moderate, numbered, specials
 
-# What a column may hold so that it is right before a migration and after it.
-
-
 # keys begin here, by the bytes of their type: a migration that brings rows numbers them from 1
 FIRST = {1: 60, 2: 20_000, 3: 1_000_000, 4: 1_000_000, 8: 1_000_000}
 NUMBERS = {"int", "numeric", "float", "bool", "year"}

@@ -13,9 +13,6 @@ from decimal import Decimal
 from ..catalog.schema import Schema
 from ..typing import Value
 
-# What kind of value a column holds, read from the database's own word for its type.
-
-
 # the first word or words of a type, in any of the databases, to what it holds
 FAMILIES = {
     "int": "int integer smallint bigint tinyint mediumint int2 int4 int8 serial bigserial smallserial",
@@ -135,9 +132,6 @@ def _affinity(declared: str) -> str:
     return "numeric"
 
 
-# Which values a column of some kind holds as they are.
-
-
 def whole_numbers(kind: Kind) -> tuple[int, int]:
     """Return the lowest and the highest integer of a kind."""
     bits = 8 * kind.size
@@ -242,9 +236,6 @@ def _reads(read: Callable[[str], object], value: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-# Values as the driver is to be given them, and as text.
 
 
 def as_text(value: Value) -> str:

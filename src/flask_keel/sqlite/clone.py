@@ -216,9 +216,6 @@ def _breaks(objects: list[SchemaObject], found: SchemaObject, named: SchemaObjec
         without.close()
 
 
-# Tables renamed and dropped: what would be left broken is named before anything is done.
-
-
 def rename(db: Database, name: str, new: str) -> None:
     """SQLite rewrites whatever names the table. Of two names that differ in their capitals it says
     that the second is taken: there it goes by way of a third.

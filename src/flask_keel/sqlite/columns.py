@@ -144,9 +144,6 @@ def _can_be_added(draft: Draft, op: AddColumn) -> bool:
         mirror.close()
 
 
-# NOT NULL, default, collation and generation of a column changed.
-
-
 def set_not_null(draft: Draft, op: SetNotNull) -> None:
     name = draft.column(op.column)
     if draft.table.column(name).not_null == op.not_null:
@@ -235,9 +232,6 @@ def same_words(one: str, other: str) -> bool:
     """Whether two pieces of SQL differ in spaces, comments and capitals only."""
     plain = [[fold(token.text) for token in tokenize(text)] for text in (one, other)]
     return plain[0] == plain[1]
-
-
-# Options of a table and the order of its columns.
 
 
 def set_options(draft: Draft, op: SetOptions) -> None:
@@ -411,9 +405,6 @@ def _as_text(column: str, old_text: str, new: sa.String, old: SQLType | None) ->
     return f"CASE typeof({column}) WHEN 'blob' THEN CAST({column} AS TEXT) ELSE {column} END"
 
 
-# The type of a column changed: which values would not survive, and what the rows need.
-
-
 def set_type(draft: Draft, op: SetType) -> None:
     name = draft.column(op.column)
     column = draft.table.column(name)
@@ -567,9 +558,6 @@ def _looks_made(draft: Draft, c: Constraint, values: set[str], name: str, op: Se
         return values == _values(sa.Boolean())
     longest = max(len(value[1:-1].replace("''", "'")) for value in values)
     return _values(op.type) is not None and old == f"varchar({longest})"
-
-
-# A column dropped, with the indexes and the constraints that involve it.
 
 
 def drop_column(draft: Draft, op: DropColumn) -> None:

@@ -24,9 +24,6 @@ from .model import Constraint
 from .naming import conventional_name
 from .tokenizer import fold, plain, quote, same, tokenize
 
-# Finds the constraint that is meant: by its name, or by the one that it would have.
-
-
 _KINDS = ("primary key", "unique", "check", "foreign key")
 
 
@@ -129,9 +126,6 @@ def is_named_apart(c: Constraint) -> bool:
     return c.kind in _KINDS
 
 
-# Indexes made and dropped, within the plan of their table.
-
-
 def create_index(draft: Draft, op: CreateIndex) -> None:
     replaced = op.replaces and not op.if_not_exists
     if replaced and any(same(index.name, op.name) for index in draft.indexes):
@@ -186,9 +180,6 @@ def drop_index(draft: Draft, op: DropIndex) -> None:
     raise CommandError(f"Table {draft.name!r} has no index {op.name!r} (it has: {known}).")
 
 
-# A constraint dropped.
-
-
 def drop_constraint(draft: Draft, op: DropConstraint) -> None:
     try:
         found = find_constraint(draft.db, draft.table, op, draft.settings.convention)
@@ -237,9 +228,6 @@ def _drop_unique_index(draft: Draft, op: DropConstraint) -> bool:
             draft.drop_index(index.name)
             return True
     return False
-
-
-# A foreign key added: the rows that would refer to nothing, and the key referred to.
 
 
 def reference_condition(draft: Draft, new: Constraint) -> Condition | None:

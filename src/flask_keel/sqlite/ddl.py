@@ -31,9 +31,6 @@ from .draft import (
 )
 from .tokenizer import quote, tokenize, unquote
 
-# SQLAlchemy's constraints and indexes as the pieces of a CREATE TABLE text.
-
-
 KINDS = {
     sa.PrimaryKeyConstraint: "primary key",
     sa.UniqueConstraint: "unique",

@@ -166,9 +166,6 @@ OfColumn = (
 )
 
 
-# One change of a table's text and the way to make it, and how the engine may work.
-
-
 @dataclass(frozen=True)
 class Settings:
     """How the engine may work.

@@ -21,8 +21,6 @@ from .tokenizer import (
     tokenize,
 )
 
-# Changes a text at a few places and proves that nothing else of it changed its meaning.
-
 
 class Change(NamedTuple):
     """``sql[start:end]`` becomes ``text``."""
@@ -91,9 +89,6 @@ def break_before(sql: str, item: Span) -> str:
     line = sql.rfind("\n", 0, item[0])
     indent = sql[line + 1 : item[0]]
     return "\n" + indent if line >= 0 and not indent.strip(" \t") else " "
-
-
-# Where a table's text uses the names of its columns and its own name.
 
 
 def rename_column(table: Definition, old: str, new: str) -> list[Change]:

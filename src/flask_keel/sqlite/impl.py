@@ -31,8 +31,6 @@ from .tokenizer import fold
 
 Asked = list[draft.Operation]
 
-# What a batch asks for, its arguments included, as operations on its table.
-
 
 def operations_of(
     impl: SQLiteImpl, batch: BatchOperationsImpl, table: CreateTable

@@ -266,9 +266,6 @@ class Database:
             yield
 
 
-# What a database says of a table: its text, its layout, its triggers, its rows.
-
-
 @dataclass(frozen=True)
 class SchemaObject:
     """A row of sqlite_master: a table, an index, a view or a trigger."""
@@ -383,9 +380,6 @@ def exists(db: Database, table: str) -> bool:
     return bool(db.value(query, table))
 
 
-# The indexes of a table that CREATE INDEX made, and the columns that each depends on.
-
-
 class IndexFacts(NamedTuple):
     """An index that CREATE INDEX made; ``uses`` holds every column that it depends on."""
 
@@ -434,9 +428,6 @@ def table_of_index(db: Database, index: str) -> str | None:
     query = f"SELECT tbl_name FROM {db.catalogue} WHERE type = 'index' AND name = ? COLLATE NOCASE"
     found: str | None = db.value(query, index)
     return found
-
-
-# Who refers to a table by a foreign key.
 
 
 class Reference(NamedTuple):

@@ -12,8 +12,6 @@ from ..typing import Options
 from .model import Column, Constraint
 from .tokenizer import Span, Token, Unreadable, fold, identifiers, tokenize, words
 
-# A place in the tokens of a text, and the steps that a reader takes from there.
-
 
 class Cursor:
     """One pass over the tokens of one text; ``at`` is the token to read next."""

@@ -43,8 +43,6 @@ from .rebuild import rebuild_table
 from .short_rows import is_unsteady
 from .tokenizer import Unreadable, fold, quote, same, tokenize
 
-# Changes that SQLite would not take, or that views, triggers and keys elsewhere forbid.
-
 
 def refuse_unusable(draft: Draft) -> None:
     """What SQLite would not take, and what views and triggers could not live with."""
@@ -239,9 +237,6 @@ def cheaper_live(chosen: Plan) -> list[str]:
 TEXT_EDITS: frozenset[str] = frozenset({"not null", "default", "type", "check", "foreign key"})
 
 
-# Carries a plan out: the rows checked first, then all of it or nothing.
-
-
 def carry_out(chosen: Plan) -> None:
     """Check the rows, then make the changes, all of them or none.
 
@@ -343,9 +338,6 @@ def _comment(chosen: Plan) -> None:
         db.run("-- " + line.replace("\n", " "))
     for line in cheaper_live(chosen):
         db.run("-- a live upgrade does it cheaper: " + line.replace("\n", " "))
-
-
-# Which operations can be planned together.
 
 
 def in_groups(

@@ -165,9 +165,6 @@ FALLBACK = words(
 KEYWORDS = RESERVED | FALLBACK
 
 
-# Which names an expression uses, told apart from its keywords, functions and strings.
-
-
 # after an operand these words leave the operand complete; every other word is an operator
 _POSTFIX = words("ISNULL NOTNULL END ASC DESC NULLS FIRST LAST")
 _LITERALS = words("NULL CURRENT_DATE CURRENT_TIME CURRENT_TIMESTAMP")

@@ -205,9 +205,6 @@ def _foreign_keys(raw: sqlite3.Connection) -> bool:
     return bool(raw.execute("PRAGMA foreign_keys").fetchone()[0])
 
 
-# A SQLite connection that the caller opened: the same care, and its transaction stays the caller's.
-
-
 @contextmanager
 def protected(connection: Connection, patience: float = waiting.DEFAULT) -> Iterator[None]:
     """Put what runs inside into one transaction with foreign keys off; a failure undoes all of it.
@@ -276,9 +273,6 @@ def _turn_on_at_the_end(connection: Connection, raw: sqlite3.Connection) -> None
 
     event.listen(connection, "commit", end("COMMIT"))
     event.listen(connection, "rollback", end("ROLLBACK"))
-
-
-# A SQLite database as a file: is it there, may it be read, what lies beside it.
 
 
 JOURNALS = ("-wal", "-journal")

@@ -10,9 +10,6 @@ import libcst as cst
 from . import scan
 from .scan import BATCH, CLOSED, LACKING, PLAIN, schema_parameter, table_parameter
 
-# Reads libcst nodes: their text, their value, what a call is given.
-
-
 UNKNOWN = object()
 _EMPTY = cst.Module(body=[])
 
@@ -101,9 +98,6 @@ def calls_within(node: cst.CSTNode) -> list[cst.Call]:
 
     node.visit(_Calls())
     return found
-
-
-# What a ``Column(...)`` in a migration brings with it, and whether SQLite can add it plainly.
 
 
 # https://www.sqlite.org/lang_altertable.html: the default of an added column must be constant

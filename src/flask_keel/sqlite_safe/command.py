@@ -20,8 +20,6 @@ from .. import history
 from ..typing import Convention
 from . import scan
 
-# Reads a Python file in its own encoding, with its own line ends.
-
 
 def read(path: Path) -> tuple[str, str]:
     """The text of a file and the encoding that it says it has.
@@ -33,9 +31,6 @@ def read(path: Path) -> tuple[str, str]:
     lines = iter(raw.splitlines(keepends=True))
     encoding, _ = tokenize.detect_encoding(lambda: next(lines, b""))
     return raw.decode(encoding), encoding
-
-
-# Makes a text or a file safe: a cheap look first, and libcst only for what needs an edit.
 
 
 NO_LIBCST = (

@@ -11,8 +11,6 @@ from .names import MissingNames
 from .scan import DROPS
 from .survey import Declaration, Survey
 
-# What a batch can hold together, and what may go past what.
-
 
 def clashes(operation: Operation, others: Iterable[Operation]) -> bool:
     """Whether this takes away what the same batch makes, which a batch cannot do.
@@ -81,9 +79,6 @@ def _touched(operation: Operation) -> set[str] | None:
             return None
     tables = {table for table in named if table is not None}
     return tables if len(tables) == len(set(named)) else None
-
-
-# What the other function of a migration tells about an index or a constraint that is dropped.
 
 
 _FUNCTIONS = {"upgrade", "downgrade"}

@@ -11,8 +11,6 @@ from .calls import Operation, code, is_none, text
 from .scan import KINDS
 from .survey import Declaration, Survey, declarations
 
-# The name that a constraint is to have, and how it is written.
-
 
 class ChosenNames:
     """Chooses one name for each constraint of a file; two checks of a table get two names."""

@@ -16,9 +16,6 @@ from .names import MissingNames, missing_names
 from .scan import schema_parameter, table_parameter
 from .survey import NAME_PLACES, Survey, Surveyor
 
-# Edits of libcst nodes that leave every byte alone that they are not about.
-
-
 _SPACE = cst.SimpleWhitespace(" ")
 
 
@@ -153,9 +150,6 @@ def _comments(node: cst.CSTNode) -> list[cst.Comment]:
     return found
 
 
-# Takes a statement apart that one batch could not hold, or not do on SQLite.
-
-
 # what a column is once it has been changed, for the operation that comes after the change
 _AFTERWARDS = {
     "autoincrement": "existing_autoincrement",
@@ -233,9 +227,6 @@ def _rename_last(statement: Edit) -> list[Edit]:
     written = f"{code(operation.prefix)}.alter_column({place}, {', '.join(words)})"
     rename = follow(operation, written, "alter_column")
     return [Edit(line, operation.reread(call)), rename]
-
-
-# What becomes of the statements of one block.
 
 
 class Blocks:

@@ -166,9 +166,6 @@ def _parameters(function: cst.FunctionDef) -> set[str]:
     return {parameter.name.value for parameter in every}
 
 
-# The constraints and indexes that a migration file makes, wherever it makes them.
-
-
 _COLUMN = re.compile(r"""\bcolumn\(\s*['"](\w+)['"]""")
 
 # where each constraint of a table takes its name by position

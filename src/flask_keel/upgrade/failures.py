@@ -19,9 +19,6 @@ from ..literals import inline
 from ..project import Environment, listening
 from ..sqlite import transaction
 
-# Where a failed or interrupted run has left the database: it is looked up, not guessed.
-
-
 AT_ONCE = "expected to match"  # Alembic, when the row of its version is not there any more
 
 

@@ -20,9 +20,6 @@ from .failures import Run
 
 NOTHING_TO_DO = "{database} is at {revision}: nothing to do."
 
-# What is looked at before a migration runs: a database in an odd state is reported, not touched.
-
-
 LEFTOVER = "_alembic_tmp_"
 
 
