@@ -36,7 +36,6 @@ from . import constraints, keys, tables
 from .tables import known
 
 
-@Operations.register_operation("set_sqlite_autoincrement")
 class SetAutoincrementOp(MigrateOperation):
     """Written into files as an ordinary batch, which does nothing on other databases."""
 
@@ -44,13 +43,6 @@ class SetAutoincrementOp(MigrateOperation):
         self.table_name = table_name
         self.on = on
         self.schema = schema
-
-    @classmethod
-    def set_sqlite_autoincrement(
-        cls, operations: Any, table_name: str, on: bool, schema: str | None = None
-    ) -> Any:
-        """Give AUTOINCREMENT to a table, or take it away."""
-        return operations.invoke(cls(table_name, on, schema))
 
     def reverse(self) -> "SetAutoincrementOp":
         return type(self)(self.table_name, not self.on, self.schema)
@@ -249,40 +241,6 @@ def _column_of(context: Any, schema: Any, table: str, name: str, model: Any) -> 
     return found.real.columns[name], found.twin.columns[name]
 
 
-@Operations.register_operation("keep_generated_values")
-class KeepValuesOp(MigrateOperation):
-    """Fill a column with what was computed; in the direction in which it becomes an ordinary one."""
-
-    def __init__(self, table_name: str, sql: str, now: bool, schema: str | None = None) -> None:
-        self.table_name = table_name
-        self.sql = sql
-        self.now = now
-        self.schema = schema
-
-    @classmethod
-    def keep_generated_values(cls, operations: Any, *arguments: Any) -> Any:
-        """Run the UPDATE."""
-        return operations.invoke(cls(*arguments))
-
-    def reverse(self) -> "KeepValuesOp":
-        return type(self)(self.table_name, self.sql, not self.now, self.schema)
-
-    def to_diff_tuple(self) -> tuple[Any, ...]:
-        return ("keep_generated_values", self.schema, self.table_name, self.sql)
-
-
-@Operations.implementation_for(KeepValuesOp)
-def _run_kept(operations: Any, op: KeepValuesOp) -> None:
-    if op.now:
-        operations.execute(op.sql)
-
-
-@renderers.dispatch_for(KeepValuesOp)
-def _render_kept(context: Any, op: KeepValuesOp) -> list[str]:
-    # a string becomes sa.text, in which a percent sign is one
-    return [f"op.execute({op.sql!r})"] if op.now else []
-
-
 def around(
     change: ops.ModifyTableOps, column: sa.Column, update: str, becomes_ordinary: bool
 ) -> tuple[list[MigrateOperation], list[MigrateOperation]]:
@@ -291,7 +249,9 @@ def around(
     :param column: the ordinary one; NOT NULL has to wait until it has its values
     :param becomes_ordinary: by the upgrade; otherwise it was and is again after a downgrade
     """
-    keep = KeepValuesOp(change.table_name, update, becomes_ordinary, change.schema)
+    fill: list[MigrateOperation] = [constraints.execute(update)]
+    ways = (fill, []) if becomes_ordinary else ([], fill)
+    keep = constraints.Steps(*ways, ("change", change.table_name, ""))
     found: list[MigrateOperation] = [keep]
     if not column.nullable:
         alter = ops.AlterColumnOp(
@@ -352,8 +312,7 @@ def _update(context: Any, column: Column) -> str:
     computed = column.server_default
     assert isinstance(computed, Computed)
     table = quote.format_table(column.table)
-    sql = f"UPDATE {table} SET {quote.quote(column.name)} = {literal(computed.sqltext, context)}"
-    return as_text(sql)
+    return f"UPDATE {table} SET {quote.quote(column.name)} = {literal(computed.sqltext, context)}"
 
 
 def _nullable(column: Column) -> Column:

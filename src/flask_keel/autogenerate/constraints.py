@@ -93,39 +93,40 @@ def _columns(op: Any) -> list[str]:
 # then refuses to drop the other: https://mariadb.com/kb/en/foreign-keys/#indexes
 
 
-@Operations.register_operation("one_way")
-class OneWay(MigrateOperation):
-    """An operation that is done in one direction only.
+class Steps(MigrateOperation):
+    """One change that is made of ordinary operations, which are what a file says.
 
-    :param now: in this one, and not on the way back
+    :param now: in this direction
+    :param back: on the way back; either may be empty
     """
 
-    def __init__(self, op: MigrateOperation, now: bool) -> None:
-        self.op = op
-        self.now = now
-        summary.leave_unsaid(self)
+    def __init__(
+        self, now: list[MigrateOperation], back: list[MigrateOperation], *said: tuple[str, str, str]
+    ) -> None:
+        self.now, self.back = now, back
+        summary.say_instead(self, *said)
 
-    @classmethod
-    def one_way(cls, operations: Any, op: MigrateOperation, now: bool) -> Any:
-        """Do it, or not."""
-        return operations.invoke(cls(op, now))
-
-    def reverse(self) -> "OneWay":
-        return OneWay(self.op, not self.now)
+    def reverse(self) -> "Steps":
+        return Steps(self.back, self.now, *self.said)
 
     def to_diff_tuple(self) -> tuple[Any, ...]:
-        return ("one_way", self.now, self.op.to_diff_tuple())
+        return ("steps", *(op.to_diff_tuple() for op in self.now))
 
 
-@Operations.implementation_for(OneWay)
-def _run(operations: Any, op: OneWay) -> None:
-    if op.now:
-        operations.invoke(op.op)
+def execute(sql: str) -> ops.ExecuteSQLOp:
+    """Return the operation that runs a statement, in which a colon is one."""
+    return ops.ExecuteSQLOp(as_text(sql))
 
 
-@renderers.dispatch_for(OneWay)
-def _render(context: Any, op: OneWay) -> list[str]:
-    return render.render_op(context, op.op) if op.now else []
+@Operations.implementation_for(Steps)
+def _run(operations: Any, op: Steps) -> None:
+    for part in op.now:
+        operations.invoke(part)
+
+
+@renderers.dispatch_for(Steps)
+def _render(context: Any, op: Steps) -> list[str]:
+    return [line for part in op.now for line in render.render_op(context, part)]
 
 
 def compare_needed_indexes(change: ops.ModifyTableOps, there: Model, model: Model) -> None:
@@ -157,14 +158,17 @@ def leave(containers: Iterable[ops.OpContainer], table: str, schema: str | None,
 
 
 def _is_lift(op: MigrateOperation, key: str) -> bool:
-    return isinstance(op, OneWay) and op.op.constraint_name == key
+    parts = [*op.now, *op.back] if isinstance(op, Steps) else ()
+    return any(getattr(part, "constraint_name", None) == key for part in parts)
 
 
 def _around(change: ops.ModifyTableOps, op: Any, key: ForeignKeyConstraint, now: bool) -> None:
-    drop = OneWay(ops.DropConstraintOp.from_constraint(key), now)
-    make = OneWay(ops.CreateForeignKeyOp.from_constraint(key), now)
+    drop: Any = ops.DropConstraintOp.from_constraint(key)
+    make: Any = ops.CreateForeignKeyOp.from_constraint(key)
     place = change.ops.index(op)
-    change.ops[place : place + 1] = [drop, op, make] if now else [make, op, drop]
+    around = [Steps([drop], []), op, Steps([make], [])]
+    back = [Steps([], [make]), op, Steps([], [drop])]
+    change.ops[place : place + 1] = around if now else back
 
 
 def _create_first(change: ops.ModifyTableOps, columns: list[str]) -> None:
@@ -384,48 +388,6 @@ def _is(constraint: Constraint, made: Any) -> bool:
     return constraint.kind == kind and columns == here
 
 
-@Operations.register_operation("set_exclude_constraint")
-class SetExcludeOp(MigrateOperation):
-    """An EXCLUDE comes, goes or becomes another; as PostgreSQL writes it, which has no other name for it.
-
-    :param table: as SQL has its name
-    """
-
-    def __init__(self, table: str, name: str, old: str | None, new: str | None) -> None:
-        self.table, self.name, self.old, self.new = table, name, old, new
-        verb = "constrain" if new else "drop constraint"
-        summary.say_instead(self, (verb, table, name))
-
-    @classmethod
-    def set_exclude_constraint(cls, operations: Any, *arguments: Any) -> Any:
-        """Run the statements."""
-        return operations.invoke(cls(*arguments))
-
-    def reverse(self) -> "SetExcludeOp":
-        return type(self)(self.table, self.name, self.new, self.old)
-
-    def to_diff_tuple(self) -> tuple[Any, ...]:
-        return ("set_exclude_constraint", self.table, self.name, self.new)
-
-    def statements(self) -> list[str]:
-        """The SQL, as op.execute takes it."""
-        found = [f"ALTER TABLE {self.table} DROP CONSTRAINT {self.name}"] if self.old else []
-        if self.new:
-            found.append(f"ALTER TABLE {self.table} ADD CONSTRAINT {self.name} {self.new}")
-        return [as_text(sql) for sql in found]
-
-
-@Operations.implementation_for(SetExcludeOp)
-def _run_exclude(operations: Any, op: SetExcludeOp) -> None:
-    for sql in op.statements():
-        operations.execute(sql)
-
-
-@renderers.dispatch_for(SetExcludeOp)
-def _render_exclude(context: Any, op: SetExcludeOp) -> list[str]:
-    return [f"op.execute({sql!r})" for sql in op.statements()]
-
-
 def compare_uniques(
     context: Any, change: ops.ModifyTableOps, table: Compared
 ) -> list[tuple[str, ...]]:
@@ -452,14 +414,23 @@ def compare_uniques(
 
 
 def excludes(context: Any, upgrade: ops.UpgradeOps, table: Compared) -> None:
-    """Compare PostgreSQL's EXCLUDE constraints."""
+    """Compare PostgreSQL's EXCLUDE constraints: as it writes them, since it has no other name for one."""
     real, twin = table.found.real.excludes, table.found.twin.excludes
     preparer = literals.dialect(context.dialect).identifier_preparer
+    home = preparer.format_table(table.model)
+
+    def change(name: str, old: str | None, new: str | None) -> list[MigrateOperation]:
+        drop = [execute(f"ALTER TABLE {home} DROP CONSTRAINT {name}")] if old else []
+        return [
+            *drop,
+            *([execute(f"ALTER TABLE {home} ADD CONSTRAINT {name} {new}")] if new else []),
+        ]
+
     for name in sorted(real.keys() | twin.keys()):
-        old, new = real.get(name), twin.get(name)
+        old, new, quoted = real.get(name), twin.get(name), preparer.quote(name)
         if old != new:
-            home = preparer.format_table(table.model)
-            upgrade.ops.append(SetExcludeOp(home, preparer.quote(name), old, new))
+            said = "constrain" if new else "drop constraint", home, quoted
+            upgrade.ops.append(Steps(change(quoted, old, new), change(quoted, new, old), said))
 
 
 def _is_unique(constraint: Any) -> bool:

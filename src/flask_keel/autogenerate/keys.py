@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from alembic.autogenerate import render, renderers
-from alembic.operations import MigrateOperation, Operations, ops
+from alembic.operations import MigrateOperation, ops
 from alembic.util import PriorityDispatchResult
 from alembic.util.sqla_compat import _get_constraint_final_name
 from sqlalchemy import (
@@ -29,13 +29,9 @@ from ..catalog.postgresql import named_types, of_table
 from ..catalog.shadow import Compared
 from ..lexer import string
 from ..literals import as_text, literal
-from . import (
-    constraints,
-    rename_ops,
-    summary,
-    type_changes,
-)
+from . import constraints, rename_ops, summary, type_changes
 from . import render as autogenerate_render  # noqa: F401  (their renderers)
+from .constraints import execute
 from .rename_ops import RenamePrimaryKey
 
 # How a database numbers new rows: AUTO_INCREMENT of MySQL, SERIAL and Identity of PostgreSQL.
@@ -66,59 +62,42 @@ class SetAutoIncrement(ops.AlterColumnOp):
         )
 
 
-@Operations.register_operation("set_numbering")
-class SetNumberingOp(MigrateOperation):
-    """A column of PostgreSQL is numbered in another way; written as ordinary operations.
+@dataclass(frozen=True)
+class Numbering:
+    """A column of PostgreSQL that is numbered in another way.
 
     :param table: its name and its column's as SQL has them
     """
 
-    def __init__(
-        self,
-        column: Column,
-        table: tuple[str, str],
-        was: State,
-        now: State,
-        schema: str | None,
-    ) -> None:
-        self.column, self.table, self.was, self.now, self.schema = column, table, was, now, schema
-        summary.say_instead(self, ("change", column.table.name, column.name))
+    column: Column
+    table: tuple[str, str]
+    schema: str | None
 
-    @classmethod
-    def set_numbering(cls, operations: Any, *arguments: Any) -> Any:
-        """Run the statements."""
-        return operations.invoke(cls(*arguments))
+    def change(self, was: State, now: State) -> constraints.Steps:
+        """Return what takes the old way away and brings the new one."""
+        said = ("change", self.column.table.name, self.column.name)
+        return constraints.Steps([*self._steps(was, now)], [*self._steps(now, was)], said)
 
-    def reverse(self) -> "SetNumberingOp":
-        return type(self)(self.column, self.table, self.now, self.was, self.schema)
-
-    def to_diff_tuple(self) -> tuple[Any, ...]:
-        return ("set_numbering", self.schema, self.column.table.name, self.column.name)
-
-    def parts(self) -> Iterator[MigrateOperation]:
-        """The operations that take the old way away and bring the new one."""
-        was, now = self.was, self.now
+    def _steps(self, was: State, now: State) -> Iterator[MigrateOperation]:
         table, column = self.table
         if isinstance(was, Serial) and isinstance(now, Serial):
-            yield _execute(f"ALTER SEQUENCE {now.sequence} AS {now.kind}")
+            yield execute(f"ALTER SEQUENCE {now.sequence} AS {now.kind}")
             return
         if was is not None:
             yield self._default(None, was)
         if isinstance(was, Serial):
-            yield _execute(f"DROP SEQUENCE {was.sequence}")
+            yield execute(f"DROP SEQUENCE {was.sequence}")
+        last = f"(SELECT max({column}) FROM {table})"
         if isinstance(now, Serial):
             sequence = f"{now.sequence} AS {now.kind} OWNED BY {table}.{column}"
-            yield _execute(f"CREATE SEQUENCE {sequence}")
+            yield execute(f"CREATE SEQUENCE {sequence}")
             yield self._default(_next(now), None)
-            yield _execute(
-                f"SELECT setval({string(now.sequence)}, (SELECT max({column}) FROM {table}))"
-            )
+            yield execute(f"SELECT setval({string(now.sequence)}, {last})")
         elif now is not None:
             yield self._default(now, None)
         if isinstance(now, Identity):
             counter = f"pg_get_serial_sequence({string(table)}, {string(self.column.name)})"
-            last = f"(SELECT max({column}) FROM {table})"
-            yield _execute(f"SELECT setval({counter}, {last})")
+            yield execute(f"SELECT setval({counter}, {last})")
 
     def _default(self, new: Any, old: State) -> ops.AlterColumnOp:
         return ops.AlterColumnOp(
@@ -130,21 +109,6 @@ class SetNumberingOp(MigrateOperation):
             existing_server_default=_next(old) if isinstance(old, Serial) else old or False,
             modify_server_default=new,
         )
-
-
-def _execute(sql: str) -> ops.ExecuteSQLOp:
-    return ops.ExecuteSQLOp(as_text(sql))
-
-
-@Operations.implementation_for(SetNumberingOp)
-def _run_numbering(operations: Any, op: SetNumberingOp) -> None:
-    for part in op.parts():
-        operations.invoke(part)
-
-
-@renderers.dispatch_for(SetNumberingOp)
-def _render_numbering(context: Any, op: SetNumberingOp) -> list[str]:
-    return [line for part in op.parts() for line in render.render_op(context, part)]
 
 
 Changes = list[MigrateOperation]
@@ -176,12 +140,12 @@ def compare_numbering(context: Any, table: Compared) -> tuple[Changes, Changes]:
         )
         names, schema = (home, quote.quote(name)), there.schema
         if isinstance(was, Serial) and isinstance(now, Serial):
-            after.append(SetNumberingOp(model.c[name], names, was, now, schema))
+            after.append(Numbering(model.c[name], names, schema).change(was, now))
             continue
         if was is not None:
-            before.append(SetNumberingOp(there.c[name], names, was, None, schema))
+            before.append(Numbering(there.c[name], names, schema).change(was, None))
         if now is not None:
-            after.append(SetNumberingOp(model.c[name], names, None, now, schema))
+            after.append(Numbering(model.c[name], names, schema).change(None, now))
             if was is not None:
                 summary.leave_unsaid(before[-1])
     return before, after
@@ -212,56 +176,18 @@ def _next(serial: Serial) -> DefaultClause:
     return DefaultClause(text(as_text(f"nextval({string(serial.sequence)})")))
 
 
-@Operations.register_operation("set_named")
-class SetNamedOp(MigrateOperation):
-    """A sequence or a domain comes, or goes on the way down.
-
-    :param kind: "sequence" or "domain"
-    :param name: as SQL has it
-    :param sql: that creates it
-    """
-
-    def __init__(self, kind: str, name: str, sql: str, comes: bool = True) -> None:
-        self.kind, self.name, self.sql, self.comes = kind, name, sql, comes
-        summary.say_instead(self, ("create", f"{kind} {name}", ""))
-
-    @classmethod
-    def set_named(cls, operations: Any, *arguments: Any) -> Any:
-        """Run the statement."""
-        return operations.invoke(cls(*arguments))
-
-    def reverse(self) -> "SetNamedOp":
-        return type(self)(self.kind, self.name, self.sql, not self.comes)
-
-    def to_diff_tuple(self) -> tuple[Any, ...]:
-        return ("set_named", self.name, self.comes)
-
-    @property
-    def statement(self) -> str:
-        """The SQL, as op.execute takes it."""
-        return as_text(self.sql if self.comes else f"DROP {self.kind.upper()} {self.name}")
-
-
-@Operations.implementation_for(SetNamedOp)
-def _run(operations: Any, op: SetNamedOp) -> None:
-    operations.execute(op.statement)
-
-
-@renderers.dispatch_for(SetNamedOp)
-def _render(context: Any, op: SetNamedOp) -> str:
-    return f"op.execute({op.statement!r})"
-
-
 def compare(context: Any, upgrade: ops.UpgradeOps, *_: Any) -> PriorityDispatchResult:
     """Create the sequences and the domains that are missing, before everything else."""
     dialect = literals.dialect(context.dialect)
     has, prepare = context.dialect, dialect.identifier_preparer
-    found: dict[tuple[str, str], SetNamedOp] = {}
+    found: dict[tuple[str, str], constraints.Steps] = {}
 
     def need(kind: str, name: str, there: bool, create: Any) -> None:
         if (kind, name) not in found and not there:
             sql = str(create.compile(dialect=dialect)).strip()
-            found[kind, name] = SetNamedOp(kind, name, sql)
+            drop = execute(f"DROP {kind.upper()} {name}")
+            said = ("create", f"{kind} {name}", "")
+            found[kind, name] = constraints.Steps([execute(sql)], [drop], said)
 
     for model in context.sorted_tables:
         for each in [*of_table(model), *model.metadata._sequences.values()]:
