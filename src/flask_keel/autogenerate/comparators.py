@@ -23,7 +23,6 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy import Table as Model
-from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.sql.elements import conv
 from sqlalchemy.types import SchemaType
 
@@ -32,6 +31,7 @@ from ..catalog import shadow
 from ..catalog.schema import ReflectedCheck, ReflectedIndex
 from ..catalog.shadow import Pair, pair
 from ..literals import as_text, literal
+from ..sqlite import naming
 from . import constraints, keys, tables
 from .tables import known
 
@@ -153,13 +153,11 @@ def _types_without_checks(change: ops.ModifyTableOps) -> None:
 
 def _conventional(check: ReflectedCheck, model: Model) -> str | None:
     """Return the name that the convention gives to a CHECK without one."""
-    table = Model(model.name, MetaData(naming_convention=model.metadata.naming_convention))
-    made = CheckConstraint(as_text(check.sql))
+    convention = model.metadata.naming_convention
     try:
-        table.append_constraint(made)
-    except InvalidRequestError:
+        return naming.name("ck", convention, model.name, text=as_text(check.sql))
+    except naming.Unnameable:
         return None
-    return str(made.name) if isinstance(made.name, conv) else None
 
 
 def _bare(table: Any, schema: str | None) -> Model:

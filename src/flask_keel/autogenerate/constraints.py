@@ -244,7 +244,7 @@ def _covers(index: list[str], columns: list[str]) -> bool:
 # https://alembic.sqlalchemy.org/en/latest/batch.html#dropping-unnamed-or-named-foreign-keys
 
 
-CONSTRAINT_KINDS = {"unique": "uq", "check": "ck", "foreign key": "fk"}
+CONSTRAINT_KINDS = ("unique", "check", "foreign key")
 # a CHECK by the columns that it is about: nothing else of it can be told by a pattern
 PATTERNS = {**naming.CONVENTION, "ck": "ck_%(table_name)s_%(column_0_N_name)s"}
 
@@ -366,7 +366,7 @@ def _conventional(
             f"about, {same[0].text if same else op.constraint_type!r}: give it a name by hand first "
             "(make newmigration empty=1)."
         )
-    kind = CONSTRAINT_KINDS[same[0].kind]
+    kind = naming.KINDS[same[0].kind]
     op.constraint_name = op._reverse.constraint_name = conv(name)
     pattern = convention[kind]
     op.assumed = {kind: pattern} if isinstance(pattern, str) else {}, kind in own

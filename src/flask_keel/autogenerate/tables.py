@@ -300,7 +300,9 @@ def _create(key: ForeignKeyConstraint) -> ops.CreateForeignKeyOp:
     if op.constraint_name is None:
         referred = (*_referred(key)[0], op.remote_cols)
         options = {"schema": key.table.schema, "referred": referred}
-        op.constraint_name = conv(naming.name("fk", {}, key.table.name, op.local_cols, **options))
+        op.constraint_name = conv(
+            naming.name("fk", naming.CONVENTION, key.table.name, op.local_cols, **options)
+        )
     return op
 
 

@@ -11,6 +11,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
 from ..catalog.schema import Schema
+from ..sqlite.introspection import affinity
 from ..typing import Value
 
 # the first word or words of a type, in any of the databases, to what it holds
@@ -34,6 +35,13 @@ FAMILIES = {
     "bit": "bit",
 }
 
+AFFINITIES = {
+    "INTEGER": "int",
+    "TEXT": "text",
+    "BLOB": "binary",
+    "REAL": "float",
+    "NUMERIC": "numeric",
+}
 FAMILY = {word: family for family, words in FAMILIES.items() for word in words.split()}
 BYTES = {"tinyint": 1, "smallint": 2, "int2": 2, "smallserial": 2, "mediumint": 3}
 BYTES |= {"bigint": 8, "int8": 8, "bigserial": 8}
@@ -81,10 +89,14 @@ def kind_of(declared: str, dialect: str, schema: Schema | None = None) -> Kind:
         return Kind("array", type=declared)
     found = TYPE.fullmatch(declared)
     if not found:
-        return Kind(_affinity(declared) if dialect == "sqlite" else "other", type=declared)
+        return Kind(
+            AFFINITIES[affinity(declared)] if dialect == "sqlite" else "other", type=declared
+        )
     word, more, arguments, rest = found.groups()
     word, tail = word.lower(), f"{more} {rest}".lower()
-    family = FAMILY.get(word) or (_affinity(declared) if dialect == "sqlite" else "other")
+    family = FAMILY.get(word) or (
+        AFFINITIES[affinity(declared)] if dialect == "sqlite" else "other"
+    )
     if word in ("enum", "set"):
         labels = tuple(re.findall(r"'((?:[^']|'')*)'", declared))
         return Kind(family, labels=labels, type=declared)
@@ -116,20 +128,6 @@ def kind_of(declared: str, dialect: str, schema: Schema | None = None) -> Kind:
         precision = numbers[0] if numbers else (0 if mysql else 6)
         return kind.limited(precision=precision, narrow=mysql and word == "timestamp")
     return kind
-
-
-def _affinity(declared: str) -> str:
-    # https://sqlite.org/datatype3.html#determination_of_column_affinity
-    text = declared.upper()
-    if "INT" in text:
-        return "int"
-    if any(part in text for part in ("CHAR", "CLOB", "TEXT")):
-        return "text"
-    if "BLOB" in text or not text.strip():
-        return "binary"
-    if any(part in text for part in ("REAL", "FLOA", "DOUB")):
-        return "float"
-    return "numeric"
 
 
 def whole_numbers(kind: Kind) -> tuple[int, int]:

@@ -444,7 +444,7 @@ def guards(connection: Connection, before: Broken, touched: Iterable[str] | None
     end = [statement for table in checked for statement in _guard(db, table, before, noted)]
     if not end or not noted:
         return Guards([], end)
-    listed = (f"SELECT {_text(n)} AS child, parent, rowid AS row FROM {_check(n)}" for n in noted)
+    listed = (f"SELECT {string(n)} AS child, parent, rowid AS row FROM {_check(n)}" for n in noted)
     start = f"CREATE TABLE {_NOTED} AS {' UNION ALL '.join(listed)}"
     return Guards([start], [*end, f"DROP TABLE {_NOTED}"])
 
@@ -463,7 +463,7 @@ def _guard(db: Database, table: str, before: Broken, noted: list[str]) -> list[s
         query = (
             f"SELECT EXISTS (SELECT parent, rowid, count(*) FROM {_check(table)} AS now "
             f"GROUP BY 1, 2 HAVING count(*) > (SELECT count(*) FROM {_NOTED} AS noted "
-            f"WHERE noted.child = {_text(table)} AND noted.parent = now.parent "
+            f"WHERE noted.child = {string(table)} AND noted.parent = now.parent "
             "AND noted.row IS now.rowid))"
         )
     sentence = (

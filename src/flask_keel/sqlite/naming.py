@@ -14,8 +14,10 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     UniqueConstraint,
+    func,
+    literal_column,
 )
-from sqlalchemy.exc import InvalidRequestError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.sql.elements import conv
 from sqlalchemy.types import NullType
 
@@ -36,6 +38,8 @@ CONVENTION = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
     "pk": "pk_%(table_name)s",
 }
+
+KINDS = {"unique": "uq", "check": "ck", "foreign key": "fk", "primary key": "pk"}
 
 _LONGEST_CHECK = 40
 
@@ -61,14 +65,15 @@ def name(
     schema: str | None = None,
     referred: tuple[str | None, str, Sequence[str]] | None = None,
     own: str | None = None,
+    text: str = "",
 ) -> str:
-    """The name that a convention gives to a constraint or an index.
+    """The name that a convention gives to a constraint or an index: SQLAlchemy itself applies it.
 
     ``kind`` is one of "ix", "uq", "ck", "fk", "pk". ``referred`` is the schema, table and columns
-    that a foreign key points to, ``own`` the name that a CHECK was given before the convention.
-    Raises `Unnameable`.
+    that a foreign key points to, ``own`` the name that a CHECK was given before the convention,
+    ``text`` its expression. Raises `Unnameable`.
     """
-    metadata = MetaData(naming_convention={**CONVENTION, **convention})
+    metadata = MetaData(naming_convention=convention)
     own_columns: list[AnyColumn] = [Column(c, NullType) for c in columns]
     home = Table(table, metadata, *own_columns, schema=schema)
     made: sa.Constraint | Index
@@ -80,7 +85,11 @@ def name(
         elif kind == "pk":
             made = PrimaryKeyConstraint(*home.c)
         elif kind == "ck":
-            made = CheckConstraint("", name=own)
+            # a convention names a CHECK by its columns or by its words, and no expression tells both
+            by_columns = columns and "column_0" in str(convention.get("ck"))
+            made = CheckConstraint(
+                func.uses(*home.c) if by_columns else literal_column(text), name=own
+            )
         else:
             assert referred is not None
             there = home
@@ -92,8 +101,8 @@ def name(
             made = ForeignKeyConstraint(columns, [there.c[c] for c in referred[2]])
         if kind != "ix":
             home.append_constraint(made)
-        named = str(made.name) if made.name else None
-    except (SQLAlchemyError, KeyError) as error:
+        named = str(made.name) if isinstance(made.name, conv) else None
+    except (SQLAlchemyError, KeyError, IndexError) as error:
         raise Unnameable(str(error)) from error
     if not named:
         raise Unnameable(f"the convention has nothing for {kind!r}")
@@ -133,45 +142,25 @@ def conventional_name(
 
     :param referred_key: the primary key of the referred table, for REFERENCES without columns
     """
-    if not convention:
-        return None
-    table_made = bound(table, [], convention)
-    # a convention names a CHECK by its columns or by its words, and no expression tells both
-    by_columns = "column_0" in str(convention.get("ck"))
+    referred = None
+    if constraint.kind == "foreign key":
+        columns = constraint.referred_columns or referred_key
+        if len(columns) != len(constraint.columns):
+            return None  # the referred table is not there
+        referred = (None, constraint.referred_table, columns)
+    kind, text = KINDS[constraint.kind], constraint.expression or ""
     try:
-        made = _same_constraint(table_made, constraint, referred_key, by_columns)
-        table_made.append_constraint(made)
-    except (InvalidRequestError, IndexError):
+        return name(
+            kind, convention or {}, table.name, constraint.columns, referred=referred, text=text
+        )
+    except Unnameable:
         return None  # a convention that wants a name to make a name of, or a column
-    return str(made.name) if isinstance(made.name, conv) else None
 
 
-def _same_constraint(
-    table: sa.Table, constraint: Constraint, referred_key: tuple[str, ...], by_columns: bool
-) -> sa.Constraint:
-    columns = constraint.columns
-    if constraint.kind == "unique":
-        return sa.UniqueConstraint(*columns)
-    if constraint.kind == "primary key":
-        return sa.PrimaryKeyConstraint(*columns)
-    if constraint.kind == "check" and not by_columns:
-        return sa.CheckConstraint(sa.literal_column(constraint.expression or ""))
-    if constraint.kind == "check":
-        return sa.CheckConstraint(sa.func.uses(*(table.c[name] for name in columns)))
-    referred = constraint.referred_columns or referred_key
-    if len(referred) != len(columns):
-        raise InvalidRequestError("the referred table is not there")
-    targets = [f"{constraint.referred_table}.{name}" for name in referred]
-    return sa.ForeignKeyConstraint(columns, targets)
-
-
-def bound(
-    table: CreateTable, parts: Sequence[sa.schema.SchemaItem], convention: Convention | None = None
-) -> sa.Table:
+def bound(table: CreateTable, parts: Sequence[sa.schema.SchemaItem]) -> sa.Table:
     """A SQLAlchemy table that has the columns of ``table``, without their types, and ``parts``."""
     own = [part for part in parts if isinstance(part, sa.Column)]
     columns: list[AnyColumn] = [
         sa.Column(c.name) for c in table.columns if c.name not in {p.name for p in own}
     ]
-    metadata = sa.MetaData(naming_convention=convention or None)
-    return sa.Table(table.name, metadata, *columns, *parts)
+    return sa.Table(table.name, sa.MetaData(), *columns, *parts)

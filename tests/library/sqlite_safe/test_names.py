@@ -284,9 +284,9 @@ def test_names_are_sqlalchemys_own():
         sa.Column("a", sa.Integer, sa.ForeignKey("user.id"), unique=True),
     )
     mine = {
-        naming.name("pk", {}, "post", ["id"]),
-        naming.name("uq", {}, "post", ["a"]),
-        naming.name("fk", {}, "post", ["a"], referred=(None, "user", ("id",))),
-        naming.name("ix", {}, "post", ["slug"]),
+        naming.name("pk", naming.CONVENTION, "post", ["id"]),
+        naming.name("uq", naming.CONVENTION, "post", ["a"]),
+        naming.name("fk", naming.CONVENTION, "post", ["a"], referred=(None, "user", ("id",))),
+        naming.name("ix", naming.CONVENTION, "post", ["slug"]),
     }
     assert mine == {str(c.name) for c in (*table.constraints, *table.indexes)}
