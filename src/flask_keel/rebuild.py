@@ -23,7 +23,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from . import errors, history, output, seed
-from .autogenerate import constraints, run, summary
+from .autogenerate import at_head, constraints, summary
 from .autogenerate.comparators import OPTIONS
 from .project import (
     AHEAD_TABLE,
@@ -384,7 +384,7 @@ def _build_alone(config: Any, engine: Any, starter_rows: Rows) -> None:
     options = servers.connection_options(_engine_options())
     with create_engine(url, **options).connect() as connection:
         _upgrade(config, connection)
-        run.made(config, current_app, connection)
+        at_head.made(config, current_app, connection)
         _, script = _compare(connection)
         said = summary.phrases(script.upgrade_ops)
     if said:

@@ -151,9 +151,9 @@ def _say_nothing_to_do(project: Environment, heads: Iterable[str]) -> None:
 def _schema_file(project: Environment, connection: Connection) -> Any:
     if connection.dialect.name == "sqlite" or project.moving != "upgrade":
         return nullcontext()
-    from ..autogenerate import run as autogenerate_run
+    from ..autogenerate import at_head
 
-    return autogenerate_run.followed(project, connection)
+    return at_head.followed(project, connection)
 
 
 @contextmanager
