@@ -18,13 +18,11 @@ from .columns import (
     add_column,
     drop_column,
     reorder,
-    same_words,
     set_collation,
     set_default,
     set_generated,
     set_not_null,
     set_options,
-    set_type,
 )
 from .constraints import (
     add_constraint,
@@ -34,6 +32,7 @@ from .constraints import (
     is_key,
     name_constraint,
 )
+from .conversions import set_type
 from .create_table import CreateTable
 from .data_checks import check
 from .draft import Draft, Settings, Step
@@ -41,7 +40,7 @@ from .introspection import Database
 from .model import Constraint, NoSuchPart
 from .rebuild import rebuild_table
 from .short_rows import is_unsteady
-from .tokenizer import Unreadable, fold, quote, same, tokenize
+from .tokenizer import Unreadable, fold, quote, same, same_words, tokenize
 
 
 def refuse_unusable(draft: Draft) -> None:

@@ -102,6 +102,12 @@ def plain(sql: str) -> tuple[str, ...]:
     return tuple(bare(found))
 
 
+def same_words(one: str, other: str) -> bool:
+    """Whether two pieces of SQL differ in spaces, comments and capitals only."""
+    texts = [[fold(token.text) for token in tokenize(text)] for text in (one, other)]
+    return texts[0] == texts[1]
+
+
 _UPPER = {c: c - 32 for c in range(ord("a"), ord("z") + 1)}
 _LOWER = {c: c + 32 for c in range(ord("A"), ord("Z") + 1)}
 

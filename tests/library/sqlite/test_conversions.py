@@ -9,8 +9,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
-from flask_keel.sqlite.columns import made_over
-from flask_keel.sqlite.data_checks import misfit
+from flask_keel.sqlite.conversions import made_over, misfit
 
 DIALECT = sqlite.dialect()
 
