@@ -20,8 +20,8 @@ def test_no_two_modules_have_one_name():
     names = [path.stem for path in LIBRARY.rglob("*.py") if not path.stem.startswith("__")]
     packages = [path.parent.name for path in LIBRARY.rglob("__init__.py") if path.parent != LIBRARY]
     again = {name for name in names if names.count(name) > 1} | set(names) & set(packages)
-    # a catalog reader has the name of its database, as Alembic's ddl/ has them; the others are to go
-    assert again <= {"sqlite", "constraints", "rebuild"}
+    # a catalog reader has the name of its database, as Alembic's ddl/ has them
+    assert again == {"sqlite"}
 
 
 def test_neither_the_library_nor_a_server_imports_alembic(blog):

@@ -10,15 +10,6 @@ from sqlalchemy.util import topological
 from ..lexer import string
 from . import introspection
 from .clone import Mirror, require_no_string
-from .constraints import (
-    check_condition,
-    check_keys_later,
-    describe,
-    drop_step,
-    involves,
-    is_named_apart,
-    unique_check,
-)
 from .create_table import CreateTable
 from .data_checks import not_null
 from .draft import (
@@ -36,6 +27,15 @@ from .draft import (
 from .editing import Change, apply
 from .model import Column, Constraint
 from .short_rows import reads_otherwise
+from .table_constraints import (
+    check_condition,
+    check_keys_later,
+    describe,
+    drop_step,
+    involves,
+    is_named_apart,
+    unique_check,
+)
 from .tokenizer import fold, identifiers, quote, same, same_words, tokenize, unquote
 
 

@@ -18,19 +18,19 @@ from ..lexer import string
 from ..typing import SQLType, Value
 from . import introspection
 from .columns import no_autoincrement
-from .constraints import (
-    check_keys_later,
-    describe,
-    drop_step,
-    involves,
-    restricts_to_values,
-)
 from .data_checks import FUNCTION, Condition, escaped, not_null
 from .ddl import constraint_names
 from .draft import Draft, SetType, Step
 from .introspection import affinity
 from .model import Column, Constraint
 from .short_rows import reads_otherwise
+from .table_constraints import (
+    check_keys_later,
+    describe,
+    drop_step,
+    involves,
+    restricts_to_values,
+)
 from .tokenizer import fold, quote, same, same_words
 
 Reader = Callable[[Value], object]  # raises for a value that it cannot read

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from alembic.util import CommandError
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from . import clone, data_checks, introspection, rebuild, short_rows
+from . import clone, data_checks, introspection, recreate, short_rows
 from . import draft as sqlite_draft
 from .clone import as_name
 from .columns import (
@@ -24,7 +24,15 @@ from .columns import (
     set_not_null,
     set_options,
 )
-from .constraints import (
+from .conversions import set_type
+from .create_table import CreateTable
+from .data_checks import check
+from .draft import Draft, Settings, Step
+from .introspection import Database
+from .model import Constraint, NoSuchPart
+from .recreate import rebuild_table
+from .short_rows import is_unsteady
+from .table_constraints import (
     add_constraint,
     create_index,
     drop_constraint,
@@ -32,14 +40,6 @@ from .constraints import (
     is_key,
     name_constraint,
 )
-from .conversions import set_type
-from .create_table import CreateTable
-from .data_checks import check
-from .draft import Draft, Settings, Step
-from .introspection import Database
-from .model import Constraint, NoSuchPart
-from .rebuild import rebuild_table
-from .short_rows import is_unsteady
 from .tokenizer import Unreadable, fold, quote, same, same_words, tokenize
 
 
@@ -198,7 +198,7 @@ def _choose(draft: Draft, probe: bool = True) -> Plan:
         or len(rewriting) > MOST_PASSES_IN_PLACE
         or (any(s.settles or s.update for s in steps) and is_unsteady(draft.before))
     )
-    if not rebuilds and edited and probe and not rebuild.is_possible(draft.db):
+    if not rebuilds and edited and probe and not recreate.is_possible(draft.db):
         rebuilds = True
     if rebuilds and settings.recreate == "never":
         raise CommandError(
@@ -284,7 +284,7 @@ def _run(chosen: Plan) -> None:
         db.run(f"ALTER TABLE {draft.sql_name} RENAME COLUMN {quote(old)} TO {quote(new)}")
     if chosen.rebuilds:
         target = _applied(draft, draft.steps)
-        exact = draft.settings.schema_edits and rebuild.is_possible(db)
+        exact = draft.settings.schema_edits and recreate.is_possible(db)
         dropped, portable = frozenset(map(fold, draft.dropped_indexes)), draft.settings.portable
         rebuild_table(db, target, dropped, exact, draft.made_over, portable)
     else:
@@ -307,7 +307,7 @@ def _run_in_place(chosen: Plan) -> None:
         target = _applied(draft, chosen.text)
         if not draft.is_empty:
             short_rows.settle(db, target)
-        rebuild.write(db, target)
+        recreate.write(db, target)
         for step in chosen.text:
             if step.update:
                 db.run_long(label, rows, step.update)

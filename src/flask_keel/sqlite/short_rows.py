@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from ..typing import Value
-from . import introspection, rebuild
+from . import introspection, recreate
 from .clone import Mirror
 from .create_table import CreateTable
 from .introspection import Database, affinity
@@ -101,7 +101,7 @@ def _any_is_short(db: Database, stored: CreateTable, names: list[str]) -> bool:
     marker, marked = f"keel {secrets.token_hex(16)}", stored
     for name in names:
         marked = marked.set_default(name, f"'{marker}'")
-    rebuild.write(db, marked)
+    recreate.write(db, marked)
     either = " OR ".join(f"+{quote(name)} IS '{marker}'" for name in names)
     # an index holds what the rows read before
     query = f"SELECT EXISTS (SELECT 1 FROM {_table_itself(db, stored)} WHERE {either})"
@@ -122,7 +122,7 @@ def _table_itself(db: Database, table: CreateTable) -> str:
 
 
 def _lengthen(db: Database, stored: CreateTable, names: list[str]) -> None:
-    rebuild.write(db, _explicit(stored, names))
+    recreate.write(db, _explicit(stored, names))
     conditions, parameters = [], []
     for name in names:
         condition, values = _reads(quote(name), _reading(stored, stored.column(name)))

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 from alembic.util import CommandError
 
-from flask_keel.sqlite import planner, rebuild
+from flask_keel.sqlite import planner, recreate
 from flask_keel.sqlite.create_table import CreateTable
 from flask_keel.sqlite.introspection import Database
 
@@ -42,14 +42,14 @@ def test_a_text_with_another_layout_is_refused(bench, what):
     sql = OTHER_LAYOUTS[what].replace("--INCREMENT", "")
     assert sql != TABLE
     with pytest.raises(CommandError, match="does not describe the rows that it has"):
-        bench.migrate(lambda op: rebuild.write(Database(op.get_bind()), CreateTable.parse(sql)))
+        bench.migrate(lambda op: recreate.write(Database(op.get_bind()), CreateTable.parse(sql)))
     assert bench.dump() == before
 
 
 def test_a_text_with_the_same_layout_is_taken(bench):
     bench.make(SCHEMA)
     sql = TABLE.replace("b INT", "b BIGINT NOT NULL DEFAULT 5 CHECK (b > 0) /* note */")
-    bench.migrate(lambda op: rebuild.write(Database(op.get_bind()), CreateTable.parse(sql)))
+    bench.migrate(lambda op: recreate.write(Database(op.get_bind()), CreateTable.parse(sql)))
     assert bench.sql("t") == sql
     with pytest.raises(sqlite3.IntegrityError):
         bench.run("INSERT INTO t (b) VALUES (-1)")
@@ -105,7 +105,7 @@ def test_pragmas_are_as_before_even_after_an_error(bench):
 
 def test_a_defensive_library_makes_rebuilds(bench, plans, monkeypatch):
     bench.make(SCHEMA)
-    monkeypatch.setattr(rebuild, "is_possible", lambda db: False)
+    monkeypatch.setattr(recreate, "is_possible", lambda db: False)
     bench.migrate(lambda op: op.alter_column("t", "b", server_default="3"))
     assert plans() == ["t: set default '3' on b (rebuild, 2 rows)"]
     assert bench.is_whole()

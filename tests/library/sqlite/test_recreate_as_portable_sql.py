@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from .conftest import Bench, session
 from .memory import rows, schema, what_pragmas_say
-from .test_rebuild import SHOP
+from .test_recreate import SHOP
 
 READS = re.compile(
     r"\s*(SELECT|BEGIN|COMMIT|--\s*PRAGMA|PRAGMA\s+(\S+\.)?\w+\s*(\(|$)|EXPLAIN)", re.I
