@@ -381,8 +381,7 @@ def _is(constraint: Constraint, made: Any) -> bool:
             here, kind = [fold(name) for name in made.local_cols], "foreign key"
         case ops.CreateCheckConstraintOp():
             text = made.to_constraint().sqltext.text
-            same = plain(constraint.expression) == plain(text)
-            return constraint.kind == "check" and same
+            return constraint.kind == "check" and plain(constraint.expression) == plain(text)
         case _:
             return False
     return constraint.kind == kind and columns == here
