@@ -172,10 +172,11 @@ def same_type(
     context: Any, op: ops.AlterColumnOp, schema: Any, table: str, name: str, there: Any, model: Any
 ) -> PriorityDispatchResult:
     """Stop before Alembic guesses, when the database writes both types in the same way."""
-    found = _column_of(context, schema, table, name, model)
-    if found is None or context.migration_context._user_compare_type is False:
+    if context.migration_context._user_compare_type is False:
         return CONTINUE
-    real, twin = found
+    real, twin = _column_of(context, schema, table, name, model)
+    if not (real and twin):
+        return CONTINUE
     tables.json_columns(there.table, pair(context, model.table, table, schema).real)
     if (real.type, real.collation) != (twin.type, twin.collation):
         return CONTINUE
@@ -187,10 +188,11 @@ def other_type(
     context: Any, op: ops.AlterColumnOp, schema: Any, table: str, name: str, there: Any, model: Any
 ) -> PriorityDispatchResult:
     """Add what Alembic does not see: a collation, and on a server any other difference."""
-    found = _column_of(context, schema, table, name, model)
-    if found is None or context.migration_context._user_compare_type is False:
+    if context.migration_context._user_compare_type is False:
         return CONTINUE
-    real, twin = found
+    real, twin = _column_of(context, schema, table, name, model)
+    if not (real and twin):
+        return CONTINUE
     collated = real.collation != twin.collation
     # SQLite keeps a type as it was typed, so that INT and INTEGER differ there alone
     if collated or (context.dialect.name != "sqlite" and real.type != twin.type):
@@ -205,11 +207,10 @@ def server_default(
     context: Any, op: ops.AlterColumnOp, schema: Any, table: str, name: str, there: Any, model: Any
 ) -> PriorityDispatchResult:
     """Say whether the default is another one; generated columns are :mod:`.generated`'s."""
-    found = _column_of(context, schema, table, name, model)
+    real, twin = _column_of(context, schema, table, name, model)
     wanted = model.server_default
-    if found is None:
+    if not (real and twin):
         return CONTINUE
-    real, twin = found
     _setup_autoincrement(context, op, schema, table, name, there, model)
     if real.counts or twin.counts or isinstance(wanted, Identity):
         # where an Identity is none, and where .numbering changes one into something else
@@ -234,9 +235,7 @@ def server_default(
 
 def _column_of(context: Any, schema: Any, table: str, name: str, model: Any) -> Any:
     found: Pair = pair(context, model.table, table, schema)
-    if name not in found.real.columns or name not in found.twin.columns:
-        return None
-    return found.real.columns[name], found.twin.columns[name]
+    return found.real.columns.get(name), found.twin.columns.get(name)
 
 
 def around(

@@ -36,7 +36,7 @@ def follow(change: ops.ModifyTableOps, there: Model, model: Model) -> None:
 
     Keys go first and come last, so that on the way down, too, an index may go that a key would need.
     """
-    drops = [op for op in change.ops if _drops_key(op)]
+    drops = [op for op in change.ops if drops_key(op)]
     makes = [op for op in change.ops if isinstance(op, ops.CreateForeignKeyOp)]
     rest = [op for op in change.ops if op not in drops and op not in makes]
     names = {_made_for(op.constraint_name, op._reverse.local_cols, there) for op in drops}
@@ -61,7 +61,8 @@ def _made_for(key: Any, columns: Iterable[str], there: Model) -> str:
     return str(key)
 
 
-def _drops_key(op: Any) -> bool:
+def drops_key(op: Any) -> bool:
+    """Whether an operation takes a foreign key away."""
     return isinstance(op, ops.DropConstraintOp) and op.constraint_type == "foreignkey"
 
 
@@ -76,15 +77,9 @@ def _stays(index: Any, changes: list[Any], model: Model) -> bool:
         or set(names) <= gone
         or index.name in {each.name for each in model.indexes}
         # a new index takes its place, a key that stays or comes uses it
-        or any(_columns(op)[: len(names)] == names for op in changes)
+        or any(not _drops(op) and _covers(_index(op) or [], names) for op in changes)
         or any(names[: len(key)] == key for key in keys)
     )
-
-
-def _columns(op: Any) -> list[str]:
-    if isinstance(op, ops.CreateIndexOp | ops.CreateUniqueConstraintOp):
-        return [getattr(column, "name", column) for column in op.columns]
-    return []
 
 
 # Indexes that a foreign key of MySQL's needs: it goes before its index, and comes again after it.

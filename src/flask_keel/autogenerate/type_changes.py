@@ -121,8 +121,7 @@ def _in_order(upgrade: ops.UpgradeOps, joined: Joined) -> None:
 
 
 def _is_key(op: Any) -> bool:
-    drops = isinstance(op, ops.DropConstraintOp) and op.constraint_type == "foreignkey"
-    return drops or isinstance(op, ops.CreateForeignKeyOp)
+    return constraints.drops_key(op) or isinstance(op, ops.CreateForeignKeyOp)
 
 
 PACKAGE = "alembic_postgresql_enum"

@@ -7,7 +7,7 @@ asked of SQLite, on a copy, rather than guessed from the text.
 import re
 import sqlite3
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 
 from alembic.util import CommandError
@@ -128,11 +128,8 @@ def _event(sql: str) -> tuple[str, list[str]]:
 
 def error_of(sql: str) -> str | None:
     """What SQLite says against one CREATE TABLE; None when it takes it."""
-    mirror = Mirror(())
-    try:
+    with closing(Mirror(())) as mirror:
         return mirror.error_of(sql)
-    finally:
-        mirror.close()
 
 
 def newly_broken(before: Iterable[SchemaObject], after: Iterable[SchemaObject]) -> dict[str, str]:
@@ -145,11 +142,8 @@ def newly_broken(before: Iterable[SchemaObject], after: Iterable[SchemaObject]) 
 
 
 def _broken(objects: Iterable[SchemaObject]) -> dict[str, str]:
-    mirror = Mirror(objects)
-    try:
+    with closing(Mirror(objects)) as mirror:
         return mirror.broken()
-    finally:
-        mirror.close()
 
 
 def with_table(objects: Iterable[SchemaObject], table: str, sql: str | None) -> list[SchemaObject]:
@@ -209,11 +203,10 @@ def _breaks(objects: list[SchemaObject], found: SchemaObject, named: SchemaObjec
     if found.type in ("view", "trigger"):
         after = [named if other is found else other for other in objects]
         return found.name in newly_broken(objects, after)
-    without = Mirror([] if found.type == "table" else [o for o in objects if o is not found])
-    try:
+    with closing(
+        Mirror([] if found.type == "table" else [o for o in objects if o is not found])
+    ) as without:
         return "no such column" in (without.error_of(named.sql or "") or "")
-    finally:
-        without.close()
 
 
 def rename(db: Database, name: str, new: str) -> None:
@@ -226,12 +219,9 @@ def rename(db: Database, name: str, new: str) -> None:
     if same(name, new) and name != new:
         between = free_name(db, name)
         steps = [(name, between), (between, new)]
-    copy = Mirror(introspection.objects(db))
-    try:
+    with closing(Mirror(introspection.objects(db))) as copy:
         tried = (copy.error_of(f"ALTER TABLE {quote(a)} RENAME TO {quote(b)}") for a, b in steps)
         error = next((said for said in tried if said), None)
-    finally:
-        copy.close()
     if error:
         raise CommandError(
             f"Table {name!r} cannot be renamed: SQLite says {error!r}; drop the object that it "

@@ -1,6 +1,7 @@
 """Columns added, changed and dropped: how, and what goes with them."""
 
 import sqlite3
+from contextlib import closing
 from itertools import pairwise
 from operator import methodcaller
 
@@ -102,15 +103,13 @@ _INSERTED = ("CREATE TABLE t ({column})", "INSERT INTO t DEFAULT VALUES")
 def _tried(draft: Draft, column: Column, way: tuple[str, ...]) -> str | None:
     """The value as the column holds it: DEFAULT '5' is the number 5 in an INTEGER column."""
     kind = "BLOB" if same(column.type_text, "any") and draft.table.strict else column.type_text
-    mirror = Mirror(())
     try:
-        for statement in way:
-            mirror.run(statement.format(column=f"v {kind} DEFAULT {column.default_text}"))
-        return str(mirror.value("SELECT quote(v) FROM t"))
+        with closing(Mirror(())) as mirror:
+            for statement in way:
+                mirror.run(statement.format(column=f"v {kind} DEFAULT {column.default_text}"))
+            return str(mirror.value("SELECT quote(v) FROM t"))
     except sqlite3.Error:
         return None
-    finally:
-        mirror.close()
 
 
 def literal_default(column: Column) -> str:
@@ -126,15 +125,12 @@ def literal_default(column: Column) -> str:
 
 def _can_be_added(draft: Draft, op: AddColumn) -> bool:
     """Whether SQLite's ADD COLUMN takes it: asked of SQLite itself, with a row where there are."""
-    mirror = Mirror(())
-    try:
+    with closing(Mirror(())) as mirror:
         columns = ", ".join(quote(c.name) for c in draft.table.columns)
         mirror.run(f"CREATE TABLE t ({columns})")
         if not draft.is_empty:
             mirror.run("INSERT INTO t DEFAULT VALUES")
         return mirror.error_of(f"ALTER TABLE t ADD COLUMN {op.definition}") is None
-    finally:
-        mirror.close()
 
 
 def set_not_null(draft: Draft, op: SetNotNull) -> None:
@@ -374,11 +370,8 @@ def _refuse_drop(draft: Draft, name: str) -> None:
 
 def _way_to_drop(draft: Draft, name: str) -> str:
     """SQLite's own DROP COLUMN where it takes it; before 3.35.5 it could corrupt the file."""
-    mirror = Mirror(())
-    try:
+    with closing(Mirror(())) as mirror:
         taken = mirror.error_of(draft.table.sql) is None and (
             mirror.error_of(f"ALTER TABLE {quote(draft.name)} DROP COLUMN {quote(name)}") is None
         )
         return "drop" if taken and draft.db.version >= (3, 35, 5) else "rebuild"
-    finally:
-        mirror.close()

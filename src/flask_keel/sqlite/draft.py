@@ -1,6 +1,7 @@
 """What is to become of one table: the operations, resolved against what the table is."""
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -305,8 +306,7 @@ class Draft:
         """
         if not operations:
             return
-        mirror = Mirror(self.objects)
-        try:
+        with closing(Mirror(self.objects)) as mirror:
             for operation in operations:
                 old = self.column(operation.column)
                 if old == operation.new:
@@ -314,8 +314,6 @@ class Draft:
                 self._rename(mirror, old, operation.new)
             self.indexes = read_indexes(mirror, self.name)
             after = introspection.objects(mirror)
-        finally:
-            mirror.close()
         if broken := newly_broken(self.objects, after):
             name, error = next(iter(broken.items()))
             raise CommandError(
