@@ -392,12 +392,6 @@ def _written_column(name: str, kind: str, not_null: bool, default: str | None, *
     return " ".join(parts)
 
 
-# what belongs to an extension or to PostgreSQL itself is nobody's migration
-OURS = (
-    "{schema}.nspname NOT IN ('pg_catalog', 'information_schema') AND {schema}.nspname !~ '^pg_' "
-    "AND NOT EXISTS (SELECT 1 FROM pg_depend AS e WHERE e.objid = {oid} AND e.deptype = 'e')"
-)
-TABLES = OURS.format(schema="n", oid="c.oid")
 # the sequence of a SERIAL keeps its name when the table or the column gets another one
 COLUMNS = f"""
 SELECT n.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
@@ -413,7 +407,7 @@ JOIN pg_namespace AS n ON n.oid = c.relnamespace
 LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 LEFT JOIN pg_type AS t ON t.oid = a.atttypid
 LEFT JOIN pg_attrdef AS d ON d.adrelid = c.oid AND d.adnum = a.attnum
-WHERE c.relkind IN ('r', 'p') AND {TABLES} ORDER BY 1, 2, a.attnum
+WHERE c.relkind IN ('r', 'p') AND {HERE} ORDER BY 1, 2, a.attnum
 """
 NAMES = (
     "ARRAY(SELECT a.attname::text FROM unnest({key}) WITH ORDINALITY AS k(number, place) "
@@ -426,7 +420,7 @@ SELECT n.nspname, c.relname, k.conname, k.contype, pg_get_constraintdef(k.oid),
 FROM pg_constraint AS k
 JOIN pg_class AS c ON c.oid = k.conrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
 LEFT JOIN pg_class AS p ON p.oid = k.confrelid LEFT JOIN pg_namespace AS pn ON pn.oid = p.relnamespace
-WHERE k.contype IN ('p', 'u', 'f', 'c', 'x') AND {TABLES} ORDER BY 1, 2, 3
+WHERE k.contype IN ('p', 'u', 'f', 'c', 'x') AND {HERE} ORDER BY 1, 2, 3
 """
 INDEXES = f"""
 SELECT n.nspname, c.relname, i.relname, pg_get_indexdef(x.indexrelid), x.indisunique, x.indisvalid,
@@ -437,27 +431,27 @@ SELECT n.nspname, c.relname, i.relname, pg_get_indexdef(x.indexrelid), x.indisun
 FROM pg_index AS x
 JOIN pg_class AS i ON i.oid = x.indexrelid JOIN pg_class AS c ON c.oid = x.indrelid
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE {TABLES} AND NOT EXISTS (SELECT 1 FROM pg_constraint AS k
+WHERE {HERE} AND NOT EXISTS (SELECT 1 FROM pg_constraint AS k
     WHERE k.conindid = x.indexrelid AND k.contype IN ('p', 'u', 'x')) ORDER BY 1, 2, 3
 """
 TRIGGERS = f"""
 SELECT n.nspname, c.relname, g.tgname, pg_get_triggerdef(g.oid)
 FROM pg_trigger AS g JOIN pg_class AS c ON c.oid = g.tgrelid
-JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE NOT g.tgisinternal AND {TABLES}
+JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE NOT g.tgisinternal AND {HERE}
 """
 OTHERS = f"""
 SELECT CASE c.relkind WHEN 'S' THEN 'sequence' WHEN 'v' THEN 'view' ELSE 'materialized view' END,
        n.nspname, c.relname, CASE WHEN c.relkind = 'S' THEN '' ELSE pg_get_viewdef(c.oid) END
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('v', 'm', 'S') AND {TABLES}
+WHERE c.relkind IN ('v', 'm', 'S') AND {HERE}
   AND NOT EXISTS (SELECT 1 FROM pg_depend AS o WHERE o.objid = c.oid AND o.deptype IN ('a', 'i')
                   AND c.relkind = 'S')
 UNION ALL
 SELECT 'function', n.nspname, p.oid::regprocedure::text, pg_get_functiondef(p.oid)
 FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
-WHERE p.prokind IN ('f', 'p') AND {OURS.format(schema="n", oid="p.oid")}
+WHERE p.prokind IN ('f', 'p') AND {OF_NO_EXTENSION.format(oid="p.oid")}
 UNION ALL
-SELECT 'schema', '', n.nspname, '' FROM pg_namespace AS n WHERE {OURS.format(schema="n", oid="n.oid")}
+SELECT 'schema', '', n.nspname, '' FROM pg_namespace AS n WHERE {OF_NO_EXTENSION.format(oid="n.oid")}
 UNION ALL
 SELECT 'extension', '', x.extname, '' FROM pg_extension AS x
 """
@@ -468,7 +462,7 @@ SELECT format_type(t.oid, NULL), t.typtype, format_type(t.typbasetype, t.typtypm
        ARRAY(SELECT k.conname || ' ' || pg_get_constraintdef(k.oid) FROM pg_constraint AS k
              WHERE k.contypid = t.oid ORDER BY 1)
 FROM pg_type AS t JOIN pg_namespace AS n ON n.oid = t.typnamespace
-WHERE t.typtype IN ('e', 'd') AND {OURS.format(schema="n", oid="t.oid")}
+WHERE t.typtype IN ('e', 'd') AND {OF_NO_EXTENSION.format(oid="t.oid")}
 """
 
 
