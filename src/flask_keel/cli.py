@@ -301,7 +301,7 @@ def upgrade(allow_newer: bool, **options: Any) -> Any:
         state = _probe().look() if allow_newer else None
         if state is None or state.schema != "ahead":
             raise
-        output.say("{where}: it is newer than this release, nothing to do.", where=error.where)
+        output.say(f"{error.where}: it is newer than this release, nothing to do.")
 
 
 @click.command("wait")
@@ -320,10 +320,10 @@ def wait(timeout: float) -> None:
                 "with more seconds."
             )
         if said != told:
-            output.say("{database} {said}: waiting.", database=database, said=said)
+            output.say(f"{database} {said}: waiting.")
         told = said
         time.sleep(min(0.5, max(0.0, ends - time.monotonic())))
-    output.say("{database} is {schema}.", database=database, schema=state.schema)
+    output.say(f"{database} is {state.schema}.")
 
 
 @click.command("downgrade", params=COMMANDS["downgrade"].params, help=COMMANDS["downgrade"].help)
