@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from ..lexer import bare, depths, unquote
+from ..lexer import bare, depths
+from ..lexer import unquote as unquote  # the engine takes it from here
 
 Span = tuple[int, int]
 
