@@ -12,7 +12,7 @@ from ..lexer import string
 from . import introspection
 from .clone import Mirror, require_no_string
 from .create_table import CreateTable
-from .data_checks import not_null
+from .data_checks import Condition, escaped, not_null
 from .draft import (
     AddColumn,
     Draft,
