@@ -3,6 +3,7 @@
 import re
 import signal
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from ..literals import inline
 from ..project import Environment, listening
 from ..sqlite import transaction
 
+LONGEST_END = 60.0  # seconds until a statement that was killed has undone what it did
 AT_ONCE = "expected to match"  # Alembic, when the row of its version is not there any more
 
 
@@ -28,13 +30,15 @@ class Run:
 
     ``before`` is where the database was, None as long as nothing has begun; ``last`` and
     ``reached`` are where it was before and after the revision that ran last; ``stands`` are
-    statements of the revision that runs now that no rollback undoes.
+    statements of the revision that runs now that no rollback undoes. ``session`` is MySQL's number
+    of the connection.
     """
 
     before: set[str] | None = None
     last: set[str] | None = None
     reached: set[str] | None = None
     stands: str = ""
+    session: int | None = None
 
     def begin(self, applied: set[str]) -> None:
         self.before = self.last = self.reached = applied
@@ -68,10 +72,30 @@ def told(project: Environment, run: Run) -> Iterator[None]:
         except (Exception, KeyboardInterrupt, SystemExit) as error:
             # a signal may come out of SQLite, or of SQLAlchemy's cleaning up, as any error
             if stopped and click.get_current_context(silent=True):
+                _end(project, run)
                 raise Stopped(_interrupted(project, run), stopped[0]) from None
             if run.before is not None:
                 error.add_note(output.Left(_failed(project, run, error)))
             raise
+
+
+def _end(project: Environment, run: Run) -> None:
+    """End what the server still does: MySQL goes on with a statement whose client has gone, and what
+    it commits by itself would come to stand. https://mariadb.com/kb/en/kill/
+    """
+    if run.session is None:
+        return
+    busy = (
+        "SELECT count(*) FROM information_schema.processlist "
+        f"WHERE id = {run.session} AND id <> connection_id() AND command <> 'Sleep'"
+    )
+    ends = time.monotonic() + LONGEST_END
+    with suppress(Exception), project.engine.connect() as other:
+        if other.exec_driver_sql(busy).scalar():
+            with suppress(DBAPIError):  # it has ended
+                other.exec_driver_sql(f"KILL {run.session}")
+        while other.exec_driver_sql(busy).scalar() and time.monotonic() < ends:
+            time.sleep(0.05)
 
 
 @contextmanager
@@ -306,8 +330,14 @@ class Standing:
         self.version_table = version_table
         self.pending: list[str] = []
         self.stood: list[str] = []
+        # the statement that has begun, and what a commit in front of it takes along
+        self.begun: tuple[str, list[str]] = "", []
+
+    def begins(self, connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+        self.begun = statement, list(self.pending)
 
     def ran(self, connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+        self.begun = "", []
         if self.version_table in statement or not changes(statement):
             return
         self.pending.append(statement)
@@ -327,9 +357,10 @@ class Standing:
 
     def after(self, error: BaseException) -> str:
         """Return what stands after an error, in the words of a sentence; "" for nothing."""
-        if isinstance(error, DBAPIError) and self._commits(error.statement or ""):
-            # a commit comes before such a statement, too
-            self.stood += self.pending if (error.orig.args or [0])[0] != NOT_PARSED else []
+        statement, pending = self.begun
+        parsed = not isinstance(error, DBAPIError) or (error.orig.args or [0])[0] != NOT_PARSED
+        if self._commits(statement) and parsed:
+            self.stood += pending  # a commit comes before such a statement, too
         said = [_short(statement) for statement in self.stood]
         rest = f" and {len(said) - MOST} more" if len(said) > MOST else ""
         return ", ".join(said[:MOST]) + rest
@@ -346,9 +377,17 @@ def account(project: Environment, connection: Connection, run: Run) -> Iterator[
     context = project.context.get_context()
     standing = Standing(connection, context.version_table)
     context.on_version_apply_callbacks += (standing.next_revision,)
+    if connection.dialect.name in ("mysql", "mariadb"):
+        run.session = connection.exec_driver_sql("SELECT connection_id()").scalar_one()
+        connection.rollback()  # asking began a transaction
     told = {"commit": standing.committed, "rollback": standing.rolled_back}
     with (
-        listening(connection, after_cursor_execute=standing.ran, **told),
+        listening(
+            connection,
+            before_cursor_execute=standing.begins,
+            after_cursor_execute=standing.ran,
+            **told,
+        ),
         misfits.explained(connection),
     ):
         try:
