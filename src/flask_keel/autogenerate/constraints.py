@@ -301,8 +301,9 @@ def _names_of(
             return
     for own in owns:
         try:
+            given = {**naming.CONVENTION, **convention}
             yield naming.name(
-                kind, convention, table, columns, schema=schema, referred=referred, own=own
+                kind, given, table, columns, schema=schema, referred=referred, own=own
             )
         except naming.Unnameable:
             return
