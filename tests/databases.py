@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, create_engine, make_url, text
-from sqlalchemy.pool import NullPool, Pool
+from sqlalchemy.pool import NullPool
 
 
 def missing(reason: str) -> None:
@@ -87,12 +87,12 @@ def mariadb() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def engine(url: str, poolclass: type[Pool] = NullPool) -> Engine:
-    """An engine in AUTOCOMMIT, which keeps no connection unless a pool is given."""
+def engine(url: str) -> Engine:
+    """An engine in AUTOCOMMIT that keeps no connection."""
     url = make_url(url)
     driver = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}
     url = url.set(drivername=driver.get(url.drivername, url.drivername))
-    return create_engine(url, isolation_level="AUTOCOMMIT", poolclass=poolclass)
+    return create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
 
 
 def names(url: str) -> set[str]:

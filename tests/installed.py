@@ -21,9 +21,8 @@ class Installed(Project):
     """A project with its own .venv, used by `make` and by the commands in .venv/bin."""
 
     def environment(self, **env: str | None) -> dict[str, str]:
-        # the compiling of what is installed is left to the first run, by pip as uv does it
-        kept = {"PYTHONDONTWRITEBYTECODE": None, "PIP_NO_COMPILE": "1"}
-        return super().environment(**{**kept, **env})
+        # uv leaves the compiling of what it installs to the first run
+        return super().environment(**{"PYTHONDONTWRITEBYTECODE": None, **env})
 
     @property
     def stamp(self) -> Path:

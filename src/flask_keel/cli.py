@@ -17,7 +17,7 @@ from flask.cli import ScriptInfo, with_appcontext
 from flask_migrate import Migrate
 
 from . import errors, health, history, output, urls
-from .scratch import databases
+from .scratch import databases, servers
 from .sqlite import transaction
 from .sqlite_safe import command as sqlite_safe_command
 
@@ -67,6 +67,24 @@ def rebase(directory: str | None, revision: str | None) -> None:
     from . import rebase as rebase_module
 
     rebase_module.run(_project(), revision)
+
+
+DRY = click.Option(
+    ["--dry-run", "dry"], is_flag=True, help="Change nothing, and say what would be done."
+)
+UNDO = click.Option(["--undo"], is_flag=True, help="Put Flask-Migrate's own files back.")
+
+
+@click.command("adopt", params=[*COMMANDS["check"].params, DRY, UNDO])
+@with_appcontext
+def adopt(directory: str | None, dry: bool, undo: bool) -> None:
+    """Let migrations that are there already be run, linted and proved by this library."""
+    from . import adopt as adopt_module
+
+    if undo:
+        adopt_module.undo()
+    else:
+        adopt_module.run(dry)
 
 
 def register() -> None:
@@ -154,7 +172,8 @@ class Db(click.Group):
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:
-            if os.environ.get("FLASK_DEBUG") == "1":
+            expected = isinstance(error, CommandError | servers.NotAllowed)
+            if os.environ.get("FLASK_DEBUG") == "1" and not expected:
                 raise
             failed = click.ClickException(errors.of_the_application(error))
             failed.exit_code = getattr(error, "exit_code", 1)
@@ -209,6 +228,7 @@ def group() -> Db:
     db.add_command(check)
     db.add_command(schema)
     db.add_command(rebase)
+    db.add_command(adopt)
     return db
 
 

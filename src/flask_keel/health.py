@@ -108,8 +108,7 @@ class Probe:
             if not self._known:
                 self._known.append(revisions.read_all(Path(keel.directory)))
             engine = keel.db.engine
-            given = keel.alembic_ctx_kwargs
-            name, schema = (given.get(f"version_table{part}") for part in ("", "_schema"))
+            name, schema = (keel.options.get(f"version_table{part}") for part in ("", "_schema"))
             versions = table(name or "alembic_version", column("version_num"), schema=schema)
             query = str(select(versions).compile(engine))
             if engine.dialect.name == "sqlite":

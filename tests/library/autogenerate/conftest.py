@@ -11,9 +11,7 @@ from .compared import Bench
 
 @contextmanager
 def _bench(url):
-    # one connection for a test: a new one has to read the catalogue from the start
-    engine = databases.engine(url, sa.QueuePool)
-    engine = engine.execution_options(isolation_level="READ COMMITTED")
+    engine = databases.engine(url).execution_options(isolation_level="READ COMMITTED")
     yield Bench(engine)
     engine.dispose()
 

@@ -3,9 +3,10 @@
 import installed
 import projects
 import pytest
-from serving import chromium, free_port, get, served
+from browser import chromium
+from serving import free_port, get, served
 
-pytestmark = [pytest.mark.xdist_group("pip"), pytest.mark.long]
+pytestmark = pytest.mark.xdist_group("pip")
 
 COLUMN = "    subtitle: Mapped[str | None] = mapped_column(String(100))\n"
 
