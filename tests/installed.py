@@ -21,8 +21,9 @@ class Installed(Project):
     """A project with its own .venv, used by `make` and by the commands in .venv/bin."""
 
     def environment(self, **env: str | None) -> dict[str, str]:
-        # uv leaves the compiling of what it installs to the first run
-        return super().environment(**{"PYTHONDONTWRITEBYTECODE": None, **env})
+        # the compiling of what is installed is left to the first run, by pip as uv does it
+        kept = {"PYTHONDONTWRITEBYTECODE": None, "PIP_NO_COMPILE": "1"}
+        return super().environment(**{**kept, **env})
 
     @property
     def stamp(self) -> Path:

@@ -22,6 +22,7 @@ def empty_app():
             pytest.exit(f"{denied.reason}: each test needs one.", returncode=1)
         app = create_app("test.conf", {"SQLALCHEMY_DATABASE_URI": url})
         with app.app_context():
+            db.engine.connect().close()  # SQLite makes its file now
             yield app
             db.session.remove()
             db.engine.dispose()

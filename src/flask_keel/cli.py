@@ -3,6 +3,8 @@
 import gc
 import os
 import re
+import shlex
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -57,6 +59,59 @@ def _project() -> Any:
     return Project.of(current_app, history.config())
 
 
+@click.command("backup", params=[*COMMANDS["check"].params])
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path),
+    help="A file, or a folder, in the place of var/backups.",
+)
+@with_appcontext
+def backup(directory: str | None, to: Path | None) -> None:
+    """Copy the database, while the application runs."""
+    from . import backup as backup_module
+
+    with servers.interruptible():
+        made = backup_module.of(_project()).make(to)
+    output.say(f"{_shown()} is copied.")
+    click.echo(made)
+
+
+@click.command("restore", params=[*COMMANDS["check"].params])
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@click.option("--yes", is_flag=True, help="Replace the database without a question.")
+@with_appcontext
+def restore(directory: str | None, file: Path | None, yes: bool) -> None:
+    """Put a backup in the place of the database: FILE, or the newest. What it replaces is kept."""
+    from . import backup as backup_module
+
+    copies = backup_module.of(_project())
+    file = copies.find(file)
+    copies.require_ours(file)
+    if not yes:
+        _agree(copies, file)
+    with servers.interruptible():
+        kept = copies.restore(file)
+    output.say(f"{_shown()} is what {file} holds.")
+    if kept:
+        output.say(f"What it was before is kept: {kept}")
+
+
+def _agree(copies: Any, file: Path) -> None:
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise CommandError(
+            f"restore replaces {_shown()}, and nobody is here to be asked: type db restore --yes "
+            f"{shlex.quote(str(file))}."
+        )
+    output.say(f"{_shown()}: {copies.describe()}")
+    output.say(f"{file}: {copies.describe(file)}")
+    if not click.confirm("Put the second in the place of the first?", err=True):
+        raise CommandError("Stopped at the question: nothing was changed.")
+
+
+def _shown() -> str:
+    return urls.shown(current_app.extensions["migrate"].db.engine.url)
+
+
 REVISION = click.Argument(["revision"], required=False)
 
 
@@ -67,24 +122,6 @@ def rebase(directory: str | None, revision: str | None) -> None:
     from . import rebase as rebase_module
 
     rebase_module.run(_project(), revision)
-
-
-DRY = click.Option(
-    ["--dry-run", "dry"], is_flag=True, help="Change nothing, and say what would be done."
-)
-UNDO = click.Option(["--undo"], is_flag=True, help="Put Flask-Migrate's own files back.")
-
-
-@click.command("adopt", params=[*COMMANDS["check"].params, DRY, UNDO])
-@with_appcontext
-def adopt(directory: str | None, dry: bool, undo: bool) -> None:
-    """Let migrations that are there already be run, linted and proved by this library."""
-    from . import adopt as adopt_module
-
-    if undo:
-        adopt_module.undo()
-    else:
-        adopt_module.run(dry)
 
 
 def register() -> None:
@@ -172,8 +209,7 @@ class Db(click.Group):
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:
-            expected = isinstance(error, CommandError | servers.NotAllowed)
-            if os.environ.get("FLASK_DEBUG") == "1" and not expected:
+            if os.environ.get("FLASK_DEBUG") == "1":
                 raise
             failed = click.ClickException(errors.of_the_application(error))
             failed.exit_code = getattr(error, "exit_code", 1)
@@ -228,7 +264,8 @@ def group() -> Db:
     db.add_command(check)
     db.add_command(schema)
     db.add_command(rebase)
-    db.add_command(adopt)
+    db.add_command(backup)
+    db.add_command(restore)
     return db
 
 

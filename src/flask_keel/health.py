@@ -108,7 +108,8 @@ class Probe:
             if not self._known:
                 self._known.append(revisions.read_all(Path(keel.directory)))
             engine = keel.db.engine
-            name, schema = (keel.options.get(f"version_table{part}") for part in ("", "_schema"))
+            given = keel.alembic_ctx_kwargs
+            name, schema = (given.get(f"version_table{part}") for part in ("", "_schema"))
             versions = table(name or "alembic_version", column("version_num"), schema=schema)
             query = str(select(versions).compile(engine))
             if engine.dialect.name == "sqlite":

@@ -3,11 +3,9 @@
 import inspect
 import ipaddress
 import os
-import shutil
 import sqlite3
-import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +15,17 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations, ops
 from alembic.util import CommandError
 from flask import current_app
-from sqlalchemy import Column, Connection, MetaData, String, Table, create_engine, make_url, text
+from sqlalchemy import Column, Connection, MetaData, String, Table, create_engine, make_url
 from sqlalchemy import inspect as look_at
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from . import errors, history, output, seed
-from .autogenerate import adopted, at_head, constraints, summary
+from .autogenerate import at_head, constraints, summary
 from .autogenerate.comparators import OPTIONS
+from .backup import copies, online
 from .project import (
     AHEAD_TABLE,
-    Project,
     engine_options,
     keep_one_transaction,
     kind,
@@ -85,143 +83,28 @@ def _is_local(host: str) -> bool:
 
 
 PATIENCE = 5  # seconds
-IN_USE = "55006"  # PostgreSQL's object_in_use
-# what RENAME TABLE cannot take to another database, or would leave behind
-UNMOVABLE = text("""
-    SELECT (SELECT count(*) FROM information_schema.views WHERE table_schema IN (:old, :new))
-         + (SELECT count(*) FROM information_schema.triggers WHERE trigger_schema IN (:old, :new))
-         + (SELECT count(*) FROM information_schema.routines WHERE routine_schema IN (:old, :new))
-         + (SELECT count(*) FROM information_schema.events WHERE event_schema IN (:old, :new))
-""")
-TABLES = text(
-    "SELECT table_name FROM information_schema.tables "
-    "WHERE table_schema = :name AND table_type = 'BASE TABLE' ORDER BY table_name"
-)
 
 
 def file(new: Path, old: Path, backups: Path) -> Path | None:
-    """Write a SQLite database over another, in one transaction of SQLite's backup.
+    """Write a SQLite database over another, and keep the replaced one, as a whole or not at all.
 
-    A server that has the file open sees the new content, not a deleted file.
-
-    :param backups: the folder in which the replaced one is kept
+    :param backups: the folder in which it is kept; the copy before it makes room
     :returns: where it is kept; None when there was nothing in it
     :raises CommandError: when another process holds it
     """
-    kept = _keep(old, backups)
-    try:
-        _copy(new, old)
-    except sqlite3.OperationalError:
-        raise
-    except sqlite3.DatabaseError:  # not a database at all
-        part = old.with_name(f".{old.name}.part")
-        _copy(new, part)
-        for suffix in ("-wal", "-shm", "-journal"):
-            Path(f"{old}{suffix}").unlink(missing_ok=True)
-        part.replace(old)
-    return kept
-
-
-def _keep(old: Path, backups: Path) -> Path | None:
-    """Keep a copy of a database, as a whole or not at all; the copy before it makes room."""
-    if not old.exists() or not old.stat().st_size:
-        return None
-    backups.mkdir(exist_ok=True)
     kept = backups / f"{old.stem}.replaced{old.suffix}"
-    part = backups / f".{kept.name}.part"
-    part.unlink(missing_ok=True)
-    try:
-        try:
-            _copy(old, part)
-        except sqlite3.OperationalError:
-            raise
-        except sqlite3.DatabaseError:  # whatever it is, it was somebody's
-            transaction.remove(part)
-            shutil.copyfile(old, part)
-        part.replace(kept)
-    finally:
-        transaction.remove(part)
-    return kept
+    made: list[Path] = []
 
+    def keep(write: Callable[[Path], None]) -> Path:
+        backups.mkdir(exist_ok=True)
+        with copies.part(backups, old.suffix) as part:
+            write(part)
+            copies.settle(part, kept)
+        made.append(kept)
+        return kept
 
-def _copy(source: Path, target: Path) -> None:
-    deadline = time.monotonic() + PATIENCE
-
-    def give_up(status: int, remaining: int, total: int) -> None:
-        # the backup would try for ever: https://www.sqlite.org/c3ref/backup_finish.html
-        if time.monotonic() > deadline:
-            raise CommandError(errors.LOCKED.format(database=target))
-
-    with closing(sqlite3.connect(source)) as reads, closing(sqlite3.connect(target)) as writes:
-        reads.backup(writes, progress=give_up)
-
-
-def server(old: Any, new: Any, options: dict[str, Any] | None) -> bool:
-    """Put a database in the place of another on its server, in one statement or transaction.
-
-    :param old: the URL of the one that goes
-    :param new: the URL of the one that comes
-    :param options: the application's engine options
-    :returns: False when MySQL cannot do that with what is in them; nothing has changed then
-    :raises servers.NotAllowed: when the account may not
-    """
-    old, new = make_url(old), make_url(new)
-    away = servers.beside(old.database)
-    with (
-        servers.administer(old, options) as connection,
-        servers.refusal(connection, old.database),
-    ):
-        if kind(old) == "postgresql":
-            _rename_databases(connection, old.database, new.database, away)
-            moved = True
-        else:
-            servers.create(connection, away, servers.locale(connection, old.database))
-            moved = _rename_tables(connection, old.database, new.database, away)
-        with suppress(DBAPIError):  # the next run sweeps it
-            servers.drop(connection, away)
-    return moved
-
-
-def _rename_databases(connection: Connection, old: str, new: str, away: str) -> None:
-    quote = connection.dialect.identifier_preparer.quote_identifier
-    deadline = time.monotonic() + PATIENCE
-    cut = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name")
-    while True:
-        connection.execute(cut, {"name": old})
-        connection.exec_driver_sql("BEGIN")
-        try:
-            connection.exec_driver_sql(f"ALTER DATABASE {quote(old)} RENAME TO {quote(away)}")
-            connection.exec_driver_sql(f"ALTER DATABASE {quote(new)} RENAME TO {quote(old)}")
-            connection.exec_driver_sql("COMMIT")
-            return
-        except OperationalError as error:  # somebody has connected again
-            connection.exec_driver_sql("ROLLBACK")
-            if getattr(error.orig, "sqlstate", None) != IN_USE or time.monotonic() > deadline:
-                raise
-        except BaseException:
-            with suppress(DBAPIError):
-                connection.exec_driver_sql("ROLLBACK")
-            raise
-
-
-def _rename_tables(connection: Connection, old: str, new: str, away: str) -> bool:
-    if connection.execute(UNMOVABLE, {"old": old, "new": new}).scalar():
-        return False
-    quote = connection.dialect.identifier_preparer.quote_identifier
-    moves = [
-        f"{quote(source)}.{quote(table)} TO {quote(target)}.{quote(table)}"
-        for source, target in ((old, away), (new, old))
-        for table in connection.execute(TABLES, {"name": source}).scalars()
-    ]
-    for thread in servers.threads(connection, old):
-        with suppress(DBAPIError):  # it has ended, or is somebody else's
-            connection.exec_driver_sql(f"KILL {thread}")
-    try:
-        if moves:
-            connection.exec_driver_sql(f"RENAME TABLE {', '.join(moves)}")
-    except DBAPIError:
-        return False
-    return True
+    online.write_over(new, old, keep, PATIENCE)
+    return kept if made else None
 
 
 UNTOUCHED = "the database is as it was"
@@ -288,7 +171,7 @@ def require_allowed(url: Any) -> None:
 
 def _replace_file(config: Any, engine: Any, starter_rows: Rows) -> tuple[list[str], Path | None]:
     """Build in a file beside, put the starter rows into it, and then write it over the old one."""
-    path = _file(engine)
+    path = online.file_of(engine)
     if path is None:
         return _replace_memory(config, engine, starter_rows), None
     transaction.require_folder(path)
@@ -301,17 +184,6 @@ def _replace_file(config: Any, engine: Any, starter_rows: Rows) -> tuple[list[st
         backups = (var if var.is_dir() else path.parent) / "backups"
         kept = file(Path(url.database), path, backups)
     return said, kept
-
-
-def _file(engine: Any) -> Path | None:
-    """Return the file of the database, also where SQLite's own URI names it; None for memory."""
-    if not transaction.in_memory(engine.url):
-        return Path(engine.url.database)
-    if not (engine.url.database or "").startswith("file:"):
-        return None
-    with engine.connect() as connection:
-        found = transaction.main_file(connection.connection.driver_connection)
-    return Path(found) if found else None
 
 
 def _replace_memory(config: Any, engine: Any, starter_rows: Rows) -> list[str]:
@@ -351,7 +223,7 @@ def _replace_on_server(
             except Exception as error:
                 error.add_note(output.Left(errors.AS_IT_WAS))
                 raise
-            if server(url, fresh, options):
+            if servers.replace(url, fresh, options):
                 return said, None
     except servers.NotAllowed as denied:
         if kind(url) == "postgresql" and _tables(engine):
@@ -441,7 +313,6 @@ def _compare(connection: Connection) -> tuple[MigrationContext, ops.MigrationScr
     keep_one_transaction(context)
     metadata = _models()
     with context.begin_transaction():
-        adopted.keep_names(Project.of(current_app, history.config()), connection)
         context.opts["target_metadata"] = metadata
         script = produce_migrations(context, metadata)
     return context, script

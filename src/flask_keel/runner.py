@@ -11,9 +11,12 @@ from typing import Any, TextIO
 import alembic.context
 import alembic.op
 from alembic.operations import Operations
+from alembic.operations.batch import BatchOperationsImpl
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, MigrationStep
-from sqlalchemy import Connection, Engine, Inspector
+from sqlalchemy import DDL, Connection, Engine, Inspector, PrimaryKeyConstraint
+from sqlalchemy.dialects import mysql
+from sqlalchemy.schema import AddConstraint
 
 from .data import rehearsal
 from .project import Project, keep_one_transaction, listening, use_engine
@@ -153,9 +156,7 @@ def run(
     outer = [getattr(module, "_proxy", None) for module in (alembic.context, alembic.op)]
     try:
         with (
-            EnvironmentContext(
-                project.config, project.script, fn=project.named_as_adopted(steps)
-            ) as environment,
+            EnvironmentContext(project.config, project.script, fn=steps) as environment,
             rehearsal(),
             redirect_stdout(prints or StringIO()),
         ):
@@ -187,3 +188,61 @@ def _at_once(context: MigrationContext) -> Iterator[None]:
 
     with listening(context.connection, retval=True, before_cursor_execute=without):
         yield
+
+
+# MySQL commits each ALTER TABLE by itself: a key that is dropped and made again is one, so that rows
+# which the new key does not take leave the table with the old one.
+
+# an operation in a batch of Alembic's, its arguments and its keywords
+Asked = tuple[str, tuple[Any, ...], dict[str, Any]]
+
+
+def with_key_at_once(asked: list[Asked]) -> list[Asked]:
+    """Join DROP and ADD PRIMARY KEY, where what is between them does not have to stay there."""
+    keys = [
+        place
+        for place, (name, arguments, _) in enumerate(asked)
+        if name in ("drop_constraint", "add_constraint")
+        and isinstance(arguments[0], PrimaryKeyConstraint)
+    ]
+    if [asked[place][0] for place in keys] != ["drop_constraint", "add_constraint"]:
+        return asked
+    drop, add = keys
+    made = asked[add][1][0]
+    columns = {column.name for column in made.columns}
+    between = asked[drop + 1 : add]
+    first = [op for op in between if _column_of(op) in columns]
+    rest = [op for op in between if op not in first]
+    if any(_column_of(op) is None for op in rest) and first:
+        return asked  # an index or another constraint may need the one before the other
+    joined: Asked = ("_exec", (_replace_key(made),), {})
+    return [*asked[:drop], *first, joined, *rest, *asked[add + 1 :]]
+
+
+def _column_of(op: Asked) -> str | None:
+    """The column that an operation adds, changes or drops."""
+    name, arguments, _ = op
+    if name == "alter_column":
+        return str(arguments[1])
+    return str(arguments[1].name) if name in ("add_column", "drop_column") else None
+
+
+def _replace_key(made: PrimaryKeyConstraint) -> DDL:
+    dialect = mysql.dialect()
+    add = str(AddConstraint(made).compile(dialect=dialect))
+    table = f"ALTER TABLE {dialect.identifier_preparer.format_table(made.table)} "
+    return DDL((table + "DROP PRIMARY KEY, " + add.removeprefix(table)).replace("%", "%%"))
+
+
+def _join_keys() -> None:
+    original = BatchOperationsImpl.flush
+
+    def flush(self: BatchOperationsImpl) -> None:
+        if self.impl.dialect.name in ("mysql", "mariadb"):
+            self.batch = with_key_at_once(self.batch)
+        return original(self)
+
+    BatchOperationsImpl.flush = flush  # type: ignore[method-assign]
+
+
+_join_keys()

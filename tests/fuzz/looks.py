@@ -25,11 +25,10 @@ def schema(engine: Engine, named: bool = True) -> dict[str, Any]:
 def _unnamed(found: dict[str, Any]) -> dict[str, Any]:
     """The same without the names that the database gave, or that a migration needed."""
     plain: dict[str, Any] = {"constraints": []}
-    of_constraints = {name.rpartition(" ")[2] for name in found if name.startswith("constraint ")}
     for name, facts in found.items():
         if name.startswith("constraint "):  # of PostgreSQL
-            plain["constraints"].append(repr((name.rpartition(" ")[0], facts)))
-        elif name.startswith("index ") and name.removeprefix("index ") in of_constraints:
+            plain["constraints"].append(repr(facts))
+        elif name.startswith("index ") and facts[-1]:
             continue
         elif re.search(r" KEY `(?!ix_)", name) and "UNIQUE" not in name:
             continue  # the index of a foreign key
@@ -152,10 +151,11 @@ POSTGRESQL = {
             AND NOT a.attisdropped""",
     "constraint": """
         SELECT conrelid::regclass || ' ' || conname, contype, pg_get_constraintdef(oid),
-            convalidated, obj_description(oid)
+            convalidated, obj_description(oid), conrelid::regclass::text
         FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND contype <> 'n'""",
     "index": """
-        SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid), indisunique, indisvalid
+        SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid), indisunique, indisvalid,
+            EXISTS (SELECT 1 FROM pg_constraint WHERE conindid = indexrelid AND contype <> 'f')
         FROM pg_index JOIN pg_class c ON c.oid = indexrelid
         WHERE c.relnamespace = 'public'::regnamespace""",
     "type": """

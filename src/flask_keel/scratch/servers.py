@@ -280,3 +280,91 @@ def _alive(pid: int) -> bool:
     except PermissionError:
         pass  # somebody else's, but alive
     return True
+
+
+# A finished scratch database takes the place of another: at each moment there is the one or the other.
+
+
+PATIENCE = 5  # seconds
+IN_USE = "55006"  # PostgreSQL's object_in_use
+# what RENAME TABLE cannot take to another database, or would leave behind
+UNMOVABLE = text("""
+    SELECT (SELECT count(*) FROM information_schema.views WHERE table_schema IN (:old, :new))
+         + (SELECT count(*) FROM information_schema.triggers WHERE trigger_schema IN (:old, :new))
+         + (SELECT count(*) FROM information_schema.routines WHERE routine_schema IN (:old, :new))
+         + (SELECT count(*) FROM information_schema.events WHERE event_schema IN (:old, :new))
+         + (SELECT count(*) FROM information_schema.tables WHERE table_schema IN (:old, :new)
+            AND table_type NOT IN ('BASE TABLE', 'VIEW'))
+""")
+TABLES = text(
+    "SELECT table_name FROM information_schema.tables "
+    "WHERE table_schema = :name AND table_type = 'BASE TABLE' ORDER BY table_name"
+)
+
+
+def replace(old: Any, new: Any, options: dict[str, Any] | None) -> bool:
+    """Put a database in the place of another on its server, in one statement or transaction.
+
+    :param old: the URL of the one that goes
+    :param new: the URL of the one that comes
+    :param options: the application's engine options
+    :returns: False when MySQL cannot do that with what is in them; nothing has changed then
+    :raises NotAllowed: when the account may not
+    """
+    old, new = make_url(old), make_url(new)
+    away = beside(old.database)
+    with (
+        administer(old, options) as connection,
+        refusal(connection, old.database),
+    ):
+        if kind(old) == "postgresql":
+            _rename_databases(connection, old.database, new.database, away)
+            moved = True
+        else:
+            create(connection, away, locale(connection, old.database))
+            moved = _rename_tables(connection, old.database, new.database, away)
+        with suppress(DBAPIError):  # the next run sweeps it
+            drop(connection, away)
+    return moved
+
+
+def _rename_databases(connection: Connection, old: str, new: str, away: str) -> None:
+    quote = connection.dialect.identifier_preparer.quote_identifier
+    deadline = time.monotonic() + PATIENCE
+    cut = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name")
+    while True:
+        connection.execute(cut, {"name": old})
+        connection.exec_driver_sql("BEGIN")
+        try:
+            connection.exec_driver_sql(f"ALTER DATABASE {quote(old)} RENAME TO {quote(away)}")
+            connection.exec_driver_sql(f"ALTER DATABASE {quote(new)} RENAME TO {quote(old)}")
+            connection.exec_driver_sql("COMMIT")
+            return
+        except OperationalError as error:  # somebody has connected again
+            connection.exec_driver_sql("ROLLBACK")
+            if getattr(error.orig, "sqlstate", None) != IN_USE or time.monotonic() > deadline:
+                raise
+        except BaseException:
+            with suppress(DBAPIError):
+                connection.exec_driver_sql("ROLLBACK")
+            raise
+
+
+def _rename_tables(connection: Connection, old: str, new: str, away: str) -> bool:
+    if connection.execute(UNMOVABLE, {"old": old, "new": new}).scalar():
+        return False
+    quote = connection.dialect.identifier_preparer.quote_identifier
+    moves = [
+        f"{quote(source)}.{quote(table)} TO {quote(target)}.{quote(table)}"
+        for source, target in ((old, away), (new, old))
+        for table in connection.execute(TABLES, {"name": source}).scalars()
+    ]
+    for thread in threads(connection, old):
+        with suppress(DBAPIError):  # it has ended, or is somebody else's
+            connection.exec_driver_sql(f"KILL {thread}")
+    try:
+        if moves:
+            connection.exec_driver_sql(f"RENAME TABLE {', '.join(moves)}")
+    except DBAPIError:
+        return False
+    return True

@@ -96,8 +96,8 @@ def _steps_per_row(db: Database, sql: str, parameters: Parameters) -> int:
 class Report:
     """A bar at a terminal, a line every few seconds elsewhere; nothing at all for short work."""
 
-    def __init__(self, label: str, rows: int):
-        self.label, self.rows = label, rows
+    def __init__(self, label: str, rows: int, unit: str = "rows"):
+        self.label, self.rows, self.unit = label, rows, unit
         self.started = self.said = time.monotonic()
         self.bar: ProgressBar[int] | None = None
         self.shown = 0
@@ -129,7 +129,7 @@ class Report:
 
     def _say(self, done: int, seconds: float) -> None:
         left = f", about {seconds * (self.rows - done) / done:.0f} s left" if done else ""
-        print(f"{self.label}: {done} of {self.rows} rows{left}", file=sys.stderr, flush=True)
+        print(f"{self.label}: {done} of {self.rows} {self.unit}{left}", file=sys.stderr, flush=True)
 
     def close(self) -> None:
         if self.bar is not None:

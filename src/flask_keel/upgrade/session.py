@@ -11,9 +11,10 @@ from alembic.migration import MigrationContext
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, inspect, text
 
-from .. import history, output, rebuild, runner, waiting
+from .. import backup, history, output, rebuild, runner, waiting
 from ..data import is_rehearsal
 from ..project import AHEAD_TABLE, Environment
+from ..scratch.servers import interruptible
 from ..sqlite import foreign_key_check, transaction
 from . import failures
 from .failures import Run
@@ -105,8 +106,11 @@ def migrate(project: Environment) -> None:
     # who gives an engine knows what it is, and where it is to be left
     run, ours = Run(), given is None
     project.engine = given or project.engine
-    if ours and project.moving and not _anything_to_do(project):
-        return
+    if ours and project.moving:
+        if not _anything_to_do(project):
+            return
+        with interruptible():
+            backup.before(project, f"before the {project.moving}", losing=False)
     with (
         failures.told(project, run) if ours and not project.reading else nullcontext(),
         _connect(project, project.engine) as connection,

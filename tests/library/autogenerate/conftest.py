@@ -11,7 +11,9 @@ from .compared import Bench
 
 @contextmanager
 def _bench(url):
-    engine = databases.engine(url).execution_options(isolation_level="READ COMMITTED")
+    # one connection for a test: a new one has to read the catalogue from the start
+    engine = databases.engine(url, sa.QueuePool)
+    engine = engine.execution_options(isolation_level="READ COMMITTED")
     yield Bench(engine)
     engine.dispose()
 

@@ -2,6 +2,7 @@
 
 import pytest
 import sqlalchemy as sa
+from alembic.util import CommandError
 
 from .compared import CONVENTION
 
@@ -92,6 +93,42 @@ def test_a_key_changes(bench, change):
     bench.create(before)
     bench.run(*inserts)
     bench.round_trip(before, after)
+
+
+DOUBLES = [
+    (("id",), ("code",), {}),
+    (("id", "code"), ("code",), {}),
+    (("id",), ("code",), {"nullable": True}),
+    (("id", "more"), ("more",), {}),
+]
+
+
+@pytest.mark.parametrize(("was", "now", "options"), DOUBLES)
+def test_rows_that_a_new_key_does_not_take_leave_the_old_one(bench, was, now, options):
+    def side(names, **options):
+        nullable = options.get("nullable", False)
+        columns = [
+            column("id", key="id" in names, nullable=False, autoincrement=False),
+            code(key="code" in names, nullable="code" not in names and nullable),
+            column("more", key="more" in names, nullable=False),
+        ]
+        return models(("t", *columns))
+
+    before, after = side(was, **options), side(now)
+    bench.create(before)
+    bench.run("INSERT INTO t (id, code, more) VALUES (1, 'a', 1), (2, 'a', 1)")
+    bench.written(after)
+    up, down = bench.code
+    with pytest.raises((CommandError, sa.exc.IntegrityError)):
+        bench.apply(after, up)
+    with bench.engine.connect() as connection:
+        key = sa.inspect(connection).get_pk_constraint("t")["constrained_columns"]
+    assert tuple(key) == was
+    bench.run("UPDATE t SET code = 'b', more = 2 WHERE id = 2")
+    bench.apply(after, up)
+    assert bench.changes(after) == ["pass"]
+    bench.apply(before, down)
+    assert bench.changes(before) == ["pass"]
 
 
 @pytest.mark.parametrize("change", ["a foreign key refers to it", "a surrogate key"])

@@ -92,13 +92,19 @@ ITEM = KEY + (
 )
 
 
-def test_a_foreign_key_gets_an_index_and_loses_it(any_database):
+def test_a_foreign_key_gets_an_index_and_loses_it(any_database, url):
     project = any_database
     project.model("kind", KEY)
     project.model("item", ITEM.format(more=""))
     revising.applied(project)
     revising.execute(project, "INSERT INTO kind VALUES (1)", "INSERT INTO item VALUES (1, 1, NULL)")
-    for more in (", index=True", "", ", unique=True", ""):
+    on_mysql = (
+        "",
+        ", unique=True",
+        "",
+    )  # where an index of the server's own comes and goes with ours
+    others = (", unique=True", "")
+    for more in (", index=True", *(on_mysql if "mysql" in url else others)):
         project.model("item", ITEM.format(more=more))
         revising.applied(project)
         revising.assert_nothing_left(project)

@@ -6,7 +6,7 @@ import pytest
 from browser import chromium
 from serving import free_port, get, served
 
-pytestmark = pytest.mark.xdist_group("pip")
+pytestmark = [pytest.mark.xdist_group("pip"), pytest.mark.long]
 
 COLUMN = "    subtitle: Mapped[str | None] = mapped_column(String(100))\n"
 

@@ -1,0 +1,55 @@
+"""Copies of a database: made, kept, given back."""
+
+from pathlib import Path
+
+from alembic.util import CommandError
+
+from .. import output, project
+from ..project import Project
+from .copies import Copies
+
+WORDS = ("auto", "always", "never")
+
+
+def of(subject: Project) -> Copies:
+    """Return the copies of an application's database.
+
+    :raises CommandError: for a database in memory
+    """
+    kind = project.kind(subject.engine.url)
+    if kind == "sqlite":
+        from .online import File
+
+        return File(subject)
+    if kind == "postgresql":
+        from .pg_dump import PostgreSQL
+
+        return PostgreSQL(subject)
+    from .mysqldump import MySQL
+
+    return MySQL(subject)
+
+
+def before(subject: Project, why: str, *, losing: bool) -> Path | None:
+    """Copy a SQLite database before migrations change it, where MIGRATION_BACKUP says so.
+
+    :param why: what is about to happen, in a few words
+    :param losing: whether it loses or rewrites data or runs raw SQL: "auto" copies then
+    :returns: the copy; None where none is wanted, or nothing is there
+    :raises CommandError: when it cannot be made, or the configuration says none of the three words
+    """
+    wanted = subject.settings.get("MIGRATION_BACKUP", "auto")
+    if wanted not in WORDS:
+        words = '"auto", "always" or "never"'
+        raise CommandError(f"MIGRATION_BACKUP is {wanted!r}: write {words}.")
+    if wanted == "never" or (wanted == "auto" and not losing):
+        return None
+    if project.kind(subject.engine.url) != "sqlite":
+        return None
+    from .online import File, file_of
+
+    if file_of(subject.engine) is None or (copies := File(subject)).empty:
+        return None
+    made = copies.make()
+    output.say(f"  backup {made}  ({why})")
+    return made
