@@ -114,7 +114,9 @@ def fresh(server: str) -> Iterator[str]:
     finally:
         force = " WITH (FORCE)" if server.startswith("postgres") else ""
         with engine(server).connect() as connection:
-            connection.execute(text(f"DROP DATABASE IF EXISTS {name}{force}"))
+            kept = [one for one in names(server) if one.startswith(f"{name}_scratch_kept_")]
+            for one in (name, *kept):
+                connection.execute(text(f"DROP DATABASE IF EXISTS {one}{force}"))
 
 
 def _folder(prefix: str) -> str:

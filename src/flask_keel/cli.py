@@ -143,8 +143,9 @@ def post_write(path: str, options: Mapping[str, str]) -> None:
 
     from . import check as check_module
     from . import output
+    from .project import with_new
 
-    project = _project()
+    project = with_new(_project(), path)
     file = project.shown(path)
     output.say(f"  {output.paint(file, bold=True)}")
     output.add("file", file)

@@ -1,5 +1,6 @@
 """The application as the tools see it: its models, database, history and settings."""
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -11,9 +12,10 @@ from typing import Any, Self
 
 import alembic.context
 from alembic.runtime.environment import EnvironmentContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
-from flask import current_app
+from alembic.script import Script, ScriptDirectory
+from alembic.script.revision import RevisionMap
+from alembic.util import CommandError, load_python_file
+from flask import current_app, g
 from sqlalchemy import Connection, Engine, MetaData, event, make_url
 
 from . import history, output
@@ -255,8 +257,8 @@ class Environment(Project):
         :param app: the Flask application
         :param given: the options that env.py gives
         """
-        made = cls.of(app, context.config, given)
-        made.context = context
+        made = g.keel_environment = cls.of(app, context.config, given)
+        made.context, made.script = context, context.script
         return made
 
     @property
@@ -324,6 +326,20 @@ class Environment(Project):
         )
         if connection is not None:
             keep_one_transaction(self.context.get_context())
+
+
+def with_new(project: Project, path: str) -> Project:
+    """Return the project with a migration whose file is new.
+
+    Where env.py has just run, the rest of the history is not read from its files again.
+    """
+    before = g.get("keel_environment")
+    if before is not None:
+        module = load_python_file(*os.path.split(path))
+        new = Script(module, module.revision, path)
+        known = [*before.script.walk_revisions(), new]
+        project.script.revision_map = RevisionMap(lambda: known)
+    return project
 
 
 def use_engine(bind: Any) -> None:

@@ -113,6 +113,8 @@ def compare(project: Environment) -> None:
                 "the schema file says."
             )
             why = denied.reason
+        if project.dialect == "postgresql":
+            connection.begin()  # it is Alembic's no more: nothing of a comparison is committed
         said = _say_what_is_unheld(project) if project.writing or checking else False
         _configure(project, connection, given, why, AGREE_HERE if said else NO_CHANGES)
         with project.context.begin_transaction():

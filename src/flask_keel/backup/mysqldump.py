@@ -15,7 +15,8 @@ from typing import Any
 from alembic.util import CommandError
 
 from .. import output
-from ..scratch import databases, servers
+from ..scratch import servers
+from ..scratch.copies import quoted
 from .copies import NOTHING, Half, Keep
 from .dumps import Dumps
 
@@ -62,7 +63,7 @@ class MySQL(Dumps):
 
     def content(self, file: Path, called: str) -> tuple[set[str], set[str] | None]:
         tables, revisions, begun, line = set(), None, False, b""
-        begin = f"INSERT INTO {databases.quoted(self.version_table)} VALUES".encode()
+        begin = f"INSERT INTO {quoted(self.version_table)} VALUES".encode()
         with file.open("rb") as opened:
             for line in opened:
                 if found := CREATE.match(line):
@@ -115,7 +116,7 @@ class MySQL(Dumps):
         with self._connect() as connection:
             connection.exec_driver_sql("SET foreign_key_checks = 0")
             for kind, name in connection.exec_driver_sql(OBJECTS).all():
-                connection.exec_driver_sql(f"DROP {kind} IF EXISTS {databases.quoted(name)}")
+                connection.exec_driver_sql(f"DROP {kind} IF EXISTS {quoted(name)}")
 
     def _program(self, kind: str) -> tuple[str, bool]:
         """Return the program, and whether it is Oracle's."""

@@ -119,33 +119,19 @@ def _inside(text: str) -> str:
     return text[1:-1] if tokens and closing(tokens) == len(tokens) - 1 else text
 
 
-# MySQL and MariaDB: the twin is made in a database of its own, and read from information_schema.
-#
-# On a database that is no scratch it is a temporary table, which needs no right to make a database.
+# MySQL and MariaDB: the twin is a temporary table; where that cannot be one, it is made in a database of its
+# own, if that may be made.
 
 
-REFLECTED_COLUMNS = text("""
-    SELECT column_name, column_type, column_default, extra, generation_expression, collation_name
-    FROM information_schema.columns WHERE table_schema = :schema AND table_name = :name
-""")
-MARIADB_CHECKS = text("""
-    SELECT constraint_name, check_clause FROM information_schema.check_constraints
-    WHERE constraint_schema = :schema AND table_name = :name ORDER BY constraint_name
-""")
-MYSQL_CHECKS = text("""
-    SELECT constraint_name, check_clause FROM information_schema.check_constraints
-    JOIN information_schema.table_constraints USING (constraint_schema, constraint_name)
-    WHERE constraint_schema = :schema AND table_name = :name ORDER BY constraint_name
-""")
 REFLECTED_INDEXES = "SHOW INDEX FROM {}"
 # InnoDB compresses no temporary table: https://mariadb.com/kb/en/innodb-compressed-row-format/
 NOT_TEMPORARY = ("_row_format", "_key_block_size", "_page_compressed", "_page_compression_level")
+NOT_IN_A_TEMPORARY = {"FULLTEXT", "SPATIAL"}
 
 
 def real(connection: Connection, schema: str | None, name: str) -> ReflectedTable:
     """Return what the database has."""
-    schema = schema or connection.dialect.default_schema_name or ""
-    return _read(connection, schema, name, not _is_scratch(connection))
+    return _read(connection, schema or connection.dialect.default_schema_name or "", name)
 
 
 def twin(connection: Connection, model: Model) -> ReflectedTable:
@@ -154,11 +140,16 @@ def twin(connection: Connection, model: Model) -> ReflectedTable:
     :raises servers.NotAllowed: when the account may do that nowhere
     """
     made = _with_checks_apart(model, connection) if _has_checks(model) else model
-    return _beside(connection, made) if _is_scratch(connection) else _temporary(connection, made)
+    return (_beside if _is_beside(connection, model) else _temporary)(connection, made)
 
 
-def _is_scratch(connection: Connection) -> bool:
-    return servers.is_scratch(connection.engine.url)
+def _is_beside(connection: Connection, model: Model) -> bool:
+    """Whether no temporary table will do, and another database may be made."""
+    indexes = {index.dialect_options["mysql"]["prefix"] for index in model.indexes}
+    permanent = any(option.endswith(NOT_TEMPORARY) for option in model.kwargs)
+    return bool(permanent or indexes & NOT_IN_A_TEMPORARY) and servers.is_scratch(
+        connection.engine.url
+    )
 
 
 def _beside(connection: Connection, model: Model) -> ReflectedTable:
@@ -189,9 +180,9 @@ def _temporary(connection: Connection, model: Model) -> ReflectedTable:
             connection.exec_driver_sql(sql)
         for index in model.indexes:
             # a temporary table has no such index; Alembic compares those by itself
-            if index.dialect_options["mysql"]["prefix"] not in ("FULLTEXT", "SPATIAL"):
+            if index.dialect_options["mysql"]["prefix"] not in NOT_IN_A_TEMPORARY:
                 connection.execute(CreateIndex(index))
-        return _read(connection, schema, model.name, True)
+        return _read(connection, schema, model.name)
     finally:
         connection.exec_driver_sql(f"DROP TEMPORARY TABLE IF EXISTS {quoted}")
 
@@ -221,16 +212,9 @@ def _with_checks_apart(model: Model, connection: Connection) -> Model:
     return apart
 
 
-def _read(connection: Connection, schema: str, name: str, by_text: bool = False) -> ReflectedTable:
-    def rows(query: Any) -> list[Any]:
-        return list(connection.execute(query, {"schema": schema, "name": name}))
-
-    maria = getattr(connection.dialect, "is_mariadb", False)
-    if by_text:
-        shown = _reflected_text(connection, schema, name)
-        said, ruled = list(shown_columns(shown)), sorted(shown_checks(shown))
-    else:
-        said, ruled = rows(REFLECTED_COLUMNS), rows(MARIADB_CHECKS if maria else MYSQL_CHECKS)
+def _read(connection: Connection, schema: str, name: str) -> ReflectedTable:
+    text = _reflected_text(connection, schema, name)
+    said, ruled = list(shown_columns(text)), sorted(shown_checks(text))
     # the type JSON is an alias there, by its own CHECK: https://mariadb.com/kb/en/json/
     json = {rule for rule, sql in ruled if sql == f"json_valid(`{rule}`)"}
     columns = {}

@@ -12,7 +12,7 @@ import os
 import re
 import sqlite3
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from functools import cache, cached_property
 from importlib import metadata, util
@@ -28,7 +28,10 @@ from .. import history
 from ..project import Project
 
 MOST = 12  # files that are kept
-IMPORT = re.compile(rb"^\s*(?:from|import)\s+([\w.]+)", re.MULTILINE)
+IMPORT = re.compile(
+    r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import[ \t]+(\([^)]*\)|[^\n#]*)|import[ \t]+([^\n#]*))",
+    re.MULTILINE,
+)
 OUR_OWN = {"alembic", "sqlalchemy", *sys.stdlib_module_names}
 
 
@@ -48,11 +51,15 @@ def folder(migrations: Path) -> Path:
 
 
 class Cache:
-    """The kept databases of one project's history."""
+    """The kept databases of one project's history.
 
-    def __init__(self, project: Project) -> None:
+    :param server: what tells the server from others, and from itself once it is set up in another way
+    """
+
+    def __init__(self, project: Project, server: str = "") -> None:
         self.script = project.script
-        self.convention = _convention(project.metadata.naming_convention) + project.version_table
+        self.ground = f"{project.dialect} {project.version_table} {server}"
+        self.convention = _convention(project.metadata.naming_convention)
         self.folder = folder(project.folder)
         self._keys: dict[str, str] = {}
 
@@ -72,7 +79,7 @@ class Cache:
         kept = {file.stem for file in self.folder.glob("*.db")}
         if not kept:
             return
-        for state in self._states(tuple(heads), without):
+        for state in self.states(tuple(heads), without):
             name = self.name(state)
             if name in kept and self._read(self.folder / f"{name}.db", raw):
                 return
@@ -125,8 +132,11 @@ class Cache:
             return False
         return True
 
-    def _states(self, heads: tuple[str, ...], without: set[str]) -> Iterable[tuple[str, ...]]:
-        """The heads themselves, then one revision after the other on the way down."""
+    def states(self, heads: tuple[str, ...], without: set[str]) -> Iterable[tuple[str, ...]]:
+        """Return the heads themselves, then one revision after the other on the way down.
+
+        :param without: revisions that are not to be in it
+        """
         reached = not without
         if reached:
             yield heads
@@ -147,7 +157,7 @@ class Cache:
         """Return the name of the history's state at some heads, by all that makes it what it is."""
         keys = [self._key(head) for head in sorted(heads)]
         return hashlib.sha256(
-            "".join([_surroundings(), self.convention, *keys]).encode()
+            "".join([_surroundings(), self.ground, self.convention, *keys]).encode()
         ).hexdigest()[:32]
 
     def _key(self, revision: str) -> str:
@@ -161,8 +171,8 @@ class Cache:
                 continue
             content = Path(script.path).read_bytes()
             digest = hashlib.sha256(content)
-            for module in sorted(set(IMPORT.findall(content))):
-                digest.update(_imported(module.decode()))
+            for imported in _imported(content, "", set()):
+                digest.update(imported)
             for name in script._all_down_revisions:
                 digest.update(self._keys[name].encode())
             self._keys[todo.pop()] = digest.hexdigest()
@@ -179,25 +189,51 @@ def _convention(given: Any) -> str:
     return "\n".join(said)
 
 
-def _imported(module: str) -> bytes:
-    """What tells one state of a module from another: its file's content."""
-    if module.split(".")[0] in OUR_OWN:
-        return b""
-    try:
-        found = util.find_spec(module)
-        return Path(found.origin).read_bytes() if found and found.origin else b""
-    except (ImportError, OSError, ValueError):
-        return b""
+def _imported(content: bytes, package: str, seen: set[str]) -> Iterator[bytes]:
+    """Give the modules that a file imports, and what those import; not what their packages do.
+
+    :param package: in which the file is
+    """
+    for name in sorted(_names(content.decode(errors="replace"), package) - seen):
+        seen.add(name)
+        try:
+            found = util.find_spec(name)
+            path = Path(found.origin) if found and found.origin else None
+            inside = path.read_bytes() if path else b""
+        except (ImportError, OSError, ValueError, AttributeError):
+            continue
+        yield inside
+        if path and path.name != "__init__.py":
+            yield from _imported(inside, name.rpartition(".")[0], seen)
+
+
+def _names(text: str, package: str) -> set[str]:
+    """Return what may be modules of somebody else's in the imports of a file."""
+    found = set()
+    for source, names, plain in IMPORT.findall(text):
+        words = [word.split()[0] for word in re.split(r"[,()]", names or plain) if word.split()]
+        if source.startswith("."):
+            above = package.split(".")[: len(package.split(".")) - source.count(".") + 1]
+            source = ".".join([*above, *filter(None, [source.lstrip(".")])])
+        found |= {source, *(f"{source}.{word}" for word in words)} if names else set(words)
+    return {name for name in found if name and name.split(".")[0] not in OUR_OWN}
 
 
 @cache
 def _surroundings() -> str:
-    digest = hashlib.sha256()
-    library = Path(__file__).resolve().parents[1]
-    for file in sorted(library.rglob("*.py")):
-        digest.update(file.read_bytes())
     versions = (sqlite3.sqlite_version, alembic.__version__, sqlalchemy.__version__, sys.version)
-    return digest.hexdigest() + "".join(versions)
+    return _library() + "".join(versions)
+
+
+def _library() -> str:
+    """What tells one state of this library from another: its version, in a checkout its files."""
+    home = Path(__file__).resolve().parents[1]
+    with suppress(metadata.PackageNotFoundError):
+        installed = metadata.distribution("flask-keel")
+        if Path(str(installed.locate_file("flask_keel"))).resolve() == home:
+            return installed.version
+    files = sorted(home.rglob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 # What check has seen already: a migration is judged once for each state of all that it rests on.
@@ -263,8 +299,9 @@ class Seen:
 
     def _more(self, revision: str) -> str:
         content = Path(self.project.script.get_revision(revision).path).read_bytes()
-        package = self.project.folder.parent.name.encode()
-        own = any(name.split(b".")[0] in (b"", package) for name in IMPORT.findall(content))
+        package = self.project.folder.parent.name
+        names = _names(content.decode(errors="replace"), package)
+        own = any(name.split(".")[0] == package for name in names)
         return self._around + (self._code if own else "")
 
     @cached_property

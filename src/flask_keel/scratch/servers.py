@@ -64,6 +64,16 @@ def connection_options(options: dict[str, Any] | None) -> dict[str, Any]:
 
 
 @contextmanager
+def connected(url: Any, options: dict[str, Any] | None) -> Iterator[Connection]:
+    """Give a connection of the tools' own to a database.
+
+    :param options: the application's engine options
+    """
+    with create_engine(url, **connection_options(options)).connect() as connection:
+        yield connection
+
+
+@contextmanager
 def administer(url: Any, options: dict[str, Any] | None = None) -> Iterator[Connection]:
     """Give a connection to the server that stands outside of ``url``'s database where it can.
 
@@ -124,15 +134,18 @@ def locale(connection: Connection, name: str) -> str:
     return said
 
 
-def create(connection: Connection, name: str, traits: str = "") -> None:
-    """Create an empty database.
+def create(
+    connection: Connection, name: str, traits: str = "", template: str = "template0"
+) -> None:
+    """Create a database.
 
     :param traits: encoding and collation, as :func:`locale` gives them
+    :param template: on PostgreSQL, the database whose copy it is; the default is empty, which template1
+        need not be: https://www.postgresql.org/docs/current/manage-ag-templatedbs.html
     """
-    quoted = connection.dialect.identifier_preparer.quote_identifier(name)
-    # template1 may hold what somebody put there: https://www.postgresql.org/docs/current/manage-ag-templatedbs.html
-    template = "TEMPLATE template0 " if connection.dialect.name == "postgresql" else ""
-    connection.exec_driver_sql(f"CREATE DATABASE {quoted} {template}{traits}")
+    quote = connection.dialect.identifier_preparer.quote_identifier
+    copied = f"TEMPLATE {quote(template)} " if connection.dialect.name == "postgresql" else ""
+    connection.exec_driver_sql(f"CREATE DATABASE {quote(name)} {copied}{traits}")
 
 
 def drop(connection: Connection, name: str, force: bool = True) -> None:
@@ -195,16 +208,19 @@ def scratch_stem(database: str) -> str:
 
 
 OLD = 24 * 3600  # seconds
-SCRATCH = re.compile(r"_scratch_[0-9a-f]{8}_\d+_\d+$", re.IGNORECASE)
+SCRATCH = re.compile(r"_scratch_(?:[0-9a-f]{8}_\d+_\d+|kept_[0-9a-f]{8})$", re.IGNORECASE)
 
 
 @contextmanager
-def database(url: Any, options: dict[str, Any] | None = None) -> Iterator[URL]:
-    """Give an empty database beside ``url``'s own; it is dropped on Ctrl-C and SIGTERM too.
+def database(
+    url: Any, options: dict[str, Any] | None = None, template: str = "template0"
+) -> Iterator[URL]:
+    """Give a new database beside ``url``'s own; it is dropped on Ctrl-C and SIGTERM too.
 
     Its name says who made it and when, so that the next run removes what a kill -9 left.
 
     :param options: the application's engine options
+    :param template: the database whose copy it is, as for :func:`create`
     :raises servers.NotAllowed: when the account may not create a database
     """
     url = make_url(url)
@@ -217,7 +233,7 @@ def database(url: Any, options: dict[str, Any] | None = None) -> Iterator[URL]:
             undo.callback(_drop, url, options, name)
             try:
                 with refusal(connection, url.database):
-                    create(connection, name, locale(connection, url.database))
+                    create(connection, name, locale(connection, url.database), template)
             except Exception:
                 undo.pop_all()  # refused, so not made
                 raise
@@ -225,8 +241,13 @@ def database(url: Any, options: dict[str, Any] | None = None) -> Iterator[URL]:
 
 
 def is_scratch(url: Any) -> bool:
-    """Whether it is the URL of a database that :func:`database` made."""
+    """Whether it is the URL of a scratch database: one for a command, or the one that is kept."""
     return bool(SCRATCH.search(make_url(url).database or ""))
+
+
+def kept_name(database: str) -> str:
+    """Return the name of the scratch database that is kept for an application's database."""
+    return f"{scratch_stem(database)}kept_{zlib.crc32(database.encode()):08x}"
 
 
 def beside(name: str) -> str:

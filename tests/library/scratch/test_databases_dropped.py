@@ -1,4 +1,4 @@
-"""The scratch database is gone after each command, however it ends."""
+"""A scratch database is gone after each command, however it ends, but for the one that is kept."""
 
 import signal
 import time
@@ -42,6 +42,12 @@ def scratches(server, server_url):
 
 
 @pytest.fixture
+def passing(scratches):
+    """Those that are there for a command alone."""
+    return lambda: {name for name in scratches() if "_kept_" not in name}
+
+
+@pytest.fixture
 def begin(project, tmp_path):
     """Start `db check` and wait until its scratch database is in use."""
 
@@ -57,11 +63,11 @@ def begin(project, tmp_path):
     return start
 
 
-def test_success_and_failure_leave_none(project, scratches):
-    project.db("schema").assert_ok()
-    assert not scratches()
+def test_success_leaves_the_one_that_is_kept_and_failure_leaves_none(project, scratches, passing):
     project.db("schema", HOLD="fail", READY="/dev/null").assert_one_sentence("ValueError: no")
     assert not scratches()
+    project.db("schema").assert_ok()
+    assert len(scratches()) == 1 and not passing()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -76,18 +82,21 @@ def test_an_interruption_leaves_none(begin, scratches, number):
 
 
 def test_the_next_run_removes_what_a_kill_9_left_and_leaves_a_living_process_alone(
-    project, begin, scratches
+    project, begin, scratches, passing
 ):
+    first, one = begin("first", "here")  # it has the one that is kept
     killed, _ = begin("killed", "here")
-    left = scratches()
+    left = passing()
+    assert len(left) == 1
     killed.kill()
     killed.communicate(timeout=30)
     living, ready = begin("living", "here")  # it sweeps as it begins
-    its_own = scratches()
+    its_own = passing()
     assert len(its_own) == 1 and not its_own & left
     project.db("schema").assert_ok()
-    assert scratches() == its_own
-    ready.unlink()
-    living.communicate(timeout=30)
-    assert living.returncode == 0
-    assert not scratches()
+    assert passing() == its_own
+    for process, held in ((first, one), (living, ready)):
+        held.unlink()
+        process.communicate(timeout=30)
+        assert process.returncode == 0
+    assert len(scratches()) == 1 and not passing()

@@ -9,6 +9,8 @@ import databases
 import pytest
 from sqlalchemy import make_url
 
+from flask_keel.scratch.servers import kept_name
+
 GRANT = {
     "postgresql": "ALTER ROLE limited CREATEDB;",
     "mysql": r"GRANT ALL ON `{stem}`.* TO 'limited'@'localhost';",
@@ -30,7 +32,9 @@ def account(server, server_url):
     if url.get_backend_name() == "postgresql":
         clients.run(server, "CREATE ROLE limited LOGIN")
         clients.run(server, f"ALTER DATABASE {url.database} OWNER TO limited")
-        forget = [f"DROP DATABASE IF EXISTS {url.database} WITH (FORCE)", "DROP ROLE limited"]
+        names = [url.database, kept_name(url.database)]
+        forget = [*(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)" for name in names)]
+        forget.append("DROP ROLE limited")
     else:
         clients.run(server, "CREATE USER limited@localhost")
         clients.run(server, f"GRANT ALL ON {url.database}.* TO limited@localhost")

@@ -1,0 +1,161 @@
+"""A copy of a small MySQL database, and its return: the tables that changed are made again."""
+
+import re
+from typing import Any
+
+from sqlalchemy import Connection
+
+TABLES = (
+    "SELECT table_name, table_type FROM information_schema.tables WHERE table_schema = DATABASE()"
+)
+TRIGGERS = "SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = DATABASE()"
+# those that take a value
+FILLED = (
+    "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = DATABASE() "
+    "AND COALESCE(generation_expression, '') = '' ORDER BY table_name, ordinal_position"
+)
+# what is not made again, and so may not have changed where a copy is to be the whole
+OTHERS = (
+    "SELECT @@character_set_database, @@collation_database",
+    "SELECT routine_type, routine_name, routine_definition, is_deterministic, sql_data_access, sql_mode, "
+    "security_type, routine_comment FROM information_schema.routines WHERE routine_schema = DATABASE()",
+    "SELECT specific_name, ordinal_position, parameter_mode, parameter_name, dtd_identifier "
+    "FROM information_schema.parameters WHERE specific_schema = DATABASE()",
+    "SELECT event_name, event_definition, execute_at, interval_value, interval_field, status "
+    "FROM information_schema.events WHERE event_schema = DATABASE()",
+)
+NAME = re.compile(r"`((?:[^`]|``)*)`")
+FOREIGN_KEY = re.compile(
+    r"\s*CONSTRAINT `((?:[^`]|``)*)` FOREIGN KEY \(((?:`(?:[^`]|``)*`(?:, )?)+)\) REFERENCES "
+)
+INDEX = re.compile(r"\s*(?:UNIQUE |PRIMARY )?KEY (?:`((?:[^`]|``)*)` )?\(((?:`(?:[^`]|``)*`,?)+)\)")
+OWN_NAME = re.compile(r"_ibfk_(\d+)$")
+NAMED = re.compile(r"CONSTRAINT `(?:[^`]|``)*` FOREIGN KEY")
+
+
+class Copy:
+    """The tables, views and triggers of the connection's database, with their rows."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.tables, self.views, self.triggers = self._texts()
+        self.columns: dict[str, list[str]] = {}
+        for table, column in self._ask(FILLED):
+            self.columns.setdefault(table, []).append(column)
+        self.rows = {table: self._rows(table) for table in self.tables}
+        self.others = [self._ask(query) for query in OTHERS]
+
+    def is_like(self, other: "Copy") -> bool:
+        """Whether the two databases tell the same of themselves, to the letter."""
+        parts = ("tables", "views", "triggers", "columns", "rows", "others")
+        return all(getattr(self, part) == getattr(other, part) for part in parts)
+
+    def restore(self) -> None:
+        """Make the database what it was."""
+        keys = self._ask("SELECT @@foreign_key_checks, @@sql_mode")[0]
+        self._run("SET foreign_key_checks = 0, sql_mode = 'NO_AUTO_VALUE_ON_ZERO'")
+        tables, views, triggers = self._texts()
+        for trigger in triggers:
+            self._run(f"DROP TRIGGER {quoted(trigger)}")
+        for view in views:
+            self._run(f"DROP VIEW {quoted(view)}")
+        changed = [name for name in tables if self._is_another(name, tables[name])]
+        for name in changed:
+            self._run(f"DROP TABLE {quoted(name)}")
+        for name, text in self.tables.items():
+            if name in changed or name not in tables:
+                self._run(as_made(text))
+                self._put(name)
+            elif self._rows(name) != self.rows[name]:
+                self._run(f"DELETE FROM {quoted(name)}")
+                self._put(name)
+        for text in (*self.views.values(), *self.triggers.values()):
+            self._run(text)
+        self._run("SET foreign_key_checks = %s, sql_mode = %s", tuple(keys))
+
+    def _texts(self) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
+        tables: dict[str, str] = {}
+        views: dict[str, str] = {}
+        for name, kind in self._ask(TABLES):
+            text = self._ask(f"SHOW CREATE TABLE {quoted(name)}")[0][1]
+            (views if kind == "VIEW" else tables)[name] = text
+        triggers = {
+            name: self._ask(f"SHOW CREATE TRIGGER {quoted(name)}")[0][2]
+            for (name,) in self._ask(TRIGGERS)
+        }
+        return tables, views, triggers
+
+    def _is_another(self, name: str, text: str) -> bool:
+        if _lines(text) != _lines(self.tables.get(name)):
+            return True
+        # no row of a sequence can be deleted
+        return "SEQUENCE=1" in text and self._rows(name) != self.rows[name]
+
+    def _rows(self, table: str) -> list[tuple[Any, ...]]:
+        columns = ", ".join(map(quoted, self.columns[table]))
+        return self._ask(f"SELECT {columns} FROM {quoted(table)}")
+
+    def _put(self, table: str) -> None:
+        columns = self.columns[table]
+        marks = ", ".join(["%s"] * len(columns))
+        into = f"{quoted(table)} ({', '.join(map(quoted, columns))})".replace("%", "%%")
+        insert = f"INSERT INTO {into} VALUES ({marks})"
+        for row in self.rows[table]:
+            self._run(insert, row)
+
+    def _ask(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        return [tuple(row) for row in self._run(sql, parameters)]
+
+    def _run(self, sql: str, parameters: tuple[Any, ...] = ()) -> Any:
+        if parameters:
+            return self.connection.exec_driver_sql(sql, parameters)
+        # a percent sign in it is its own, no place for a value
+        alone = {"no_parameters": True}
+        return self.connection.exec_driver_sql(sql, execution_options=alone)
+
+
+def quoted(name: str) -> str:
+    """Return the name between backticks, in a statement with or without parameters."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+def as_made(sql: str) -> str:
+    """Return a CREATE TABLE without the indexes that InnoDB makes by itself for foreign keys.
+
+    SHOW CREATE TABLE does not tell them from others, and one that is written is not dropped by itself as
+    soon as there is another. By itself InnoDB gives it the name of the key, or of its column where the
+    key's name is InnoDB's own. https://mariadb.com/kb/en/foreign-keys/#indexes
+
+    :param sql: what SHOW CREATE TABLE says
+    """
+    head, *lines, tail = sql.split("\n")
+    parts = [line.removesuffix(",") for line in lines]
+    keys = [found for part in parts if (found := FOREIGN_KEY.match(part))]
+    indexes = {part: found for part in parts if (found := INDEX.match(part))}
+    # InnoDB numbers them from one, and gives the index of such a key the name of the column
+    by_number = [OWN_NAME.search(key[1]) for key in keys]
+    own_names = [found and found[1] for found in by_number] == [
+        str(n + 1) for n in range(len(keys))
+    ]
+    own = set()
+    for name, said in (key.group(1, 2) for key in keys):
+        columns = NAME.findall(said)
+        theirs = columns[0] if own_names else name
+        covering = [
+            part for part, i in indexes.items() if NAME.findall(i[2])[: len(columns)] == columns
+        ]
+        if len(covering) == 1:
+            index = indexes[covering[0]]
+            if index[1] == theirs and NAME.findall(index[2]) == columns:
+                own.add(covering[0])
+    if own_names:
+        parts = [
+            NAMED.sub("FOREIGN KEY", part) if FOREIGN_KEY.match(part) else part for part in parts
+        ]
+    made = ",\n".join(part for part in parts if part not in own)
+    return f"{head}\n{made}\n{tail}"
+
+
+def _lines(sql: str | None) -> list[str]:
+    """The order of the indexes is not to be had again, and means nothing."""
+    return sorted(line.removesuffix(",") for line in (sql or "").split("\n"))
