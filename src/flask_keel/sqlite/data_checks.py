@@ -279,8 +279,9 @@ def _changed(column: str, after: str) -> str:
 
 
 def _plain(text: str) -> str:
-    # 1.50 may become 1.5, and 2.0 become 2
-    return f"CASE WHEN instr({text}, '.') THEN rtrim(rtrim({text}, '0'), '.') ELSE {text} END"
+    # 1.50 may become 1.5, 2.0 become 2, and -0.0 become 0
+    cut = f"CASE WHEN instr({text}, '.') THEN rtrim(rtrim({text}, '0'), '.') ELSE {text} END"
+    return f"coalesce(nullif({cut}, '-0'), '0')"
 
 
 def changed_types(before: CreateTable, after: CreateTable) -> list[tuple[str, str, str]]:

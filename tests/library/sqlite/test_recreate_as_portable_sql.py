@@ -95,3 +95,16 @@ def test_a_comment_says_what_a_live_upgrade_would_do(bench, tmp_path):
         "-- a live upgrade does it cheaper: "
         "note: set default '1' on line_id (schema text, one scan)",
     ]
+
+
+def test_a_negative_zero_in_text_becomes_a_number_in_a_script_as_it_does_live(bench):
+    rows = "('-0.0'), ('-0'), ('1.50'), ('-2.0')"
+    tables = [f"CREATE TABLE {t} (a TEXT); INSERT INTO {t} VALUES {rows};" for t in "tu"]
+    bench.make(*tables)
+    for table, portable in (("t", True), ("u", False)):
+        change = [table, "a"]
+        bench.migrate(
+            lambda op, change=change: op.alter_column(*change, type_=sa.Numeric()),
+            sqlite_portable_sql=portable,
+        )
+    assert bench.rows("SELECT a, typeof(a) FROM t") == bench.rows("SELECT a, typeof(a) FROM u")
