@@ -1,6 +1,7 @@
-"""A server process of a generated project, asked over HTTP as a browser would ask it."""
+"""A server process of a generated project, asked over HTTP, and a real browser without a screen."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -10,7 +11,9 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+from databases import missing
 from projects import Answer, Project
 
 PATIENCE = 30  # seconds
@@ -77,3 +80,30 @@ def assert_refuses(answer: Answer, *words: str) -> None:
     assert len(errors) == 1, answer.said
     for word in words:
         assert word in errors[0], f"{word!r} is not in {errors[0]!r}"
+
+
+@contextmanager
+def chromium(folder: Path) -> Iterator:
+    """Start Debian's Chromium with a profile of its own; give selenium's driver."""
+    browser, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not browser or not driver:
+        missing("no browser: apt-get install chromium chromium-driver")
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = browser
+    for argument in (
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--no-first-run",
+        "--disable-background-networking",
+        f"--user-data-dir={folder}",
+    ):
+        options.add_argument(argument)
+    window = webdriver.Chrome(options=options, service=Service(driver))
+    try:
+        yield window
+    finally:
+        window.quit()

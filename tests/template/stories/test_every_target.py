@@ -3,8 +3,7 @@
 import installed
 import projects
 import pytest
-from browser import chromium
-from serving import free_port, get, served
+from serving import chromium, free_port, get, served
 
 pytestmark = [pytest.mark.xdist_group("pip"), pytest.mark.long]
 
