@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from alembic.operations import ops
-from sqlalchemy import MetaData
+from sqlalchemy import MetaData, PickleType
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.schema import CreateIndex
 
@@ -129,6 +129,7 @@ def _type(kind: Any) -> dict[str, Any]:
     for name, dialect in {"": HERE, **DIALECTS}.items():
         with suppress(Exception):  # a type of the application's own may raise anything
             found[name] = kind.compile(dialect=dialect)
+    found["pickled"] = isinstance(kind, PickleType)
     with suppress(Exception):
         own = kind.dialect_impl(DIALECTS["PostgreSQL"])
         # others are held by a CHECK, which is compared, or by nothing anywhere
@@ -168,6 +169,10 @@ def _difference(
         gone = [value for value in olds if value not in news]
         if new or gone:
             yield f"{where} may be {', '.join(map(repr, news))}, not {', '.join(map(repr, olds))}"
+        return
+    if was.get("pickled", now.get("pickled")) != now.get("pickled"):
+        forms = {True: "what pickle makes of it", False: "bytes as they are"}
+        yield f"{where} holds {forms[now['pickled']]}, not {forms[was['pickled']]}"
         return
     for name in DIALECTS:
         if (

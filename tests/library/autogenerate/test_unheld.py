@@ -43,6 +43,8 @@ def said(before, after, sources=""):
         ),
         (column(sa.Text), column(sa.Text, comment="why"), "the comment of t.a is 'why', not None"),
         (column(sa.DateTime), column(sa.DateTime(timezone=True)), "WITH TIME ZONE on PostgreSQL"),
+        (column(sa.DateTime), column(sa.Interval), "t.a is INTERVAL on PostgreSQL, not TIMESTAMP"),
+        (column(sa.LargeBinary), column(sa.PickleType), "t.a holds what pickle makes of it, not"),
         (column(sa.JSON), column(JSONB), "t.a is JSONB on PostgreSQL, not JSON"),
         (column(sa.Integer), column(TINY), "t.a is TINYINT on MariaDB, not INTEGER"),
         (column(sa.CHAR(32)), column(sa.Uuid), "t.a is UUID on PostgreSQL, not CHAR(32)"),
