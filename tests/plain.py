@@ -98,10 +98,7 @@ class Plain(Project):
 
     def three_edits(self) -> "Plain":
         """What docs/adoption.md says, by hand."""
-        self.replace(
-            self.keel_in, "from flask_migrate import Migrate", "from flask_keel import Keel"
-        )
-        self.replace(self.keel_in, "migrate = Migrate(", "migrate = Keel(")
+        with_keel(self)
         self.write(f"{self.migrations}/env.py", "from flask_keel import env\n\nenv.run()\n")
         ini = self.path / self.migrations / "alembic.ini"
         ini.write_text(ini.read_text() + HOOKS)
@@ -132,6 +129,23 @@ LAYOUTS = {
     "a package": factory,
     "src": lambda folder, **env: factory(folder, "src/", **env),
 }
+
+
+def begun(application: Plain) -> Plain:
+    """Let stock Flask-Migrate make the migrations folder, and a first migration in it."""
+    application.db("init").assert_ok()
+    application.db("migrate", "-m", "first").assert_ok()
+    application.db("upgrade").assert_ok()
+    return application
+
+
+def with_keel(application: Plain) -> Plain:
+    """The first edit alone, by hand, after which there is `flask db adopt`."""
+    application.replace(
+        application.keel_in, "from flask_migrate import Migrate", "from flask_keel import Keel"
+    )
+    application.replace(application.keel_in, "migrate = Migrate(", "migrate = Keel(")
+    return application
 
 
 def url(server_url: str) -> str:

@@ -83,7 +83,11 @@ def judge(project: Project) -> list[Judged]:
     """
     seen, new = Seen(project), git.not_on_main_branch(*project.script._version_locations)
     revisions = list(reversed(list(project.script.walk_revisions())))
-    wanted = [one.revision for one in revisions if new is None or Path(one.path).name in new]
+    wanted = [
+        one.revision
+        for one in revisions
+        if one.revision not in project.adopted and (new is None or Path(one.path).name in new)
+    ]
     open_ = [revision for revision in wanted if seen.get(revision) is None]
     try:
         fresh = _judge(project, open_) if open_ else {}
@@ -251,8 +255,10 @@ def _migrations(project: Project) -> list[str]:
             wrong.append(one.proof.sentence)
     own = [one for one in judged if one.proof is not None]
     if judged and not wrong:
-        before, main = sum(one.before for one in own), len(judged) - len(own)
+        old = len(project.adopted)
+        before, main = sum(one.before for one in own), len(judged) - len(own) - old
         decided = f"; {main} more on the main branch, where they were decided" if main else ""
+        decided += f"; {old} from before flask-keel was adopted" if old else ""
         output.say(f"{len(own)} migrations linted and proved ({before} of them before){decided}")
     return wrong
 

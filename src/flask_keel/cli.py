@@ -124,6 +124,24 @@ def rebase(directory: str | None, revision: str | None) -> None:
     rebase_module.run(_project(), revision)
 
 
+DRY = click.Option(
+    ["--dry-run", "dry"], is_flag=True, help="Change nothing, and say what would be done."
+)
+UNDO = click.Option(["--undo"], is_flag=True, help="Put Flask-Migrate's own files back.")
+
+
+@click.command("adopt", params=[*COMMANDS["check"].params, DRY, UNDO])
+@with_appcontext
+def adopt(directory: str | None, dry: bool, undo: bool) -> None:
+    """Let migrations that are there already be run, linted and proved by this library."""
+    from . import adopt as adopt_module
+
+    if undo:
+        adopt_module.undo()
+    else:
+        adopt_module.run(dry)
+
+
 def register() -> None:
     """Let Alembic know the post-write hook ``review``.
 
@@ -210,7 +228,8 @@ class Db(click.Group):
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:
-            if os.environ.get("FLASK_DEBUG") == "1":
+            expected = isinstance(error, CommandError | servers.NotAllowed)
+            if os.environ.get("FLASK_DEBUG") == "1" and not expected:
                 raise
             failed = click.ClickException(errors.of_the_application(error))
             failed.exit_code = getattr(error, "exit_code", 1)
@@ -267,6 +286,7 @@ def group() -> Db:
     db.add_command(rebase)
     db.add_command(backup)
     db.add_command(restore)
+    db.add_command(adopt)
     return db
 
 

@@ -77,6 +77,20 @@ def versions() -> tuple[Path, ...]:
         return (folder() / "versions",)
 
 
+SECTION = "flask_keel"  # of alembic.ini, where `db adopt` writes what the team shares
+
+
+def adopted(config: Config, script: ScriptDirectory) -> frozenset[str]:
+    """Return the revisions that were there when the library was adopted: they are not judged.
+
+    :raises CommandError: when alembic.ini names a revision that is not there
+    """
+    at = (config.get_section(SECTION) or {}).get("adopted_at")
+    if not at:
+        return frozenset()
+    return frozenset(one.revision for one in script.iterate_revisions(at, "base"))
+
+
 def heads() -> set[str]:
     """Return the head revisions of the current application's files."""
     return set(script().get_heads())

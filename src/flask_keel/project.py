@@ -1,11 +1,13 @@
 """The application as the tools see it: its models, database, history and settings."""
 
+import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import cached_property, wraps
 from itertools import product
 from pathlib import Path
 from typing import Any, Self
@@ -18,7 +20,7 @@ from alembic.util import CommandError, load_python_file
 from flask import current_app, g
 from sqlalchemy import Connection, Engine, MetaData, event, make_url
 
-from . import history, output
+from . import history, output, revisions
 from .urls import shown
 
 
@@ -72,7 +74,7 @@ def left_out(app: Any) -> str | None:
 # What the application gives Alembic: to Keel, and in env.py where it is a function that lives there.
 
 
-GIVES = re.compile(r"\brun\(\s*[^)\s]")
+OURS = re.compile(r"\bflask_keel\b.*\brun\(", re.DOTALL)
 _declared: ContextVar[dict[str, Any] | None] = ContextVar("declared", default=None)
 
 
@@ -105,8 +107,8 @@ def options_of(
 def _in_env(config: Any) -> dict[str, Any]:
     """What env.py gives to ``env.run``: it is run for that, where it gives anything."""
     script = ScriptDirectory.from_config(config)
-    env = Path(script.dir, "env.py")
-    if not env.exists() or not GIVES.search(env.read_text(encoding="utf-8")):
+    folder = Path(script.dir)
+    if revisions.plain_env(folder) or not OURS.search((folder / "env.py").read_text("utf-8")):
         return {}
     wanted: dict[str, Any] = {}
     outer = getattr(alembic.context, "_proxy", None)
@@ -221,6 +223,35 @@ class Project:
         own = {key: it for key, it in self.options.items() if key not in NOT_FOR_A_REHEARSAL}
         return {**own, **engine_options(self.settings)}
 
+    @cached_property
+    def adopted(self) -> frozenset[str]:
+        """The revisions that were there when the library was adopted."""
+        return history.adopted(self.config, self.script)
+
+    def named_as_adopted(self, steps: Callable[..., Any]) -> Callable[..., Any]:
+        """Let adopted revisions name what has no name as they did then, whatever the models say now.
+
+        :param steps: yields them, as Alembic's commands do
+        """
+        said = (self.config.get_section(history.SECTION) or {}).get("naming_convention")
+        if not self.adopted or said is None:
+            return steps
+        then = MetaData(naming_convention=json.loads(said) or None)
+        if then.naming_convention == self.metadata.naming_convention:
+            return steps
+
+        @wraps(steps)
+        def named(applied: Any, context: Any) -> Iterator[Any]:
+            models = context.opts["target_metadata"]
+            for step in steps(applied, context):
+                script = getattr(step, "revision", None)  # none where it only stamps
+                old = script is not None and script.revision in self.adopted
+                context.opts["target_metadata"] = then if old else models
+                yield step
+            context.opts["target_metadata"] = models
+
+        return named
+
     @property
     def zero_downtime(self) -> bool:
         """Whether the configuration says that a release runs while the next one migrates."""
@@ -317,6 +348,7 @@ class Environment(Project):
         """Configure the run, with the application's own options under ``options``."""
         given = {**self.options, **options}
         use_engine(self.engine)
+        self._opts["fn"] = self.named_as_adopted(self.work)
         self.context.configure(
             connection=connection,
             target_metadata=self.metadata,

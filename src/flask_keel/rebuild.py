@@ -21,11 +21,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from . import errors, history, output, seed
-from .autogenerate import at_head, constraints, summary
+from .autogenerate import adopted, at_head, constraints, summary
 from .autogenerate.comparators import OPTIONS
 from .backup import copies, online
 from .project import (
     AHEAD_TABLE,
+    Project,
     engine_options,
     keep_one_transaction,
     kind,
@@ -313,6 +314,7 @@ def _compare(connection: Connection) -> tuple[MigrationContext, ops.MigrationScr
     keep_one_transaction(context)
     metadata = _models()
     with context.begin_transaction():
+        adopted.keep_names(Project.of(current_app, history.config()), connection)
         context.opts["target_metadata"] = metadata
         script = produce_migrations(context, metadata)
     return context, script

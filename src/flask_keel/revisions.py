@@ -238,7 +238,7 @@ def answer(app: Flask, arguments: Iterable[str]) -> tuple[list[str], list[str]] 
         return None
     if not isinstance(app.config.get("MIGRATION_LOCK_WAIT", 0), int | float):
         return None
-    if not _plain(Path(keel.directory, "env.py")):
+    if not plain_env(Path(keel.directory)):
         return None
     known = read(Path(keel.directory))
     if known is None or any(one.labels or one.depends_on for one in known.values()):
@@ -259,10 +259,13 @@ def answer(app: Flask, arguments: Iterable[str]) -> tuple[list[str], list[str]] 
     return [], [f"{urls.shown(engine.url)} is at {revision}: nothing to do."]
 
 
-def _plain(env: Path) -> bool:
-    """Whether env.py is the two lines, and cannot say where the applied revisions stand."""
+def plain_env(migrations: Path) -> bool:
+    """Whether env.py is the two lines, and gives no options of its own.
+
+    :param migrations: their folder
+    """
     try:
-        lines = env.read_text(encoding="utf-8").splitlines()
+        lines = (migrations / "env.py").read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError):
         return False
     return [line for line in lines if line.strip() and not line.startswith("#")] == PLAIN

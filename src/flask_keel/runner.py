@@ -156,7 +156,9 @@ def run(
     outer = [getattr(module, "_proxy", None) for module in (alembic.context, alembic.op)]
     try:
         with (
-            EnvironmentContext(project.config, project.script, fn=steps) as environment,
+            EnvironmentContext(
+                project.config, project.script, fn=project.named_as_adopted(steps)
+            ) as environment,
             rehearsal(),
             redirect_stdout(prints or StringIO()),
         ):

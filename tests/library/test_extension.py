@@ -20,14 +20,7 @@ MAIL = "    mail = db.Column(db.String(80), unique=True)\n"
 @pytest.fixture(params=plain.LAYOUTS)
 def adopted(request, tmp_path):
     """An application with one migration of stock, after the three edits."""
-    return begun(plain.LAYOUTS[request.param](tmp_path)).three_edits()
-
-
-def begun(application):
-    application.db("init").assert_ok()
-    application.db("migrate", "-m", "first").assert_ok()
-    application.db("upgrade").assert_ok()
-    return application
+    return plain.begun(plain.LAYOUTS[request.param](tmp_path)).three_edits()
 
 
 def columns(application):
@@ -72,7 +65,9 @@ def test_of_two_heads_one_is_put_last(adopted):
 
 @pytest.mark.xdist_group("servers")
 def test_the_main_commands_on_a_server(server_url, tmp_path):
-    application = begun(plain.module(tmp_path, APP_DATABASE=plain.url(server_url))).three_edits()
+    application = plain.begun(
+        plain.module(tmp_path, APP_DATABASE=plain.url(server_url))
+    ).three_edits()
     application.change(AGE)
     assert "proved on" in application.db("migrate").assert_ok().err
     application.db("upgrade").assert_ok()
@@ -142,7 +137,7 @@ def test_what_is_the_wrong_way_round_is_one_sentence(tmp_path, call, words):
 
 
 def test_a_function_can_change_the_configuration_of_alembic(tmp_path):
-    application = begun(plain.module(tmp_path)).three_edits()
+    application = plain.begun(plain.module(tmp_path)).three_edits()
     with (application.path / "app.py").open("a") as file:
         file.write(
             "\n\n@migrate.configure\ndef shorter(config):\n"
@@ -249,7 +244,7 @@ def test_a_folder_that_is_no_migrations_folder(tmp_path, spoil, commands, words)
 
 
 def test_the_folder_that_a_command_names_is_the_one_that_is_meant(tmp_path):
-    application = begun(plain.module(tmp_path)).three_edits()
+    application = plain.begun(plain.module(tmp_path)).three_edits()
     (application.path / "migrations").rename(application.path / "other")
     application.db("heads").assert_one_sentence("migrations is no migrations folder")
     application.change(AGE)
@@ -291,7 +286,7 @@ command.upgrade(config, "head")
 
 
 def test_env_py_without_an_application_is_one_sentence(tmp_path):
-    application = begun(plain.module(tmp_path)).three_edits()
+    application = plain.begun(plain.module(tmp_path)).three_edits()
     said = "env.py needs the Flask application: type flask --app NAME db"
     ran = application.run(sys.executable, "migrations/env.py")
     assert (ran.code, ran.err.count("\n")) == (1, 1) and said in ran.err
@@ -305,7 +300,7 @@ def test_env_py_without_an_application_is_one_sentence(tmp_path):
 
 
 def test_a_step_that_was_forgotten_is_said(tmp_path):
-    application = begun(plain.module(tmp_path))
+    application = plain.begun(plain.module(tmp_path))
     stock = (application.path / "migrations" / "env.py").read_text()
     ini = (application.path / "migrations" / "alembic.ini").read_text()
     application.three_edits()
@@ -322,3 +317,13 @@ def test_a_step_that_was_forgotten_is_said(tmp_path):
     application.replace("app.py", "Keel(app, db)", "Migrate(app, db)")
     said = application.db("upgrade", "base").said
     assert "the application has no Keel: write Keel(app, db)" in said and "Traceback" not in said
+
+
+def test_what_is_expected_is_a_sentence_where_an_application_is_debugged(tmp_path):
+    """Many applications say FLASK_DEBUG=1 in .flaskenv."""
+    application = plain.begun(plain.module(tmp_path)).three_edits()
+    application.database.unlink()
+    application.db("current", FLASK_DEBUG="1").assert_one_sentence("type flask db upgrade")
+    first = application.db("heads").assert_ok().out.split()[0]
+    application.migration("bbb1", first, "1 / 0")
+    assert "Traceback" in application.db("upgrade", FLASK_DEBUG="1").err

@@ -12,7 +12,7 @@ from .. import history as history_module
 from .. import literals, output
 from ..project import Environment, left_out
 from ..scratch import databases, servers
-from . import at_head, not_null, questioner, renames, render, summary, type_changes, unheld
+from . import adopted, at_head, not_null, questioner, renames, render, summary, type_changes, unheld
 from .comparators import OPTIONS
 
 NO_CHANGES = "The models and the history agree: there is nothing to migrate."
@@ -113,6 +113,8 @@ def compare(project: Environment) -> None:
                 "the schema file says."
             )
             why = denied.reason
+        adopted.keep_names(project, connection)
+        connection.rollback()
         if project.dialect == "postgresql":
             connection.begin()  # it is Alembic's no more: nothing of a comparison is committed
         said = _say_what_is_unheld(project) if project.writing or checking else False
