@@ -113,12 +113,14 @@ def test_tables_without_a_history(project):
     project.db("upgrade").assert_ok()
 
 
-def test_flask_debug_shows_the_traceback(project):
+def test_flask_debug_shows_the_traceback_of_what_nobody_expects(project):
+    project.db("upgrade", "nope", FLASK_DEBUG="1").assert_one_sentence("no revision nope")
+    project.migration("x1", HEAD, "1 / 0")
     before = files(project)
-    for answer in answers(project, "upgrade", "nope", FLASK_DEBUG="1").values():
+    for answer in answers(project, "upgrade", FLASK_DEBUG="1").values():
         assert answer.code == 1
         assert "Traceback" in answer.err
-        assert "nope" in answer.err
+        assert "ZeroDivisionError" in answer.err
     assert files(project) == before
 
 
