@@ -267,8 +267,8 @@ def test_where_stock_stops_and_this_library_does_not(application):
 
 ODD = {
     "from app import User": "imports app, which changes with the time",
-    "op.get_bind().engine.dialect": "op.get_bind().engine is a connection of its own",
-    "bind = op.get_bind(); bind.engine.url": "bind.engine is a connection of its own",
+    "op.get_bind().engine.dialect": "what connects to op.get_bind().engine does not see the migration",
+    "bind = op.get_bind(); bind.engine.url": "what connects to bind.engine does not see the migration",
 }
 
 
@@ -320,3 +320,30 @@ def test_a_history_on_a_server(server_url, tmp_path):
     application.db("upgrade").assert_ok()
     application.db("check").assert_ok()
     application.db("downgrade").assert_ok()
+
+
+OWN_ENGINE = """from alembic import context
+from flask import current_app
+from sqlalchemy import create_engine, text
+
+db = current_app.extensions["migrate"].db
+with create_engine(db.engine.url).connect() as connection:
+    connection.execute(text("CREATE TABLE touched (id INTEGER)"))
+    context.configure(connection=connection, target_metadata=db.metadata)
+    with context.begin_transaction():
+        context.run_migrations()
+    connection.commit()
+"""
+
+
+def test_an_env_py_that_makes_its_own_engine_does_not_reach_the_database(application):
+    """The history runs under stock, too, but never through the old env.py."""
+    application.write("migrations/env.py", OWN_ENGINE)
+    application.db("downgrade", "base").assert_ok()
+    before = tree(remembered(application)), application.database.read_bytes()
+    said = application.db("adopt", "--dry-run").assert_ok().err
+    assert "the history of 1 migrations makes the same schema as under stock" in said
+    assert "touched" in said.partition("not understood in it:")[2]
+    assert (tree(application), application.database.read_bytes()) == before
+    application.db("adopt").assert_ok()
+    assert application.database.read_bytes() == before[1]
