@@ -16,7 +16,7 @@ ORDINARY = (
     *(
         "fileConfig(",
         "logging.config.fileConfig(",
-        "config.set_main_option",
+        "config.set_main_option('sqlalchemy.url'",
         "context.run_migrations",
     ),
     *(
@@ -24,9 +24,17 @@ ORDINARY = (
         "run_migrations_offline(",
         "run_migrations_online(",
         "connection.close(",
+        "connection.commit(",
     ),
-    *("alembic_config.set_main_option", "logger.", "run_migrations(", "conf_args.setdefault"),
+    *(
+        "alembic_config.set_main_option('sqlalchemy.url'",
+        "logger.",
+        "run_migrations(",
+        "conf_args.setdefault",
+    ),
 )
+# names of the dicts of options
+MAPPINGS = {"conf_args", "kwargs", "context_args", "configure_args"}
 # where Flask-Migrate's templates take the models from
 MODELS = ("extensions[", "extensions.", "get_metadata()", "target_db", "current_app")
 NOT_KEPT = {
@@ -114,7 +122,7 @@ class _Reader:
 
     def _given(self) -> Iterator[tuple[str, ast.expr]]:
         """What is given to context.configure, and what is put into the dict that it is given."""
-        mappings = {"conf_args", "kwargs", "context_args", "configure_args"}
+        mappings = set(MAPPINGS)
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Call) and _ends(node.func, "configure"):
                 for keyword in node.keywords:
@@ -190,9 +198,8 @@ class _Reader:
         return node is None or _shape(node) in STOCK_FUNCTIONS
 
     def _is_of_flask(self, value: ast.expr) -> bool:
-        said = ast.unparse(value)
-        if isinstance(value, ast.Name) and value.id in self.defined:
-            said = ast.unparse(self.defined[value.id])
+        known = (self.defined[name] for name in _names(value) if name in self.defined)
+        said = "\n".join(map(ast.unparse, [value, *known]))
         return any(words in said for words in MODELS) or said.endswith("= None")
 
     def _registers(self, node: ast.stmt) -> bool:
@@ -208,21 +215,15 @@ class _Reader:
 
     def _others(self) -> Iterator[ast.stmt]:
         """Statements that may do something which nobody else does."""
-        for node in self.tree.body:
-            if isinstance(
-                node, ast.FunctionDef | ast.Import | ast.ImportFrom | ast.Assign | ast.AnnAssign
-            ):
-                continue
-            if isinstance(node, ast.If) and "is_offline_mode" in ast.unparse(node.test):
-                continue
-            if isinstance(node, ast.If | ast.Try | ast.With):
-                if "run_migrations" not in ast.unparse(node):
+        for node in (*_statements(self.tree), *self.inner):
+            match node:
+                case ast.Expr() if not self._ordinary(node):
                     yield node
-            elif isinstance(node, ast.Expr) and not self._ordinary(node):
-                yield node
-        yield from (
-            node for node in self.inner if isinstance(node, ast.Expr) and not self._ordinary(node)
-        )
+                case ast.AugAssign() | ast.Raise() | ast.Assert() | ast.Delete():
+                    yield node
+                case ast.Assign(targets=[ast.Attribute() | ast.Subscript() as target, *_]):
+                    if ast.unparse(target).partition("[")[0] not in MAPPINGS:
+                        yield node
 
     def _ordinary(self, node: ast.Expr) -> bool:
         said = ast.unparse(node)
@@ -249,7 +250,7 @@ def _statements(node: ast.AST) -> Iterator[ast.stmt]:
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.stmt):
             yield child
-        if not isinstance(child, ast.FunctionDef):
+        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
             yield from _statements(child)
 
 
