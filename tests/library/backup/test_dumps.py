@@ -166,6 +166,32 @@ def test_what_is_no_backup_is_refused(project, server_url, account, kind, what):
     assert clients.dump(server_url) == before
 
 
+def test_where_a_scratch_is_allowed_nothing_is_touched_before_all_of_it_is_loaded(
+    new_project, mariadb_server
+):
+    with databases.fresh(mariadb_server) as url:
+        project = new_project(starter="bare", database="mysql")
+        project.env["DEV_DATABASE_URL"] = url
+        project.model("item", ITEM)
+        project.migration("aaaa00000001", None, TABLE)
+        project.db("upgrade").assert_ok()
+        made = Path(project.db("backup").assert_ok().out.strip())
+        clients.run(url, "DELETE FROM item WHERE id = 1", "CREATE TABLE late (id INT PRIMARY KEY)")
+        # DDL cannot be undone there: without it nobody can tell that a table was made anew
+        born = "SELECT table_name, create_time FROM information_schema.tables WHERE table_schema = DATABASE()"
+        before, had = clients.dump(url), sorted(clients.rows(url, born))
+        text = made.read_text()
+        made.write_text(text.replace("-- Dump completed", "SELECT no_such;\n-- Dump completed"))
+        project.db("restore", "--yes").assert_one_sentence("no_such", "nothing was changed")
+        assert clients.dump(url) == before and sorted(clients.rows(url, born)) == had
+        made.write_text(text)
+        project.db("restore", "--yes").assert_ok()
+        assert clients.rows(url, "SELECT id FROM item ORDER BY id") == [(1,), (2,)]
+        assert "late" not in str(clients.dump(url))
+        stem = f"{make_url(url).database}_scratch_"
+        assert not [name for name in databases.names(url) if name.startswith(stem)]
+
+
 OTHER_PROGRAMS = """
 from my_app import create_app; from flask import current_app; from alembic.util import CommandError
 from flask_keel import backup; from flask_keel.backup import pg_dump; from flask_keel.project import Project
