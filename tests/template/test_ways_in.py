@@ -13,7 +13,7 @@ WAYS = ["db", "my-app db", "flask --app my_app db", '"$0/bin/manage.py" db']
 # those that Flask-Migrate documents, and those that are added
 COMMANDS = """
     init revision migrate edit merge upgrade downgrade show history heads branches current stamp
-    check list-templates rebuild sqlite-safe
+    check list-templates rebuild sqlite-safe backup restore
 """
 
 

@@ -208,7 +208,7 @@ class Copies:
 
     def _thin(self, kept: list[Path], most: int, spared: Path | None = None) -> None:
         for old in kept[:-most]:
-            if spared is None or not old.samefile(spared):
+            if spared is None or old.resolve() != spared.resolve():
                 transaction.remove(old)
 
     def _name(self, revisions: set[str] | None, now: datetime, replaced: bool) -> str:
@@ -221,7 +221,7 @@ class Copies:
         """Return the error that says so."""
         wanted = f" ({megabytes(size)} are needed)" if size else ""
         return CommandError(
-            f"The disk of {folder} has no room for a backup of {self.database}{wanted}: make room, "
+            f"The disk of {folder} has no room for a copy of {self.database}{wanted}: make room, "
             "then try again; nothing was changed."
         )
 

@@ -86,9 +86,7 @@ class _Steps:
 
     def __init__(self, reads: sqlite3.Connection, source: Path, patience: float) -> None:
         self.reads, self.source, self.patience = reads, source, patience
-        (self.size,) = reads.execute("PRAGMA page_size").fetchone()
-        (pages,) = reads.execute("PRAGMA page_count").fetchone()
-        self.report = Report(f"copying {source}", max(1, pages * self.size // MB), "MB")
+        self.size, self.report = _page_size(reads), _report(f"copying {source}", reads)
         self.left, self.anew, self.moved = sys.maxsize, 0, time.monotonic()
 
     def __call__(self, status: int, left: int, total: int) -> None:
@@ -103,6 +101,15 @@ class _Steps:
                 _hold(self.reads)
         self.left, self.moved = left, now
         self.report.at((total - left) * self.size // MB)
+
+
+def _page_size(raw: sqlite3.Connection) -> int:
+    return int(raw.execute("PRAGMA page_size").fetchone()[0])
+
+
+def _report(label: str, raw: sqlite3.Connection) -> Report:
+    (pages,) = raw.execute("PRAGMA page_count").fetchone()
+    return Report(label, max(1, pages * _page_size(raw) // MB), "MB")
 
 
 def _in_wal(raw: sqlite3.Connection) -> bool:
@@ -124,6 +131,7 @@ def write_over(new: Path, old: Path, keep: Keep, patience: float = waiting.DEFAU
     :param patience: how long to wait for other writers, in seconds
     :raises CommandError: when another process holds it; it is as it was then
     """
+    old = old.resolve()  # where a link leads, the link stays
     made = transaction.make(old)
     try:
         try:
@@ -155,6 +163,8 @@ def _write_over(new: Path, old: Path, keep: Keep | None, patience: float) -> Non
             keep(lambda part: copy(old, part))
             keep = None
         deadline, left, told = time.monotonic() + patience, keep, False
+        size, report = _page_size(reads), _report(f"writing {old}", reads)
+        stack.callback(report.close)
 
         def whole(part: Path) -> None:
             if wal:
@@ -164,7 +174,7 @@ def _write_over(new: Path, old: Path, keep: Keep | None, patience: float) -> Non
                 with part.open("wb") as target:
                     shutil.copyfileobj(raw, target)
 
-        def progress(status: int, *_: int) -> None:
+        def progress(status: int, remaining: int, total: int) -> None:
             nonlocal left, told
             if status in BUSY:
                 # the backup would try for ever: https://www.sqlite.org/c3ref/backup_finish.html
@@ -173,9 +183,11 @@ def _write_over(new: Path, old: Path, keep: Keep | None, patience: float) -> Non
                 if not told:
                     output.say(f"{old} is busy: waiting for the other process")
                 told = True
-            elif left is not None:
+                return
+            if left is not None:
                 left(whole)  # the write lock is ours, and nothing has been written yet
                 left = None
+            report.at((total - remaining) * size // MB)
 
         reads.backup(writes, pages=max(1, min(FIRST, pages - 1)), progress=progress, sleep=0.1)
 
@@ -183,7 +195,7 @@ def _write_over(new: Path, old: Path, keep: Keep | None, patience: float) -> Non
 def _require_same_pages(
     reads: sqlite3.Connection, writes: sqlite3.Connection, new: Path, old: Path
 ) -> None:
-    theirs, ours = (raw.execute("PRAGMA page_size").fetchone()[0] for raw in (reads, writes))
+    theirs, ours = _page_size(reads), _page_size(writes)
     if theirs != ours:
         raise CommandError(
             f"{new} has pages of {theirs} bytes and {old}, which is in WAL, of {ours}: stop the "
@@ -225,10 +237,11 @@ class File(Copies):
     @property
     def name(self) -> str:
         name = self.path.name.removesuffix(".db")
-        if self.path.resolve().parent == self.folder.parent.resolve():
+        place = self.path.parent.resolve()
+        if place == self.folder.parent.resolve():
             return name
         # another file of the same name may have its copies here too
-        return f"{name}.{zlib.crc32(bytes(self.path.resolve())):08x}"
+        return f"{name}.{zlib.crc32(bytes(place / self.path.name)):08x}"
 
     @property
     def empty(self) -> bool:
@@ -240,11 +253,10 @@ class File(Copies):
 
     def write(self, part: Path) -> None:
         transaction.require(_url(self.path))
-        self._require_room(part.parent)
+        self._require_room(part.parent, _size(self.path))
         copy(self.path, part, waiting.patience(self.settings))
 
-    def _require_room(self, folder: Path, more: int = 0) -> None:
-        size = sum(file.stat().st_size for file in _files(self.path)) + more
+    def _require_room(self, folder: Path, size: int) -> None:
         if size > shutil.disk_usage(folder).free:
             raise self.no_room(folder, size)
 
@@ -288,12 +300,17 @@ class File(Copies):
     def replace(self, file: Path, keep: Keep) -> None:
         if self.path.exists() and file.samefile(self.path):
             raise CommandError(f"{file} is the database itself: name a backup; {NOTHING}.")
+        transaction.require_folder(self.path)
+        more = _size(file)
         if self.path.exists():
             make_folder(self.folder)
+            # what SQLite writes until it commits, beside the copy of what goes
             shared = self.folder.stat().st_dev == self.path.parent.stat().st_dev
-            self._require_room(self.folder, file.stat().st_size if shared else 0)
+            self._require_room(self.folder, _size(self.path) + (more if shared else 0))
+        self._require_room(self.path.parent, more)
         write_over(file, self.path, keep, waiting.patience(self.settings))
 
 
-def _files(path: Path) -> list[Path]:
-    return [file for suffix in ("", "-wal") if (file := Path(f"{path}{suffix}")).exists()]
+def _size(path: Path) -> int:
+    there = [file for suffix in ("", "-wal") if (file := Path(f"{path}{suffix}")).exists()]
+    return sum(file.stat().st_size for file in there)

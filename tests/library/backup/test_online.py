@@ -280,16 +280,32 @@ def test_a_disk_without_room_is_said_before_anything_is_written(project):
     try:
         answer = project.db("backup")
         answer.assert_one_sentence(
-            "no room for a backup", "12.", "MB are needed", "nothing was changed"
+            "no room for a copy", "12.", "MB are needed", "nothing was changed"
         )
         with (project.path / "etc" / "conf" / "dev.conf").open("a") as conf:
             conf.write("MIGRATION_BACKUP = 'always'\n")
         project.migration("aaaa00000002", "aaaa00000001", "op.drop_table('big')")
-        project.db("upgrade").assert_one_sentence("no room for a backup", "nothing was changed")
+        project.db("upgrade").assert_one_sentence("no room for a copy", "nothing was changed")
         assert "aaaa00000001" in project.db("current").assert_ok().out
         assert folder(project) == []
     finally:
         subprocess.run(["umount", str(backups)], check=True)
+
+
+def test_a_restore_for_which_there_is_no_room_changes_nothing(project, tmp_path):
+    made, disk = project.db("backup").assert_ok().out.strip(), tmp_path / "disk"
+    disk.mkdir()
+    if not room(disk, "3m"):
+        pytest.skip("no small disk: mount needs root")
+    try:
+        small = make(disk / "app.db", "wal", 1)
+        url = f"sqlite:///{small}"
+        answer = project.db("restore", "--yes", made, DEV_DATABASE_URL=url)
+        answer.assert_one_sentence("no room for a copy", "MB are needed", "nothing was changed")
+        assert_consistent(small)
+        assert [str(path) for path in folder(project)] == [made]
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
 
 
 def test_a_disk_that_fills_up_meanwhile_leaves_no_half_copy(project):
@@ -310,7 +326,7 @@ def test_a_disk_that_fills_up_meanwhile_leaves_no_half_copy(project):
     )
     out, err = process.communicate(timeout=60)
     answer = projects.Answer(process.returncode, out, err)
-    answer.assert_one_sentence("no room for a backup", "nothing was changed")
+    answer.assert_one_sentence("no room for a copy", "nothing was changed")
     assert folder(project) == []
     assert ask(project.database, SUM) == before
 
@@ -340,6 +356,29 @@ def test_a_lost_or_damaged_database_is_given_back(project, harm):
     if harm in ("no database", "cut"):
         assert replaced[0].read_bytes() == broken
     assert "aaaa00000001" in project.db("current").assert_ok().out
+
+
+@pytest.mark.parametrize("harm", ["none", "no database"])
+def test_a_link_to_the_database_stays_a_link(project, harm):
+    project.db("backup").assert_ok()
+    had, real = ask(project.database, SUM), project.path / "real.db"
+    project.database.rename(real)
+    project.database.symlink_to(real)
+    if harm != "none":
+        real.write_bytes(b"a letter to my aunt" * 5000)
+    project.db("restore", "--yes").assert_ok()
+    assert project.database.is_symlink() and ask(real, SUM) == had
+
+
+def test_copies_made_at_once_are_all_whole(project):
+    with (project.path / "etc" / "conf" / "dev.conf").open("a") as conf:
+        conf.write("MIGRATION_BACKUPS = 1\n")
+    running = [project.start(*project.manage, "db", "backup") for _ in range(4)]
+    for process in running:
+        _, said = process.communicate(timeout=120)
+        assert process.returncode == 0, said
+    (last,) = folder(project)
+    assert ask(last, SUM) == ask(project.database, SUM)
 
 
 def test_a_collation_of_the_applications_and_rows_that_break_a_rule_are_copied(project):
