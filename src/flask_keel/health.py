@@ -11,13 +11,13 @@ from contextlib import closing, suppress
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 from flask import Blueprint, Flask, current_app
 from sqlalchemy import Engine, column, select, table
 
 from . import revisions
 from .revisions import Revision
+from .sqlite import files
 
 bp = Blueprint("health", __name__)
 PATIENCE = 2  # seconds in which a database has to answer
@@ -172,14 +172,10 @@ class _Attempt(Thread):
 
 
 def _ask_file(engine: Engine, query: str) -> frozenset[str]:
-    name = engine.url.database
-    if not name or name == ":memory:" or name.startswith("file:"):
+    if files.in_memory(engine.url):
         with engine.connect() as connection:
             return _rows(connection.connection.driver_connection, query)
-    # mode=rw: no file is made where there is none
-    uri = f"file:{quote(str(Path(name).absolute()))}?mode=rw"
-    with closing(sqlite3.connect(uri, uri=True, timeout=PATIENCE)) as raw:
-        raw.execute("PRAGMA query_only=ON")
+    with closing(files.open_to_read(engine.url, PATIENCE)) as raw:
         return _rows(raw, query)
 
 

@@ -8,18 +8,17 @@ import ast
 import configparser
 import os
 import re
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from flask import Flask
 
 from . import urls
+from .sqlite import files
 
 NAMES = ("revision", "down_revision", "branch_labels", "depends_on")
 ASSIGNED = re.compile(
@@ -288,13 +287,9 @@ def _applied(engine: Any) -> set[str] | None:
                 if connection.exec_driver_sql(AHEAD).first():
                     return None
                 return {row[0] for row in connection.exec_driver_sql(APPLIED)}
-        name = engine.url.database
-        if not name or name == ":memory:" or name.startswith("file:") or not Path(name).exists():
+        if files.in_memory(engine.url) or not Path(engine.url.database).exists():
             return None
-        path = quote(str(Path(name).absolute()))
-        # as sqlite.transaction.open_to_read does, which imports Alembic
-        with closing(sqlite3.connect(f"file:{path}?mode=rw", uri=True)) as raw:
-            raw.execute("PRAGMA query_only=ON")
+        with closing(files.open_to_read(engine.url)) as raw:
             names = [row[0] for row in raw.execute("SELECT name FROM sqlite_master")]
             if any(name.startswith(ODD) for name in names):
                 return None

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Self
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
@@ -20,6 +20,9 @@ from sqlalchemy.pool import NullPool, StaticPool
 
 from .. import waiting
 from ..typing import Options
+from .files import in_memory as in_memory
+from .files import open_to_read as open_to_read
+from .files import open_uri
 from .introspection import driver
 
 KEYS_STAY_ON = (
@@ -275,15 +278,6 @@ def _turn_on_at_the_end(connection: Connection, raw: sqlite3.Connection) -> None
     event.listen(connection, "rollback", end("ROLLBACK"))
 
 
-JOURNALS = ("-wal", "-journal")
-
-
-def in_memory(url: str | URL) -> bool:
-    """Whether the URL names no plain file: memory, or SQLite's own URI form."""
-    name = make_url(url).database
-    return not name or name == ":memory:" or name.startswith("file:")
-
-
 def require(url: URL) -> None:
     """Stop when there is no file.
 
@@ -303,34 +297,6 @@ def require_folder(path: Path) -> None:
         raise CommandError(f"The folder of {path} does not exist: type mkdir -p {folder}.")
 
 
-def open_to_read(url: URL) -> sqlite3.Connection:
-    """Open the file so that nothing is written and nothing is left beside it.
-
-    Not with mode=ro: that leaves -wal and -shm files of a database in WAL behind, and cannot read
-    one whose last writer was killed. https://www.sqlite.org/wal.html#read_only_databases
-    """
-    path = Path(url.database or "").absolute()
-    uri = f"file:{quote(str(path))}"
-    raw = _open_uri(f"{uri}?mode=rw")
-    if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
-        return raw
-    try:
-        raw.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
-    except sqlite3.OperationalError as error:
-        # in WAL, SQLite makes files beside it even to read, and here it may not
-        if "readonly" in str(error) and not any(_holds_more(path, end) for end in JOURNALS):
-            raw.close()
-            return _open_uri(f"{uri}?immutable=1")
-    except sqlite3.DatabaseError:
-        pass  # who reads will be told
-    return raw
-
-
-def _holds_more(path: Path, suffix: str) -> bool:
-    beside = Path(f"{path}{suffix}")
-    return beside.exists() and beside.stat().st_size > 0
-
-
 @contextmanager
 def named(engine: Engine) -> Iterator[sqlite3.Connection | None]:
     """Give the database that an engine names, to read: SQLite's own URI form too.
@@ -346,15 +312,9 @@ def named(engine: Engine) -> Iterator[sqlite3.Connection | None]:
     elif not Path(unquote(urlsplit(name).path) if uri else name).exists():
         yield None
     else:
-        opened = _open_uri(name) if uri else open_to_read(make_url("sqlite://").set(database=name))
+        opened = open_uri(name) if uri else open_to_read(make_url("sqlite://").set(database=name))
         with closing(opened) as raw:
             yield raw
-
-
-def _open_uri(name: str) -> sqlite3.Connection:
-    raw = sqlite3.connect(name, uri=True, check_same_thread=False)
-    raw.execute("PRAGMA query_only=ON")
-    return raw
 
 
 def reader(url: URL) -> Engine:
