@@ -16,7 +16,7 @@ from alembic.util import CommandError
 
 from .. import output
 from ..scratch import servers
-from ..scratch.copies import quoted
+from ..scratch.mysql_copy import quoted
 from .copies import NOTHING, Half, Keep
 from .dumps import Dumps
 

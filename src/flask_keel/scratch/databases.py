@@ -16,8 +16,8 @@ from ..project import Project
 from ..recorder import Recorder
 from ..sqlite import transaction as sqlite_transaction
 from . import servers
-from .copies import Copy
 from .kept import build, claimed
+from .mysql_copy import Copy
 
 # Tables outside of the default schema, as in ``__table_args__ = {"schema": "audit"}``.
 

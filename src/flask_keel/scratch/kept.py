@@ -18,7 +18,7 @@ from ..project import Project, listening
 from ..recorder import Recorder
 from . import servers
 from .cache import Cache
-from .copies import Copy
+from .mysql_copy import Copy
 
 # what decides how a server understands the SQL of the history
 SETTINGS = {

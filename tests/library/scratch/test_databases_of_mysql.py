@@ -5,7 +5,7 @@ import pytest
 import revising
 from revising import KEY
 
-from flask_keel.scratch.copies import Copy
+from flask_keel.scratch.mysql_copy import Copy
 
 PARENT = "CREATE TABLE p (id INT PRIMARY KEY, a INT, b INT, UNIQUE KEY ab (a, b))"
 # each is a child of the parent, and what is done to it afterwards
