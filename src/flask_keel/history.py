@@ -88,7 +88,13 @@ def adopted(config: Config, script: ScriptDirectory) -> frozenset[str]:
     at = (config.get_section(SECTION) or {}).get("adopted_at")
     if not at:
         return frozenset()
-    return frozenset(one.revision for one in script.iterate_revisions(at, "base"))
+    try:
+        return frozenset(one.revision for one in script.iterate_revisions(at, "base"))
+    except (CommandError, ResolutionError):
+        raise CommandError(
+            f"alembic.ini says adopted_at = {at}, which no migration is: write the revision there that "
+            "was the head when flask-keel was adopted."
+        ) from None  # what Alembic says of it is of another place
 
 
 def heads() -> set[str]:

@@ -214,8 +214,13 @@ def test_what_was_there_is_never_judged_and_what_comes_is(application):
     assert "add name to user" in said and "proved on" in said
     said = application.db("check").assert_ok().err
     assert "1 migrations linted and proved" in said and "2 from before flask-keel" in said
-    # without the note of it, what bbb1 loses is said
     ini = application.path / "migrations" / "alembic.ini"
+    noted = ini.read_text()
+    ini.write_text(noted.replace("adopted_at = bbb1", "adopted_at = zzz1"))
+    for command in ("check", "upgrade", "migrate"):
+        application.db(command).assert_one_sentence("adopted_at = zzz1, which no migration is")
+    ini.write_text(noted)
+    # without the note of it, what bbb1 loses is said
     ini.write_text(ini.read_text().replace("adopted_at = bbb1", ""))
     assert "drop-column" in application.db("check").err
 
