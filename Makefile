@@ -4,6 +4,7 @@ SHELL := /bin/sh
 PYTHON ?= python3
 TOOLS := .venv/.cookiecutter
 TESTS := .venv/.tests
+OLDEST := .venv-oldest/.tests
 BENCHMARKS := .venv/.benchmarks
 .DEFAULT_GOAL := help
 .SUFFIXES:
@@ -32,6 +33,9 @@ test: $(TESTS) ## run the tests; a database server that is not installed is skip
 test-all: $(TESTS) ## run the tests and the long drills
 	@LONG_DRILLS=1 .venv/bin/python -m pytest -n auto --dist loadgroup $(args)
 
+test-oldest: $(OLDEST) ## run the library's tests on the lowest versions that it allows
+	@.venv-oldest/bin/python -m pytest -n auto --dist loadgroup $(LIBRARY_TESTS) $(args)
+
 bench: $(BENCHMARKS) ## measure the engine and newmigration against their peers; wants a machine at rest
 	@.venv/bin/python benchmarks/sqlite_engine.py $(args) && .venv/bin/python benchmarks/newmigration.py
 
@@ -44,17 +48,21 @@ format: $(TESTS) ## mend the style of the code
 	@.venv/bin/ruff check --fix --config pyproject.toml $(LINTED) && \
 	  .venv/bin/ruff format --config pyproject.toml $(LINTED)
 
+docs: $(TESTS) ## write anew what the documents show of the code
+	@.venv/bin/python docs/reference.py
+
 clean: ## remove what can be made again
-	@rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .hypothesis build dist
+	@rm -rf .venv .venv-oldest .pytest_cache .ruff_cache .mypy_cache .hypothesis build dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help: ## this list
-	@awk -F ' ## ' '/^[a-z][a-z-]*:.* ## / { split($$1, name, ":"); printf "  make %-10s %s\n", name[1], $$2 }' Makefile
+	@awk -F ' ## ' '/^[a-z][a-z-]*:.* ## / { split($$1, name, ":"); printf "  make %-11s %s\n", name[1], $$2 }' Makefile
 
-.PHONY: app test test-all bench lint format clean help
+.PHONY: app test test-all test-oldest bench lint format docs clean help
 
 # the generated project is checked as it is generated: its files are templates
-LINTED := src keel_answers hooks tests benchmarks
+LINTED := src keel_answers hooks tests benchmarks docs
+LIBRARY_TESTS := tests/library
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Error: Python 3.11 or" \
@@ -72,6 +80,16 @@ $(TESTS): .venv/bin/python pyproject.toml
 	@echo "installing what the tests need" >&2
 	@$(INSTALL) --upgrade 'pip>=25.1'  # older ones know no dependency groups
 	@$(INSTALL) --group tests -e '.[dev,postgresql,mysql]'
+	@touch $@
+
+# the lower bounds of pyproject.toml are the versions: they stand there and nowhere else
+LOWEST := .venv/bin/uv pip install --quiet --python .venv-oldest/bin/python
+
+$(OLDEST): $(TESTS)
+	@echo "installing the lowest versions that the library allows" >&2
+	@$(PYTHON) -m venv --clear .venv-oldest
+	@$(LOWEST) --resolution lowest-direct -e '.[dev,postgresql,mysql]'
+	@$(LOWEST) --group tests
 	@touch $@
 
 $(BENCHMARKS): $(TESTS)

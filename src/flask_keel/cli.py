@@ -185,7 +185,7 @@ def migrate(as_json: bool, **options: Any) -> Any:
     from . import errors, history, output
 
     gc.freeze()  # the models are here by now, and stay
-    given = dict(item.partition("=")[::2] for item in options["x_arg"] or g.x_arg)
+    given = dict(item.partition("=")[::2] for item in options["x_arg"] or g.get("x_arg", ()))
     empty: dict[str, Any] = {"operations": [], "answers": given, "file": None, "revision": None}
     empty |= {"findings": [], "proof": None, "schema": None, "next": None}
     with (

@@ -16,6 +16,7 @@ def run(**options: Any) -> None:
     from alembic import context
     from flask import current_app
 
+    from . import compat  # noqa: F401  (mends older versions of Alembic)
     from .project import NO_APPLICATION, Environment, declaring, require_application
 
     if declaring(options):  # a command wants to know them, and nothing more

@@ -17,11 +17,11 @@ from . import revisions
 
 # first version that works, first that was not tried
 WANTED = {
-    "alembic": ((1, 20), (1, 21)),
-    "SQLAlchemy": ((2, 1), (2, 2)),
-    "Flask": ((3, 1), (4,)),
+    "alembic": ((1, 18, 4), (1, 21)),
+    "SQLAlchemy": ((2, 0, 32), (2, 2)),
+    "Flask": ((3, 0), (4,)),
     "Flask-SQLAlchemy": ((3, 1), (4,)),
-    "Flask-Migrate": ((4, 1), (5,)),
+    "Flask-Migrate": ((4, 0, 2), (5,)),
 }
 
 
@@ -46,7 +46,7 @@ def require_versions() -> None:
 
 
 def _parts(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    return tuple(int(part) for part in version.split(".")[:3] if part.isdigit())
 
 
 def _text(parts: tuple[int, ...]) -> str:

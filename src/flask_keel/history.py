@@ -107,6 +107,12 @@ def applied(connection: Connection) -> set[str]:
     return set(MigrationContext.configure(connection).get_current_heads())
 
 
+def parents(script: ScriptDirectory, revision: Script) -> tuple[str, ...]:
+    """Return the revisions on which one stands: those that it revises, and those that it depends on."""
+    needed = [script.get_revision(name).revision for name in to_tuple(revision.dependencies, ())]
+    return tuple(dict.fromkeys((*to_tuple(revision.down_revision, ()), *needed)))
+
+
 def require_one_head(script: ScriptDirectory) -> None:
     """Stop when the history has several heads.
 

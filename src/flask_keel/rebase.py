@@ -71,8 +71,9 @@ def _later(script: ScriptDirectory, heads: list[Script], branches: list[list[Scr
 
 
 def _require_movable(one: Script) -> None:
+    labels = getattr(one.module, "branch_labels", None)
     why = "joins two branches" if one.is_merge_point else "has labels or depends on others"
-    if one.is_merge_point or one._orig_branch_labels or one.dependencies:
+    if one.is_merge_point or labels or one.dependencies:
         raise CommandError(
             f"{Path(one.path).name} {why}, so its place cannot be changed: "
             "type db merge heads -m 'merge'."

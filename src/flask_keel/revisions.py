@@ -111,11 +111,14 @@ def read_all(folder: Path) -> Mapping[str, Revision] | None:
         from alembic.config import Config
         from alembic.script import ScriptDirectory
 
+        from .history import parents
+
         config = Config(folder / "alembic.ini")
         config.set_main_option("script_location", str(folder).replace("%", "%%"))
+        script = ScriptDirectory.from_config(config)
         return {
-            one.revision: Revision(one.revision, tuple(one._all_down_revisions), Path(one.path))
-            for one in ScriptDirectory.from_config(config).walk_revisions()
+            one.revision: Revision(one.revision, parents(script, one), Path(one.path))
+            for one in script.walk_revisions()
         }
     except Exception:
         return None

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from projects import TEMPLATE
 
+START = "A new application"
+
 
 def targets_of_help(project) -> set[str]:
     listed = project.run("make", "help").assert_ok().out
@@ -48,9 +50,9 @@ def test_what_the_projects_readme_types_with_make_is_a_target(generated):
 
 
 def test_the_commands_of_the_roots_start_are_targets_of_its_makefile():
-    commands = shell_commands(section((TEMPLATE / "README.md").read_text(), "Start"))
+    commands = shell_commands(section((TEMPLATE / "README.md").read_text(), START))
     targets = re.findall(r"^([a-z][a-z-]*):", (TEMPLATE / "Makefile").read_text(), re.MULTILINE)
-    assert commands, "the section Start has no command"
+    assert commands, "the section about a new application has no command"
     for command in commands:
         make, target, *_ = command.split()
         assert make == "make" and target in targets, command
@@ -66,22 +68,22 @@ def test_what_the_root_says_of_the_project_is_a_target_of_it(generated):
 
 def test_the_pipeline_calls_the_readmes_test_command():
     script = TEMPLATE / ".ci" / "run"
-    commands = shell_commands(section((TEMPLATE / "README.md").read_text(), "Start"))
+    commands = shell_commands(section((TEMPLATE / "README.md").read_text(), START))
     assert "make test" in commands
     assert re.search(r"^\s*(exec )?make test\b", script.read_text(), re.MULTILINE)
     assert Path(script).stat().st_mode & 0o111
 
 
-def test_the_readme_shows_the_figures_that_were_measured(monkeypatch):
+def test_the_document_of_speed_shows_the_figures_that_were_measured(monkeypatch):
     monkeypatch.syspath_prepend(TEMPLATE / "benchmarks")
     import newmigration
     import sqlite_engine
 
-    readme = (TEMPLATE / "README.md").read_text()
+    shows = (TEMPLATE / "docs" / "speed.md").read_text()
     results = TEMPLATE / "benchmarks" / "results"
     measured = json.loads((results / "sqlite_engine.json").read_text())["results"]
     largest = max(result["rows"] for result in measured)
     shown = [result for result in measured if result["rows"] == largest]
-    assert sqlite_engine.table(shown) in readme
-    assert newmigration.table(json.loads((results / "newmigration.json").read_text())) in readme
+    assert sqlite_engine.table(shown) in shows
+    assert newmigration.table(json.loads((results / "newmigration.json").read_text())) in shows
     assert (TEMPLATE / "benchmarks" / "results" / "sqlite_engine.svg").exists()

@@ -146,11 +146,15 @@ def test_a_hook_that_cannot_edit_says_so_and_fails_nothing(source):
 @pytest.mark.parametrize(
     ("name", "version", "wanted"),
     [
-        ("alembic", "1.21.0", ">=1.20,<1.21"),
-        ("alembic", "1.19.9", ">=1.20,<1.21"),
-        ("SQLAlchemy", "2.2.0b1", ">=2.1,<2.2"),
-        ("SQLAlchemy", "2.0.51", ">=2.1,<2.2"),
-        ("Flask-Migrate", "5.0", ">=4.1,<5"),
+        ("alembic", "1.21.0", ">=1.18.4,<1.21"),
+        ("alembic", "1.17.2", ">=1.18.4,<1.21"),
+        ("alembic", "1.18.3", ">=1.18.4,<1.21"),
+        ("SQLAlchemy", "2.2.0b1", ">=2.0.32,<2.2"),
+        ("SQLAlchemy", "2.0.31", ">=2.0.32,<2.2"),
+        ("SQLAlchemy", "1.4.54", ">=2.0.32,<2.2"),
+        ("Flask", "2.3.3", ">=3.0,<4"),
+        ("Flask-Migrate", "5.0", ">=4.0.2,<5"),
+        ("Flask-Migrate", "4.0.1", ">=4.0.2,<5"),
     ],
 )
 def test_a_version_outside_of_the_range_is_one_sentence(blog, tmp_path, name, version, wanted):

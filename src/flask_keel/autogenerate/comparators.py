@@ -8,7 +8,6 @@ from typing import Any
 
 import sqlalchemy as sa
 from alembic.autogenerate import renderers
-from alembic.autogenerate.compare.server_defaults import _setup_autoincrement
 from alembic.operations import MigrateOperation, Operations, ops
 from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority, PriorityDispatchResult, sqla_compat
@@ -26,7 +25,7 @@ from sqlalchemy import Table as Model
 from sqlalchemy.sql.elements import conv
 from sqlalchemy.types import SchemaType
 
-from .. import literals
+from .. import compat, literals
 from ..catalog import shadow
 from ..catalog.schema import ReflectedCheck, ReflectedIndex
 from ..catalog.shadow import Pair, pair
@@ -119,7 +118,7 @@ def _chosen(context: Any, model: Model) -> set[str]:
 
 def _by_name(context: Any, model: Model) -> dict[Any, Any]:
     found: dict[Any, list[Any]] = {}
-    for check in sqla_compat.all_table_check_constraints(model):
+    for check in compat.checks(model):
         name = sqla_compat._get_constraint_final_name(check, context.dialect)
         found.setdefault(name and str(name), []).append(check)
     return found
@@ -172,7 +171,7 @@ def same_type(
     context: Any, op: ops.AlterColumnOp, schema: Any, table: str, name: str, there: Any, model: Any
 ) -> PriorityDispatchResult:
     """Stop before Alembic guesses, when the database writes both types in the same way."""
-    if context.migration_context._user_compare_type is False:
+    if _compares_no_types(context):
         return CONTINUE
     real, twin = _column_of(context, schema, table, name, model)
     if not (real and twin):
@@ -188,7 +187,7 @@ def other_type(
     context: Any, op: ops.AlterColumnOp, schema: Any, table: str, name: str, there: Any, model: Any
 ) -> PriorityDispatchResult:
     """Add what Alembic does not see: a collation, and on a server any other difference."""
-    if context.migration_context._user_compare_type is False:
+    if _compares_no_types(context):
         return CONTINUE
     real, twin = _column_of(context, schema, table, name, model)
     if not (real and twin):
@@ -203,6 +202,10 @@ def other_type(
     return CONTINUE
 
 
+def _compares_no_types(context: Any) -> bool:
+    return context.migration_context.opts.get("compare_type", True) is False
+
+
 def server_default(
     context: Any, op: ops.AlterColumnOp, schema: Any, table: str, name: str, there: Any, model: Any
 ) -> PriorityDispatchResult:
@@ -211,7 +214,10 @@ def server_default(
     wanted = model.server_default
     if not (real and twin):
         return CONTINUE
-    _setup_autoincrement(context, op, schema, table, name, there, model)
+    if model.table._autoincrement_column is model:
+        op.kw["autoincrement"] = True
+    elif isinstance(model.autoincrement, bool):  # it may be "auto" or "ignore_fk"
+        op.kw["autoincrement"] = model.autoincrement
     if real.counts or twin.counts or isinstance(wanted, Identity):
         # where an Identity is none, and where .numbering changes one into something else
         same = real.counts == twin.counts == "identity"

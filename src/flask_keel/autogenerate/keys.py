@@ -22,7 +22,7 @@ from sqlalchemy.dialects.postgresql import DOMAIN, CreateDomainType
 from sqlalchemy.schema import CreateSequence
 from sqlalchemy.sql.elements import conv
 
-from .. import literals
+from .. import compat, literals
 from ..catalog import schema as catalog_schema
 from ..catalog import shadow
 from ..catalog.postgresql import named_types, of_table
@@ -232,8 +232,7 @@ def _render_numbered(context: Any, op: AddNumberedKey) -> str:
     table = [] if batch else [repr(str(op.table_name))]
     inline = ["inline_primary_key=True"] if op.inline_primary_key else []
     schema = [f"schema={op.schema!r}"] if op.schema and not batch else []
-    prefix = render._alembic_autogenerate_prefix(context)
-    return f"{prefix}add_column({', '.join([*table, column, *inline, *schema])})"
+    return f"{compat.prefix(context)}add_column({', '.join([*table, column, *inline, *schema])})"
 
 
 class NameNumberedKey(RenamePrimaryKey):
@@ -257,12 +256,12 @@ def _render_name(context: Any, op: NameNumberedKey) -> list[str]:
 
 @renderers.dispatch_for(ops.CreatePrimaryKeyOp, replace=True)
 def _render_key(context: Any, op: ops.CreatePrimaryKeyOp) -> str:
-    prefix, batch = render._alembic_autogenerate_prefix(context), context._has_batch
+    batch = context._has_batch
     arguments = [repr(render._render_gen_name(context, op.constraint_name))]
     arguments += [] if batch else [repr(str(op.table_name))]
     arguments.append(repr([str(name) for name in op.columns]))
     arguments += [f"schema={op.schema!r}"] if op.schema and not batch else []
-    return f"{prefix}create_primary_key({', '.join(arguments)})"
+    return f"{compat.prefix(context)}create_primary_key({', '.join(arguments)})"
 
 
 def compare_primary_keys(context: Any, upgrade: ops.UpgradeOps, *_: Any) -> PriorityDispatchResult:

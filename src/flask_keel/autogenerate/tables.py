@@ -12,7 +12,6 @@ from contextlib import suppress
 from typing import Any
 
 from alembic.operations import ops
-from alembic.util import sqla_compat
 from sqlalchemy import (
     JSON,
     CheckConstraint,
@@ -114,8 +113,10 @@ def exact(index: ModelIndex) -> ModelIndex:
 
 
 def _part(part: Any) -> Any:
-    text = part.text if isinstance(part, sqla_compat._textual_index_element) else part
-    return literal_column(text.text) if isinstance(text, TextClause) else part
+    for said in (part, getattr(part, "text", None)):  # as it is, or wrapped by Alembic
+        if isinstance(said, TextClause):
+            return literal_column(said.text)
+    return part
 
 
 def _checks_of_columns(there: Model, found: ReflectedTable) -> None:

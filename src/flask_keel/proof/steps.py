@@ -12,6 +12,7 @@ from .. import rows, runner
 from ..catalog import schema as catalog_schema
 from ..catalog.schema import Schema
 from ..data import rehearsal
+from ..history import parents
 from ..project import Project
 from ..recorder import Recorder, Recording
 from ..rows import plan as rows_plan
@@ -571,7 +572,7 @@ def upgrade_again(scene: Scene) -> None:
 def take(project: Project, revision: str, seed: int) -> Verdict:
     """Take the steps until one fails."""
     script = project.script.get_revision(revision)
-    below = tuple(dict.fromkeys(script._versioned_down_revisions + script._resolved_dependencies))
+    below = parents(project.script, script)
     with warnings.catch_warnings(), stage(project, below) as scratch:
         warnings.simplefilter("ignore")  # each was shown when the real command ran
         scene = Scene(project, script, seed, scratch)

@@ -144,7 +144,7 @@ class Cache:
             return
         revision = self.script.get_revision(heads[0])
         while revision is not None:
-            below = revision._all_down_revisions
+            below = history.parents(self.script, revision)
             without = without - {revision.revision}
             reached = reached or not without
             if len(below) != 1:
@@ -165,7 +165,8 @@ class Cache:
         todo = [revision]
         while todo:
             script = self.script.get_revision(todo[-1])
-            missing = [name for name in script._all_down_revisions if name not in self._keys]
+            below = history.parents(self.script, script)
+            missing = [name for name in below if name not in self._keys]
             if missing:
                 todo += missing
                 continue
@@ -173,7 +174,7 @@ class Cache:
             digest = hashlib.sha256(content)
             for imported in _imported(content, "", set()):
                 digest.update(imported)
-            for name in script._all_down_revisions:
+            for name in below:
                 digest.update(self._keys[name].encode())
             self._keys[todo.pop()] = digest.hexdigest()
         return self._keys[revision]

@@ -15,7 +15,6 @@ from alembic.ddl.impl import DefaultImpl
 from alembic.ddl.sqlite import SQLiteImpl
 from alembic.operations.batch import BatchOperationsImpl
 from alembic.util import CommandError
-from alembic.util.sqla_compat import _ensure_scope_for_ddl
 from sqlalchemy import Connection, Inspector, Table
 
 from ..typing import AnyColumn, Convention, Options, Value
@@ -446,7 +445,9 @@ def _hand_batches_over() -> None:
         impl = self.operations.impl
         if not isinstance(impl, EngineImpl) or impl.as_sql:
             return original(self)
-        with _ensure_scope_for_ddl(impl.connection):
+        assert impl.connection is not None  # it is printed otherwise
+        begun = impl.connection.in_transaction()
+        with nullcontext() if begun else impl.connection.begin():
             return impl.change_in_batch(self)
 
     if not hasattr(original, "__wrapped__"):

