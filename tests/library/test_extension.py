@@ -11,7 +11,7 @@ from flask import Flask
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 
-from flask_keel import Keel
+from flask_keel import Keel, history
 
 AGE = "    age = db.Column(db.Integer)\n"
 MAIL = "    mail = db.Column(db.String(80), unique=True)\n"
@@ -47,6 +47,8 @@ def test_every_command_works_wherever_the_migrations_are(adopted):
     assert columns(adopted) == ["id", "name", "age"]
     assert "(head)" in adopted.db("current").assert_ok().out
     assert (adopted.path / adopted.migrations / "schema" / "sqlite.sql").exists()
+    kept = adopted.path / adopted.migrations / "__pycache__" / "keel"
+    assert list(kept.glob("*.db")) and (kept / "proved.json").exists()
     strays = {"var", "schema", "cache"}
     assert not strays & {path.name for path in adopted.path.iterdir()}
     assert not strays & {path.name for path in adopted.path.parent.iterdir()}
@@ -205,6 +207,28 @@ def test_models_of_another_base_are_given_as_target_metadata(tmp_path):
     assert "'book'" in written.read_text() and "'user'" not in written.read_text()
     application.replace("app.py", "=Base.metadata", "=[Base.metadata]")
     application.db("check").assert_one_sentence("target_metadata is to be one MetaData")
+
+
+@pytest.mark.parametrize(
+    ("files", "migrations", "root"),
+    [
+        ([], "migrations", "."),
+        (["shop/__init__.py"], "shop/migrations", "."),
+        (["shop/__init__.py"], "shop/db/migrations", "."),
+        (["shop/__init__.py", "shop/db/__init__.py"], "shop/db/migrations", "."),
+        (["pyproject.toml", "src/shop/__init__.py"], "src/shop/migrations", "."),
+        (["setup.py"], "server/migrations", "."),
+        (["Makefile", "site-packages/shop/__init__.py"], "site-packages/shop/m", "site-packages"),
+    ],
+)
+def test_the_folder_of_the_project_is_found_from_that_of_the_migrations(
+    tmp_path, files, migrations, root
+):
+    for name in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    (tmp_path / migrations).mkdir(parents=True)
+    assert history.root(tmp_path / migrations) == tmp_path / root
 
 
 def missing(application):
