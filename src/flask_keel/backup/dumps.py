@@ -97,13 +97,17 @@ class Dumps(Copies):
         if folder and NO_ROOM.search(said):
             return self.no_room(folder)
         if "lock timeout" in said:
-            return CommandError(
-                f"{self.database} is in use, and its tables did not come free: stop what works in it, then "
-                f"try again; {NOTHING}."
-            )
+            return self.in_use()
         lines = [line for line in said.splitlines() if line.strip()]
         first = next(
             (line for line in lines if FAULT.match(line)), (lines or ["it said nothing"])[-1]
         )
         words = output.plainly(FAULT.sub("", first, count=1)).rstrip(".")
         return CommandError(f"{Path(program).name} on {self.database}: {words}; {NOTHING}.")
+
+    def in_use(self) -> CommandError:
+        """Return the error that says so."""
+        return CommandError(
+            f"{self.database} is in use, and its tables did not come free: stop what works in it, then "
+            f"try again; {NOTHING}."
+        )

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from alembic.util import CommandError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from .. import output
 from ..scratch import servers
@@ -20,6 +21,8 @@ from ..scratch.mysql_copy import quoted
 from .copies import NOTHING, Half, Keep
 from .dumps import Dumps
 
+PATIENCE = 10  # seconds
+TIMED_OUT = 1205
 CREATE = re.compile(rb"CREATE TABLE (?:IF NOT EXISTS )?`((?:[^`]|``)+)`")
 CHARSET = "--default-character-set=utf8mb4"
 # who sees none of them may not dump them, and would be refused for the asking
@@ -90,6 +93,7 @@ class MySQL(Dumps):
 
     def _in_its_place(self, file: Path, kept: Path | None) -> None:
         """DDL cannot be undone there: what fails is followed by what was there before."""
+        self._require_free()
         try:
             self._clear()
             self._load(file, self._database)
@@ -112,8 +116,29 @@ class MySQL(Dumps):
         with self._options() as options, file.open("rb") as sql:
             self._run([program, options, CHARSET, f"--database={database}"], stdin=sql)
 
+    def _require_free(self) -> None:
+        """Stop where a DROP would wait, by default for a day: nothing has been dropped yet."""
+        with self._connect() as connection:
+            own = connection.exec_driver_sql("SELECT CONNECTION_ID()").scalar()
+            for thread in servers.threads(connection, self._database):
+                if thread != own:
+                    with suppress(DBAPIError):  # it has ended, or is somebody else's
+                        connection.exec_driver_sql(f"KILL {thread}")
+            connection.exec_driver_sql(f"SET lock_wait_timeout = {PATIENCE}")
+            tables = [
+                name for kind, name in connection.exec_driver_sql(OBJECTS).all() if kind == "TABLE"
+            ]
+            try:
+                for name in tables:
+                    connection.exec_driver_sql(f"LOCK TABLES {quoted(name)} WRITE")
+            except OperationalError as error:
+                if error.orig is None or error.orig.args[0] != TIMED_OUT:
+                    raise
+                raise self.in_use() from error
+
     def _clear(self) -> None:
         with self._connect() as connection:
+            connection.exec_driver_sql(f"SET lock_wait_timeout = {PATIENCE}")
             connection.exec_driver_sql("SET foreign_key_checks = 0")
             for kind, name in connection.exec_driver_sql(OBJECTS).all():
                 connection.exec_driver_sql(f"DROP {kind} IF EXISTS {quoted(name)}")

@@ -32,6 +32,8 @@ MB = 1_000_000
 BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 # what quick_check says of rows, which are copied as they are
 ROWS = re.compile(r"(NULL|TEXT|NUMERIC|non-\w+) value |CHECK constraint failed", re.IGNORECASE)
+# a function, a collation or a module that some program registered
+UNKNOWN = re.compile(r"unknown function|no such (function|collation|module)")
 # a virtual table's own tables are counted, not itself
 TABLES = r"""
     SELECT name FROM sqlite_master
@@ -274,7 +276,15 @@ class File(Copies):
             ) from error
 
     def _content(self, raw: sqlite3.Connection, called: str) -> tuple[set[str], set[str] | None]:
-        said = [line for (line,) in raw.execute("PRAGMA quick_check").fetchall()]
+        try:
+            said = [line for (line,) in raw.execute("PRAGMA quick_check").fetchall()]
+        except sqlite3.OperationalError as error:
+            if not UNKNOWN.search(str(error)):
+                raise
+            output.say(
+                f"{called} is not looked through, since that needs what is not here ({error})."
+            )
+            said = []
         wrong = [line for line in said if line != "ok" and not ROWS.match(line)]
         if wrong:
             raise CommandError(f"{called} is damaged ({' '.join(wrong[0].split())}); {NOTHING}.")

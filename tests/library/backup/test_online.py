@@ -405,6 +405,18 @@ def test_a_collation_of_the_applications_and_rows_that_break_a_rule_are_copied(p
     project.db("restore", "--yes").assert_ok()
 
 
+def test_what_the_application_does_not_know_keeps_nobody_from_a_copy(project):
+    with closing(sqlite3.connect(project.database)) as raw:
+        raw.create_function("shout", 1, str.upper, deterministic=True)
+        raw.executescript(
+            "CREATE TABLE word (loud TEXT CHECK (shout(loud) = loud)); INSERT INTO word VALUES ('A')"
+        )
+    answer = project.db("backup").assert_ok()
+    assert "is not looked through" in answer.err and "shout" in answer.err
+    project.db("restore", "--yes").assert_ok()
+    assert ask(project.database, "SELECT loud FROM word") == [("A",)]
+
+
 def test_a_file_that_may_only_be_read_can_be_copied(project):
     with closing(sqlite3.connect(project.database)) as raw:
         raw.execute("PRAGMA journal_mode=WAL")
