@@ -3,10 +3,10 @@
 from dataclasses import asdict, dataclass, field
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 from alembic import command
 from alembic.util import CommandError
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from . import git, history, lint, output
@@ -19,6 +19,7 @@ from .proof import Verdict, prove
 from .recorder import Recorder
 from .scratch import databases, servers
 from .scratch.cache import Seen
+from .typing import Options
 
 
 @dataclass
@@ -56,7 +57,7 @@ def findings(project: Project, revision: str, verdict: Verdict | None = None) ->
         recorder = Recorder([script])
         with databases.at_head(project, recorder):
             did = recorder.recordings[revision]
-    return lint.check(Path(script.path), did, did.dialect)
+    return lint.check(Path(script.path), did, did.dialect or project.engine.dialect)
 
 
 NOT_PROVED = "{file} cannot be proved ({error}): mend what it imports, or say so to those who make this proof"
@@ -109,7 +110,7 @@ def judge(project: Project) -> list[Judged]:
     return judged
 
 
-def _judge(project: Project, revisions: list[str]) -> dict[str, dict[str, Any]]:
+def _judge(project: Project, revisions: list[str]) -> dict[str, Options]:
     found = {}
     for revision in revisions:
         verdict, proved = _prove(project, revision)
@@ -160,7 +161,7 @@ def judge_new(project: Project, revision: str) -> None:
     if proof.lines[MOST:]:
         output.say(f"  and {len(proof.lines) - MOST} notes more: db migrate --json has them all")
     file = schema.path(project.folder, project.dialect)
-    if schema.write(file, wanted):
+    if wanted is not None and schema.write(file, wanted):
         output.say(f"  {project.shown(file)}")
     output.add("schema", project.shown(file))
 
@@ -233,7 +234,7 @@ def _agree(project: Project) -> str | None:
     texts: list[str] = []
     config = project.config
 
-    def look(connection: Any) -> None:
+    def look(connection: Connection) -> None:
         texts.append(schema.text(connection, project.version_table))
 
     config.attributes["at_head"] = look
@@ -287,15 +288,15 @@ def _tell(project: Project, one: Judged) -> None:
             }
         ],
     )
-    failed = proof is not None and not proof.ok
+    failed = proof.sentence if proof is not None and not proof.ok else None
     changes = proof.changes if proof is not None else []
     open_ = [finding for finding in one.findings if finding.silenced is None]
     if open_ or failed or changes:
         output.say(project.shown(one.path))
         for line in [*lint_findings.briefly(open_), *changes]:
             output.say(f"  {line}")
-        if failed:
-            output.say(f"  {output.paint(proof.sentence, fg='red')}")
+        if failed is not None:
+            output.say(f"  {output.paint(failed, fg='red')}")
 
 
 def _schema(project: Project, wanted: str | None) -> None:

@@ -19,9 +19,11 @@ from flask.cli import ScriptInfo, with_appcontext
 from flask_migrate import Migrate
 
 from . import errors, health, history, output, urls
+from .project import Project
 from .scratch import databases, servers
 from .sqlite import transaction
 from .sqlite_safe import command as sqlite_safe_command
+from .typing import Options, Value
 
 COMMANDS = flask_migrate.cli.db.commands
 JSON = click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON document on stdout.")
@@ -34,7 +36,7 @@ def check(directory: str | None, as_json: bool) -> None:
     from . import check as check_module
     from . import errors, output
 
-    empty: dict[str, Any] = {"head": None, "migrations": [], "schema": None}
+    empty: Options = {"head": None, "migrations": [], "schema": None}
     with output.printed(as_json, empty, errors.of_the_application):
         check_module.run(_project())
 
@@ -53,8 +55,7 @@ def schema(directory: str | None) -> None:
     output.say(f"{project.shown(file)} is {'written' if changed else 'as it was'}.")
 
 
-def _project() -> Any:
-    from .project import Project
+def _project() -> Project:
 
     return Project.of(current_app, history.config())
 
@@ -168,8 +169,8 @@ def post_write(path: str, options: Mapping[str, str]) -> None:
     output.say(f"  {output.paint(file, bold=True)}")
     output.add("file", file)
     context = click.get_current_context(silent=True)
-    begun = context is not None and context.info_name in ("revision", "merge")
-    if begun and not context.params.get("autogenerate"):
+    begun = context if context and context.info_name in ("revision", "merge") else None
+    if begun and not begun.params.get("autogenerate"):
         output.say(
             "Next: fill in upgrade() and downgrade(), then type make check (db check)."
         )  # nothing is in it yet that could be judged
@@ -181,12 +182,12 @@ def post_write(path: str, options: Mapping[str, str]) -> None:
 
 @click.command("migrate", params=[*COMMANDS["migrate"].params, JSON], help=COMMANDS["migrate"].help)
 @with_appcontext
-def migrate(as_json: bool, **options: Any) -> Any:
+def migrate(as_json: bool, **options: Value) -> object:
     from . import errors, history, output
 
     gc.freeze()  # the models are here by now, and stay
     given = dict(item.partition("=")[::2] for item in options["x_arg"] or g.get("x_arg", ()))
-    empty: dict[str, Any] = {"operations": [], "answers": given, "file": None, "revision": None}
+    empty: Options = {"operations": [], "answers": given, "file": None, "revision": None}
     empty |= {"findings": [], "proof": None, "schema": None, "next": None}
     with (
         output.printed(as_json, empty, errors.of_the_application),
@@ -201,7 +202,7 @@ def migrate(as_json: bool, **options: Any) -> Any:
 
 @click.command("revision", params=COMMANDS["revision"].params, help=COMMANDS["revision"].help)
 @with_appcontext
-def revision(**options: Any) -> Any:
+def revision(**options: Value) -> object:
     from . import history, output
 
     with output.quiet_alembic(), history.migrations():
@@ -214,14 +215,14 @@ commands = [migrate, revision]
 class Db(click.Group):
     """A group in which every error becomes one sentence, and exit code 1."""
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def invoke(self, ctx: click.Context) -> object:
         # what is imported is no garbage: looking through it, at the end too, took a fifth of the time
         gc.freeze()
         app = ctx.ensure_object(ScriptInfo).load_app()
         with output.typed_as(None if _has_targets(app) else ctx.command_path):
             return self._invoke(ctx)
 
-    def _invoke(self, ctx: click.Context) -> Any:
+    def _invoke(self, ctx: click.Context) -> object:
         try:
             with history.told():
                 return super().invoke(ctx)
@@ -232,7 +233,7 @@ class Db(click.Group):
             if os.environ.get("FLASK_DEBUG") == "1" and not expected:
                 raise
             failed = click.ClickException(errors.of_the_application(error))
-            failed.exit_code = getattr(error, "exit_code", 1)
+            failed.exit_code = getattr(error, "exit_code", 1)  # type: ignore[misc]  # click's way, too
             raise failed from error
 
 
@@ -264,7 +265,7 @@ def group() -> Db:
     register()
 
     @with_appcontext
-    def callback(**options: Any) -> Any:
+    def callback(**options: Value) -> object:
         current_app.extensions["migrate"].migrate  # noqa: B018  (makes it)
         return theirs.callback(**options)
 
@@ -290,7 +291,7 @@ def group() -> Db:
     return db
 
 
-def make_flask_migrate(app: Any, keel: Any) -> Any:
+def make_flask_migrate(app: Flask, keel: Any) -> object:
     """Make the application's Flask-Migrate; return what it keeps in ``app.extensions``."""
     commands = dict(app.cli.commands)
     flask_migrate.Config = _Config
@@ -300,10 +301,10 @@ def make_flask_migrate(app: Any, keel: Any) -> Any:
     return app.extensions["migrate"]
 
 
-class _Config(flask_migrate.Config):
+class _Config(flask_migrate.Config):  # type: ignore[misc]  # it has no types
     """Alembic's configuration, for a project whose path holds a percent sign."""
 
-    def __init__(self, *args: Any, **options: Any) -> None:
+    def __init__(self, *args: Value, **options: Value) -> None:
         super().__init__(*args, **options)
         defaults = self.file_config.defaults()
         defaults.update({"here": defaults["here"].replace("%", "%%")})
@@ -324,7 +325,7 @@ def _let_errors_through() -> None:
 WRITING = ("migrate", "revision", "merge")
 
 
-def _note_directory(context: click.Context, param: click.Parameter, value: Any) -> Any:
+def _note_directory(context: click.Context, param: click.Parameter, value: Value) -> Value:
     """Keep what --directory says, and look at the folder before anything is done.
 
     :raises click.ClickException: when it is no migrations folder
@@ -358,7 +359,7 @@ def _live() -> str:
 
 
 def _probe() -> health.Probe:
-    return health.probe(current_app._get_current_object())
+    return health.probe(current_app._get_current_object())  # type: ignore[attr-defined]  # a proxy's
 
 
 NEWER = click.Option(
@@ -372,7 +373,7 @@ NEWER = click.Option(
     "upgrade", params=[*COMMANDS["upgrade"].params, NEWER], help=COMMANDS["upgrade"].help
 )
 @with_appcontext
-def upgrade(allow_newer: bool, **options: Any) -> Any:
+def upgrade(allow_newer: bool, **options: Value) -> object:
     try:
         return COMMANDS["upgrade"].callback(**options)
     except history.UnknownRevision as error:
@@ -380,6 +381,7 @@ def upgrade(allow_newer: bool, **options: Any) -> Any:
         if state is None or state.schema != "ahead":
             raise
         output.say(f"{error.where}: it is newer than this release, nothing to do.")
+        return None
 
 
 @click.command("wait")
@@ -406,7 +408,7 @@ def wait(timeout: float) -> None:
 
 @click.command("downgrade", params=COMMANDS["downgrade"].params, help=COMMANDS["downgrade"].help)
 @with_appcontext
-def downgrade(sql: bool, revision: str, **options: Any) -> Any:
+def downgrade(sql: bool, revision: str, **options: Value) -> object:
     if sql and ":" not in revision:
         revision = f"{_live() or 'base'}:{revision}"  # Flask-Migrate would begin at the head
     return COMMANDS["downgrade"].callback(sql=sql, revision=revision, **options)
@@ -414,7 +416,7 @@ def downgrade(sql: bool, revision: str, **options: Any) -> Any:
 
 @click.command("merge", params=COMMANDS["merge"].params, help=COMMANDS["merge"].help)
 @with_appcontext
-def merge(revisions: tuple[str, ...], **options: Any) -> Any:
+def merge(revisions: tuple[str, ...], **options: Value) -> object:
     if not revisions:  # Alembic would write a migration that stands on nothing
         raise CommandError("Which revisions are to be merged: type db merge heads -m 'merge'.")
     with output.quiet_alembic(), history.migrations():

@@ -3,10 +3,15 @@
 make, `db`, `flask db`, bin/manage.py and Alembic's own functions run env.py, so each gets the same care.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from alembic.runtime.environment import EnvironmentContext
+
+from .typing import Value
 
 
-def run(**options: Any) -> None:
+def run(**options: Value) -> None:
     """Run the command for which Alembic loaded env.py, on the current Flask application.
 
     :param options: for Alembic's ``configure``, as :class:`flask_keel.Keel` takes them: for functions
@@ -24,7 +29,8 @@ def run(**options: Any) -> None:
     if getattr(context, "_proxy", None) is None:  # python env.py
         raise SystemExit(f"Error: {NO_APPLICATION}")
     require_application()
-    project = Environment.of_context(context, current_app, options)
+    # the module stands for one: https://alembic.sqlalchemy.org/en/latest/api/runtime.html
+    project = Environment.of_context(cast("EnvironmentContext", context), current_app, options)
     if context.is_offline_mode():  # --sql
         from .upgrade import sqlite_script
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import cache
 from importlib import import_module, metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from flask import Flask
@@ -14,6 +14,12 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy.orm import Session
 
 from . import revisions
+from .typing import Value
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+    Configure = Callable[[Config], Config]
 
 # first version that works, first that was not tried
 WANTED = {
@@ -79,11 +85,11 @@ class Keel:
         db: SQLAlchemy | None = None,
         directory: str | Path = "migrations",
         command: str = "db",
-        compare_type: Any = True,
+        compare_type: object = True,
         render_as_batch: bool = True,
         *,
         seed: Seed | None = None,
-        **options: Any,
+        **options: Value,
     ) -> None:
         _require_order(app, db)
         self.db = db
@@ -92,19 +98,19 @@ class Keel:
         self.seed = seed
         given = {"compare_type": compare_type, "render_as_batch": render_as_batch}
         self.alembic_ctx_kwargs = {**options, **given}
-        self.configure_callbacks: list[Callable[[Any], Any]] = []
+        self.configure_callbacks: list[Callable[[Config], Config]] = []
         if app is not None and db is not None:
             self.init_app(app)
 
     def init_app(
         self,
         app: Flask,
-        db: Any = None,
+        db: SQLAlchemy | None = None,
         directory: str | Path | None = None,
         command: str | None = None,
-        compare_type: Any = None,
+        compare_type: object = None,
         render_as_batch: bool | None = None,
-        **options: Any,
+        **options: Value,
     ) -> None:
         """Give the application its commands, and Flask-Migrate what it looks for there.
 
@@ -125,7 +131,7 @@ class Keel:
             Database(self.command, help="Change the database: upgrade, migrate, downgrade ...")
         )
 
-    def configure(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def configure(self, function: "Configure") -> "Configure":
         """Let a function change Alembic's configuration, as Flask-Migrate's ``configure`` does."""
         self.configure_callbacks.append(function)
         return function
@@ -148,7 +154,7 @@ class Keel:
             self.db.session.commit()
 
 
-def _require_order(app: Any, db: Any) -> None:
+def _require_order(app: object, db: object) -> None:
     if isinstance(db, Flask) or (app is not None and not isinstance(app, Flask)):
         raise click.ClickException(
             "Keel takes the Flask application first, then the SQLAlchemy object: write Keel(app, db)."
@@ -194,7 +200,7 @@ class Database(click.Command):
         context.args = args
         return context
 
-    def invoke(self, context: click.Context) -> Any:
+    def invoke(self, context: click.Context) -> object:
         if context.command is not self:
             return context.command.invoke(context)
         require_versions()
@@ -205,8 +211,9 @@ class Database(click.Command):
         for lines, err in zip(answer, (False, True), strict=True):
             for line in lines:
                 click.echo(line, err=err)
+        return None
 
-    def _in_full(self, context: click.Context) -> Any:
+    def _in_full(self, context: click.Context) -> object:
         group = _group()
         options = {"parent": context.parent, "obj": context.obj}
         with group.make_context(context.info_name, list(context.args), **options) as whole:

@@ -18,11 +18,12 @@ from sqlalchemy import Engine, column, select, table
 from . import revisions
 from .revisions import Revision
 from .sqlite import files
+from .typing import Options
 
 bp = Blueprint("health", __name__)
 PATIENCE = 2  # seconds in which a database has to answer
 # what bounds connecting and reading, where the driver can
-BOUNDS: dict[str, dict[str, Any]] = {
+BOUNDS: dict[str, Options] = {
     "psycopg": {"connect_timeout": PATIENCE, "tcp_user_timeout": PATIENCE * 1000},
     "psycopg2": {"connect_timeout": PATIENCE, "tcp_user_timeout": PATIENCE * 1000},
     "pymysql": dict.fromkeys(("connect_timeout", "read_timeout", "write_timeout"), PATIENCE),

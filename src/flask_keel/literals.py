@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 from alembic.autogenerate.api import AutogenContext
 from alembic.ddl.impl import DefaultImpl
+from alembic.runtime.migration import MigrationContext
 from sqlalchemy import JSON, BindParameter, ClauseElement, Dialect, String
 from sqlalchemy import literal as bound
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -75,7 +76,7 @@ def as_text(sql: str) -> str:
     return BIND.sub(r"\:", sql)
 
 
-def literal(expression: str | ClauseElement, context: AutogenContext) -> str:
+def literal(expression: str | ClauseElement, context: AutogenContext | MigrationContext) -> str:
     """Return an expression as SQL with its values in it, nothing escaped for a driver."""
     if isinstance(expression, str):
         return string(expression)

@@ -5,12 +5,13 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
 
 import click
+
+from .typing import Options, Value
 
 
 class Left(str):
@@ -36,7 +37,7 @@ def wanted() -> bool:
     return sys.stderr.isatty()
 
 
-def paint(text: str, **style: Any) -> str:
+def paint(text: str, **style: Value) -> str:
     """Return the text in a style of ``click.style``, or as it is."""
     return click.style(text, **style) if wanted() else text
 
@@ -130,8 +131,9 @@ def quiet_alembic() -> Iterator[None]:
     """Silence ``alembic.util.status``, which prints to stdout, for what runs inside."""
     from alembic import util
 
-    def status(*_: Any, **__: Any) -> Any:
-        return nullcontext()
+    @contextmanager
+    def status(*_: object, **__: object) -> Iterator[None]:
+        yield
 
     theirs, util.status = util.status, status
     try:
@@ -140,10 +142,10 @@ def quiet_alembic() -> Iterator[None]:
         util.status = theirs
 
 
-_report: ContextVar[dict[str, Any] | None] = ContextVar("report", default=None)
+_report: ContextVar[Options | None] = ContextVar("report", default=None)
 
 
-def add(key: str, value: Any) -> None:
+def add(key: str, value: Value) -> None:
     """Put a fact into the report; a list is added to the one that is there."""
     report = _report.get()
     if report is None:
@@ -155,7 +157,9 @@ def add(key: str, value: Any) -> None:
 
 
 @contextmanager
-def printed(wanted: bool, empty: dict[str, Any], sentence: Any) -> Iterator[None]:
+def printed(
+    wanted: bool, empty: Options, sentence: Callable[[BaseException], str]
+) -> Iterator[None]:
     """Print the report of what runs inside as one JSON document on stdout, failed or not.
 
     :param wanted: whether ``--json`` was typed
@@ -180,7 +184,7 @@ def printed(wanted: bool, empty: dict[str, Any], sentence: Any) -> Iterator[None
         click.echo(json.dumps(report, indent=2, ensure_ascii=False))
 
 
-def _said(error: BaseException, sentence: Any) -> str:
+def _said(error: BaseException, sentence: Callable[[BaseException], str]) -> str:
     if isinstance(error, click.ClickException):
         return error.format_message()
     if isinstance(error, click.Abort) or not isinstance(error, Exception):

@@ -3,35 +3,41 @@
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cached_property, wraps
 from itertools import product
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import alembic.context
+from alembic.autogenerate.api import RevisionContext
+from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationContext, MigrationStep
 from alembic.script import Script, ScriptDirectory
 from alembic.script.revision import RevisionMap
 from alembic.util import CommandError, load_python_file
-from flask import current_app, g
-from sqlalchemy import Connection, Engine, MetaData, event, make_url
+from flask import Flask, current_app, g
+from sqlalchemy import URL, Connection, Engine, MetaData, event, make_url
 
 from . import history, output, revisions
+from .typing import Options, Value
 from .urls import shown
 
 
-def kind(url: Any) -> str:
+def kind(url: str | URL) -> str:
     """Return "sqlite", "postgresql" or "mysql" (MariaDB too)."""
     name = make_url(url).get_backend_name()
     return "mysql" if name == "mariadb" else name
 
 
 @contextmanager
-def listening(*targets: Any, retval: bool = False, **listeners: Any) -> Iterator[None]:
+def listening(
+    *targets: object, retval: bool = False, **listeners: Callable[..., object]
+) -> Iterator[None]:
     """Listen to SQLAlchemy's events of some engines or connections for what runs inside.
 
     :param retval: the listeners return what they change
@@ -50,13 +56,14 @@ def listening(*targets: Any, retval: bool = False, **listeners: Any) -> Iterator
 # Models of other databases: ``__bind_key__``, https://flask-sqlalchemy.readthedocs.io/en/stable/binds/.
 
 
-def left_out(app: Any) -> str | None:
+def left_out(app: Flask | None) -> str | None:
     """Say which models belong to other databases, for which no migrations are written; None for none.
 
     :param app: the Flask application
     :returns: a sentence without its full stop
     """
-    metadatas = getattr(app.extensions["migrate"].db, "metadatas", {})
+    migrate = app.extensions["migrate"] if app else None
+    metadatas = getattr(migrate.db, "metadatas", {}) if migrate else {}
     tables = [
         f"{table} ({key})"
         for key, metadata in metadatas.items()
@@ -75,10 +82,10 @@ def left_out(app: Any) -> str | None:
 
 
 OURS = re.compile(r"\bflask_keel\b.*\brun\(", re.DOTALL)
-_declared: ContextVar[dict[str, Any] | None] = ContextVar("declared", default=None)
+_declared: ContextVar[Options | None] = ContextVar("declared", default=None)
 
 
-def declaring(given: dict[str, Any]) -> bool:
+def declaring(given: Options) -> bool:
     """Whether env.py is run for what it gives alone; then that is noted."""
     wanted = _declared.get()
     if wanted is not None:
@@ -87,8 +94,8 @@ def declaring(given: dict[str, Any]) -> bool:
 
 
 def options_of(
-    app: Any, config: Any, given: dict[str, Any] | None = None
-) -> tuple[dict[str, Any], MetaData]:
+    app: Flask, config: Config, given: Options | None = None
+) -> tuple[Options, MetaData]:
     """Return the options for Alembic's ``configure``, and the models.
 
     :param given: what env.py gives; None to ask it
@@ -104,13 +111,13 @@ def options_of(
     return options, models
 
 
-def _in_env(config: Any) -> dict[str, Any]:
+def _in_env(config: Config) -> Options:
     """What env.py gives to ``env.run``: it is run for that, where it gives anything."""
     script = ScriptDirectory.from_config(config)
     folder = Path(script.dir)
     if revisions.plain_env(folder) or not OURS.search((folder / "env.py").read_text("utf-8")):
         return {}
-    wanted: dict[str, Any] = {}
+    wanted: Options = {}
     outer = getattr(alembic.context, "_proxy", None)
     token = _declared.set(wanted)
     try:
@@ -142,6 +149,8 @@ def require_application() -> None:
         )
 
 
+# yields the steps to run, of the revisions at which a database is
+Steps = Callable[..., Iterable[MigrationStep]]
 AHEAD_TABLE = "alembic_ahead"
 # what the application gives Flask-Migrate for its real database, and what is no business of a rehearsal
 NOT_FOR_A_REHEARSAL = ("process_revision_directives", "on_version_apply", "render_item")
@@ -159,19 +168,19 @@ class Project:
     :param app: the Flask application
     """
 
-    config: Any
+    config: Config
     metadata: MetaData
     engine: Engine
-    options: dict[str, Any] = field(default_factory=dict)
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    app: Any = None
+    options: Options = field(default_factory=dict)
+    settings: Mapping[str, Value] = field(default_factory=dict)
+    app: Flask | None = None
 
     def __post_init__(self) -> None:
         self.script = ScriptDirectory.from_config(self.config)
         output.unfounded()
 
     @classmethod
-    def of(cls, app: Any, config: Any, given: dict[str, Any] | None = None) -> Self:
+    def of(cls, app: Flask, config: Config, given: Options | None = None) -> Self:
         """Return the project that a Flask application is.
 
         :param config: Alembic's, as Flask-Migrate's ``get_config`` gives it
@@ -205,7 +214,7 @@ class Project:
     @property
     def version_table(self) -> str:
         """The table in which Alembic notes where a database is."""
-        return self.options.get("version_table", "alembic_version")
+        return str(self.options.get("version_table", "alembic_version"))
 
     @property
     def ignored(self) -> frozenset[str]:
@@ -213,12 +222,12 @@ class Project:
         return frozenset({self.version_table, AHEAD_TABLE})
 
     @property
-    def engine_options(self) -> dict[str, Any]:
+    def engine_options(self) -> Options:
         """The application's arguments for ``create_engine``."""
         return self.settings.get("SQLALCHEMY_ENGINE_OPTIONS") or {}
 
     @property
-    def for_a_rehearsal(self) -> dict[str, Any]:
+    def for_a_rehearsal(self) -> Options:
         """The options for ``configure`` where migrations run on another database."""
         own = {key: it for key, it in self.options.items() if key not in NOT_FOR_A_REHEARSAL}
         return {**own, **engine_options(self.settings)}
@@ -228,7 +237,7 @@ class Project:
         """The revisions that were there when the library was adopted."""
         return history.adopted(self.config, self.script)
 
-    def named_as_adopted(self, steps: Callable[..., Any]) -> Callable[..., Any]:
+    def named_as_adopted(self, steps: Steps) -> Steps:
         """Let adopted revisions name what has no name as they did then, whatever the models say now.
 
         :param steps: yields them, as Alembic's commands do
@@ -241,7 +250,7 @@ class Project:
             return steps
 
         @wraps(steps)
-        def named(applied: Any, context: Any) -> Iterator[Any]:
+        def named(applied: object, context: MigrationContext) -> Iterator[MigrationStep]:
             models = context.opts["target_metadata"]
             for step in steps(applied, context):
                 script = getattr(step, "revision", None)  # none where it only stamps
@@ -279,10 +288,10 @@ class Environment(Project):
     :param context: ``alembic.context``, as env.py sees it
     """
 
-    context: Any
+    context: EnvironmentContext
 
     @classmethod
-    def of_context(cls, context: Any, app: Any, given: dict[str, Any]) -> Self:
+    def of_context(cls, context: EnvironmentContext, app: Flask, given: Options) -> Self:
         """Return what env.py runs for.
 
         :param app: the Flask application
@@ -293,9 +302,10 @@ class Environment(Project):
         return made
 
     @property
-    def _opts(self) -> dict[str, Any]:
+    def _opts(self) -> Options:
         # there is no public way to ask which command runs: this property is the one place that looks
-        return self.context._proxy.context_opts
+        proxy: EnvironmentContext = getattr(self.context, "_proxy", self.context)
+        return proxy.context_opts
 
     @property
     def comparing(self) -> bool:
@@ -311,12 +321,13 @@ class Environment(Project):
     @property
     def head_asked(self) -> str:
         """The head on which a new revision is to stand ("head" unless the command says otherwise)."""
-        return self._opts["revision_context"].command_args["head"]
+        return str(self._opts["revision_context"].command_args["head"])
 
     @property
-    def revision_context(self) -> Any:
+    def revision_context(self) -> RevisionContext:
         """What Alembic knows of the revision that is to be written or compared."""
-        return self._opts["revision_context"]
+        found: RevisionContext = self._opts["revision_context"]
+        return found
 
     @property
     def reading(self) -> bool:
@@ -329,9 +340,10 @@ class Environment(Project):
         return bool(self._opts.get("purge"))
 
     @property
-    def work(self) -> Callable[..., Any]:
+    def work(self) -> Steps:
         """The function by which the command yields the steps to run."""
-        return self._opts["fn"]
+        work: Steps = self._opts["fn"]
+        return work
 
     @property
     def start(self) -> str | None:
@@ -344,7 +356,7 @@ class Environment(Project):
         name = getattr(self.work, "__name__", "")
         return name if name in ("upgrade", "downgrade") else None
 
-    def configure(self, connection: Connection | None = None, **options: Any) -> None:
+    def configure(self, connection: Connection | None = None, **options: Value) -> None:
         """Configure the run, with the application's own options under ``options``."""
         given = {**self.options, **options}
         use_engine(self.engine)
@@ -374,7 +386,7 @@ def with_new(project: Project, path: str) -> Project:
     return project
 
 
-def use_engine(bind: Any) -> None:
+def use_engine(bind: Connection | Engine) -> None:
     """Let the library's engine carry out Alembic's operations on SQLite, and no other database pay for it.
 
     :param bind: a connection or an engine
@@ -383,19 +395,21 @@ def use_engine(bind: Any) -> None:
         from .sqlite import impl  # noqa: F401  (registers itself)  # noqa: F401  (registers itself)
 
 
-def engine_options(settings: Any) -> dict[str, Any]:
+def engine_options(settings: Mapping[str, Value]) -> Options:
     """Return what the engine reads of the application's configuration."""
     return {"sqlite_schema_edits": settings.get("SQLITE_SCHEMA_EDITS", True)}
 
 
-def keep_one_transaction(migration_context: Any) -> None:
+def keep_one_transaction(migration_context: MigrationContext) -> None:
     """Make ``autocommit_block`` do nothing on SQLite, where it would commit half of an upgrade."""
     if migration_context.dialect.name == "sqlite":
-        migration_context.autocommit_block = nullcontext
+        migration_context.autocommit_block = nullcontext  # type: ignore[method-assign, assignment]
 
 
 def _not_ours(include: Callable[..., bool] | None) -> Callable[..., bool]:
-    def include_object(item: Any, name: str, kind: str, reflected: bool, compared: Any) -> bool:
+    def include_object(
+        item: object, name: str | None, kind: str, reflected: bool, compared: object
+    ) -> bool:
         if kind == "table" and name == AHEAD_TABLE:
             return False
         return include is None or include(item, name, kind, reflected, compared)

@@ -3,9 +3,9 @@
 import ast
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.util import cache_from_source
 from pathlib import Path
-from typing import Any
 
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
@@ -13,6 +13,7 @@ from alembic.util import CommandError
 from . import check, errors, git, history, output
 from .catalog import schema
 from .project import Project
+from .proof import prove
 from .scratch import databases, servers
 
 
@@ -61,13 +62,14 @@ def _later(script: ScriptDirectory, heads: list[Script], branches: list[list[Scr
         if ours.count(True) == 1:
             return ours.index(True)
     begun = [_date(branch[0]) for branch in branches]
-    if None in begun or begun[0] == begun[1]:
+    first, second = begun
+    if first is None or second is None or first == second:
         files = " or ".join(_named(head) for head in heads)
         raise CommandError(
             f"Which of the two heads is to stand last, {files}? Neither git nor the dates in the "
             "files tell: type db rebase REVISION."
         )
-    return int(begun[1] > begun[0])
+    return int(second > first)
 
 
 def _require_movable(one: Script) -> None:
@@ -80,7 +82,7 @@ def _require_movable(one: Script) -> None:
         )
 
 
-def _date(one: Any) -> str | None:
+def _date(one: Script) -> str | None:
     """Return the Create Date in a migration's docstring."""
     return next(_dates(one.longdoc or ""), None)
 
@@ -120,10 +122,11 @@ def after(text: str, down: str) -> str | None:
 
 def _value(tree: ast.Module) -> ast.expr | None:
     for node in tree.body:
-        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-        names = {target.id for target in targets if isinstance(target, ast.Name)}
-        if "down_revision" in names:
-            return node.value  # type: ignore[union-attr]
+        if not isinstance(node, ast.Assign | ast.AnnAssign):
+            continue
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        if "down_revision" in {target.id for target in targets if isinstance(target, ast.Name)}:
+            return node.value
     return None
 
 
@@ -134,9 +137,10 @@ def _segment(text: str, node: ast.expr) -> str:
 def _replace(text: str, node: ast.expr, new: str) -> str:
     lines = text.splitlines(keepends=True)
     # ast counts bytes
-    first, last = lines[node.lineno - 1].encode(), lines[node.end_lineno - 1].encode()
+    end = node.end_lineno or node.lineno
+    first, last = lines[node.lineno - 1].encode(), lines[end - 1].encode()
     before = "".join(lines[: node.lineno - 1]) + first[: node.col_offset].decode()
-    behind = last[node.end_col_offset :].decode() + "".join(lines[node.end_lineno :])
+    behind = last[node.end_col_offset :].decode() + "".join(lines[end:])
     return before + new + behind
 
 
@@ -164,7 +168,7 @@ def run(project: Project, revision: str | None) -> None:
         )
     _write(path, text)
     try:
-        _prove(Project.of(project.app, project.config), [one.revision for one in moved])
+        _prove(replace(project), [one.revision for one in moved])
     except BaseException as error:
         _write(path, before)
         if not isinstance(error, Exception):
@@ -196,7 +200,7 @@ def _prove(project: Project, moved: list[str]) -> None:
         with databases.at_head(project) as connection:
             wanted = schema.text(connection, project.version_table)
         for revision in moved:
-            proof = check.prove(project, revision)
+            proof = prove(project, revision)
             if not proof.ok:
                 raise CommandError(f"{proof.sentence}.")
             for line in proof.lines:

@@ -7,15 +7,26 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 from alembic import command
 from alembic.autogenerate import produce_migrations
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.operations import Operations, ops
+from alembic.operations.ops import MigrateOperation
 from alembic.util import CommandError
 from flask import current_app
-from sqlalchemy import Column, Connection, MetaData, String, Table, create_engine, make_url
+from sqlalchemy import (
+    URL,
+    Column,
+    Connection,
+    Engine,
+    MetaData,
+    String,
+    Table,
+    create_engine,
+    make_url,
+)
 from sqlalchemy import inspect as look_at
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import StaticPool
@@ -36,13 +47,15 @@ from .project import (
 from .scratch import databases, servers
 from .scratch.servers import interruptible
 from .sqlite import transaction
+from .sqlite.introspection import driver
+from .typing import Options
 from .urls import shown
 
 # what libpq reads where a URL says nothing: https://www.postgresql.org/docs/current/libpq-envars.html
 ENVIRONMENT = {"host": "PGHOST", "hostaddr": "PGHOSTADDR", "service": "PGSERVICE"}
 
 
-def elsewhere(url: Any, options: dict[str, Any] | None = None) -> str | None:
+def elsewhere(url: URL, options: Options | None = None) -> str | None:
     """Return what leads to another machine ("host db.example.com"), or None for a local database.
 
     Nothing is looked up and nobody is asked: a name other than localhost is another machine.
@@ -58,7 +71,7 @@ def elsewhere(url: Any, options: dict[str, Any] | None = None) -> str | None:
     return None
 
 
-def _leads(url: Any, arguments: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _leads(url: URL, arguments: Options) -> Iterator[tuple[str, str]]:
     if url.get_backend_name() == "sqlite":
         return
     said = {**url.query, **arguments}
@@ -121,7 +134,7 @@ COMPARISON = (
 )
 
 
-def rebuild(config: Any, starter_rows: Rows) -> None:
+def rebuild(config: Config, starter_rows: Rows) -> None:
     """Replace the development database by a fresh one; the old one stays until the new one is whole.
 
     :param config: Alembic's
@@ -149,7 +162,7 @@ NOT_ALLOWED = (
 )
 
 
-def require_allowed(url: Any) -> None:
+def require_allowed(url: URL) -> None:
     """Stop unless the configuration allows it and the database is on this machine.
 
     :raises CommandError: saying what forbids it
@@ -170,7 +183,9 @@ def require_allowed(url: Any) -> None:
         )
 
 
-def _replace_file(config: Any, engine: Any, starter_rows: Rows) -> tuple[list[str], Path | None]:
+def _replace_file(
+    config: Config, engine: Engine, starter_rows: Rows
+) -> tuple[list[str], Path | None]:
     """Build in a file beside, put the starter rows into it, and then write it over the old one."""
     path = online.file_of(engine)
     if path is None:
@@ -181,13 +196,13 @@ def _replace_file(config: Any, engine: Any, starter_rows: Rows) -> tuple[list[st
             with transaction.connect(transaction.engine(url), app=engine) as connection:
                 said = _build(config, connection)
             seed.put(starter_rows, UNTOUCHED)
-        var = history.root(Path(config.get_main_option("script_location")).resolve()) / "var"
+        var = history.root(Path(str(config.get_main_option("script_location"))).resolve()) / "var"
         backups = (var if var.is_dir() else path.parent) / "backups"
-        kept = file(Path(url.database), path, backups)
+        kept = file(Path(url.database or ""), path, backups)
     return said, kept
 
 
-def _replace_memory(config: Any, engine: Any, starter_rows: Rows) -> list[str]:
+def _replace_memory(config: Config, engine: Engine, starter_rows: Rows) -> list[str]:
     """Its one connection cannot be another: the old content is kept aside, and comes back."""
     fresh = create_engine("sqlite://", poolclass=StaticPool)
     with (
@@ -196,9 +211,9 @@ def _replace_memory(config: Any, engine: Any, starter_rows: Rows) -> list[str]:
         closing(sqlite3.connect(":memory:", check_same_thread=False)) as before,
     ):
         said = _build(config, connection)
-        live = target.connection.driver_connection
+        live = driver(target.connection)
         live.backup(before)
-        connection.connection.driver_connection.backup(live)
+        driver(connection.connection).backup(live)
         try:
             seed.put(starter_rows, UNTOUCHED)
         except BaseException:
@@ -208,7 +223,7 @@ def _replace_memory(config: Any, engine: Any, starter_rows: Rows) -> list[str]:
 
 
 def _replace_on_server(
-    config: Any, engine: Any, starter_rows: Rows
+    config: Config, engine: Engine, starter_rows: Rows
 ) -> tuple[list[str], Path | None]:
     """Build in a scratch database, with the starter rows, and let it take the place of the old one."""
     options, url = _engine_options(), engine.url
@@ -239,12 +254,12 @@ def _replace_on_server(
     return _build_in_place(config, engine, starter_rows), None
 
 
-def _tables(engine: Any) -> list[str]:
+def _tables(engine: Engine) -> list[str]:
     with engine.connect() as connection:
         return look_at(connection).get_table_names()
 
 
-def _build_alone(config: Any, engine: Any, starter_rows: Rows) -> None:
+def _build_alone(config: Config, engine: Engine, starter_rows: Rows) -> None:
     """Build the history where no scratch database is allowed, without what the models would add.
 
     A database that were ahead of the history could not stand in for a scratch database.
@@ -269,24 +284,24 @@ def _build_alone(config: Any, engine: Any, starter_rows: Rows) -> None:
     seed.put(starter_rows, f"{shown(url)} is built, without them")
 
 
-def _build_in_place(config: Any, engine: Any, starter_rows: Rows) -> list[str]:
+def _build_in_place(config: Config, engine: Engine, starter_rows: Rows) -> list[str]:
     engine.dispose()
     said = _build_at(config, engine.url, f"{shown(engine.url)} holds what the history makes")
     seed.put(starter_rows, f"{shown(engine.url)} is built, without them")
     return said
 
 
-def _build_at(config: Any, url: Any, state: str = UNTOUCHED) -> list[str]:
+def _build_at(config: Config, url: URL, state: str = UNTOUCHED) -> list[str]:
     options = servers.connection_options(_engine_options())
     with create_engine(url, **options).connect() as connection:
         return _build(config, connection, state)
 
 
-def _engine_options() -> dict[str, Any]:
+def _engine_options() -> Options:
     return current_app.config.get("SQLALCHEMY_ENGINE_OPTIONS") or {}
 
 
-def _build(config: Any, connection: Connection, state: str = UNTOUCHED) -> list[str]:
+def _build(config: Config, connection: Connection, state: str = UNTOUCHED) -> list[str]:
     """Run the history, then what the models add; return what that was."""
     _upgrade(config, connection)
     context, script = _compare(connection)
@@ -294,14 +309,14 @@ def _build(config: Any, connection: Connection, state: str = UNTOUCHED) -> list[
     with context.begin_transaction():
         databases.create_first(context, None, [script])
         if said:
-            _apply(Operations(context), script.upgrade_ops, state)
+            _apply(Operations(context), script.upgrade_ops_list[-1], state)
             mark = Table(AHEAD_TABLE, MetaData(), Column("of", String(32), primary_key=True))
             mark.create(connection)
     connection.commit()
     return said
 
 
-def _upgrade(config: Any, connection: Connection) -> None:
+def _upgrade(config: Config, connection: Connection) -> None:
     config.attributes["connection"] = connection
     command.upgrade(config, "heads")
     connection.commit()
@@ -320,7 +335,7 @@ def _compare(connection: Connection) -> tuple[MigrationContext, ops.MigrationScr
     return context, script
 
 
-def _options(connection: Connection) -> dict[str, Any]:
+def _options(connection: Connection) -> Options:
     given, metadata = options_of(current_app, history.config())
     keep = OPTIONS | {key: given[key] for key in COMPARISON if key in given}
     keep |= databases.comparison(metadata, given)
@@ -353,17 +368,19 @@ def _apply(operations: Operations, container: ops.OpContainer, state: str) -> No
             ) from error
 
 
-def _apply_one(operations: Operations, op: Any) -> None:
+def _apply_one(operations: Operations, op: MigrateOperation) -> None:
     if not isinstance(op, ops.ModifyTableOps):
         operations.invoke(op)
         return
-    told = {"naming_convention": constraints.assumed(op)} if constraints.assumed(op) else {}
-    with operations.batch_alter_table(op.table_name, schema=op.schema, **told) as batch:
+    assumed = constraints.assumed(op) or None
+    with operations.batch_alter_table(
+        op.table_name, schema=op.schema, naming_convention=assumed
+    ) as batch:
         for change in op.ops:
             batch.invoke(change)
 
 
-def _model_of(op: Any) -> str:
+def _model_of(op: MigrateOperation) -> str:
     """Return the file of the model whose table an operation changes."""
     name = getattr(op, "table_name", None) or getattr(op, "source_table", None)
     for mapper in current_app.extensions["migrate"].db.Model.registry.mappers:

@@ -2,21 +2,27 @@
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from alembic.operations import MigrateOperation, Operations, ops
-from sqlalchemy import Connection, TableClause, inspect
+from alembic.runtime.migration import MigrationContext
+from alembic.script import Script
+from sqlalchemy import Connection, Dialect, TableClause, inspect
 from sqlalchemy.sql import ClauseElement, visitors
 from sqlalchemy.sql.expression import SelectBase
-from sqlalchemy.types import NullType, TypeEngine
+from sqlalchemy.types import NullType
 
 from .project import listening
+from .typing import Options, SQLType, Value
 
 OTHERS = "alembic_postgresql_enum"
-Columns = dict[str, dict[str, Any]]
+Columns = dict[str, Options]
+Invoke = Callable[[MigrateOperation], object]
+Batches = Callable[..., AbstractContextManager[Any]]
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,7 @@ class Event:
     line: int
     what: MigrateOperation | str
     columns: Columns = field(default_factory=dict)
-    dropped: dict[str, Any] | None = None
+    dropped: Options | None = None
 
 
 @dataclass
@@ -47,8 +53,8 @@ class Recording:
 
     events: list[Event] = field(default_factory=list)
     sql: list[tuple[int, str]] = field(default_factory=list)
-    types: dict[tuple[str, str], TypeEngine] = field(default_factory=dict)
-    dialect: Any = None
+    types: dict[tuple[str, str], SQLType] = field(default_factory=dict)
+    dialect: Dialect | None = None
 
     @property
     def did(self) -> Iterator[MigrateOperation | str]:
@@ -63,7 +69,7 @@ class Recorder:
     :param looks: whether to look, before an operation runs, at what it changes
     """
 
-    def __init__(self, revisions: Iterable[Any], looks: bool = True) -> None:
+    def __init__(self, revisions: Iterable[Script], looks: bool = True) -> None:
         self.looks, self.silent, self.depth = looks, False, 0
         self.recordings: dict[str, Recording] = {}
         self.paths: dict[str, Recording] = {}
@@ -74,7 +80,7 @@ class Recorder:
             self.paths[str(path)] = recording
 
     @contextmanager
-    def recording(self, context: Any) -> Iterator[None]:
+    def recording(self, context: MigrationContext) -> Iterator[None]:
         """Record what runs inside.
 
         :param context: Alembic's ``MigrationContext``
@@ -82,21 +88,21 @@ class Recorder:
         for recording in self.recordings.values():
             recording.dialect = context.dialect
         # not a subclass: alembic.op stands for Operations itself
-        operations: Any = Operations(context)
-        operations.invoke = self._noting(context.connection, operations.invoke, inside=True)
-        operations.batch_alter_table = self._batches(
-            context.connection, operations.batch_alter_table
-        )
+        operations: Any = Operations(context)  # two of its methods give way to ours
+        connection = context.connection
+        assert connection is not None
+        operations.invoke = self._noting(connection, operations.invoke, inside=True)
+        operations.batch_alter_table = self._batches(connection, operations.batch_alter_table)
         operations._install_proxy()
         try:
-            noted = {"before_cursor_execute": self._statement, "before_execute": self._read}
-            with listening(context.connection, **noted):
+            run, read = self._statement, self._read
+            with listening(context.connection, before_cursor_execute=run, before_execute=read):
                 yield
         finally:
             operations._remove_proxy()
 
-    def _noting(self, connection: Connection, invoke: Callable[..., Any], inside: bool) -> Any:
-        def noted(operation: MigrateOperation) -> Any:
+    def _noting(self, connection: Connection, invoke: Invoke, inside: bool) -> Invoke:
+        def noted(operation: MigrateOperation) -> object:
             # what op.execute runs is the migration's own; what the others run, they stand for
             if isinstance(operation, ops.ExecuteSQLOp):
                 return invoke(operation)
@@ -112,9 +118,9 @@ class Recorder:
 
         return noted
 
-    def _batches(self, connection: Connection, batch_alter_table: Callable[..., Any]) -> Any:
+    def _batches(self, connection: Connection, batch_alter_table: Batches) -> Batches:
         @contextmanager
-        def recorded(*arguments: Any, **keywords: Any) -> Iterator[Any]:
+        def recorded(*arguments: Value, **keywords: Value) -> Iterator[Any]:
             manager = batch_alter_table(*arguments, **keywords)
             batch = manager.__enter__()
             batch.invoke = self._noting(connection, batch.invoke, inside=False)
@@ -129,7 +135,9 @@ class Recorder:
 
         return recorded
 
-    def _before(self, connection: Connection, operation: Any) -> tuple[Columns, Any]:
+    def _before(
+        self, connection: Connection, operation: MigrateOperation
+    ) -> tuple[Columns, Options | None]:
         """Return the columns by which a change can be judged, and the key or index that goes."""
         if not self.looks:
             return {}, None
@@ -139,16 +147,19 @@ class Recorder:
         finally:
             self.silent = False
 
-    def _statement(self, _connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+    def _statement(
+        self, _connection: object, _cursor: object, statement: str, *_more: object
+    ) -> None:
         if not self.silent and (found := self._place(others=False)):
             recording, line = found
             recording.sql.append((line, statement))
             if not self.depth:
                 recording.events.append(Event(line, statement))
 
-    def _read(self, _connection: Any, statement: Any, *_more: Any) -> None:
-        reads = isinstance(statement, SelectBase) and not self.silent and not self.depth
-        if reads and (found := self._place()):
+    def _read(self, _connection: object, statement: object, *_more: object) -> None:
+        if self.silent or self.depth or not isinstance(statement, SelectBase):
+            return
+        if found := self._place():
             found[0].types.update(_types(statement))
 
     def _place(self, others: bool = True) -> tuple[Recording, int] | None:
@@ -156,7 +167,7 @@ class Recorder:
 
         :param others: whether another library may run it; such statements nobody has written
         """
-        frame: Any = sys._getframe(1)
+        frame: FrameType | None = sys._getframe(1)
         while frame is not None:
             if not others and frame.f_globals.get("__name__", "").startswith(OTHERS):
                 return None
@@ -175,28 +186,30 @@ class Recorder:
             self.depth -= 1
 
 
-def _columns(connection: Connection, operation: Any) -> Columns:
+def _columns(connection: Connection, operation: MigrateOperation) -> Columns:
     if not isinstance(operation, ops.DropColumnOp | ops.AlterColumnOp):
         return {}
     columns = inspect(connection).get_columns(operation.table_name, schema=operation.schema)
-    return {column["name"]: column for column in columns}
+    return {column["name"]: dict(column) for column in columns}
 
 
-def _dropped(connection: Connection, operation: Any) -> dict[str, Any] | None:
+def _dropped(connection: Connection, operation: MigrateOperation) -> Options | None:
     """Return the foreign key, the unique key or the index that goes."""
     if not isinstance(operation, ops.DropConstraintOp | ops.DropIndexOp):
         return None
     name = getattr(operation, "constraint_name", None) or getattr(operation, "index_name", None)
-    place = (operation.table_name, operation.schema)
-    look = inspect(connection)
-    if name is None or not place[0] or not look.has_table(*place):
+    table, schema, look = operation.table_name, operation.schema, inspect(connection)
+    if name is None or not table or not look.has_table(table, schema):
         return None
-    found = [*look.get_foreign_keys(*place), *look.get_unique_constraints(*place)]
-    found += [index for index in look.get_indexes(*place) if index["unique"]]
-    return next((dict(item) for item in found if item["name"] == name), None)
+    found: list[Options] = [
+        *map(dict, look.get_foreign_keys(table, schema)),
+        *map(dict, look.get_unique_constraints(table, schema)),
+        *(dict(index) for index in look.get_indexes(table, schema) if index["unique"]),
+    ]
+    return next((item for item in found if item["name"] == name), None)
 
 
-def _types(statement: ClauseElement) -> Iterator[tuple[tuple[str, str], TypeEngine]]:
+def _types(statement: ClauseElement) -> Iterator[tuple[tuple[str, str], SQLType]]:
     """The types of the columns of all tables that a statement is made of."""
     for part in visitors.iterate(statement):
         if isinstance(part, TableClause):

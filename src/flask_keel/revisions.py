@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask
+from sqlalchemy import Engine
 
 from . import urls
 from .sqlite import files
@@ -282,7 +283,7 @@ def _current(
     return [f"{revision} (head)" if revision in heads else revision], []
 
 
-def _applied(engine: Any) -> set[str] | None:
+def _applied(engine: Engine) -> set[str] | None:
     """The revisions at which the database is; None where it is in any way odd."""
     try:
         if engine.dialect.name != "sqlite":
@@ -290,7 +291,7 @@ def _applied(engine: Any) -> set[str] | None:
                 if connection.exec_driver_sql(AHEAD).first():
                     return None
                 return {row[0] for row in connection.exec_driver_sql(APPLIED)}
-        if files.in_memory(engine.url) or not Path(engine.url.database).exists():
+        if files.in_memory(engine.url) or not Path(engine.url.database or "").exists():
             return None
         with closing(files.open_to_read(engine.url)) as raw:
             names = [row[0] for row in raw.execute("SELECT name FROM sqlite_master")]

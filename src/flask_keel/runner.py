@@ -2,9 +2,8 @@
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
-from functools import partial
 from io import StringIO
 from typing import Any, TextIO
 
@@ -14,13 +13,16 @@ from alembic.operations import Operations
 from alembic.operations.batch import BatchOperationsImpl
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, MigrationStep
+from alembic.script import Script
 from sqlalchemy import DDL, Connection, Engine, Inspector, PrimaryKeyConstraint
 from sqlalchemy.dialects import mysql
 from sqlalchemy.schema import AddConstraint
 
 from .data import rehearsal
-from .project import Project, keep_one_transaction, listening, use_engine
+from .project import Project, Steps, keep_one_transaction, listening, use_engine
 from .recorder import Recorder
+from .sqlite.introspection import driver
+from .typing import Params, Value
 
 # What a migration may not leave: its one connection and, on SQLite, its one transaction.
 
@@ -41,7 +43,10 @@ def _inspected(connection: Connection, engines: set[Engine], thread: int) -> Ite
 
     def init(self: Inspector, engine: Engine) -> None:
         lent = engine in engines and threading.get_ident() == thread
-        (self._init_connection if lent else partial(original, self))(connection if lent else engine)
+        if lent:
+            self._init_connection(connection)
+        else:
+            original(self, engine)
 
     Inspector._init_engine = init  # type: ignore[method-assign]
     try:
@@ -64,7 +69,7 @@ def guarded(connection: Connection, live: Engine) -> Iterator[None]:
     engines = {live, connection.engine} if sqlite else {live} - {connection.engine}
     thread = threading.get_ident()
 
-    def refuse(*_: Any) -> None:
+    def refuse(*_: object) -> None:
         if threading.get_ident() == thread:  # the application may serve in others
             raise Refused(
                 "it opens a connection of its own (db.session, db.engine), which does not see what "
@@ -73,7 +78,7 @@ def guarded(connection: Connection, live: Engine) -> Iterator[None]:
 
     denied: list[int] = []
 
-    def authorize(action: int, *_: Any) -> int:
+    def authorize(action: int, *_: object) -> int:
         # commit, rollback, BEGIN, and executescript, which commits first; savepoints are another action
         if action != sqlite3.SQLITE_TRANSACTION:
             return sqlite3.SQLITE_OK
@@ -81,7 +86,7 @@ def guarded(connection: Connection, live: Engine) -> Iterator[None]:
         return sqlite3.SQLITE_DENY
 
     if sqlite:
-        raw = connection.connection.driver_connection
+        raw = driver(connection.connection)
         raw.set_authorizer(authorize)
     try:
         with (
@@ -104,7 +109,7 @@ def guarded(connection: Connection, live: Engine) -> Iterator[None]:
 
 
 def upgrade(
-    project: Project, connection: Connection, revision: Any, recorder: Recorder | None = None
+    project: Project, connection: Connection, revision: Script, recorder: Recorder | None = None
 ) -> None:
     """Run one revision's ``upgrade()``.
 
@@ -115,12 +120,12 @@ def upgrade(
 
 
 def downgrade(
-    project: Project, connection: Connection, revision: Any, recorder: Recorder | None = None
+    project: Project, connection: Connection, revision: Script, recorder: Recorder | None = None
 ) -> None:
     """Run one revision's ``downgrade()``."""
     step = MigrationStep.downgrade_from_script(project.script.revision_map, revision)
 
-    def steps(applied: Any, context: Any) -> Any:
+    def steps(applied: object, context: object) -> list[MigrationStep]:
         return [step]
 
     steps.__name__ = "downgrade"  # as the command's own has it: the engine asks
@@ -130,10 +135,10 @@ def downgrade(
 def run(
     project: Project,
     connection: Connection,
-    steps: Callable[..., Any],
+    steps: Steps,
     recorder: Recorder | None = None,
     prints: TextIO | None = None,
-    **options: Any,
+    **options: Value,
 ) -> None:
     """Run revisions, as a rehearsal; where that is inside a run of env.py, leave it as it was.
 
@@ -183,9 +188,11 @@ def run(
 @contextmanager
 def _at_once(context: MigrationContext) -> Iterator[None]:
     """Keep in one transaction, which is to be rolled back, what cannot be in one: CONCURRENTLY."""
-    context.autocommit_block = nullcontext  # type: ignore[method-assign]
+    context.autocommit_block = nullcontext  # type: ignore[method-assign, assignment]
 
-    def without(_: Any, cursor: Any, sql: str, parameters: Any, *more: Any) -> Any:
+    def without(
+        _: object, cursor: object, sql: str, parameters: Params, *more: object
+    ) -> tuple[str, Params]:
         return sql.replace(" CONCURRENTLY", ""), parameters
 
     with listening(context.connection, retval=True, before_cursor_execute=without):
@@ -233,7 +240,8 @@ def _replace_key(made: PrimaryKeyConstraint) -> DDL:
     dialect = mysql.dialect()
     add = str(AddConstraint(made).compile(dialect=dialect))
     table = f"ALTER TABLE {dialect.identifier_preparer.format_table(made.table)} "
-    return DDL((table + "DROP PRIMARY KEY, " + add.removeprefix(table)).replace("%", "%%"))
+    said = table + "DROP PRIMARY KEY, " + add.removeprefix(table)
+    return DDL(said.replace("%", "%%"))  # type: ignore[no-untyped-call]
 
 
 def _join_keys() -> None:

@@ -28,3 +28,5 @@ Convention: TypeAlias = Mapping[Any, Any]  # as in MetaData(naming_convention=..
 SchemaItem: TypeAlias = Table | AnyColumn | Constraint | Index
 # what server_default= takes, and what is found there
 ServerDefault: TypeAlias = str | FetchedValue | TextClause | Expression | None
+Params: TypeAlias = Sequence[Value] | Mapping[str, Value] | None  # of a statement
+DiffTuple: TypeAlias = tuple[Any, ...]  # an operation for Alembic's compare_metadata

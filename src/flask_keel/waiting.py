@@ -2,18 +2,18 @@
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from alembic.util import CommandError
 
 from . import output
+from .typing import Value
 
 DEFAULT = 600.0  # seconds in which another migrator, or a writer of SQLite, may end
 SHORTEST, LONGEST = 0.05, 1.0  # seconds between two attempts
 SAID_AGAIN = 30.0  # seconds
 
 
-def patience(settings: Mapping[str, Any]) -> float:
+def patience(settings: Mapping[str, Value]) -> float:
     """Return how many seconds the configuration waits for another migrator or writer.
 
     :raises CommandError: when ``MIGRATION_LOCK_WAIT`` is no number
@@ -21,7 +21,7 @@ def patience(settings: Mapping[str, Any]) -> float:
     return seconds(settings, "MIGRATION_LOCK_WAIT", DEFAULT)
 
 
-def seconds(settings: Mapping[str, Any], name: str, default: float) -> float:
+def seconds(settings: Mapping[str, Value], name: str, default: float) -> float:
     """Return a setting that is a number of seconds.
 
     :raises CommandError: when it is none

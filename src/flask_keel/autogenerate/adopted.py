@@ -1,7 +1,6 @@
 """Names of an adopted history: what is there keeps its name, whatever the models' convention says now."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from sqlalchemy import (
     Connection,
@@ -15,6 +14,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import conv
 
 from ..project import Project
+from ..typing import Value
 
 
 def keep_names(project: Project, connection: Connection) -> None:
@@ -32,14 +32,14 @@ def keep_names(project: Project, connection: Connection) -> None:
         if not look.has_table(table.name, schema=table.schema):
             continue
         there = dict(_there(look, table))
-        items: list[Any] = [*table.constraints, *table.indexes]
+        items: list[Value] = [*table.constraints, *table.indexes]
         for item in items:
             name = there.get(_key(item))
             if name is not None and isinstance(item.name, conv):
                 item.name = name
 
 
-def _key(item: Any) -> Any:
+def _key(item: Value) -> Value:
     columns = tuple(column.name for column in item.columns)
     match item:
         case PrimaryKeyConstraint():
@@ -51,7 +51,7 @@ def _key(item: Any) -> Any:
     return "index", columns, bool(getattr(item, "unique", False))
 
 
-def _there(look: Inspector, table: Table) -> Iterator[tuple[Any, str | None]]:
+def _there(look: Inspector, table: Table) -> Iterator[tuple[Value, str | None]]:
     of = table.name, table.schema
     yield "primary key", look.get_pk_constraint(*of).get("name")
     for key in look.get_foreign_keys(*of):

@@ -8,9 +8,10 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
+from alembic.config import Config
 from alembic.util import CommandError
+from flask import Flask
 from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -162,7 +163,7 @@ def _parts(text: str) -> dict[str, str]:
     return found
 
 
-def made(config: Any, app: Any, connection: Connection) -> None:
+def made(config: Config, app: Flask, connection: Connection) -> None:
     """Write the schema file from a database that the history has just made from nothing.
 
     :param config: Alembic's

@@ -6,12 +6,15 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from alembic.operations import ops
-from sqlalchemy import Column, Table, UniqueConstraint
+from sqlalchemy import Table, UniqueConstraint
 from sqlalchemy import types as sa
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Dialect
 
-FAMILIES = {
+from ..typing import AnyColumn, SQLType
+
+Likeness = tuple[Any, ...]  # the more alike, the smaller
+FAMILIES: dict[str, type[SQLType] | tuple[type[SQLType], ...]] = {
     "boolean": sa.Boolean,
     "integer": sa.Integer,
     "numeric": (sa.Numeric, sa.Float),
@@ -25,7 +28,7 @@ FAMILIES = {
 ALIKE = 0.5
 
 
-def families(type_: Any, dialect: Dialect) -> set[str]:
+def families(type_: SQLType, dialect: Dialect) -> set[str]:
     """Return the type families of a column, as its database stores it.
 
     :param type_: a model's type, or a reflected one
@@ -46,7 +49,7 @@ def families(type_: Any, dialect: Dialect) -> set[str]:
 
 def columns(
     old: Table, gone: Iterable[str], new: Table, come: Iterable[str], dialect: Dialect
-) -> Iterator[tuple[tuple, str, str]]:
+) -> Iterator[tuple[Likeness, str, str]]:
     """Give (score, old name, new name) for each pair of columns of one family; a higher score is likelier.
 
     By type, nullability, default, keys, position and likeness of the names, in this order.
@@ -64,7 +67,7 @@ def columns(
                 yield _score(before, after, dialect), name, other
 
 
-def tables(gone: Iterable[Table], come: Iterable[Table], dialect: Dialect) -> Iterator[tuple]:
+def tables(gone: Iterable[Table], come: Iterable[Table], dialect: Dialect) -> Iterator[Likeness]:
     """Give (score, old table, new table) for tables of one schema with like columns."""
     come = list(come)
     for old in gone:
@@ -74,7 +77,7 @@ def tables(gone: Iterable[Table], come: Iterable[Table], dialect: Dialect) -> It
                 yield (share, _alike(old.name, new.name)), old, new
 
 
-def named(table: Table) -> dict[str, Column]:
+def named(table: Table) -> dict[str, AnyColumn]:
     """Return the columns by the names that the database knows (the keys are the model's)."""
     return {column.name: column for column in table.c}
 
@@ -94,7 +97,7 @@ def _shared(old: Table, new: Table, dialect: Dialect) -> float:
     return (2 * len(same) + renamed) / max(len(olds) + len(news), 1)
 
 
-def _score(before: Column, after: Column, dialect: Dialect) -> tuple:
+def _score(before: AnyColumn, after: AnyColumn, dialect: Dialect) -> Likeness:
     return (
         _type(before, dialect) == _type(after, dialect),
         before.nullable == after.nullable,
@@ -105,14 +108,14 @@ def _score(before: Column, after: Column, dialect: Dialect) -> tuple:
     )
 
 
-def _type(column: Column, dialect: Dialect) -> str:
+def _type(column: AnyColumn, dialect: Dialect) -> str:
     try:
         return column.type.compile(dialect)
     except Exception:
         return repr(column.type)
 
 
-def default(column: Column) -> str | None:
+def default(column: AnyColumn) -> str | None:
     """Return a server default in a form in which a model's and a reflected one can be compared."""
     found = getattr(column.server_default, "arg", column.server_default)
     if found is None:
@@ -121,8 +124,8 @@ def default(column: Column) -> str | None:
     return "current_timestamp" if text == "now" else text
 
 
-def _keys(column: Column) -> set[Any]:
-    keys = {("references", key.target_fullname) for key in column.foreign_keys}
+def _keys(column: AnyColumn) -> set[object]:
+    keys: set[object] = {("references", key.target_fullname) for key in column.foreign_keys}
     keys |= {"primary"} if column.primary_key else set()
     for constraint in column.table.constraints:
         if isinstance(constraint, UniqueConstraint) and column.name in constraint.columns:
@@ -133,7 +136,7 @@ def _keys(column: Column) -> set[Any]:
     return keys
 
 
-def _position(column: Column) -> int:
+def _position(column: AnyColumn) -> int:
     return list(named(column.table)).index(column.name)
 
 

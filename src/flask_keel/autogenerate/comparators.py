@@ -6,19 +6,19 @@ https://alembic.sqlalchemy.org/en/latest/api/plugins.html
 import copy
 from typing import Any
 
-import sqlalchemy as sa
 from alembic.autogenerate import renderers
+from alembic.autogenerate.api import AutogenContext
 from alembic.operations import MigrateOperation, Operations, ops
 from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority, PriorityDispatchResult, sqla_compat
 from sqlalchemy import (
     CheckConstraint,
-    Column,
     Computed,
     DefaultClause,
     FetchedValue,
     Identity,
     MetaData,
+    Table,
     text,
 )
 from sqlalchemy import Table as Model
@@ -27,10 +27,11 @@ from sqlalchemy.types import SchemaType
 
 from .. import compat, literals
 from ..catalog import shadow
-from ..catalog.schema import ReflectedCheck, ReflectedIndex
+from ..catalog.schema import ReflectedCheck, ReflectedColumn, ReflectedIndex
 from ..catalog.shadow import Pair, pair
 from ..literals import as_text, literal
 from ..sqlite import naming
+from ..typing import AnyColumn, DiffTuple, Options
 from . import constraints, keys, tables
 from .tables import known
 
@@ -46,26 +47,26 @@ class SetAutoincrementOp(MigrateOperation):
     def reverse(self) -> "SetAutoincrementOp":
         return type(self)(self.table_name, not self.on, self.schema)
 
-    def to_diff_tuple(self) -> tuple[Any, ...]:
+    def to_diff_tuple(self) -> DiffTuple:
         return ("set_sqlite_autoincrement", self.schema, self.table_name, self.on)
 
 
 @Operations.implementation_for(SetAutoincrementOp)
-def _run_autoincrement(operations: Any, op: SetAutoincrementOp) -> None:
+def _run_autoincrement(operations: Operations, op: SetAutoincrementOp) -> None:
     options = {"sqlite_autoincrement": op.on}
     with operations.batch_alter_table(op.table_name, schema=op.schema, table_kwargs=options):
         pass
 
 
 @renderers.dispatch_for(SetAutoincrementOp)
-def _render_autoincrement(context: Any, op: SetAutoincrementOp) -> list[str]:
+def _render_autoincrement(context: AutogenContext, op: SetAutoincrementOp) -> list[str]:
     schema = f", schema={op.schema!r}" if op.schema else ""
     options = f'table_kwargs={{"sqlite_autoincrement": {op.on}}}'
     return [f'with op.batch_alter_table("{op.table_name}"{schema}, {options}):', "pass", ""]
 
 
 def compare_checks(
-    context: Any, change: ops.ModifyTableOps, found: Pair, there: Any, model: Model
+    context: AutogenContext, change: ops.ModifyTableOps, found: Pair, there: Model, model: Model
 ) -> None:
     """Add what drops and creates CHECKs so that the table has those of the models."""
     gone, new = unmatched(found.real.checks, found.twin.checks, _chosen(context, model))
@@ -100,10 +101,14 @@ def unmatched(
     :param chosen: the names that the models give; the database made up the others
     """
     gone, new = list(real), list(twin)
-    for alike in (
-        lambda a, b: (a.name, a.plain) == (b.name, b.plain),
-        lambda a, b: a.plain == b.plain and (not a.name or not b.name or b.name not in chosen),
-    ):
+
+    def same(a: ReflectedCheck, b: ReflectedCheck) -> bool:
+        return (a.name, a.plain) == (b.name, b.plain)
+
+    def unnamed(a: ReflectedCheck, b: ReflectedCheck) -> bool:
+        return a.plain == b.plain and (not a.name or not b.name or b.name not in chosen)
+
+    for alike in (same, unnamed):
         for check in list(new):
             match = next((old for old in gone if alike(old, check)), None)
             if match:
@@ -112,11 +117,11 @@ def unmatched(
     return gone, new
 
 
-def _chosen(context: Any, model: Model) -> set[str]:
+def _chosen(context: AutogenContext, model: Model) -> set[str]:
     return set(_by_name(context, model)) - {None}
 
 
-def _by_name(context: Any, model: Model) -> dict[Any, Any]:
+def _by_name(context: AutogenContext, model: Model) -> dict[Any, Any]:
     found: dict[Any, list[Any]] = {}
     for check in compat.checks(model):
         name = sqla_compat._get_constraint_final_name(check, context.dialect)
@@ -124,7 +129,7 @@ def _by_name(context: Any, model: Model) -> dict[Any, Any]:
     return found
 
 
-def _own(check: ReflectedCheck, named: list[Any], context: Any) -> Any:
+def _own(check: ReflectedCheck, named: list[Any], context: AutogenContext) -> Any:
     """Return the model's CHECK: SQLite takes two under one name."""
     for one in named:
         if literal(one.sqltext, context).split() == check.sql.split():
@@ -145,7 +150,7 @@ def _types_without_checks(change: ops.ModifyTableOps) -> None:
             for which in ("modify_type", "existing_type"):
                 kind = getattr(op, which)
                 if isinstance(kind, SchemaType) and getattr(kind, "create_constraint", False):
-                    bare = kind.copy()
+                    bare: Any = kind.copy()  # type: ignore[no-untyped-call]  # SQLAlchemy says nothing of it
                     bare.create_constraint = False
                     setattr(op, which, bare)
 
@@ -159,7 +164,7 @@ def _conventional(check: ReflectedCheck, model: Model) -> str | None:
         return None
 
 
-def _bare(table: Any, schema: str | None) -> Model:
+def _bare(table: Table, schema: str | None) -> Model:
     return Model(table.name, MetaData(), schema=schema)
 
 
@@ -168,7 +173,13 @@ STOP = PriorityDispatchResult.STOP
 
 
 def same_type(
-    context: Any, op: ops.AlterColumnOp, schema: Any, table: str, name: str, there: Any, model: Any
+    context: AutogenContext,
+    op: ops.AlterColumnOp,
+    schema: str | None,
+    table: str,
+    name: str,
+    there: AnyColumn,
+    model: AnyColumn,
 ) -> PriorityDispatchResult:
     """Stop before Alembic guesses, when the database writes both types in the same way."""
     if _compares_no_types(context):
@@ -184,7 +195,13 @@ def same_type(
 
 
 def other_type(
-    context: Any, op: ops.AlterColumnOp, schema: Any, table: str, name: str, there: Any, model: Any
+    context: AutogenContext,
+    op: ops.AlterColumnOp,
+    schema: str | None,
+    table: str,
+    name: str,
+    there: AnyColumn,
+    model: AnyColumn,
 ) -> PriorityDispatchResult:
     """Add what Alembic does not see: a collation, and on a server any other difference."""
     if _compares_no_types(context):
@@ -196,18 +213,25 @@ def other_type(
     # SQLite keeps a type as it was typed, so that INT and INTEGER differ there alone
     if collated or (context.dialect.name != "sqlite" and real.type != twin.type):
         op.modify_type = model.type
-    if collated and hasattr(there.type, "collation") and real.collation != there.type.collation:
-        op.existing_type = copy.copy(there.type)
-        op.existing_type.collation = real.collation
+    known: Any = there.type  # a string, a domain: whatever has a collation
+    if collated and hasattr(known, "collation") and real.collation != known.collation:
+        op.existing_type = known = copy.copy(known)
+        known.collation = real.collation
     return CONTINUE
 
 
-def _compares_no_types(context: Any) -> bool:
+def _compares_no_types(context: AutogenContext) -> bool:
     return context.migration_context.opts.get("compare_type", True) is False
 
 
 def server_default(
-    context: Any, op: ops.AlterColumnOp, schema: Any, table: str, name: str, there: Any, model: Any
+    context: AutogenContext,
+    op: ops.AlterColumnOp,
+    schema: str | None,
+    table: str,
+    name: str,
+    there: AnyColumn,
+    model: AnyColumn,
 ) -> PriorityDispatchResult:
     """Say whether the default is another one; generated columns are :mod:`.generated`'s."""
     real, twin = _column_of(context, schema, table, name, model)
@@ -227,7 +251,7 @@ def server_default(
             op.existing_server_default = there.server_default
         return STOP
     op.existing_server_default = False
-    if there.server_default is not None:
+    if isinstance(there.server_default, DefaultClause):
         said = literal(there.server_default.arg, context)
         op.existing_server_default = DefaultClause(text(as_text(said)))
     counted = model.table._autoincrement_column is model and wanted is None
@@ -239,13 +263,15 @@ def server_default(
     return STOP
 
 
-def _column_of(context: Any, schema: Any, table: str, name: str, model: Any) -> Any:
+def _column_of(
+    context: AutogenContext, schema: str | None, table: str, name: str, model: AnyColumn
+) -> tuple[ReflectedColumn | None, ReflectedColumn | None]:
     found: Pair = pair(context, model.table, table, schema)
     return found.real.columns.get(name), found.twin.columns.get(name)
 
 
 def around(
-    change: ops.ModifyTableOps, column: sa.Column, update: str, becomes_ordinary: bool
+    change: ops.ModifyTableOps, column: AnyColumn, update: str, becomes_ordinary: bool
 ) -> tuple[list[MigrateOperation], list[MigrateOperation]]:
     """Return what goes before the change of a table, and what goes after it.
 
@@ -280,7 +306,7 @@ Around = tuple[list[MigrateOperation], list[MigrateOperation]]
 
 
 def compare_generated(
-    context: Any, change: ops.ModifyTableOps, found: Pair, there: Any, model: Model
+    context: AutogenContext, change: ops.ModifyTableOps, found: Pair, there: Model, model: Model
 ) -> Around:
     """Add what drops the columns that are generated in another way, and adds them again.
 
@@ -310,7 +336,7 @@ def compare_generated(
     return before, after
 
 
-def _update(context: Any, column: Column) -> str:
+def _update(context: AutogenContext, column: AnyColumn) -> str:
     quote = literals.dialect(context.dialect).identifier_preparer
     computed = column.server_default
     assert isinstance(computed, Computed)
@@ -318,19 +344,19 @@ def _update(context: Any, column: Column) -> str:
     return f"UPDATE {table} SET {quote.quote(column.name)} = {literal(computed.sqltext, context)}"
 
 
-def _nullable(column: Column) -> Column:
+def _nullable(column: AnyColumn) -> AnyColumn:
     copied = column._copy()
     copied.nullable = True
     Model(column.table.name, column.table.metadata.__class__(), copied, schema=column.table.schema)
     return copied
 
 
-def _alters(op: Any, name: str) -> bool:
+def _alters(op: MigrateOperation, name: str) -> bool:
     return isinstance(op, ops.AlterColumnOp) and op.column_name == name
 
 
 def _without_indexes(
-    change: ops.ModifyTableOps, found: Pair, there: Any, model: Model, column: str
+    change: ops.ModifyTableOps, found: Pair, there: Model, model: Model, column: str
 ) -> None:
     """An index on the column would go with it, on some databases in silence."""
     for index in model.indexes:
@@ -346,7 +372,7 @@ def _without_indexes(
 
 
 def compare_indexes(
-    context: Any, change: ops.ModifyTableOps, found: Pair, there: Any, model: Model
+    context: AutogenContext, change: ops.ModifyTableOps, found: Pair, there: Model, model: Model
 ) -> None:
     """Correct what Alembic made of the indexes: by what the database says of them."""
     models = {str(index.name): index for index in model.indexes}
@@ -365,16 +391,25 @@ def compare_indexes(
             _drop(context, change, real[name], there)
 
 
-def _index_of(change: ops.ModifyTableOps, kind: type, name: str) -> list[Any]:
-    return [op for op in change.ops if isinstance(op, kind) and str(op.index_name) == name]
+def _index_of(
+    change: ops.ModifyTableOps, kinds: type | tuple[type, ...], name: str
+) -> list[MigrateOperation]:
+    indexes = (ops.CreateIndexOp, ops.DropIndexOp)
+    return [
+        op
+        for op in change.ops
+        if isinstance(op, kinds) and isinstance(op, indexes) and str(op.index_name) == name
+    ]
 
 
 def _forget(change: ops.ModifyTableOps, name: str) -> None:
     both = (ops.DropIndexOp, ops.CreateIndexOp)
-    change.ops[:] = [op for op in change.ops if op not in _index_of(change, both, name)]  # type: ignore[arg-type]
+    change.ops[:] = [op for op in change.ops if op not in _index_of(change, both, name)]
 
 
-def _create(context: Any, change: ops.ModifyTableOps, name: str, models: dict[str, Any]) -> None:
+def _create(
+    context: AutogenContext, change: ops.ModifyTableOps, name: str, models: Options
+) -> None:
     index = models.get(name)
     if index is None or _index_of(change, ops.CreateIndexOp, name):
         return
@@ -382,7 +417,9 @@ def _create(context: Any, change: ops.ModifyTableOps, name: str, models: dict[st
         change.ops.append(ops.CreateIndexOp.from_index(index))
 
 
-def _drop(context: Any, change: ops.ModifyTableOps, index: ReflectedIndex, there: Any) -> None:
+def _drop(
+    context: AutogenContext, change: ops.ModifyTableOps, index: ReflectedIndex, there: Model
+) -> None:
     if _index_of(change, ops.DropIndexOp, index.name):
         return
     old = known(index, there)
@@ -390,9 +427,9 @@ def _drop(context: Any, change: ops.ModifyTableOps, index: ReflectedIndex, there
         change.ops.insert(0, ops.DropIndexOp.from_index(old))
 
 
-def _ours(context: Any, name: str, there: Any) -> bool:
-    parents = {"table_name": there.name, "schema_name": there.schema}
-    return context.run_name_filters(name, "index", parents)
+def _ours(context: AutogenContext, name: str, there: Model) -> bool:
+    parents: Any = {"table_name": there.name, "schema_name": there.schema}
+    return bool(context.run_name_filters(name, "index", parents))
 
 
 NAME = "flask_keel.compare"
@@ -405,7 +442,12 @@ OPTIONS = {
 
 
 def table(
-    context: Any, change: ops.ModifyTableOps, schema: Any, name: str, there: Any, model: Any
+    context: AutogenContext,
+    change: ops.ModifyTableOps,
+    schema: str | None,
+    name: str,
+    there: Model,
+    model: Model,
 ) -> PriorityDispatchResult:
     """Compare a table that both have: its CHECKs, indexes and generated columns."""
     if there is None and model is not None:
@@ -429,7 +471,9 @@ def table(
     return CONTINUE
 
 
-def new_tables(context: Any, upgrade: ops.UpgradeOps, *_: Any) -> PriorityDispatchResult:
+def new_tables(
+    context: AutogenContext, upgrade: ops.UpgradeOps, *_: object
+) -> PriorityDispatchResult:
     """Stop before a table is written that this database cannot have."""
     for op in upgrade.ops:
         if isinstance(op, ops.CreateTableOp):
@@ -437,7 +481,7 @@ def new_tables(context: Any, upgrade: ops.UpgradeOps, *_: Any) -> PriorityDispat
     return CONTINUE
 
 
-def values(context: Any, upgrade: ops.UpgradeOps, *_: Any) -> PriorityDispatchResult:
+def values(context: AutogenContext, upgrade: ops.UpgradeOps, *_: object) -> PriorityDispatchResult:
     """Put what keeps the values of generated columns around the changes of their tables."""
     for op in list(upgrade.ops):
         if isinstance(op, ops.ModifyTableOps):
@@ -448,7 +492,9 @@ def values(context: Any, upgrade: ops.UpgradeOps, *_: Any) -> PriorityDispatchRe
     return CONTINUE
 
 
-def autoincrement(context: Any, upgrade: ops.UpgradeOps, *_: Any) -> PriorityDispatchResult:
+def autoincrement(
+    context: AutogenContext, upgrade: ops.UpgradeOps, *_: object
+) -> PriorityDispatchResult:
     """Compare AUTOINCREMENT, after everything else."""
     new = {(op.schema, op.table_name) for op in upgrade.ops if isinstance(op, ops.CreateTableOp)}
     for model in context.sorted_tables:
@@ -463,14 +509,14 @@ def autoincrement(context: Any, upgrade: ops.UpgradeOps, *_: Any) -> PriorityDis
     return CONTINUE
 
 
-def arrange(context: Any, upgrade: ops.UpgradeOps, *_: Any) -> PriorityDispatchResult:
+def arrange(context: AutogenContext, upgrade: ops.UpgradeOps, *_: object) -> PriorityDispatchResult:
     """Put all operations in order."""
     tables.leave_inherited(context, upgrade)
     tables.arrange(upgrade)
     return CONTINUE
 
 
-def names(context: Any, upgrade: ops.UpgradeOps, *_: Any) -> PriorityDispatchResult:
+def names(context: AutogenContext, upgrade: ops.UpgradeOps, *_: object) -> PriorityDispatchResult:
     """Name what the models leave without a name, after everything else."""
     constraints.name_new(upgrade, context.sorted_tables)
     return CONTINUE

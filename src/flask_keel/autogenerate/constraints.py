@@ -4,19 +4,20 @@ Alembic compares the columns of a unique constraint in no order, and neither DEF
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, cast
 
 from alembic.autogenerate import render, renderers
+from alembic.autogenerate.api import AutogenContext
 from alembic.operations import MigrateOperation, Operations, ops
 from alembic.util import CommandError
-from sqlalchemy import ForeignKeyConstraint, MetaData, UniqueConstraint
+from sqlalchemy import ForeignKeyConstraint, Index, MetaData, UniqueConstraint
 from sqlalchemy import Table as Model
 from sqlalchemy.sql.elements import conv
 
 from .. import literals
 from ..catalog import schema as catalog_schema
-from ..catalog.shadow import Compared
+from ..catalog.shadow import Compared, live
 from ..literals import as_text
 from ..sqlite import naming
 from ..sqlite.create_table import CreateTable
@@ -24,6 +25,7 @@ from ..sqlite.introspection import Database, read_table
 from ..sqlite.model import Constraint
 from ..sqlite.naming import conventional_name
 from ..sqlite.tokenizer import fold, plain
+from ..typing import Convention, DiffTuple, Options
 from . import summary
 
 # The index that MySQL makes for a foreign key: it stays when the key goes, and a key needs one.
@@ -36,10 +38,15 @@ def follow(change: ops.ModifyTableOps, there: Model, model: Model) -> None:
 
     Keys go first and come last, so that on the way down, too, an index may go that a key would need.
     """
-    drops = [op for op in change.ops if drops_key(op)]
+    drops = [op for op in change.ops if isinstance(op, ops.DropConstraintOp) and drops_key(op)]
     makes = [op for op in change.ops if isinstance(op, ops.CreateForeignKeyOp)]
     rest = [op for op in change.ops if op not in drops and op not in makes]
-    names = {_made_for(op.constraint_name, op._reverse.local_cols, there) for op in drops}
+    keys = [(op.constraint_name, op._reverse) for op in drops]
+    names = {
+        _made_for(name, key.local_cols, there)
+        for name, key in keys
+        if isinstance(key, ops.CreateForeignKeyOp)
+    }
     for index in sorted(there.indexes, key=lambda index: str(index.name)):
         if index.name in names and not _stays(index, [*rest, *makes], model):
             drop = ops.DropIndexOp.from_index(index)
@@ -61,12 +68,12 @@ def _made_for(key: Any, columns: Iterable[str], there: Model) -> str:
     return str(key)
 
 
-def drops_key(op: Any) -> bool:
+def drops_key(op: MigrateOperation) -> bool:
     """Whether an operation takes a foreign key away."""
     return isinstance(op, ops.DropConstraintOp) and op.constraint_type == "foreignkey"
 
 
-def _stays(index: Any, changes: list[Any], model: Model) -> bool:
+def _stays(index: Index, changes: list[MigrateOperation], model: Model) -> bool:
     """Whether the index is in the models, has a use, or is gone without a word."""
     names = [column.name for column in index.columns]
     gone = {op.column_name for op in changes if isinstance(op, ops.DropColumnOp)}
@@ -98,13 +105,13 @@ class Steps(MigrateOperation):
     def __init__(
         self, now: list[MigrateOperation], back: list[MigrateOperation], *said: tuple[str, str, str]
     ) -> None:
-        self.now, self.back = now, back
+        self.now, self.back, self.told = now, back, said
         summary.say_instead(self, *said)
 
     def reverse(self) -> "Steps":
-        return Steps(self.back, self.now, *self.said)
+        return Steps(self.back, self.now, *self.told)
 
-    def to_diff_tuple(self) -> tuple[Any, ...]:
+    def to_diff_tuple(self) -> DiffTuple:
         return ("steps", *(op.to_diff_tuple() for op in self.now))
 
 
@@ -114,13 +121,13 @@ def execute(sql: str) -> ops.ExecuteSQLOp:
 
 
 @Operations.implementation_for(Steps)
-def _run(operations: Any, op: Steps) -> None:
+def _run(operations: Operations, op: Steps) -> None:
     for part in op.now:
         operations.invoke(part)
 
 
 @renderers.dispatch_for(Steps)
-def _render(context: Any, op: Steps) -> list[str]:
+def _render(context: AutogenContext, op: Steps) -> list[str]:
     return [line for part in op.now for line in render.render_op(context, part)]
 
 
@@ -157,7 +164,9 @@ def _is_lift(op: MigrateOperation, key: str) -> bool:
     return any(getattr(part, "constraint_name", None) == key for part in parts)
 
 
-def _around(change: ops.ModifyTableOps, op: Any, key: ForeignKeyConstraint, now: bool) -> None:
+def _around(
+    change: ops.ModifyTableOps, op: MigrateOperation, key: ForeignKeyConstraint, now: bool
+) -> None:
     drop: Any = ops.DropConstraintOp.from_constraint(key)
     make: Any = ops.CreateForeignKeyOp.from_constraint(key)
     place = change.ops.index(op)
@@ -187,7 +196,9 @@ def _kept(change: ops.ModifyTableOps, key: ForeignKeyConstraint, model: Model) -
     )
 
 
-def _needs(change: ops.ModifyTableOps, op: Any, key: ForeignKeyConstraint, there: Model) -> bool:
+def _needs(
+    change: ops.ModifyTableOps, op: MigrateOperation, key: ForeignKeyConstraint, there: Model
+) -> bool:
     """Whether there is no other index for the key then, but the one that InnoDB makes for it."""
     columns = _names(key.columns)
     if not _covers(_index(op) or [], columns):
@@ -204,15 +215,15 @@ def _needs(change: ops.ModifyTableOps, op: Any, key: ForeignKeyConstraint, there
     return not any(_covers(index, columns) for index in left)
 
 
-def _drops(op: Any) -> bool:
+def _drops(op: MigrateOperation) -> bool:
     return isinstance(op, ops.DropIndexOp | ops.DropConstraintOp)
 
 
-def _name(op: Any) -> str:
-    return str(op.index_name if hasattr(op, "index_name") else op.constraint_name)
+def _name(op: MigrateOperation) -> str:
+    return str(getattr(op, "index_name", None) or getattr(op, "constraint_name", None))
 
 
-def _index(op: Any) -> list[str] | None:
+def _index(op: MigrateOperation) -> list[str] | None:
     """Return the columns of an index that comes or goes, a unique constraint's too."""
     match op:
         case ops.CreateIndexOp() | ops.DropIndexOp():
@@ -224,7 +235,7 @@ def _index(op: Any) -> list[str] | None:
     return None
 
 
-def _names(parts: Any) -> list[str]:
+def _names(parts: Iterable[object]) -> list[str]:
     return [str(getattr(part, "name", part)) for part in parts]
 
 
@@ -244,12 +255,14 @@ CONSTRAINT_KINDS = ("unique", "check", "foreign key")
 PATTERNS = {**naming.CONVENTION, "ck": "ck_%(table_name)s_%(column_0_N_name)s"}
 
 
-def compare_unnamed(context: Any, change: ops.ModifyTableOps, there: Model, model: Model) -> None:
+def compare_unnamed(
+    context: AutogenContext, change: ops.ModifyTableOps, there: Model, model: Model
+) -> None:
     """Let a UNIQUE without a name be that of the model, or go; give a name to what goes.
 
     :raises CommandError: when two constraints that have no name would have the same
     """
-    said = read_table(Database(context.connection, there.schema), there.name)
+    said = read_table(Database(live(context), there.schema), there.name)
     found = [c for c in said.all_constraints() if c.kind in CONSTRAINT_KINDS and c.name is None]
     gone = {fold(column.name) for column in there.c} - {fold(column.name) for column in model.c}
     wanted = {_columns_of_constraint(each) for each in _uniques(model)}
@@ -261,7 +274,7 @@ def compare_unnamed(context: Any, change: ops.ModifyTableOps, there: Model, mode
             old = _reflected(there, columns)
             if old and context.run_object_filters(old, None, "unique_constraint", True, None):
                 change.ops.insert(0, ops.DropConstraintOp.from_constraint(old))
-    own = model.metadata.naming_convention or {}
+    own = dict(cast(Convention, model.metadata.naming_convention or {}))
     for op in change.ops:
         if isinstance(op, ops.DropConstraintOp) and op.constraint_name is None:
             _conventional(op, said, found, {**PATTERNS, **own}, own)
@@ -273,20 +286,23 @@ def name_new(upgrade: ops.UpgradeOps, models: Iterable[Model]) -> None:
     for change in upgrade.ops:
         if isinstance(change, ops.ModifyTableOps) and (change.schema, change.table_name) in known:
             convention = known[change.schema, change.table_name].metadata.naming_convention
-            made = [op for op in change.ops if isinstance(op, ops.AddConstraintOp)]
+            made: list[Any] = [op for op in change.ops if isinstance(op, ops.AddConstraintOp)]
             taken = {op.constraint_name for op in made}
             for op in made:
                 if op.constraint_name is None:
-                    names = _names_of(op, change.table_name, change.schema, convention or {})
+                    names = _names_of(
+                        op, change.table_name, change.schema, cast(Convention, convention or {})
+                    )
                     op.constraint_name = next((conv(n) for n in names if n not in taken), None)
                     taken.add(op.constraint_name)
 
 
 def _names_of(
-    op: ops.AddConstraintOp, table: str, schema: str | None, convention: Mapping[str, Any]
+    op: ops.AddConstraintOp, table: str, schema: str | None, convention: Convention
 ) -> Iterator[str]:
     """The names that sqlite-safe would give to the constraint, the best first."""
-    referred, owns = None, [None]
+    referred: tuple[str | None, str, Sequence[str]] | None = None
+    owns: Iterable[str | None] = [None]
     match op:
         case ops.CreateUniqueConstraintOp():
             kind, columns = "uq", _names(op.columns)
@@ -310,7 +326,7 @@ def _names_of(
 
 
 @renderers.dispatch_for(ops.ModifyTableOps, replace=True)
-def _render_unnamed(context: Any, op: ops.ModifyTableOps) -> list[str]:
+def _render_unnamed(context: AutogenContext, op: ops.ModifyTableOps) -> list[str]:
     lines = render._render_modify_table(context, op)
     told = assumed(op)
     if told and context.opts.get("render_as_batch"):
@@ -334,9 +350,10 @@ def _columns_of_constraint(unique: UniqueConstraint) -> tuple[str, ...]:
     return tuple(fold(column.name) for column in unique.columns)
 
 
-def _makes(op: Any, columns: tuple[str, ...]) -> bool:
-    made = isinstance(op, ops.CreateUniqueConstraintOp)
-    return made and tuple(fold(name) for name in op.columns) == columns
+def _makes(op: MigrateOperation, columns: tuple[str, ...]) -> bool:
+    if not isinstance(op, ops.CreateUniqueConstraintOp):
+        return False
+    return tuple(map(fold, _names(op.columns))) == columns
 
 
 def _reflected(there: Model, columns: tuple[str, ...]) -> UniqueConstraint | None:
@@ -347,8 +364,8 @@ def _conventional(
     op: ops.DropConstraintOp,
     said: CreateTable,
     found: list[Constraint],
-    convention: dict[str, Any],
-    own: dict[str, Any],
+    convention: Options,
+    own: Options,
 ) -> None:
     same = [constraint for constraint in found if _is(constraint, op._reverse)]
     if same and conventional_name(said, same[0], convention) is None:
@@ -363,12 +380,14 @@ def _conventional(
             "(make newmigration empty=1)."
         )
     kind = naming.KINDS[same[0].kind]
-    op.constraint_name = op._reverse.constraint_name = conv(name)
+    op.constraint_name = conv(name)
+    setattr(op._reverse, "constraint_name", conv(name))  # noqa: B010
     pattern = convention[kind]
-    op.assumed = {kind: pattern} if isinstance(pattern, str) else {}, kind in own
+    told = {kind: pattern} if isinstance(pattern, str) else {}
+    setattr(op, "assumed", (told, kind in own))  # noqa: B010
 
 
-def _is(constraint: Constraint, made: Any) -> bool:
+def _is(constraint: Constraint, made: object) -> bool:
     columns = [fold(name) for name in constraint.columns]
     match made:
         case ops.CreateUniqueConstraintOp():
@@ -384,15 +403,15 @@ def _is(constraint: Constraint, made: Any) -> bool:
 
 
 def compare_uniques(
-    context: Any, change: ops.ModifyTableOps, table: Compared
+    context: AutogenContext, change: ops.ModifyTableOps, table: Compared
 ) -> list[tuple[str, ...]]:
     """Drop and make the unique constraints that keep their name and say something else.
 
     :returns: their columns, before and after, which foreign keys may need
     """
     real, twin = table.found.real.uniques, table.found.twin.uniques
-    models = {str(one.name): one for one in table.model.constraints if _is_unique(one)}
-    reflected = {str(one.name): one for one in table.there.constraints if _is_unique(one)}
+    models = {str(one.name): one for one in _uniques(table.model) if one.name is not None}
+    reflected = {str(one.name): one for one in _uniques(table.there) if one.name is not None}
     touched: list[tuple[str, ...]] = []
     for name in sorted(real.keys() & twin.keys() & models.keys() & reflected.keys()):
         if real[name].plain == twin[name].plain or _is_changed(change, name):
@@ -408,7 +427,7 @@ def compare_uniques(
     return touched
 
 
-def excludes(context: Any, upgrade: ops.UpgradeOps, table: Compared) -> None:
+def excludes(context: AutogenContext, upgrade: ops.UpgradeOps, table: Compared) -> None:
     """Compare PostgreSQL's EXCLUDE constraints: as it writes them, since it has no other name for one."""
     real, twin = table.found.real.excludes, table.found.twin.excludes
     preparer = literals.dialect(context.dialect).identifier_preparer
@@ -426,10 +445,6 @@ def excludes(context: Any, upgrade: ops.UpgradeOps, table: Compared) -> None:
         if old != new:
             said = "constrain" if new else "drop constraint", home, quoted
             upgrade.ops.append(Steps(change(quoted, old, new), change(quoted, new, old), said))
-
-
-def _is_unique(constraint: Any) -> bool:
-    return isinstance(constraint, UniqueConstraint) and constraint.name is not None
 
 
 def _is_changed(change: ops.ModifyTableOps, name: str) -> bool:

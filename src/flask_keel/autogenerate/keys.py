@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from alembic.autogenerate import render, renderers
+from alembic.autogenerate.api import AutogenContext
 from alembic.operations import MigrateOperation, ops
 from alembic.util import PriorityDispatchResult
 from alembic.util.sqla_compat import _get_constraint_final_name
@@ -19,16 +20,17 @@ from sqlalchemy import (
 )
 from sqlalchemy import Table as Model
 from sqlalchemy.dialects.postgresql import DOMAIN, CreateDomainType
-from sqlalchemy.schema import CreateSequence
+from sqlalchemy.schema import CreateSequence, ExecutableDDLElement
 from sqlalchemy.sql.elements import conv
 
 from .. import compat, literals
 from ..catalog import schema as catalog_schema
 from ..catalog import shadow
 from ..catalog.postgresql import named_types, of_table
-from ..catalog.shadow import Compared
+from ..catalog.shadow import Compared, live
 from ..lexer import string
 from ..literals import as_text, literal
+from ..typing import AnyColumn, ServerDefault
 from . import constraints, rename_ops, summary, type_changes
 from . import render as autogenerate_render  # noqa: F401  (their renderers)
 from .constraints import execute
@@ -48,6 +50,7 @@ class Serial:
     kind: str
 
 
+ColumnOp = TypeVar("ColumnOp", ops.AddColumnOp, ops.DropColumnOp)
 State = Serial | Identity | DefaultClause | None
 
 
@@ -56,9 +59,13 @@ class SetAutoIncrement(ops.AlterColumnOp):
 
     def reverse(self) -> "SetAutoIncrement":
         kw = {**self.kw, "autoincrement": not self.kw["autoincrement"]}
-        facts = {"existing_type": self.existing_type, "existing_nullable": False}
         return SetAutoIncrement(
-            self.table_name, self.column_name, schema=self.schema, **facts, **kw
+            self.table_name,
+            self.column_name,
+            schema=self.schema,
+            existing_type=self.existing_type,
+            existing_nullable=False,
+            **kw,
         )
 
 
@@ -69,7 +76,7 @@ class Numbering:
     :param table: its name and its column's as SQL has them
     """
 
-    column: Column
+    column: AnyColumn
     table: tuple[str, str]
     schema: str | None
 
@@ -99,7 +106,7 @@ class Numbering:
             counter = f"pg_get_serial_sequence({string(table)}, {string(self.column.name)})"
             yield execute(f"SELECT setval({counter}, {last})")
 
-    def _default(self, new: Any, old: State) -> ops.AlterColumnOp:
+    def _default(self, new: ServerDefault, old: State) -> ops.AlterColumnOp:
         return ops.AlterColumnOp(
             self.column.table.name,
             self.column.name,
@@ -114,7 +121,7 @@ class Numbering:
 Changes = list[MigrateOperation]
 
 
-def compare_numbering(context: Any, table: Compared) -> tuple[Changes, Changes]:
+def compare_numbering(context: AutogenContext, table: Compared) -> tuple[Changes, Changes]:
     """Return what makes PostgreSQL number the rows of a table as the models say.
 
     A column that comes or goes brings its own numbers along.
@@ -152,7 +159,7 @@ def compare_numbering(context: Any, table: Compared) -> tuple[Changes, Changes]:
 
 
 def _state(
-    context: Any, column: catalog_schema.ReflectedColumn, known: Column, sequence: str
+    context: AutogenContext, column: catalog_schema.ReflectedColumn, known: AnyColumn, sequence: str
 ) -> State:
     if column.counts == "identity":
         assert isinstance(known.server_default, Identity)
@@ -176,13 +183,14 @@ def _next(serial: Serial) -> DefaultClause:
     return DefaultClause(text(as_text(f"nextval({string(serial.sequence)})")))
 
 
-def compare(context: Any, upgrade: ops.UpgradeOps, *_: Any) -> PriorityDispatchResult:
+def compare(context: AutogenContext, upgrade: ops.UpgradeOps, *_: object) -> PriorityDispatchResult:
     """Create the sequences and the domains that are missing, before everything else."""
     dialect = literals.dialect(context.dialect)
-    has, prepare = context.dialect, dialect.identifier_preparer
+    has: Any = context.dialect  # PostgreSQL's, where there is a domain
+    prepare: Any = dialect.identifier_preparer
     found: dict[tuple[str, str], constraints.Steps] = {}
 
-    def need(kind: str, name: str, there: bool, create: Any) -> None:
+    def need(kind: str, name: str, there: bool, create: ExecutableDDLElement) -> None:
         if (kind, name) not in found and not there:
             sql = str(create.compile(dialect=dialect)).strip()
             drop = execute(f"DROP {kind.upper()} {name}")
@@ -191,13 +199,13 @@ def compare(context: Any, upgrade: ops.UpgradeOps, *_: Any) -> PriorityDispatchR
 
     for model in context.sorted_tables:
         for each in [*of_table(model), *model.metadata._sequences.values()]:
-            there = has.has_sequence(context.connection, each.name, schema=each.schema)
+            there = has.has_sequence(live(context), each.name, schema=each.schema)
             need("sequence", prepare.format_sequence(each), there, CreateSequence(each))
-        for each in named_types(model, has):
-            if not isinstance(each, DOMAIN):
+        for kind in named_types(model, has):
+            if not isinstance(kind, DOMAIN):
                 continue
-            there = has.has_type(context.connection, each.name, schema=each.schema)
-            need("domain", prepare.format_type(each), there, CreateDomainType(each))
+            there = has.has_type(live(context), kind.name, schema=kind.schema)
+            need("domain", prepare.format_type(kind), there, CreateDomainType(kind))
     upgrade.ops[:0] = found.values()
     return PriorityDispatchResult.CONTINUE
 
@@ -226,7 +234,7 @@ class DropNumberedKey(ops.DropColumnOp):
 
 
 @renderers.dispatch_for(AddNumberedKey)
-def _render_numbered(context: Any, op: AddNumberedKey) -> str:
+def _render_numbered(context: AutogenContext, op: AddNumberedKey) -> str:
     column = f"{render._render_column(op.column, context)[:-1]}, primary_key=True)"
     batch = context._has_batch
     table = [] if batch else [repr(str(op.table_name))]
@@ -250,12 +258,12 @@ class NameNumberedKey(RenamePrimaryKey):
 
 
 @renderers.dispatch_for(NameNumberedKey)
-def _render_name(context: Any, op: NameNumberedKey) -> list[str]:
+def _render_name(context: AutogenContext, op: NameNumberedKey) -> list[str]:
     return rename_ops.render(context, op) if op.now else []
 
 
 @renderers.dispatch_for(ops.CreatePrimaryKeyOp, replace=True)
-def _render_key(context: Any, op: ops.CreatePrimaryKeyOp) -> str:
+def _render_key(context: AutogenContext, op: ops.CreatePrimaryKeyOp) -> str:
     batch = context._has_batch
     arguments = [repr(render._render_gen_name(context, op.constraint_name))]
     arguments += [] if batch else [repr(str(op.table_name))]
@@ -264,7 +272,9 @@ def _render_key(context: Any, op: ops.CreatePrimaryKeyOp) -> str:
     return f"{compat.prefix(context)}create_primary_key({', '.join(arguments)})"
 
 
-def compare_primary_keys(context: Any, upgrade: ops.UpgradeOps, *_: Any) -> PriorityDispatchResult:
+def compare_primary_keys(
+    context: AutogenContext, upgrade: ops.UpgradeOps, *_: object
+) -> PriorityDispatchResult:
     """Give every table the key of its model; what refers to the old one goes around it."""
     changed: dict[str, list[tuple[str, ...]]] = {}
     tables = shadow.compared(context)
@@ -296,7 +306,7 @@ def compare_primary_keys(context: Any, upgrade: ops.UpgradeOps, *_: Any) -> Prio
     return PriorityDispatchResult.CONTINUE
 
 
-def _is_empty(op: Any) -> bool:
+def _is_empty(op: MigrateOperation) -> bool:
     return isinstance(op, ops.ModifyTableOps) and not op.ops
 
 
@@ -310,13 +320,13 @@ def _of(upgrade: ops.UpgradeOps, table: Model) -> ops.ModifyTableOps:
     return made
 
 
-def _change(context: Any, upgrade: ops.UpgradeOps, table: Compared) -> None:
+def _change(context: AutogenContext, upgrade: ops.UpgradeOps, table: Compared) -> None:
     """Drop the old key before whatever else changes in its table, and make the new one after it."""
     change, real, twin = _of(upgrade, table.there), table.found.real, table.found.twin
     mysql = context.dialect.name in MYSQL
     name = _final_name(context, table.model) or f"{table.model.name}_pkey"
-    first: list[Any] = []
-    last: list[Any] = []
+    first: list[MigrateOperation] = []
+    last: list[MigrateOperation] = []
     dropped = _taken(change, ops.DropColumnOp, real) if len(real.key) == 1 else None
     added = _taken(change, ops.AddColumnOp, twin)
     whole = added is not None and len(twin.key) == 1
@@ -349,7 +359,9 @@ def _named(
         upgrade.ops.insert(place, NameNumberedKey(table, name, comes))
 
 
-def _taken(change: ops.ModifyTableOps, kind: type, table: catalog_schema.ReflectedTable) -> Any:
+def _taken(
+    change: ops.ModifyTableOps, kind: type[ColumnOp], table: catalog_schema.ReflectedTable
+) -> ColumnOp | None:
     """Take out the operation on the column of the key that the database numbers."""
     for op in change.ops:
         if isinstance(op, kind):
@@ -360,11 +372,11 @@ def _taken(change: ops.ModifyTableOps, kind: type, table: catalog_schema.Reflect
     return None
 
 
-def _numbered(op: Any, whole: bool) -> AddNumberedKey:
+def _numbered(op: ops.AddColumnOp, whole: bool) -> AddNumberedKey:
     return AddNumberedKey(op.table_name, op.column, schema=op.schema, inline_primary_key=whole)
 
 
-def _final_name(context: Any, model: Model) -> str | None:
+def _final_name(context: AutogenContext, model: Model) -> str | None:
     name = _get_constraint_final_name(model.primary_key, context.dialect)
     return str(name) if name else None
 
@@ -424,7 +436,7 @@ def _without_autoincrement(change: ops.ModifyTableOps) -> None:
             op.kw.pop("autoincrement", None)
 
 
-def _name(context: Any, upgrade: ops.UpgradeOps, table: Compared) -> None:
+def _name(context: AutogenContext, upgrade: ops.UpgradeOps, table: Compared) -> None:
     """On PostgreSQL a key has a name that other things can collide with."""
     old, new = table.found.real.key_name, _final_name(context, table.model)
     if old and new and old != new and table.found.real.key == table.found.twin.key:

@@ -17,15 +17,20 @@ from typing import Any
 from alembic.autogenerate import render, renderers
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
+from alembic.operations.ops import MigrateOperation
+from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 from sqlalchemy import Column, Connection, DefaultClause, Index, UniqueConstraint
 from sqlalchemy import types as sa
 from sqlalchemy.engine import Dialect
+from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from ..catalog.schema import Check
+from ..catalog.shadow import live
 from ..rows.checks import Judge, columns_of, suggestions
 from ..rows.plan import Domain
 from ..rows.values import Kind, accepts, as_text, kind_of, whole_numbers
+from ..typing import AnyColumn, SQLType, Value
 from . import questioner, summary
 from .candidates import families, named
 from .questioner import Answers, Fill
@@ -55,7 +60,7 @@ def _duration(text: str) -> timedelta:
     return timedelta(seconds=float(text))
 
 
-READ: dict[type, tuple[Callable[[str], Any], str]] = {
+READ: dict[type, tuple[Callable[[str], Value], str]] = {
     bool: (_boolean, "true or false"),
     int: (int, "a whole number"),
     float: (float, "a number"),
@@ -71,7 +76,7 @@ READ: dict[type, tuple[Callable[[str], Any], str]] = {
 }
 
 
-def literal_value(name: str, type_: Any, text: str) -> Any:
+def literal_value(name: str, type_: SQLType, text: str) -> Value:
     """Return the value that a literal text stands for in a column of this type.
 
     :param name: the column, for the sentence
@@ -81,13 +86,13 @@ def literal_value(name: str, type_: Any, text: str) -> Any:
     try:
         if isinstance(stored, sa.Enum):
             return stored.enums[stored.enums.index(text)]
-        read, _ = READ.get(_python_type(stored), (str, "text"))
+        read, _ = READ.get(_python_type(stored) or str, (str, "text"))
         return read(text)
     except (ValueError, KeyError, InvalidOperation, OverflowError) as error:
         raise _no_value(name, text, _words(stored)) from error
 
 
-def require(name: str, type_: Any, text: str, dialect: Dialect) -> None:
+def require(name: str, type_: SQLType, text: str, dialect: Dialect) -> None:
     """Require that a literal text is a value that a column of this type holds as it is.
 
     SQLite holds what is too long as well; the database that the application moves to does not.
@@ -95,34 +100,36 @@ def require(name: str, type_: Any, text: str, dialect: Dialect) -> None:
     :raises CommandError: when it is none, with what it is to be
     """
     found, kind = literal_value(name, type_, text), _kind(type_, dialect)
-    measured = kind is not None and not isinstance(found, bool | float)
+    measured = None if isinstance(found, bool | float) else kind
     infinite = isinstance(found, float | Decimal) and not math.isfinite(found)
-    if infinite or (measured and not accepts(kind, found)):
+    if infinite or (measured is not None and not accepts(measured, found)):
         raise _no_value(name, text, wanted_words(type_, dialect))
 
 
-def wanted_words(type_: Any, dialect: Dialect) -> str:
+def wanted_words(type_: SQLType, dialect: Dialect) -> str:
     """Say what a literal text for a column of this type is to be: "text of at most 20 characters"."""
     words, kind = _words(unwrapped(type_)), _kind(type_, dialect)
-    match kind and kind.family:
+    if kind is None:
+        return words
+    match kind.family:
         case "text" if kind.length:
             return f"{words} of at most {kind.length} characters"
         case "int":
             low, high = whole_numbers(kind)
             return f"{words} from {low} to {high}"
         case "numeric" if kind.precision:
-            whole = kind.precision - kind.scale
+            whole = kind.precision - (kind.scale or 0)
             return f"{words} of at most {whole} digits before the point and {kind.scale} after it"
     return words
 
 
-def _words(stored: Any) -> str:
+def _words(stored: SQLType) -> str:
     if isinstance(stored, sa.Enum):
         return "one of " + ", ".join(stored.enums)
-    return READ.get(_python_type(stored), (str, "text"))[1]
+    return READ.get(_python_type(stored) or str, (str, "text"))[1]
 
 
-def _kind(type_: Any, dialect: Dialect) -> Kind | None:
+def _kind(type_: SQLType, dialect: Dialect) -> Kind | None:
     """The limits of a type, where it is SQLAlchemy's own and a literal is held as it is typed."""
     stored = unwrapped(type_)
     measured = isinstance(stored, sa.String | sa.Integer | sa.Numeric)
@@ -137,7 +144,7 @@ def _no_value(name: str, text: str, wanted: str) -> CommandError:
     )
 
 
-def code(value: Any, imports: set[str]) -> str:
+def code(value: Value, imports: set[str]) -> str:
     """Return the value as Python, and add what it needs to the imports."""
     match value:
         case Decimal():
@@ -153,12 +160,12 @@ def code(value: Any, imports: set[str]) -> str:
             return repr(value)
 
 
-def plain_text(type_: Any) -> bool:
+def plain_text(type_: SQLType) -> bool:
     """Whether a Python string needs no type beside it: the column is SQLAlchemy's own text."""
     return isinstance(type_, sa.String) and not isinstance(type_, sa.Enum)
 
 
-def neutral_value(column: Column, families: set[str]) -> str | None:
+def neutral_value(column: AnyColumn, families: set[str]) -> str | None:
     """Return the text that stands for "nothing" in a column, or None where there is no such value.
 
     :param families: the column's type families
@@ -179,22 +186,22 @@ def neutral_value(column: Column, families: set[str]) -> str | None:
     return known[0] if known else NEUTRAL.get(_python_type(stored))
 
 
-def uniques(column: Column) -> Iterator[UniqueConstraint | Index]:
+def uniques(column: AnyColumn) -> Iterator[UniqueConstraint | Index]:
     """The constraints and indexes that let a value of this column stand in one row only."""
     for key in [*column.table.constraints, *column.table.indexes]:
-        unique = isinstance(key, UniqueConstraint) or getattr(key, "unique", None)
-        if unique and list(key.columns) == [column]:
+        unique = UniqueConstraint if not getattr(key, "unique", False) else Index
+        if isinstance(key, unique) and list(key.columns) == [column]:
             yield key
 
 
-def unwrapped(type_: Any) -> Any:
+def unwrapped(type_: SQLType) -> SQLType:
     """Return the type under a TypeDecorator of the application's."""
     while isinstance(type_, sa.TypeDecorator) and not isinstance(type_, sa.Interval):
         type_ = type_.impl_instance
     return type_
 
 
-def _python_type(type_: Any) -> type | None:
+def _python_type(type_: SQLType) -> type | None:
     try:
         return type_.python_type
     except NotImplementedError:
@@ -211,7 +218,7 @@ class FillColumn(ops.MigrateOperation):
         self,
         table_name: str,
         schema: str | None,
-        column: Column,
+        column: AnyColumn,
         fill: Fill,
         only_nulls: bool = False,
     ) -> None:
@@ -248,7 +255,7 @@ def _render(context: AutogenContext, op: FillColumn) -> str:
 
 
 def no_nulls(
-    container: ops.OpContainer, fills: dict[str, Fill], name: Callable[[Any], str]
+    container: ops.OpContainer, fills: dict[str, Fill], name: Callable[[MigrateOperation], str]
 ) -> Iterator[LibraryCall]:
     """Look first whether rows hold NULL in a column that may not hold it any more.
 
@@ -268,10 +275,12 @@ def no_nulls(
             columns[op.schema, op.table_name, op.modify_name] = op.column_name
         elif isinstance(op, ops.ModifyTableOps):
             for change in op.ops:
-                turned = isinstance(change, ops.AlterColumnOp) and change.modify_nullable is False
-                if turned and name(change) not in fills:
+                if not isinstance(change, ops.AlterColumnOp):
+                    continue
+                if change.modify_nullable is False and name(change) not in fills:
                     key = (op.schema, op.table_name)
-                    column = columns.get((*key, change.column_name), change.column_name)
+                    place = (*key, change.column_name)
+                    column = columns.get(place, change.column_name)
                     asked.setdefault(key, []).append(column)
     for (schema, table), names in asked.items():
         first = tables.get((schema, table), table)
@@ -280,7 +289,7 @@ def no_nulls(
         yield LibraryCall(f"require_no_nulls({arguments}{last})")
 
 
-def stand_in(column: Column, checks: Iterable[str], connection: Connection) -> str | None:
+def stand_in(column: AnyColumn, checks: Iterable[str], connection: Connection) -> str | None:
     """Return the text of a neutral value, or of another one where a CHECK forbids that.
 
     :param checks: the CHECKs that come back with the column
@@ -315,7 +324,7 @@ def checks_of(container: ops.OpContainer, op: ops.AddColumnOp) -> list[str]:
         if isinstance(change, ops.OpContainer):
             found += checks_of(change, op)
         elif isinstance(change, ops.CreateCheckConstraintOp) and _place(change) == _place(op):
-            condition: Any = change.condition
+            condition: object = change.condition
             found.append(str(getattr(condition, "text", condition)))
     return found
 
@@ -327,28 +336,30 @@ def _place(op: Any) -> tuple[str | None, str]:
 def step(answers: Answers) -> Callable[..., None]:
     """Return the directive that gives new NOT NULL columns their values."""
 
-    def process(context: Any, revision: Any, directives: list[ops.MigrationScript]) -> None:
+    def process(
+        context: MigrationContext, revision: object, directives: list[ops.MigrationScript]
+    ) -> None:
         for script in directives:
             fills = _decide(script, answers, context)
-            _forwards(script.upgrade_ops, fills, context)
-            _backwards(script.downgrade_ops, fills, context)
+            up, down = summary.directions(script)
+            _forwards(up, fills, context)
+            _backwards(down, fills, context)
 
     return process
 
 
-def _decide(script: ops.MigrationScript, answers: Answers, context: Any) -> dict[str, Fill]:
+def _decide(
+    script: ops.MigrationScript, answers: Answers, context: MigrationContext
+) -> dict[str, Fill]:
     """Return the value of each column that gets one, from answers and questions.
 
     :raises CommandError: for an answer that is no value or about nothing, and for a missing one
     """
     dialect = context.dialect
-    added = {_name(op): op.column for op in _of(script.upgrade_ops, ops.AddColumnOp)}
-    turned = {
-        _name(op): op
-        for op in _of(script.upgrade_ops, ops.AlterColumnOp)
-        if op.modify_nullable is False
-    }
-    lost = {_name(op): op.column for op in _of(script.downgrade_ops, ops.AddColumnOp)}
+    up, down = summary.directions(script)
+    added = {_name(op): op.column for op in _of(up, ops.AddColumnOp)}
+    turned = {_name(op): op for op in _of(up, ops.AlterColumnOp) if op.modify_nullable is False}
+    lost = {_name(op): op.column for op in _of(down, ops.AddColumnOp)}
     fills = dict(answers.fills)
     known = [*added, *turned, *(name for name, column in lost.items() if needed(column, dialect))]
     for name, fill in fills.items():
@@ -377,43 +388,43 @@ def _decide(script: ops.MigrationScript, answers: Answers, context: Any) -> dict
     return fills
 
 
-def needed(column: Column, dialect: Any) -> bool:
+def needed(column: AnyColumn, dialect: Dialect) -> bool:
     """Whether the rows that are there need to be told what to put into a new column."""
     given = column.server_default or column.computed or column.identity
     return not (column.nullable or given or _counted(column, dialect) or column.system)
 
 
-def _counted(column: Column, dialect: Any) -> bool:
+def _counted(column: AnyColumn, dialect: Dialect) -> bool:
     """Whether the database numbers the rows; SQLite only by what it calls INTEGER, its row number."""
     if column.table is None or column is not column.table._autoincrement_column:
         return False
     return dialect.name != "sqlite" or column.type.compile(dialect) == "INTEGER"
 
 
-def suggestion(column: Column, dialect: Any) -> Fill:
+def suggestion(column: AnyColumn, dialect: Dialect) -> Fill:
     """Return a value to begin with: the model's own default, or what such columns often get."""
     kinds, each = families(column.type, dialect), _each_row(column, dialect)
-    given = column.default is not None and column.default.is_scalar
+    default = column.default if isinstance(column.default, ScalarElementColumnDefault) else None
     neutral = neutral_value(column, kinds)
-    if each and (_unique(column) or not (given or neutral is not None or column.foreign_keys)):
+    if each and (_unique(column) or not (default or neutral is not None or column.foreign_keys)):
         return Fill(each, expression=True)
-    if column.foreign_keys and not given:
+    if column.foreign_keys and not default:
         return Fill("1")
-    likely = [_text(column.default.arg)] if given else []
+    likely = [_text(default.arg)] if default else []
     if "text" in kinds and plain_text(column.type):
         likely.append("none")
     likely.append(neutral or "")
     return Fill(next((text for text in likely if _holds(column, text, dialect)), "none"))
 
 
-def _text(default: Any) -> str:
+def _text(default: Value) -> str:
     """A default of the model, as it is typed."""
     if isinstance(default, dict | list):
         return json.dumps(default)
     return str(getattr(default, "name", default))
 
 
-def _holds(column: Column, text: str, dialect: Any) -> bool:
+def _holds(column: AnyColumn, text: str, dialect: Dialect) -> bool:
     try:
         require("", column.type, text, dialect)
     except CommandError:
@@ -421,7 +432,7 @@ def _holds(column: Column, text: str, dialect: Any) -> bool:
     return True
 
 
-def _each_row(column: Column, dialect: Any) -> str:
+def _each_row(column: AnyColumn, dialect: Dialect) -> str:
     """An expression that differs from row to row: the primary key."""
     quote = dialect.identifier_preparer.quote
     keys = [quote(key.name) for key in column.table.primary_key if key is not column]
@@ -430,7 +441,7 @@ def _each_row(column: Column, dialect: Any) -> str:
     return " || '-' || ".join(keys)
 
 
-def _unique(column: Column) -> bool:
+def _unique(column: AnyColumn) -> bool:
     """Whether a value of the column can stand in one row only, whatever the row."""
     partial = [
         any(name.endswith("_where") for name in key.dialect_kwargs) for key in uniques(column)
@@ -438,7 +449,7 @@ def _unique(column: Column) -> bool:
     return not all(partial)
 
 
-def _ask(name: str, column: Column, dialect: Any) -> Fill:
+def _ask(name: str, column: AnyColumn, dialect: Dialect) -> Fill:
     def read(text: str) -> Fill:
         if not text:
             raise CommandError(
@@ -452,15 +463,18 @@ def _ask(name: str, column: Column, dialect: Any) -> Fill:
     wanted = wanted_words(column.type, dialect)
     default = column.default is not None and column.default.is_scalar
     likely = str(suggestion(column, dialect)) if default and not _unique(column) else None
-    return questioner.ask(
+    answer: Fill = questioner.ask(
         f"{name} is new and may not be NULL: what do the rows that are there get?\n  "
         f"({wanted}, or = and an SQL expression)",
         read,
         likely,
     )
+    return answer
 
 
-def _check(name: str, column: Column | None, types: list[Any], fill: Fill, dialect: Any) -> None:
+def _check(
+    name: str, column: AnyColumn | None, types: list[SQLType], fill: Fill, dialect: Dialect
+) -> None:
     """Require a value that the column holds, before and after its type changes, in every row."""
     if fill.expression:
         return
@@ -475,14 +489,14 @@ def _check(name: str, column: Column | None, types: list[Any], fill: Fill, diale
         )
 
 
-def _types(op: ops.AlterColumnOp, model: Column | None) -> list[Any]:
+def _types(op: ops.AlterColumnOp, model: AnyColumn | None) -> list[SQLType]:
     """The types of a column before and after a change; a database may not know a model's own."""
     if op.modify_type is None and model is not None:
         return [model.type]
     return [type_ for type_ in (op.existing_type, op.modify_type) if type_ is not None]
 
 
-def _model(context: Any, op: ops.AlterColumnOp) -> Column | None:
+def _model(context: MigrationContext, op: ops.AlterColumnOp) -> AnyColumn | None:
     """The column in the models."""
     for table in context.opts["target_metadata"].tables.values():
         if (table.schema, table.name) == (op.schema, op.table_name):
@@ -490,9 +504,11 @@ def _model(context: Any, op: ops.AlterColumnOp) -> Column | None:
     return None
 
 
-def _forwards(container: ops.OpContainer, fills: dict[str, Fill], context: Any) -> None:
+def _forwards(
+    container: ops.OpContainer, fills: dict[str, Fill], context: MigrationContext
+) -> None:
     """Divide the changes of a table: add the columns, fill them, do the rest."""
-    changed: list[Any] = []
+    changed: list[MigrateOperation] = []
     for op in container.ops:
         if isinstance(op, ops.ModifyTableOps):
             changed += _divided(op, fills, context)
@@ -501,11 +517,15 @@ def _forwards(container: ops.OpContainer, fills: dict[str, Fill], context: Any) 
     container.ops[:] = [*no_nulls(container, fills, _name), *changed]
 
 
-def _divided(table: ops.ModifyTableOps, fills: dict[str, Fill], context: Any) -> Iterator[Any]:
+def _divided(
+    table: ops.ModifyTableOps, fills: dict[str, Fill], context: MigrationContext
+) -> Iterator[MigrateOperation]:
     if not any(_name(op) in fills for op in _of(table, ops.AddColumnOp, ops.AlterColumnOp)):
         yield table
         return
-    adds, filling, rest = [], [], []
+    adds: list[MigrateOperation] = []
+    filling: list[MigrateOperation] = []
+    rest: list[MigrateOperation] = []
     for op in table.ops:
         fill = fills.get(_name(op)) if isinstance(op, ops.AddColumnOp | ops.AlterColumnOp) else None
         if isinstance(op, ops.AddColumnOp):
@@ -519,8 +539,8 @@ def _divided(table: ops.ModifyTableOps, fills: dict[str, Fill], context: Any) ->
             if fill:
                 filling.append(FillColumn(op.table_name, op.schema, op.column, fill))
             continue
-        if fill and op.modify_nullable is False:
-            column = Column(op.column_name, _types(op, _model(context, op))[0])
+        if isinstance(op, ops.AlterColumnOp) and fill and op.modify_nullable is False:
+            column: AnyColumn = Column(op.column_name, _types(op, _model(context, op))[0])
             filling.append(FillColumn(op.table_name, op.schema, column, fill, only_nulls=True))
         rest.append(op)
     for part in (adds, rest):
@@ -545,7 +565,9 @@ def _not_null(op: ops.AddColumnOp) -> ops.AlterColumnOp:
     return change
 
 
-def _backwards(container: ops.OpContainer, fills: dict[str, Fill], context: Any) -> None:
+def _backwards(
+    container: ops.OpContainer, fills: dict[str, Fill], context: MigrationContext
+) -> None:
     """Give a column that comes back on the way down a value that stands for those that are gone."""
     values: dict[str, Fill] = {}
     remarks = []
@@ -556,7 +578,7 @@ def _backwards(container: ops.OpContainer, fills: dict[str, Fill], context: Any)
         if name in fills:
             values[name] = fills[name]
             continue
-        text = stand_in(op.column, checks_of(container, op), context.connection)
+        text = stand_in(op.column, checks_of(container, op), live(context))
         if text is not None:
             values[name] = Fill(text)
         else:

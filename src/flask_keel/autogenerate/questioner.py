@@ -6,10 +6,11 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import click
 from alembic.util import CommandError
+
+from ..typing import Value
 
 TWO_ANSWERS = "{key}= names {name} twice: leave one of the two answers out."
 
@@ -33,7 +34,7 @@ def choose(question: str, choices: Sequence[str]) -> int:
         return click.prompt("Which is it?", type=numbers, default=1, err=True) - 1
 
 
-def ask(question: str, read: Callable[[str], Any], default: str | None) -> Any:
+def ask(question: str, read: Callable[[str], Value], default: str | None) -> Value:
     """Ask for a text until ``read`` accepts it.
 
     :param read: raises CommandError with the sentence that is shown before the question comes again;
@@ -42,7 +43,7 @@ def ask(question: str, read: Callable[[str], Any], default: str | None) -> Any:
     :raises CommandError: when the question is left with Ctrl-C
     """
 
-    def value(text: str) -> Any:
+    def value(text: str) -> Value:
         try:
             return read(text)
         except CommandError as error:

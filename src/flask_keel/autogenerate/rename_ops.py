@@ -5,12 +5,13 @@ from typing import Any
 from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import Operations, ops
+from alembic.operations.ops import MigrateOperation
 from alembic.runtime.migration import MigrationContext
 from alembic.util.sqla_compat import _get_constraint_final_name
 from sqlalchemy import (
-    Column,
     Computed,
     DefaultClause,
+    Dialect,
     ForeignKeyConstraint,
     Identity,
     Table,
@@ -20,10 +21,11 @@ from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.sql.naming import conv
 from sqlalchemy.types import NullType, TypeDecorator
 
+from ..typing import AnyColumn, DiffTuple, Options, Value
 from . import constraints, summary
 from .candidates import default
 
-POSTGRESQL = postgresql.dialect()
+POSTGRESQL: Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
 DIALECTS = (POSTGRESQL, mysql.dialect(), sqlite.dialect())
 
 
@@ -33,7 +35,7 @@ class RenameTable(ops.RenameTableOp):
     def reverse(self) -> "RenameTable":
         return RenameTable(self.new_table_name, self.table_name, schema=self.schema)
 
-    def to_diff_tuple(self) -> tuple:
+    def to_diff_tuple(self) -> DiffTuple:
         return "rename_table", self.schema, self.table_name, self.new_table_name
 
 
@@ -52,10 +54,10 @@ class RenameColumn(ops.AlterColumnOp):
             )
         }
         return RenameColumn(
-            self.table_name, self.modify_name, modify_name=self.column_name, **facts, **self.kw
+            self.table_name, str(self.modify_name), modify_name=self.column_name, **facts, **self.kw
         )
 
-    def to_diff_tuple(self) -> tuple:
+    def to_diff_tuple(self) -> DiffTuple:
         return "rename_column", self.schema, self.table_name, self.column_name, self.modify_name
 
 
@@ -102,7 +104,7 @@ class RenamePrimaryKey(ops.MigrateOperation):
     def reverse(self) -> "RenamePrimaryKey":
         return RenamePrimaryKey(self.table, self.new, self.old)
 
-    def to_diff_tuple(self) -> tuple:
+    def to_diff_tuple(self) -> DiffTuple:
         return "rename_primary_key", self.table.schema, self.table.name, self.old, self.new
 
 
@@ -122,7 +124,7 @@ def table(old: Table, new: Table) -> RenameTable:
 
 
 def column(
-    context: MigrationContext, before: Column, after: Column, table: Table
+    context: MigrationContext, before: AnyColumn, after: AnyColumn, table: Table
 ) -> RenameColumn | RenameGenerated:
     """Rename a column, and say all that MySQL wants to be told again.
 
@@ -138,7 +140,7 @@ def column(
         place = (table.schema, table.name) if table.schema else (table.name,)
         return RenameGenerated(place, before.name, after.name)
     comments = context.dialect.supports_comments
-    facts: dict[str, Any] = {
+    facts: Options = {
         "existing_type": _type(context, before, after),
         "existing_nullable": before.nullable,
         "existing_server_default": _server_default(before, after),
@@ -151,7 +153,7 @@ def column(
     )
 
 
-def _type(context: MigrationContext, before: Column, after: Column) -> Any:
+def _type(context: MigrationContext, before: AnyColumn, after: AnyColumn) -> Value:
     """The model's type where it is the database's as well: it is the same on every database."""
     if isinstance(before.type, NullType):
         return after.type
@@ -160,7 +162,7 @@ def _type(context: MigrationContext, before: Column, after: Column) -> Any:
     return after.type if same else before.type
 
 
-def _server_default(before: Column, after: Column) -> Any:
+def _server_default(before: AnyColumn, after: AnyColumn) -> Value:
     if isinstance(before.server_default, Computed | Identity) or not before.server_default:
         return False
     if "nextval(" in str(getattr(before.server_default, "arg", "")):
@@ -197,8 +199,9 @@ def in_order(both: tuple[ops.OpContainer, ...]) -> set[tuple[str, tuple[str, ...
                 if table.ops.index(first) > table.ops.index(second):
                     table.ops.remove(first)
                     table.ops.insert(table.ops.index(second), first)
-                if isinstance(create, ops.CreateUniqueConstraintOp) or create.unique:
-                    names = tuple(getattr(column, "name", column) for column in create.columns)
+                unique = ops.CreateUniqueConstraintOp | ops.CreateIndexOp
+                if isinstance(create, unique) and getattr(create, "unique", True):
+                    names = tuple(str(getattr(c, "name", c)) for c in create.columns)
                     schema = f"{table.schema}." if table.schema else ""
                     replaced.add((schema + table.table_name, names))
     return replaced
@@ -223,16 +226,16 @@ def _constraints_of_mysql(table: ops.ModifyTableOps) -> None:
             )
 
 
-def _name(op: Any) -> str | None:
+def _name(op: MigrateOperation) -> str | None:
     return getattr(op, "index_name", None) or getattr(op, "constraint_name", None)
 
 
-def _unique_columns(op: Any) -> list[str] | None:
+def _unique_columns(op: MigrateOperation) -> list[str] | None:
     made = op._reverse if isinstance(op, ops.DropConstraintOp) else op
     return list(made.columns) if isinstance(made, ops.CreateUniqueConstraintOp) else None
 
 
-def _replaces(create: Any, drop: Any) -> bool:
+def _replaces(create: Any, drop: MigrateOperation) -> bool:
     if isinstance(create, ops.CreateIndexOp) and isinstance(drop, ops.DropIndexOp):
         one, other = create.to_index(), drop.to_index()
         same = [str(e) for e in one.expressions] == [str(e) for e in other.expressions]
@@ -256,7 +259,7 @@ def rename(
     :param tables: the tables that were renamed, by their new names
     :param columns: (table, column) that were renamed, by their new names
     """
-    both = (script.upgrade_ops, script.downgrade_ops)
+    both = summary.directions(script)
     replaced = in_order(both)
     for table in context.opts["target_metadata"].sorted_tables:
         for key in table.foreign_key_constraints:
@@ -347,7 +350,7 @@ def _reflected_name(
     return None
 
 
-def _changes(container: ops.OpContainer, table: Table) -> list[Any]:
+def _changes(container: ops.OpContainer, table: Table) -> list[MigrateOperation]:
     for op in container.ops:
         if isinstance(op, ops.ModifyTableOps) and (op.table_name, op.schema) == (
             table.name,
@@ -359,5 +362,5 @@ def _changes(container: ops.OpContainer, table: Table) -> list[Any]:
     return new.ops
 
 
-def _table(table: Table, *changes: Any) -> ops.ModifyTableOps:
+def _table(table: Table, *changes: MigrateOperation) -> ops.ModifyTableOps:
     return ops.ModifyTableOps(table.name, list(changes), schema=table.schema)

@@ -16,11 +16,12 @@ from alembic.autogenerate import produce_migrations
 from alembic.operations import MigrateOperation, Operations, ops
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
-from sqlalchemy import Table
+from sqlalchemy import Dialect, Table
 
 from .. import history, output
-from . import candidates, questioner, rename_ops
-from .candidates import Differences, Pair, named
+from ..catalog.shadow import live
+from . import candidates, questioner, rename_ops, summary
+from .candidates import Differences, Likeness, Pair, named
 from .questioner import Answers
 from .rename_ops import RenameGenerated
 
@@ -28,10 +29,10 @@ MOST = 4  # places
 TEMPLATES = {".html", ".htm", ".xml", ".txt", ".j2", ".jinja", ".jinja2"}
 
 
-def say(context: Any, revision: Any, directives: list[ops.MigrationScript]) -> None:
+def say(context: MigrationContext, revision: object, directives: list[ops.MigrationScript]) -> None:
     """Say where the application's code and templates use a name that a migration takes away."""
     for script in directives:
-        for old, new in dict(_renamed(script.upgrade_ops)).items():
+        for old, new in dict(_renamed(summary.directions(script)[0])).items():
             found = places(history.folder().parent, old)
             if found:
                 more = [f"{len(found) - MOST} more"] if found[MOST:] else []
@@ -101,9 +102,11 @@ def compare_again(
             operations.invoke(op)
         fresh = produce_migrations(context, context.opts["target_metadata"])
         rename_ops.rename(context, fresh, {new.fullname for _, new in tables}, _new(columns))
-    script.upgrade_ops.ops[:] = [*done, *fresh.upgrade_ops.ops]
-    script.downgrade_ops.ops[:] = [
-        *fresh.downgrade_ops.ops,
+    up, down = summary.directions(script)
+    new_up, new_down = summary.directions(fresh)
+    up.ops[:] = [*done, *new_up.ops]
+    down.ops[:] = [
+        *new_down.ops,
         *(op.reverse() for op in reversed(done)),
     ]
 
@@ -113,8 +116,8 @@ def _operations(
     tables: list[tuple[Table, Table]],
     columns: list[tuple[Pair, str, str]],
 ) -> Iterator[MigrateOperation]:
-    for old, new in tables:
-        yield rename_ops.table(old, new)
+    for table, renamed in tables:
+        yield rename_ops.table(table, renamed)
     for pair, old, new in columns:
         before, after = named(pair.old)[old], named(pair.new)[new]
         yield rename_ops.column(context, before, after, pair.new)
@@ -134,7 +137,7 @@ def _undone(context: MigrationContext, why: str | None) -> Iterator[None]:
             "mend that, or write the rename by hand (make newmigration empty=1)."
         )
     else:
-        with context.connection.begin_nested() as savepoint:
+        with live(context).begin_nested() as savepoint:
             yield
             savepoint.rollback()
 
@@ -167,9 +170,11 @@ def step(answers: Answers, why: str | None) -> Callable[..., None]:
         again, why there is no other
     """
 
-    def process(context: Any, revision: Any, directives: list[ops.MigrationScript]) -> None:
+    def process(
+        context: MigrationContext, revision: object, directives: list[ops.MigrationScript]
+    ) -> None:
         for script in directives:
-            found = candidates.read(script.upgrade_ops)
+            found = candidates.read(summary.directions(script)[0])
             if not found.any and not answers.renames:
                 continue
             renames = decide(found, answers, context.dialect)
@@ -179,7 +184,7 @@ def step(answers: Answers, why: str | None) -> Callable[..., None]:
     return process
 
 
-def decide(found: Differences, answers: Answers, dialect: Any) -> Renames:
+def decide(found: Differences, answers: Answers, dialect: Dialect) -> Renames:
     """Decide what is a rename: by the answers, and by questions where somebody is there to answer.
 
     :raises CommandError: for an answer that is about nothing, and for candidates without an answer
@@ -197,9 +202,9 @@ def decide(found: Differences, answers: Answers, dialect: Any) -> Renames:
         renames.tables.append((gone[old], come[new]))
         pairs.append(Pair.of(gone[old], come[new]))
     for pair in pairs:
-        likely = candidates.columns(pair.old, pair.gone, pair.new, pair.come, dialect)
+        alike = candidates.columns(pair.old, pair.gone, pair.new, pair.come, dialect)
         one = dialect.name != "postgresql"
-        for old, new in match(pair.prefixes, pair.gone, pair.come, likely, one):
+        for old, new in match(pair.prefixes, pair.gone, pair.come, alike, one):
             renames.columns.append((pair, old, new))
     _require_all_used(found, pairs, match.unused)
     if renames.open:
@@ -226,7 +231,7 @@ class _Matcher:
         prefixes: list[str],
         gone: Iterable[str],
         come: Iterable[str],
-        likely: Iterable[tuple[Any, str, str]],
+        likely: Iterable[tuple[Likeness, str, str]],
         capitals_are_one: bool,
     ) -> list[tuple[str, str]]:
         """Give the pairs of old and new name.
@@ -238,7 +243,7 @@ class _Matcher:
             database, which can hold the old and the new one at no time
         """
         gone, come = set(gone), set(come)
-        matched = []
+        matched: list[tuple[str, Any]] = []  # None where the answer is that it goes
         for prefix in prefixes:
             for old in sorted(gone):
                 if self.unused.get(prefix + old) in come:

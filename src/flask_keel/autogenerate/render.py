@@ -13,11 +13,20 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
-from sqlalchemy import Column, ForeignKeyConstraint, Identity, MetaData, PrimaryKeyConstraint, Table
+from sqlalchemy import (
+    Dialect,
+    ForeignKeyConstraint,
+    Identity,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+)
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.types import ARRAY, TypeDecorator, TypeEngine
 
 from ..project import Environment
+from ..typing import AnyColumn, SQLType
+from . import summary
 
 # How a type is written into a file: with what it imports, and so that it runs as it stands.
 #
@@ -26,7 +35,9 @@ from ..project import Environment
 # https://alembic.sqlalchemy.org/en/latest/autogenerate.html#affecting-the-rendering-of-types-themselves
 
 
-DIALECTS = (sqlite.dialect(), postgresql.dialect(), mysql.dialect())
+# they say nothing of their types
+NEW: tuple[Callable[[], Dialect], ...] = (sqlite.dialect, postgresql.dialect, mysql.dialect)
+DIALECTS = tuple(dialect() for dialect in NEW)
 # an argument of such a name is no business of a file that goes into the repository
 SECRETS = ("key", "secret", "password", "salt", "token")
 PLAIN = (bool, int, float, str, type(None))
@@ -38,7 +49,7 @@ def render_item(own: Callable[..., Any] | None) -> Callable[..., Any]:
     :param own: what the application gave Flask-Migrate as ``render_item``; its word counts
     """
 
-    def rendered(kind: str, item: Any, context: Any) -> Any:
+    def rendered(kind: str, item: Any, context: AutogenContext) -> Any:
         found = own(kind, item, context) if own else False
         if found is False and kind == "server_default":
             plain = getattr(item, "arg", item)
@@ -52,7 +63,7 @@ def render_item(own: Callable[..., Any] | None) -> Callable[..., Any]:
     return rendered
 
 
-def write_type(type_: TypeEngine, context: Any) -> str:
+def write_type(type_: SQLType, context: AutogenContext) -> str:
     """Return the code that makes a type of the application's, of another package, or of other types.
 
     Its own ``repr`` where that is Python, else a call with the arguments that can be told from the
@@ -68,14 +79,14 @@ def write_type(type_: TypeEngine, context: Any) -> str:
             code += f".with_variant({render._repr_type(other, context)}, {name!r})"
         return code
     if _known(type_):
-        special = {ARRAY: _array, postgresql.DOMAIN: _domain}
+        special: dict[type, Callable[..., str]] = {ARRAY: _array, postgresql.DOMAIN: _domain}
         own = next((way for kind, way in special.items() if isinstance(type_, kind)), _nested)
         return own(type_, context)
     module = home(type(type_))
-    for code in (repr(type_), _call(type_)):
-        if code and _makes(f"{module}.{code}", module, type_):
+    for call in (repr(type_), _call(type_)):
+        if call and _makes(f"{module}.{call}", module, type_):
             context.imports.add(f"import {module}")
-            return f"{module}.{code}"
+            return f"{module}.{call}"
     if isinstance(type_, TypeDecorator):
         return render._repr_type(type_.impl_instance, context)
     raise CommandError(
@@ -94,18 +105,18 @@ def home(class_: type) -> str:
     return class_.__module__
 
 
-def _known(type_: Any) -> bool:
+def _known(type_: SQLType) -> bool:
     return type(type_).__module__.startswith("sqlalchemy.")
 
 
-def _inner(type_: TypeEngine) -> list[TypeEngine]:
+def _inner(type_: SQLType) -> list[SQLType]:
     """The types that a type is made of, which its ``repr`` names without saying where they are from."""
     names = [*inspect.signature(type(type_).__init__).parameters, *vars(type_)]
     parts = [getattr(type_, name, None) for name in dict.fromkeys(names)]
     return [part for part in parts if isinstance(part, TypeEngine)]
 
 
-def _nested(type_: TypeEngine, context: Any) -> str:
+def _nested(type_: SQLType, context: AutogenContext) -> str:
     code, at = repr(type_), 0
     for part in _inner(type_):
         plain, written = repr(part), render._repr_type(part, context)
@@ -115,7 +126,7 @@ def _nested(type_: TypeEngine, context: Any) -> str:
     return f"{_prefix(type_, context)}{code}"
 
 
-def _prefix(type_: TypeEngine, context: Any) -> str:
+def _prefix(type_: SQLType, context: AutogenContext) -> str:
     module = type(type_).__module__
     if not module.startswith("sqlalchemy.dialects."):
         return context.opts["sqlalchemy_module_prefix"] or ""
@@ -124,7 +135,7 @@ def _prefix(type_: TypeEngine, context: Any) -> str:
     return f"{dialect}."
 
 
-def _array(type_: ARRAY, context: Any) -> str:
+def _array(type_: ARRAY[Any], context: AutogenContext) -> str:
     """An array of a type that Alembic's own way, by search and replace, may not find."""
     name = f"{_prefix(type_, context)}ARRAY"
     options = ("as_tuple", "dimensions", "zero_indexes")
@@ -132,7 +143,7 @@ def _array(type_: ARRAY, context: Any) -> str:
     return f"{name}({', '.join([render._repr_type(type_.item_type, context), *given])})"
 
 
-def _domain(type_: postgresql.DOMAIN, context: Any) -> str:
+def _domain(type_: postgresql.DOMAIN, context: AutogenContext) -> str:
     """A domain with its rule; where the migration itself makes it, a table does not make another."""
     given = [repr(str(type_.name)), render._repr_type(type_.data_type, context)]
     options = ("schema", "collation", "default", "constraint_name", "not_null", "check")
@@ -146,7 +157,7 @@ def _domain(type_: postgresql.DOMAIN, context: Any) -> str:
     return f"{_prefix(type_, context)}DOMAIN({', '.join(given)})"
 
 
-def _call(type_: TypeEngine) -> str | None:
+def _call(type_: SQLType) -> str | None:
     """The class called with what its instance remembers of its arguments."""
     arguments = []
     try:
@@ -165,7 +176,7 @@ def _call(type_: TypeEngine) -> str | None:
     return f"{type(type_).__qualname__}({', '.join(arguments)})"
 
 
-def _makes(code: str, module: str, type_: TypeEngine) -> bool:
+def _makes(code: str, module: str, type_: SQLType) -> bool:
     """Whether the code makes a type of the same class that every database stores in the same way."""
     root = module.split(".")[0]
     try:
@@ -178,7 +189,7 @@ def _makes(code: str, module: str, type_: TypeEngine) -> bool:
     )
 
 
-def _stored(type_: TypeEngine, dialect: Any) -> str | None:
+def _stored(type_: SQLType, dialect: Dialect) -> str | None:
     try:
         return type_.compile(dialect)
     except Exception:
@@ -248,7 +259,9 @@ def _alter_column(context: AutogenContext, op: ops.AlterColumnOp) -> str:
 
 
 @render._constraint_renderers.dispatch_for(PrimaryKeyConstraint, replace=True)
-def _primary_key(constraint: PrimaryKeyConstraint, context: AutogenContext, *more: Any) -> Any:
+def _primary_key(
+    constraint: PrimaryKeyConstraint, context: AutogenContext, *more: Any
+) -> str | None:
     written = render._render_primary_key(constraint, context, *more)
     if written is None:
         return None
@@ -259,9 +272,11 @@ def _primary_key(constraint: PrimaryKeyConstraint, context: AutogenContext, *mor
 
 
 @render._constraint_renderers.dispatch_for(ForeignKeyConstraint, replace=True)
-def _foreign_key(constraint: ForeignKeyConstraint, context: AutogenContext, *more: Any) -> Any:
+def _foreign_key(
+    constraint: ForeignKeyConstraint, context: AutogenContext, *more: Any
+) -> str | None:
     written = render._render_foreign_key(constraint, context, *more)
-    if constraint.deferrable is False:
+    if written and constraint.deferrable is False:
         return f"{written[:-1].rstrip(', ')}, deferrable=False)"
     return written
 
@@ -269,7 +284,7 @@ def _foreign_key(constraint: ForeignKeyConstraint, context: AutogenContext, *mor
 class Backfill(ops.MigrateOperation):
     """The example to begin with: it runs as it stands, and changes nothing."""
 
-    def __init__(self, table: Table | None, column: Column | None) -> None:
+    def __init__(self, table: Table | None, column: AnyColumn | None) -> None:
         self.table = table
         self.column = column
 
@@ -285,15 +300,19 @@ def write_skeleton(project: Environment) -> None:
     project.revision_context.run_no_autogenerate((), context)
 
 
-def _fill(context: Any, revision: Any, directives: list[ops.MigrationScript]) -> None:
+def _fill(
+    context: MigrationContext, revision: object, directives: list[ops.MigrationScript]
+) -> None:
     for script in directives:
         words = re.findall(r"\w+", (script.message or "").lower())
-        script.upgrade_ops.ops[:] = [Backfill(*_likely(context.opts["target_metadata"], words))]
+        summary.directions(script)[0].ops[:] = [
+            Backfill(*_likely(context.opts["target_metadata"], words))
+        ]
         why = "irreversible because the values from before are not kept"
-        script.downgrade_ops.ops[:] = [Remark(why, alone=True)]
+        summary.directions(script)[1].ops[:] = [Remark(why, alone=True)]
 
 
-def _likely(metadata: MetaData, words: list[str]) -> tuple[Table | None, Column | None]:
+def _likely(metadata: MetaData, words: list[str]) -> tuple[Table | None, AnyColumn | None]:
     """The table and the column that the message seems to be about."""
     tables = metadata.sorted_tables
     named = [table for table in tables if _said(table.name, words)] or tables

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any
 
 from alembic.operations import ops
+from alembic.operations.ops import MigrateOperation
+from alembic.runtime.migration import MigrationContext
 from flask import current_app
 from sqlalchemy import Connection
 
@@ -26,7 +27,9 @@ def chain(*first: Callable[..., None] | None, agree: str = NO_CHANGES) -> Callab
     :param agree: what is said when there is nothing to write
     """
 
-    def process(context: Any, revision: Any, directives: list[ops.MigrationScript]) -> None:
+    def process(
+        context: MigrationContext, revision: object, directives: list[ops.MigrationScript]
+    ) -> None:
         empty = stop_when_empty(agree)
         own = (empty, name_it, renames.say, databases.create_first, go_with_the_table)
         for step in (*first, *own):
@@ -39,15 +42,19 @@ def chain(*first: Callable[..., None] | None, agree: str = NO_CHANGES) -> Callab
 def stop_when_empty(agree: str) -> Callable[..., None]:
     """Return the step that writes no file when the models and the history agree."""
 
-    def step(context: Any, revision: Any, directives: list[ops.MigrationScript]) -> None:
-        if directives and directives[0].upgrade_ops.is_empty():
+    def step(
+        context: MigrationContext, revision: object, directives: list[ops.MigrationScript]
+    ) -> None:
+        if directives and summary.directions(directives[0])[0].is_empty():
             directives[:] = []
             output.say(agree)
 
     return step
 
 
-def name_it(context: Any, revision: Any, directives: list[ops.MigrationScript]) -> None:
+def name_it(
+    context: MigrationContext, revision: object, directives: list[ops.MigrationScript]
+) -> None:
     """Say what was found, and name the migration after it when nobody else did."""
     for script in directives:
         phrases = summary.phrases(script.upgrade_ops)
@@ -58,18 +65,20 @@ def name_it(context: Any, revision: Any, directives: list[ops.MigrationScript]) 
             script.message = summary.shorten(phrases)
 
 
-def go_with_the_table(context: Any, revision: Any, directives: list[ops.MigrationScript]) -> None:
+def go_with_the_table(
+    context: MigrationContext, revision: object, directives: list[ops.MigrationScript]
+) -> None:
     """Leave out the drops of indexes whose table is dropped: they go with it.
 
     MySQL refuses to drop an index that a foreign key needs.
     """
     for script in directives:
-        for container in (script.upgrade_ops, script.downgrade_ops):
+        for container in summary.directions(script):
             gone = {op.table_name for op in container.ops if isinstance(op, ops.DropTableOp)}
             container.ops[:] = [op for op in container.ops if not _only_drops_indexes(op, gone)]
 
 
-def _only_drops_indexes(op: Any, gone: set[str]) -> bool:
+def _only_drops_indexes(op: MigrateOperation, gone: set[str]) -> bool:
     inside = op.ops if isinstance(op, ops.ModifyTableOps) else [op]
     return bool(inside) and all(
         isinstance(each, ops.DropIndexOp) and each.table_name in gone for each in inside
@@ -90,7 +99,7 @@ def compare(project: Environment) -> None:
     if project.head_asked == "head":
         history_module.require_one_head(project.script)
     message = project.revision_context.command_args["message"]
-    given = questioner.read(project.context.get_x_argument(), message)
+    given = questioner.read(list(project.context.get_x_argument()), message)
     if given.empty and project.writing:
         render.write_skeleton(project)
         return
@@ -163,7 +172,9 @@ def _leave_alone(project: Environment, others: set[str]) -> None:
     """Leave alone the tables of others, which a scratch database would not show."""
     own = project.options.get("include_object")
 
-    def include_object(item: Any, name: str, kind: str, reflected: bool, compared: Any) -> bool:
+    def include_object(
+        item: object, name: str, kind: str, reflected: bool, compared: object
+    ) -> bool:
         if kind == "table" and reflected and compared is None and name in others:
             return False
         return own is None or own(item, name, kind, reflected, compared)

@@ -18,15 +18,20 @@ def say_instead(op: ops.MigrateOperation, *said: tuple[str, str, str]) -> None:
 
     :param said: verb, target and name: ``("add", "mood", "good")`` is "add good to mood"
     """
-    op.said = said
+    setattr(op, "said", said)  # noqa: B010  (Alembic's own operations have no such attribute)
 
 
-def phrases(container: ops.OpContainer) -> list[str]:
+def directions(script: ops.MigrationScript) -> tuple[ops.UpgradeOps, ops.DowngradeOps]:
+    """The way up and the way down of a migration: for one database it has one of each."""
+    return script.upgrade_ops_list[-1], script.downgrade_ops_list[-1]
+
+
+def phrases(container: ops.OpContainer | None) -> list[str]:
     """Say what each operation does: "create comment", "add slug to post", "drop post.summary".
 
     The indexes and constraints that come with a new table or column are not said again.
     """
-    said = list(_operations(container))
+    said = list(_operations(container)) if container else []
     new = {target for verb, target, _ in said if verb == "create"}
     added = {f"{table}.{column}" for verb, table, column in said if verb == "add"}
     kept = [

@@ -7,17 +7,20 @@ https://docs.sqlalchemy.org/en/21/core/constraints.html#creating-dropping-foreig
 
 import ast
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
+from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
+from alembic.operations.ops import MigrateOperation
 from sqlalchemy import (
     JSON,
     CheckConstraint,
     Column,
     ForeignKeyConstraint,
     PrimaryKeyConstraint,
+    String,
     UniqueConstraint,
     literal_column,
     text,
@@ -30,13 +33,16 @@ from sqlalchemy.sql.elements import TextClause, conv
 
 from ..catalog import mysql, sqlite
 from ..catalog.schema import ReflectedIndex, ReflectedTable
+from ..catalog.shadow import live
 from ..literals import as_text
+from ..sqlite import model as sqlite_model
 from ..sqlite import naming
 from ..sqlite.introspection import Database, read_table
 from ..sqlite.tokenizer import fold
+from ..typing import AnyColumn, Convention, Options, Value
 
 
-def of_columns(columns: Iterable[Any]) -> list[CheckConstraint]:
+def of_columns(columns: Iterable[AnyColumn]) -> list[CheckConstraint]:
     """Return the CHECKs that stand within columns, less those of their types."""
     return [
         check
@@ -46,13 +52,13 @@ def of_columns(columns: Iterable[Any]) -> list[CheckConstraint]:
     ]
 
 
-def known(index: ReflectedIndex, there: Any) -> ModelIndex | None:
+def known(index: ReflectedIndex, there: Model) -> ModelIndex | None:
     """Return the index that is there, as SQLite's text says it or as SQLAlchemy reflected it."""
     if not index.parts:
         return next((found for found in there.indexes if found.name == index.name), None)
     columns = {quoted: column for column in there.c for quoted in _spellings(column.name)}
-    parts = [columns.get(part, literal_column(part)) for part in index.parts]
-    where = {"sqlite_where": text(as_text(index.where))} if index.where else {}
+    parts: list[Any] = [columns.get(part, literal_column(part)) for part in index.parts]
+    where: Options = {"sqlite_where": text(as_text(index.where))} if index.where else {}
     made = ModelIndex(index.name, *parts, unique=index.unique, **where)
     made._set_parent(there)
     there.indexes.discard(made)
@@ -76,14 +82,14 @@ WAITING = sql_text("""
 """)
 
 
-def complete(context: Any, change: ops.ModifyTableOps, there: Model) -> None:
+def complete(context: AutogenContext, change: ops.ModifyTableOps, there: Model) -> None:
     """Add to a table that goes, and to the drops of its indexes, what was not reflected."""
     if context.dialect.name == "sqlite":
         _sqlite(context, change, there)
     elif context.dialect.name == "postgresql":
         _postgresql(context, there)
     else:
-        found = mysql.real(context.connection, there.schema, there.name)
+        found = mysql.real(live(context), there.schema, there.name)
         json_columns(there, found)
         _checks_of_columns(there, found)
     change.ops[:] = [
@@ -101,18 +107,20 @@ def json_columns(there: Model, found: ReflectedTable) -> None:
 
 def exact(index: ModelIndex) -> ModelIndex:
     """Return an index with its texts as the database has them, a colon in them being none of ours."""
-    options = {
+    options: Options = {
         key: sql_text(as_text(value.text)) if isinstance(value, TextClause) else value
         for key, value in index.kwargs.items()
     }
     made = ModelIndex(index.name, *map(_part, index.expressions), unique=index.unique, **options)
+    table = index.table
+    assert table is not None
     if made.table is None:
-        made._set_parent(index.table)
-    index.table.indexes.discard(made)
+        made._set_parent(table)
+    table.indexes.discard(made)
     return made
 
 
-def _part(part: Any) -> Any:
+def _part(part: Value) -> Value:
     for said in (part, getattr(part, "text", None)):  # as it is, or wrapped by Alembic
         if isinstance(said, TextClause):
             return literal_column(said.text)
@@ -123,21 +131,21 @@ def _checks_of_columns(there: Model, found: ReflectedTable) -> None:
     known = {each.name for each in there.constraints if isinstance(each, CheckConstraint)}
     for check in found.checks:
         if check.name not in known:
-            there.append_constraint(CheckConstraint(as_text(check.sql), name=conv(check.name)))
+            there.append_constraint(CheckConstraint(as_text(check.sql), name=conv(str(check.name))))
 
 
-def _postgresql(context: Any, there: Model) -> None:
+def _postgresql(context: AutogenContext, there: Model) -> None:
     place = {"schema": there.schema, "name": there.name}
-    waiting = dict(list(context.connection.execute(WAITING, place)))
+    waiting: dict[Any, Any] = dict(list(live(context).execute(WAITING, place)))
     for constraint in there.constraints:
         if constraint.name in waiting:
             constraint.deferrable = True
             constraint.initially = "DEFERRED" if waiting[constraint.name] else None
 
 
-def _sqlite(context: Any, change: ops.ModifyTableOps, there: Model) -> None:
-    said = read_table(Database(context.connection, there.schema), there.name)
-    facts = sqlite.real(context.connection, there.schema, there.name)
+def _sqlite(context: AutogenContext, change: ops.ModifyTableOps, there: Model) -> None:
+    said = read_table(Database(live(context), there.schema), there.name)
+    facts = sqlite.real(live(context), there.schema, there.name)
     if facts.autoincrement:
         there.dialect_options["sqlite"]["autoincrement"] = True
     for column in said.columns:
@@ -150,21 +158,23 @@ def _sqlite(context: Any, change: ops.ModifyTableOps, there: Model) -> None:
     change.ops += [ops.DropIndexOp.from_index(index) for index in drops if index is not None]
 
 
-def _column(column: Any, said: Any) -> None:
+def _column(column: AnyColumn | None, said: sqlite_model.Column) -> None:
     if column is None:
         return
-    if said.collation and hasattr(column.type, "collation"):
-        column.type = copy.copy(column.type)
-        column.type.collation = said.collation
+    if said.collation and isinstance(column.type, String):
+        column.type = text_type = copy.copy(column.type)
+        text_type.collation = said.collation
     not_null = said.last("not null")
     if not_null and not_null.on_conflict:
         column.dialect_options["sqlite"]["on_conflict_not_null"] = not_null.on_conflict
 
 
-def _constraint(there: Model, said: Any) -> None:
+def _constraint(there: Model, said: sqlite_model.Constraint) -> None:
     kind, names = REFLECTED_KINDS.get(said.kind), [fold(name) for name in said.columns]
-    for each in there.constraints if kind else ():
-        if not isinstance(each, kind) or [fold(column.name) for column in each.columns] != names:
+    for each in there.constraints:
+        if kind is None or not isinstance(each, kind):
+            continue
+        if [fold(column.name) for column in getattr(each, "columns", ())] != names:
             continue
         if isinstance(each, ForeignKeyConstraint):
             each.ondelete, each.onupdate = said.on_delete, said.on_update
@@ -180,7 +190,7 @@ Place = tuple[str | None, str]
 TableOps = dict[Place, Any]
 
 
-def complete_indexes(context: Any, change: ops.ModifyTableOps, model: Model) -> None:
+def complete_indexes(context: AutogenContext, change: ops.ModifyTableOps, model: Model) -> None:
     """Add the indexes of a new table that Alembic leaves out."""
     there = {str(op.index_name) for op in change.ops if isinstance(op, ops.CreateIndexOp)}
     for index in sorted(model.indexes, key=lambda index: str(index.name)):
@@ -190,7 +200,7 @@ def complete_indexes(context: Any, change: ops.ModifyTableOps, model: Model) -> 
             change.ops.append(ops.CreateIndexOp.from_index(index))
 
 
-def leave_inherited(context: Any, upgrade: ops.UpgradeOps) -> None:
+def leave_inherited(context: AutogenContext, upgrade: ops.UpgradeOps) -> None:
     """On PostgreSQL a table has the columns of the one that it inherits from, whose they are."""
     models = context.table_key_to_table
     for change in [op for op in upgrade.ops if isinstance(op, ops.ModifyTableOps)]:
@@ -202,7 +212,7 @@ def leave_inherited(context: Any, upgrade: ops.UpgradeOps) -> None:
             change.ops[:] = [op for op in change.ops if not _drops(op, theirs)]
 
 
-def _drops(op: Any, columns: set[str]) -> bool:
+def _drops(op: MigrateOperation, columns: set[str]) -> bool:
     return isinstance(op, ops.DropColumnOp) and op.column_name in columns
 
 
@@ -262,7 +272,7 @@ def _parents_of(made: ops.CreateTableOp) -> list[Place]:
     return [*((made.schema, name) for name in inherited), *(_referred(key)[0] for key in keys)]
 
 
-def _inherited(given: Any) -> tuple[str, ...]:
+def _inherited(given: str | Iterable[str] | None) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else tuple(given or ())
 
 
@@ -271,7 +281,11 @@ def _keys(made: ops.CreateTableOp) -> list[ForeignKeyConstraint]:
     return sorted(found, key=lambda key: [column.name for column in key.columns])
 
 
-def _take_out(made: TableOps, order: list[Place], changes: Any = None) -> list[ops.ModifyTableOps]:
+def _take_out(
+    made: TableOps,
+    order: list[Place],
+    changes: Callable[[ForeignKeyConstraint], bool] | None = None,
+) -> list[ops.ModifyTableOps]:
     """Take the keys out of their tables' creation that cannot be made yet; return their operations.
 
     :param changes: says of a key whether what it refers to is only made by a change
@@ -300,10 +314,8 @@ def _create(key: ForeignKeyConstraint) -> ops.CreateForeignKeyOp:
     op.kw.pop("use_alter", None)
     if op.constraint_name is None:
         referred = (*_referred(key)[0], op.remote_cols)
-        options = {"schema": key.table.schema, "referred": referred}
-        op.constraint_name = conv(
-            naming.name("fk", naming.CONVENTION, key.table.name, op.local_cols, **options)
-        )
+        home, names = key.table, (naming.CONVENTION, key.table.name, op.local_cols)
+        op.constraint_name = conv(naming.name("fk", *names, schema=home.schema, referred=referred))
     return op
 
 
@@ -311,7 +323,7 @@ def _operation(place: Place, *changes: ops.MigrateOperation) -> ops.ModifyTableO
     return ops.ModifyTableOps(place[1], list(changes), schema=place[0])
 
 
-def _complete(parts: Iterable[Any]) -> list[Any]:
+def _complete(parts: Iterable[Value]) -> list[Value]:
     """Return what a new table is made of, with the CHECKs of its columns, and every key at once.
 
     MariaDB takes no named CHECK within a column, and does not drop one without a name.
@@ -329,7 +341,7 @@ def _complete(parts: Iterable[Any]) -> list[Any]:
     return found + checks
 
 
-def _literal(info: dict[Any, Any]) -> dict[Any, Any]:
+def _literal(info: Convention) -> Convention:
     """Return what a file can say of the models' notes to themselves, which no database sees."""
     try:
         return info if ast.literal_eval(repr(info)) == info else {}
@@ -337,9 +349,12 @@ def _literal(info: dict[Any, Any]) -> dict[Any, Any]:
         return {}
 
 
-def _keys_of_changes(upgrade: ops.UpgradeOps, gone: TableOps) -> Any:
+def _keys_of_changes(
+    upgrade: ops.UpgradeOps, gone: TableOps
+) -> tuple[list[ops.ModifyTableOps], list[ops.ModifyTableOps]]:
     """Take the keys out of the changes that refer to what goes, or to what changes itself."""
-    first, last = [], []
+    first: list[ops.ModifyTableOps] = []
+    last: list[ops.ModifyTableOps] = []
     for change in [op for op in upgrade.ops if isinstance(op, ops.ModifyTableOps)]:
         for op in list(change.ops):
             made = _key_of(op)
@@ -357,10 +372,9 @@ def _keys_of_changes(upgrade: ops.UpgradeOps, gone: TableOps) -> Any:
     return first, last
 
 
-def _key_of(op: Any) -> ops.CreateForeignKeyOp | None:
-    if isinstance(op, ops.DropConstraintOp):
-        op = op._reverse
-    return op if isinstance(op, ops.CreateForeignKeyOp) else None
+def _key_of(op: MigrateOperation) -> ops.CreateForeignKeyOp | None:
+    made = op._reverse if isinstance(op, ops.DropConstraintOp) else op
+    return made if isinstance(made, ops.CreateForeignKeyOp) else None
 
 
 def _changes(upgrade: ops.UpgradeOps, place: Place, columns: Iterable[str]) -> bool:
@@ -375,7 +389,7 @@ def _changes(upgrade: ops.UpgradeOps, place: Place, columns: Iterable[str]) -> b
     return bool(said & set(columns))
 
 
-def _columns_of(op: Any) -> Iterator[str]:
+def _columns_of(op: MigrateOperation) -> Iterator[str]:
     match op:
         case ops.AddColumnOp():
             yield op.column.name
@@ -385,15 +399,15 @@ def _columns_of(op: Any) -> Iterator[str]:
             yield op.column_name
         case ops.CreateUniqueConstraintOp() | ops.CreateIndexOp() | ops.CreatePrimaryKeyOp():
             unique = not isinstance(op, ops.CreateIndexOp) or op.unique
-            yield from [getattr(c, "name", c) for c in op.columns] if unique else []
+            yield from [str(getattr(c, "name", c)) for c in op.columns] if unique else []
         case ops.DropConstraintOp() | ops.DropIndexOp() if op._reverse is not None:
             yield from _columns_of(op._reverse)
 
 
 def _regroup(upgrade: ops.UpgradeOps, order: list[Place]) -> None:
     """Put the operations on some tables in an order, where the first of them stands."""
-    groups: dict[Place, list[Any]] = {place: [] for place in order}
-    rest: list[Any] = []
+    groups: dict[Place, list[MigrateOperation]] = {place: [] for place in order}
+    rest: list[MigrateOperation] = []
     start = None
     tables = (ops.CreateTableOp, ops.DropTableOp, ops.ModifyTableOps)
     for op in upgrade.ops:

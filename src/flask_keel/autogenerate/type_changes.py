@@ -8,8 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from alembic.autogenerate import renderers
+from alembic.autogenerate.api import AutogenContext
 from alembic.operations import MigrateOperation, ops
-from sqlalchemy import Column, DefaultClause, ForeignKeyConstraint, inspect, text
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Column, DefaultClause, Dialect, ForeignKeyConstraint, inspect, text
 from sqlalchemy import Table as Model
 from sqlalchemy import types as sa
 from sqlalchemy.dialects import postgresql
@@ -17,6 +19,7 @@ from sqlalchemy.dialects import postgresql
 from .. import literals
 from ..lexer import string
 from ..literals import literal
+from ..typing import SQLType
 from . import constraints, summary
 from .candidates import families
 from .not_null import FillColumn, unwrapped
@@ -61,7 +64,7 @@ def columns(key: ForeignKeyConstraint) -> set[tuple[str, str]]:
     return own | {(parent, name) for name in names}
 
 
-def retyped(dialect: Any, upgrade: ops.UpgradeOps) -> set[tuple[str, str]]:
+def retyped(dialect: Dialect, upgrade: ops.UpgradeOps) -> set[tuple[str, str]]:
     """Return the columns that get a type with which their foreign keys cannot stay.
 
     MySQL lets none be changed (errors 1832 and 1833), PostgreSQL those that still compare. SQLite looks
@@ -69,9 +72,14 @@ def retyped(dialect: Any, upgrade: ops.UpgradeOps) -> set[tuple[str, str]]:
     """
     found = set()
     for table in upgrade.ops:
-        for op in table.ops if isinstance(table, ops.ModifyTableOps) else ():
+        if not isinstance(table, ops.ModifyTableOps):
+            continue
+        for op in table.ops:
             if isinstance(op, ops.AlterColumnOp) and op.modify_type is not None:
-                before, after = (families(t, dialect) for t in (op.existing_type, op.modify_type))
+                before = (
+                    families(op.existing_type, dialect) if op.existing_type is not None else set()
+                )
+                after = families(op.modify_type, dialect)
                 alike = dialect.name == "postgresql" and bool(before & after)
                 if dialect.name != "sqlite" and not alike:
                     home = (
@@ -81,7 +89,7 @@ def retyped(dialect: Any, upgrade: ops.UpgradeOps) -> set[tuple[str, str]]:
     return found
 
 
-def _ends(key: ForeignKeyConstraint) -> tuple[Any, ...]:
+def _ends(key: ForeignKeyConstraint) -> tuple[object, ...]:
     return tuple(column.name for column in key.columns), *target(key)
 
 
@@ -95,15 +103,17 @@ def _dropped(upgrade: ops.UpgradeOps, key: ForeignKeyConstraint) -> bool:
 
 
 def _in_order(upgrade: ops.UpgradeOps, joined: Joined) -> None:
-    first: dict[Any, MigrateOperation] = {}
-    last: dict[Any, MigrateOperation] = {}
+    first: dict[object, ops.ModifyTableOps] = {}
+    last: dict[object, ops.ModifyTableOps] = {}
     tables: list[MigrateOperation] = []
     kept: list[MigrateOperation] = []
     late: set[tuple[str | None, str]] = set()
     for op in upgrade.ops:
         if isinstance(op, ops.ModifyTableOps):
-            for part in [part for part in op.ops if _is_key(part)]:
-                if joined(part.to_constraint()):
+            keys = (ops.DropConstraintOp, ops.CreateForeignKeyOp)
+            for part in [p for p in op.ops if isinstance(p, keys) and _is_key(p)]:
+                key = part.to_constraint()
+                if isinstance(key, ForeignKeyConstraint) and joined(key):
                     op.ops.remove(part)
                     home = first if isinstance(part, ops.DropConstraintOp) else last
                     table = ops.ModifyTableOps(op.table_name, [], schema=op.schema)
@@ -120,7 +130,7 @@ def _in_order(upgrade: ops.UpgradeOps, joined: Joined) -> None:
     upgrade.ops[:] = [*first.values(), *kept, *tables, *last.values()]
 
 
-def _is_key(op: Any) -> bool:
+def _is_key(op: MigrateOperation) -> bool:
     return constraints.drops_key(op) or isinstance(op, ops.CreateForeignKeyOp)
 
 
@@ -134,7 +144,9 @@ def load(dialect: str) -> None:
         importlib.import_module(PACKAGE)
 
 
-def mend(context: Any, revision: Any, directives: list[ops.MigrationScript]) -> None:
+def mend(
+    context: MigrationContext, revision: object, directives: list[ops.MigrationScript]
+) -> None:
     """Let a file that uses the package's operations import it, so that it runs by itself.
 
     A value that is added is written as SQL: the package's own operation (1.11) puts it behind the
@@ -142,7 +154,7 @@ def mend(context: Any, revision: Any, directives: list[ops.MigrationScript]) -> 
     everything that may use it, and a value that goes goes after everything that may have used it.
     """
     for script in directives:
-        for container in (script.upgrade_ops, script.downgrade_ops):
+        for container in summary.directions(script):
             first = [op for op in container.ops if _only(op, adds=True)]
             last = [op for op in container.ops if _only(op, adds=False)]
             rest = [op for op in container.ops if op not in first and op not in last]
@@ -161,7 +173,7 @@ def mend(context: Any, revision: Any, directives: list[ops.MigrationScript]) -> 
                 script.imports = {*script.imports, f"import {PACKAGE}  # noqa: F401"}
 
 
-def _meet_defaults(context: Any, op: Any, models: bool) -> None:
+def _meet_defaults(context: MigrationContext, op: Any, models: bool) -> None:
     """Tell the package's operation of the defaults that it meets, as SQL: it takes the models' objects."""
     if type(op).__name__ != "SyncEnumValuesOp":
         return
@@ -173,7 +185,7 @@ def _meet_defaults(context: Any, op: Any, models: bool) -> None:
     ]
 
 
-def _model(context: Any, reference: Any) -> str | None:
+def _model(context: MigrationContext, reference: Any) -> str | None:
     """Return the default of the model's column, empty for none; None where there is no column."""
     for table in context.opts["target_metadata"].tables.values():
         home = table.schema or context.dialect.default_schema_name
@@ -190,7 +202,7 @@ def _model(context: Any, reference: Any) -> str | None:
     return None
 
 
-def _there(context: Any, reference: Any) -> str | None:
+def _there(context: MigrationContext, reference: Any) -> str | None:
     look = inspect(context.connection)
     schema, table = _schema(context, reference), reference.table_name
     columns = look.get_columns(table, schema) if look.has_table(table, schema) else []
@@ -200,16 +212,18 @@ def _there(context: Any, reference: Any) -> str | None:
     return None
 
 
-def _schema(context: Any, reference: Any) -> str:
+def _schema(context: MigrationContext, reference: Any) -> str:
     given = reference.table_schema
-    return given if isinstance(given, str) and given else context.dialect.default_schema_name
+    return given if isinstance(given, str) and given else str(context.dialect.default_schema_name)
 
 
-def _emptied(context: Any, op: Any, script: ops.MigrationScript) -> Iterator[ops.ExecuteSQLOp]:
+def _emptied(
+    context: MigrationContext, op: Any, script: ops.MigrationScript
+) -> Iterator[ops.ExecuteSQLOp]:
     """Rows that were filled with a value that goes hold NULL again, as they did before."""
     quote = literals.dialect(context.dialect).identifier_preparer
     gone = set(op.old_values) - set(op.new_values)
-    for fill in script.upgrade_ops.ops:
+    for fill in summary.directions(script)[0].ops:
         if isinstance(fill, FillColumn) and fill.only_nulls and fill.fill.text in gone:
             table = quote.quote(fill.table_name)
             home = f"{quote.quote_schema(fill.schema)}.{table}" if fill.schema else table
@@ -225,7 +239,7 @@ def _only(op: Any, adds: bool) -> bool:
     return (new > old) if adds else (new < old)
 
 
-def _literals(container: Any) -> Iterator[str]:
+def _literals(container: ops.OpContainer) -> Iterator[str]:
     """What the other operations may take for a value: texts of defaults, fills and conditions."""
     for op in container.ops:
         if isinstance(op, ops.OpContainer):
@@ -242,7 +256,7 @@ def _literals(container: Any) -> Iterator[str]:
                 yield from re.split(r"'", str(text))
 
 
-def _mended(context: Any, op: Any, used: set[str]) -> Iterator[Any]:
+def _mended(context: MigrationContext, op: Any, used: set[str]) -> Iterator[MigrateOperation]:
     if type(op).__name__ != "AddEnumValuesOp":
         yield op
         return
@@ -270,7 +284,7 @@ class AddValueOp(ops.ExecuteSQLOp):
 
 
 @renderers.dispatch_for(AddValueOp)
-def _render(context: Any, op: AddValueOp) -> list[str]:
+def _render(context: AutogenContext, op: AddValueOp) -> list[str]:
     return [
         "with op.get_context().autocommit_block():",
         f"op.execute({op.sqltext!r})",
@@ -283,11 +297,11 @@ def _label(value: str) -> str:
     return string(value).replace(":", "\\:")
 
 
-def _theirs(op: Any) -> bool:
+def _theirs(op: MigrateOperation) -> bool:
     return type(op).__module__.startswith(f"{PACKAGE}.operations")
 
 
-POSTGRESQL = postgresql.dialect()
+POSTGRESQL: Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
 # https://www.postgresql.org/docs/current/sql-createcast.html: these are assignment casts
 BY_ITSELF = {("integer", "numeric"), ("numeric", "integer")}
 OLD_CAST = re.compile(r"('(?:[^']|'')*')::[\w \"]+(?:\(\d+\))?")
@@ -308,19 +322,21 @@ SPECIAL = {
 }
 
 
-def cast(context: Any, revision: Any, directives: list[ops.MigrationScript]) -> None:
+def cast(
+    context: MigrationContext, revision: object, directives: list[ops.MigrationScript]
+) -> None:
     """Give each change of a type the USING that it needs on PostgreSQL, on the way down too.
 
     Whatever database the file is written on: it is to run on all of them.
     """
     for script in directives:
-        for container in (script.upgrade_ops, script.downgrade_ops):
+        for container in summary.directions(script):
             for table in container.ops:
                 if isinstance(table, ops.ModifyTableOps):
                     table.ops[:] = [part for op in table.ops for part in _with_using(op)]
 
 
-def using(old: Any, new: Any, column: str) -> str | None:
+def using(old: SQLType, new: SQLType, column: str) -> str | None:
     """Return the expression, or None where PostgreSQL converts by itself.
 
     :param old: the type before
@@ -342,7 +358,7 @@ def using(old: Any, new: Any, column: str) -> str | None:
     return SPECIAL.get(pair, "{column}::{type}").format(column=name, type=type_)
 
 
-def _with_using(op: Any) -> list[Any]:
+def _with_using(op: MigrateOperation) -> list[MigrateOperation]:
     if not isinstance(op, ops.AlterColumnOp) or op.modify_type is None or op.existing_type is None:
         return [op]
     expression = using(op.existing_type, op.modify_type, op.column_name)
@@ -354,7 +370,6 @@ def _with_using(op: Any) -> list[Any]:
         return [op]
     before = _without_cast(before)
     # PostgreSQL converts no default along with its column: it goes first and comes back last
-    facts = {"schema": op.schema, "existing_nullable": op.existing_nullable}
     drop = ops.AlterColumnOp(
         op.table_name,
         op.column_name,
@@ -362,7 +377,8 @@ def _with_using(op: Any) -> list[Any]:
         existing_server_default=before,
         existing_comment=op.existing_comment,
         modify_server_default=None,
-        **facts,
+        schema=op.schema,
+        existing_nullable=op.existing_nullable,
     )
     summary.leave_unsaid(drop)
     op.existing_server_default = None
@@ -392,12 +408,12 @@ def _without_cast(default: DefaultClause) -> DefaultClause:
     return DefaultClause(text(found[1])) if found else default
 
 
-def _native_enum(type_: Any) -> bool:
+def _native_enum(type_: SQLType) -> bool:
     stored = unwrapped(type_)
     return isinstance(stored, sa.Enum) and bool(stored.native_enum and stored.name)
 
 
-def _compiled(type_: Any) -> str | None:
+def _compiled(type_: SQLType) -> str | None:
     try:
         return Column("c", type_).type.compile(POSTGRESQL)
     except Exception:

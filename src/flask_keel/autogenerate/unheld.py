@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from alembic.operations import ops
-from sqlalchemy import MetaData, PickleType
+from sqlalchemy import Index, MetaData, PickleType, Table
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.schema import CreateIndex
 
@@ -19,14 +19,15 @@ from ..project import Project
 from ..recorder import Recorder
 from ..scratch import databases
 from ..scratch.cache import Cache
+from ..typing import AnyColumn, Options
 
 # by table and column; the table's own under "", an index under its name and a blank
-Said = dict[str, dict[str, dict[str, Any]]]
+Said = dict[str, dict[str, Options]]
 DIALECTS = {
     "PostgreSQL": postgresql.dialect(),  # type: ignore[no-untyped-call]
-    "MariaDB": mysql.dialect(),  # type: ignore[no-untyped-call]
+    "MariaDB": mysql.dialect(),
 }
-HERE = sqlite.dialect()  # type: ignore[no-untyped-call]
+HERE = sqlite.dialect()
 MOST_FOUND = 6
 
 
@@ -77,7 +78,7 @@ def of_models(metadata: MetaData) -> Said:
 
 def _fold(facts: Said, op: Any) -> None:
     """Put what one operation says to what was said before it."""
-    name = getattr(op, "table_name", None)
+    name = str(getattr(op, "table_name", None) or "")
     table = f"{op.schema}.{name}" if getattr(op, "schema", None) else name
     own = facts.setdefault(table, {}) if table else {}
     match op:
@@ -102,7 +103,7 @@ def _fold(facts: Said, op: Any) -> None:
             _alter(own, op)
 
 
-def _alter(own: dict[str, Any], op: ops.AlterColumnOp) -> None:
+def _alter(own: Options, op: ops.AlterColumnOp) -> None:
     column = own.get(op.column_name, {})
     if op.modify_type is not None:
         column = {**_type(op.modify_type), "comment": column.get("comment")}
@@ -112,20 +113,20 @@ def _alter(own: dict[str, Any], op: ops.AlterColumnOp) -> None:
     own[op.modify_name or op.column_name] = column
 
 
-def _table(table: Any) -> dict[str, dict[str, Any]]:
+def _table(table: Table) -> dict[str, Options]:
     found = {column.name: _column(column) for column in table.columns}
     found |= {f"{index.name} ": _index(index) for index in table.indexes}
     found[""] = {"comment": table.comment}
     return found
 
 
-def _column(column: Any) -> dict[str, Any]:
+def _column(column: AnyColumn) -> Options:
     return {**_type(column.type), "comment": column.comment}
 
 
-def _type(kind: Any) -> dict[str, Any]:
+def _type(kind: Any) -> Options:
     """Return a type as each database writes it, and the values of an Enum; what it cannot is left out."""
-    found: dict[str, Any] = {}
+    found: Options = {}
     for name, dialect in {"": HERE, **DIALECTS}.items():
         with suppress(Exception):  # a type of the application's own may raise anything
             found[name] = kind.compile(dialect=dialect)
@@ -137,8 +138,8 @@ def _type(kind: Any) -> dict[str, Any]:
     return found
 
 
-def _index(index: Any) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _index(index: Index) -> Options:
+    found: Options = {}
     for name, dialect in {"": HERE, **DIALECTS}.items():
         with suppress(Exception):  # each database has its own ways to refuse one
             found[name] = " ".join(str(CreateIndex(index).compile(dialect=dialect)).split())
@@ -156,9 +157,7 @@ def _differences(history: Said, models: Said, sources: str) -> Iterator[str]:
                 yield from _difference(where, before[part], now, sources)
 
 
-def _difference(
-    where: str, was: dict[str, Any], now: dict[str, Any], sources: str
-) -> Iterator[str]:
+def _difference(where: str, was: Options, now: Options, sources: str) -> Iterator[str]:
     if (was.get("comment") or None) != (now.get("comment") or None):
         yield f"the comment of {where} is {now.get('comment')!r}, not {was.get('comment')!r}"
     if was.get("") != now.get(""):

@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from alembic.migration import MigrationContext
 from alembic.util import CommandError
@@ -15,6 +15,7 @@ from sqlalchemy import Connection, create_engine, func, inspect, select, table
 
 from .. import output
 from ..scratch import servers
+from ..typing import Options
 from .copies import NOTHING, Copies, where
 
 NO_ROOM = re.compile(r"No space left|Disk quota exceeded|Errcode: (28|122)\b|File too large")
@@ -46,7 +47,7 @@ class Dumps(Copies):
         with engine.connect() as connection:
             yield connection
 
-    def _arguments(self) -> dict[str, Any]:
+    def _arguments(self) -> Options:
         """What the driver is given to connect with."""
         _, said = self.engine.dialect.create_connect_args(self.engine.url)
         options = self.settings.get("SQLALCHEMY_ENGINE_OPTIONS") or {}

@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from .. import output
 from ..scratch import servers
 from ..scratch.mysql_copy import quoted
+from ..typing import Options, Value
 from .copies import NOTHING, Half, Keep
 from .dumps import Dumps
 
@@ -174,14 +175,14 @@ class MySQL(Dumps):
             yield f"--defaults-file={file.name}"
 
 
-def _client(said: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+def _client(said: Options) -> Iterator[tuple[str, Any]]:
     """The programs' names of what a driver is given."""
     names = {"user": "user", "password": "password", "passwd": "password", "host": "host"}
     names |= {"port": "port", "unix_socket": "socket"}
     for key, name in names.items():
         if said.get(key):
             yield name, said[key]
-    ssl: dict[str, Any] = said["ssl"] if isinstance(said.get("ssl"), dict) else {}
+    ssl: Options = said["ssl"] if isinstance(said.get("ssl"), dict) else {}
     ssl = {**ssl, **{key[4:]: value for key, value in said.items() if key.startswith("ssl_")}}
     for key in ("ca", "capath", "cert", "key", "cipher"):
         if ssl.get(key):
@@ -191,6 +192,6 @@ def _client(said: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     yield "loose-ssl-verify-server-cert", 1 if checked else 0
 
 
-def _quoted(value: Any) -> str:
+def _quoted(value: Value) -> str:
     # https://mariadb.com/kb/en/configuring-mariadb-with-option-files/#option-file-syntax
     return '"' + str(value).replace("\\", "\\\\").replace("\n", "\\n") + '"'

@@ -11,16 +11,15 @@ import time
 import zlib
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
-from typing import Any
 
 from alembic.util import CommandError
-from sqlalchemy import make_url
+from sqlalchemy import Engine, make_url
 from sqlalchemy.engine import URL
 
 from .. import errors, output, waiting
 from ..project import Project
 from ..sqlite import transaction
-from ..sqlite.introspection import Report
+from ..sqlite.introspection import Report, driver
 from ..sqlite.tokenizer import quote
 from .copies import NOTHING, Copies, Keep, make_folder, part, settle, where
 
@@ -41,14 +40,14 @@ TABLES = r"""
 """
 
 
-def file_of(engine: Any) -> Path | None:
+def file_of(engine: Engine) -> Path | None:
     """Return the file of a database, also where SQLite's own URI names it; None for memory."""
     if not transaction.in_memory(engine.url):
-        return Path(engine.url.database)
+        return Path(engine.url.database or "")
     if not (engine.url.database or "").startswith("file:"):
         return None
     with engine.connect() as connection:
-        found = transaction.main_file(connection.connection.driver_connection)
+        found = transaction.main_file(driver(connection.connection))
     return Path(found) if found else None
 
 

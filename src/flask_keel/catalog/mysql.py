@@ -6,7 +6,6 @@ https://mariadb.com/kb/en/information-schema-tables/
 import re
 from collections.abc import Iterator
 from itertools import groupby
-from typing import Any
 
 from alembic.util import sqla_compat
 from sqlalchemy import CheckConstraint, Connection, MetaData, text
@@ -16,6 +15,7 @@ from sqlalchemy.sql.elements import conv
 
 from ..lexer import closing
 from ..scratch import servers
+from ..typing import Row, Value
 from .schema import (
     Check,
     Column,
@@ -107,7 +107,7 @@ def _clauses(text: str) -> dict[str, str]:
     return found
 
 
-def _is(tokens: list[re.Match], place: int, words: str) -> bool:
+def _is(tokens: list[re.Match[str]], place: int, words: str) -> bool:
     wanted = words.split()
     return [token[0].upper() for token in tokens[place : place + len(wanted)]] == wanted
 
@@ -212,6 +212,9 @@ def _with_checks_apart(model: Model, connection: Connection) -> Model:
     return apart
 
 
+Shown = dict[str, list[Value]]  # what SHOW INDEX says of each
+
+
 def _read(connection: Connection, schema: str, name: str) -> ReflectedTable:
     text = _reflected_text(connection, schema, name)
     said, ruled = list(shown_columns(text)), sorted(shown_checks(text))
@@ -241,7 +244,7 @@ def _read(connection: Connection, schema: str, name: str) -> ReflectedTable:
     )
 
 
-def _uniques(shown: dict[str, list[Any]]) -> Iterator[tuple[str, ReflectedUnique]]:
+def _uniques(shown: Shown) -> Iterator[tuple[str, ReflectedUnique]]:
     for name, rows in shown.items():
         columns = [r["Column_name"] for r in sorted(rows, key=lambda row: row["Seq_in_index"])]
         # an index on an expression or a part of a text is no constraint
@@ -254,21 +257,21 @@ def _reflected_text(connection: Connection, schema: str, name: str) -> str:
     # a percent sign in it is its own, no place for a value
     alone = {"no_parameters": True}
     sql = f"SHOW CREATE TABLE {quote(schema)}.{quote(name)}"
-    return connection.exec_driver_sql(sql, execution_options=alone).one()[1]
+    return str(connection.exec_driver_sql(sql, execution_options=alone).one()[1])
 
 
-def _shown(connection: Connection, schema: str, name: str) -> dict[str, list[Any]]:
+def _shown(connection: Connection, schema: str, name: str) -> Shown:
     quote = connection.dialect.identifier_preparer.quote_identifier
     shown = connection.execute(
         text(REFLECTED_INDEXES.format(f"{quote(schema)}.{quote(name)}"))
     ).mappings()
-    parts: dict[str, list[Any]] = {}
+    parts: Shown = {}
     for row in shown:
         parts.setdefault(row["Key_name"], []).append(row)
     return parts
 
 
-def _indexes(parts: dict[str, list[Any]]) -> dict[str, ReflectedIndex]:
+def _indexes(parts: Shown) -> dict[str, ReflectedIndex]:
     return {
         key: ReflectedIndex(
             key,
@@ -318,7 +321,7 @@ def statements(connection: Connection, ignored: set[str]) -> Iterator[str]:
             yield sql.replace(f"`{here}`.", "")
 
 
-def _show(connection: Connection, kind: str, name: str) -> Any:
+def _show(connection: Connection, kind: str, name: str) -> Value:
     quoted = connection.dialect.identifier_preparer.quote_identifier(name).replace("%", "%%")
     return connection.exec_driver_sql(f"SHOW CREATE {kind} {quoted}").one()
 
@@ -395,7 +398,7 @@ VIEWS = "SELECT table_name, view_definition FROM information_schema.views WHERE 
 def read(connection: Connection, ignore: frozenset[str]) -> Schema:
     """Read the database that the connection is in."""
 
-    def rows(query: str) -> list[tuple]:
+    def rows(query: str) -> list[Row]:
         found = connection.execute(text(query))
         return [tuple(row) for row in found if row[0] not in ignore]
 
@@ -412,7 +415,11 @@ def read(connection: Connection, ignore: frozenset[str]) -> Schema:
     for (name, key), parts in groupby(rows(KEYS), key=lambda row: row[:2]):
         _foreign_key(schema.tables[name], key, list(parts))
     # a constraint's name is unique in a table on MariaDB, in a database on MySQL
-    same_table = "AND t.table_name = c.table_name" if connection.dialect.is_mariadb else ""
+    same_table = (
+        "AND t.table_name = c.table_name"
+        if getattr(connection.dialect, "is_mariadb", False)
+        else ""
+    )
     for name, constraint, clause in rows(CHECKS.format(same_table=same_table)):
         table = schema.tables[name]
         table.checks.append(Check(clause, clause, constraint))
@@ -428,7 +435,7 @@ def read(connection: Connection, ignore: frozenset[str]) -> Schema:
     return schema
 
 
-def _column(table: Table, name: str, declared: str, nullable: str, *facts: Any) -> None:
+def _column(table: Table, name: str, declared: str, nullable: str, *facts: Value) -> None:
     default, extra, expression, collation, comment = facts
     extra = (extra or "").lower()
     own = table.parts["options"].split()[1:2]
@@ -449,11 +456,11 @@ def _column(table: Table, name: str, declared: str, nullable: str, *facts: Any) 
     )
 
 
-def _text(value: Any) -> str:
+def _text(value: Value) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def _index(table: Table, index: str, rows: list[tuple]) -> None:
+def _index(table: Table, index: str, rows: list[Row]) -> None:
     _, _, non_unique, *_, kind = rows[0]
     columns = tuple(row[3] for row in rows if row[3])
     if index == "PRIMARY":
@@ -470,7 +477,7 @@ def _index(table: Table, index: str, rows: list[tuple]) -> None:
         table.uniques.append(Unique(columns))
 
 
-def _foreign_key(table: Table, name: str, rows: list[tuple]) -> None:
+def _foreign_key(table: Table, name: str, rows: list[Row]) -> None:
     columns = tuple(row[2] for row in rows)
     parent, referred = rows[0][3], tuple(row[4] for row in rows)
     on_update, on_delete = rows[0][5:7]

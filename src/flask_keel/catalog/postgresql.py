@@ -7,16 +7,18 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import groupby
-from typing import Any
+from typing import cast
 
-from sqlalchemy import Connection, MetaData, Sequence, text
+from sqlalchemy import ClauseElement, Connection, Dialect, Executable, MetaData, Sequence, text
 from sqlalchemy import Table as Model
+from sqlalchemy.dialects.postgresql.named_types import NamedType
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateIndex, CreateSequence, CreateTable
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.functions import next_value
 
 from ..lexer import bare
+from ..typing import Value
 from .schema import (
     Check,
     Column,
@@ -38,21 +40,21 @@ def of_table(model: Model) -> Iterator[Sequence]:
         if isinstance(column.default, Sequence):
             yield column.default
         default = getattr(column.server_default, "arg", None)
-        for part in visitors.iterate(default) if isinstance(default, visitors.Visitable) else ():
+        for part in visitors.iterate(default) if isinstance(default, ClauseElement) else ():
             if isinstance(part, next_value):
                 yield part.sequence
 
 
-def named_types(model: Model, dialect: Any) -> Iterator[Any]:
+def named_types(model: Model, dialect: Dialect) -> Iterator[NamedType]:
     """Give the types that the columns of a table need to be there: enums and domains, each once."""
-    made: set[Any] = set()
+    made: set[object] = set()
     for column in model.columns:
         kind = column.type.dialect_impl(dialect)
         kind = getattr(kind, "item_type", kind).dialect_impl(dialect)
         name = getattr(kind, "name", None)
         if callable(getattr(kind, "create", None)) and name not in made:
             made.add(name)
-            yield kind
+            yield cast(NamedType, kind)
 
 
 def lend(connection: Connection, model: Model) -> None:
@@ -144,7 +146,7 @@ def _read(connection: Connection, schema: str, name: str) -> ReflectedTable:
     find = text("SELECT CAST(to_regclass(:name) AS oid)")
     table = connection.execute(find, {"name": f"{quote(schema)}.{quote(name)}"}).scalar_one()
 
-    def rows(query: Any) -> list[Any]:
+    def rows(query: Executable) -> list[Value]:
         return list(connection.execute(query, {"table": table}))
 
     columns = {
@@ -187,7 +189,7 @@ def _counts(default: str | None, identity: str, sequence: str | None, kind: str)
     return f"serial {kind}" if sequence and "nextval(" in (default or "") else None
 
 
-def _settled(connection: Connection, table: str, checks: list[Any]) -> tuple[ReflectedCheck, ...]:
+def _settled(connection: Connection, table: str, checks: list[Value]) -> tuple[ReflectedCheck, ...]:
     """Return the CHECKs as PostgreSQL writes them after reading its own writing.
 
     It writes ``IN ('a')`` as ``= ANY (ARRAY['a'::varchar]::text[])``, and that, read again, otherwise.
@@ -334,7 +336,7 @@ SERIAL = {"smallint": "smallserial", "integer": "serial", "bigint": "bigserial"}
 def statements(connection: Connection, ignored: set[str]) -> Iterator[str]:
     """Give the types, the tables with all that belongs to them, the keys between them, the views."""
 
-    def rows(query: str) -> list[Any]:
+    def rows(query: str) -> list[Value]:
         return [tuple(row) for row in connection.exec_driver_sql(query.replace("%", "%%"))]
 
     def alone(query: str) -> Iterator[str]:
@@ -343,7 +345,8 @@ def statements(connection: Connection, ignored: set[str]) -> Iterator[str]:
 
     for query in (SCHEMAS, EXTENSIONS, ENUMS, DOMAINS, SEQUENCES):
         yield from alone(query)
-    keys, constraints = [], {}
+    keys: list[Value] = []
+    constraints: dict[str, Value] = {}
     for table, definition, kind in rows(WRITTEN_CONSTRAINTS):
         if kind == "f":  # at the end, since the other table may come later
             keys.append((table, f"ALTER TABLE {table} ADD {definition}"))
@@ -372,7 +375,9 @@ def statements(connection: Connection, ignored: set[str]) -> Iterator[str]:
     yield from alone(VIEWS)
 
 
-def _written_column(name: str, kind: str, not_null: bool, default: str | None, *more: Any) -> str:
+def _written_column(
+    name: str, kind: str, not_null: bool, default: str | None, *more: object
+) -> str:
     identity, generated, collation, sequence = more
     if sequence and default and default.startswith("nextval("):
         kind, default = SERIAL.get(kind, kind), None
@@ -473,7 +478,7 @@ def read(connection: Connection, ignore: frozenset[str]) -> Schema:
     def label(schema: str, name: str) -> str:
         return name if schema == home else f"{schema}.{name}"
 
-    def rows(query: str) -> Any:
+    def rows(query: str) -> Value:
         for schema, name, *facts in connection.execute(text(query)):
             if schema == home and name in ignore:
                 continue
@@ -509,7 +514,7 @@ def read(connection: Connection, ignore: frozenset[str]) -> Schema:
     return schema
 
 
-def _column(table: Table, name: str | None, *facts: Any) -> None:
+def _column(table: Table, name: str | None, *facts: Value) -> None:
     declared, not_null, default, identity, generated, collation, comment, said, persistence = facts
     if said or persistence != "p":
         table.parts["options"] = f"{said or ''} {'' if persistence == 'p' else persistence}".strip()
@@ -533,7 +538,7 @@ def _column(table: Table, name: str | None, *facts: Any) -> None:
 
 
 def _constraint(
-    table: Table, kind: str, columns: tuple[str, ...], facts: Any, name: str, label: Any
+    table: Table, kind: str, columns: tuple[str, ...], facts: Value, name: str, label: Value
 ) -> None:
     schema, parent, parent_columns, expression = facts
     if kind == "p":

@@ -182,7 +182,8 @@ def read(connection: Connection, ignore: frozenset[str] = frozenset()) -> Schema
     :param ignore: names of tables that are not the application's (the version table)
     """
     reader = import_module(f".{READERS[connection.dialect.name]}", __package__)
-    return reader.read(connection, ignore)
+    found: Schema = reader.read(connection, ignore)
+    return found
 
 
 @dataclass

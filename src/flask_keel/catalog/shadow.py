@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from alembic.autogenerate.api import AutogenContext
+from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
+from sqlalchemy import Connection
 from sqlalchemy import Table as Model
 from sqlalchemy.exc import CompileError, DBAPIError, SQLAlchemyError
 from sqlalchemy.schema import CreateTable
@@ -18,7 +21,7 @@ from .schema import ReflectedTable
 COLUMN = re.compile(r"\(in table '[^']*', column '([^']*)'\): (.*)")
 KINDS = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "mysql": "MySQL", "mariadb": "MariaDB"}
 
-_known: WeakKeyDictionary = WeakKeyDictionary()
+_known: WeakKeyDictionary[object, dict[object, Any]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,9 @@ class Pair:
     twin: ReflectedTable
 
 
-def pair(context: Any, model: Model, name: str | None = None, schema: str | None = None) -> Pair:
+def pair(
+    context: AutogenContext, model: Model, name: str | None = None, schema: str | None = None
+) -> Pair:
     """Return both.
 
     :param context: the AutogenContext
@@ -39,7 +44,8 @@ def pair(context: Any, model: Model, name: str | None = None, schema: str | None
     known = _known.setdefault(context, {})
     if model not in known:
         known[model] = _ask(context, model, name or model.name, schema)
-    return known[model]
+    found: Pair = known[model]
+    return found
 
 
 @dataclass(frozen=True)
@@ -51,22 +57,22 @@ class Compared:
     found: Pair
 
 
-def remember(context: Any, key: Any, found: Any) -> None:
+def remember(context: AutogenContext, key: Any, found: Any) -> None:
     """Keep something until the whole comparison ends."""
     _known.setdefault(context, {})[key] = found
 
 
-def remembered(context: Any, key: Any) -> Any:
+def remembered(context: AutogenContext, key: Any) -> Any:
     """Return what was kept, two empty lists for nothing."""
     return _known.get(context, {}).get(key, ([], []))
 
 
-def compared(context: Any) -> list[Compared]:
+def compared(context: AutogenContext) -> list[Compared]:
     """Return the tables that were compared so far."""
     return [found for found in _known.get(context, {}).values() if isinstance(found, Compared)]
 
 
-def require_makeable(context: Any, model: Model) -> None:
+def require_makeable(context: AutogenContext, model: Model) -> None:
     """Stop when the database has no such table: before a migration is written that cannot run.
 
     :raises CommandError: naming the column whose type it has not
@@ -77,8 +83,8 @@ def require_makeable(context: Any, model: Model) -> None:
         raise _not_made(context, model, error) from error
 
 
-def _ask(context: Any, model: Model, name: str, schema: str | None) -> Pair:
-    connection = context.connection
+def _ask(context: AutogenContext, model: Model, name: str, schema: str | None) -> Pair:
+    connection = live(context)
     database = importlib.import_module(f".{_module(context.dialect.name)}", __package__)
     # a failure must not take the transaction along
     guard = connection.begin_nested() if context.dialect.name == "postgresql" else nullcontext()
@@ -96,7 +102,7 @@ def _ask(context: Any, model: Model, name: str, schema: str | None) -> Pair:
             raise _not_made(context, model, error) from error
 
 
-def _not_made(context: Any, model: Model, error: Exception) -> CommandError:
+def _not_made(context: AutogenContext, model: Model, error: Exception) -> CommandError:
     return CommandError(
         f"The model of {model.fullname} makes no table on {KINDS[_kind(context)]} "
         f"({_reason(error)}), so it cannot be compared: mend the model and try again."
@@ -110,7 +116,13 @@ def _reason(error: Exception) -> str:
     return f"{found[1]}: {found[2]}" if found else said
 
 
-def _kind(context: Any) -> str:
+def live(context: AutogenContext | MigrationContext) -> Connection:
+    """The connection of a comparison: it always has one."""
+    assert context.connection is not None
+    return context.connection
+
+
+def _kind(context: AutogenContext) -> str:
     return "mariadb" if getattr(context.dialect, "is_mariadb", False) else context.dialect.name
 
 

@@ -6,7 +6,6 @@ the table. Two spellings of one thing are one fact. https://www.sqlite.org/pragm
 
 from collections.abc import Iterator
 from itertools import groupby
-from typing import Any
 
 from sqlalchemy import Connection
 from sqlalchemy import Table as Model
@@ -14,10 +13,11 @@ from sqlalchemy.schema import CreateIndex
 from sqlalchemy.schema import CreateTable as CreateTableDDL
 
 from ..lexer import closing, depths
-from ..sqlite import create_table
+from ..sqlite import create_table, model
 from ..sqlite.create_table import CreateTable
-from ..sqlite.introspection import Database, read_table
+from ..sqlite.introspection import Database, driver, read_table
 from ..sqlite.tokenizer import Unreadable, fold, identifiers, lex, plain, tokenize, unquote
+from ..typing import Row
 from .schema import (
     Check,
     Column,
@@ -65,7 +65,9 @@ def _reflected_table(text: create_table.CreateTable, indexes: list[str]) -> Refl
         columns[column.name] = ReflectedColumn(
             type=_type(column.type_text),
             default=None if generated else plain_text(column.default_text),
-            generated=generated and f"{plain_text(generated.expression)} {column.generated}",
+            generated=(
+                f"{plain_text(generated.expression)} {column.generated}" if generated else None
+            ),
             collation=column.collation and column.collation.upper(),
             counts="rowid" if column == text.rowid_alias else None,
         )
@@ -179,7 +181,7 @@ INDEXES = (
 
 def read(connection: Connection, ignore: frozenset[str]) -> Schema:
     """Read the main schema of a SQLite database."""
-    raw = connection.connection.driver_connection
+    raw = driver(connection.connection)
     objects = raw.execute("SELECT type, name, tbl_name, sql FROM sqlite_master").fetchall()
     texts = {name: sql for kind, name, _, sql in objects if kind == "table"}
     schema = Schema()
@@ -195,15 +197,15 @@ def read(connection: Connection, ignore: frozenset[str]) -> Schema:
             _index(schema.tables[name], index, sqls.get(index), list(rows))
     for kind, name, table, sql in objects:
         if kind == "view":
-            schema.others[f"view {name}"] = plain_text(sql)
+            schema.others[f"view {name}"] = plain_text(sql) or ""
         elif kind == "trigger" and table in schema.tables:
-            schema.tables[table].parts[f"trigger {name}"] = plain_text(sql)
+            schema.tables[table].parts[f"trigger {name}"] = plain_text(sql) or ""
         elif kind == "trigger":
-            schema.others[f"trigger {name}"] = plain_text(sql)
+            schema.others[f"trigger {name}"] = plain_text(sql) or ""
     return schema
 
 
-def _table(name: str, sql: str, rows: list[tuple]) -> Table:
+def _table(name: str, sql: str, rows: list[Row]) -> Table:
     table = Table(name)
     text = _parsed(sql)
     key = {position: column for _, column, _, _, _, position, _ in rows if position}
@@ -232,7 +234,7 @@ def _table(name: str, sql: str, rows: list[tuple]) -> Table:
     return table
 
 
-def _more(column: Any) -> tuple[tuple[str, str], ...]:
+def _more(column: model.Column | None) -> tuple[tuple[str, str], ...]:
     if column is None:
         return ()
     found = []
@@ -246,13 +248,13 @@ def _more(column: Any) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def _constraint(table: Table, constraint: Any) -> None:
+def _constraint(table: Table, constraint: model.Constraint) -> None:
     columns = constraint.columns or ((constraint.column,) if constraint.column else ())
     conflict = f" on conflict {constraint.on_conflict}".lower() if constraint.on_conflict else ""
     match constraint.kind:
         case "check":
             text = constraint.expression
-            table.checks.append(Check(text, plain_text(text), constraint.name))
+            table.checks.append(Check(text, plain_text(text) or "", constraint.name))
             table.call(f"check ({plain_text(text)})", constraint.name)
         case "unique":
             table.call(f"unique {listed(columns)}{conflict}", constraint.name)
@@ -266,7 +268,7 @@ def _constraint(table: Table, constraint: Any) -> None:
             table.call(" ".join(f"{label} {deferrable}".split()), constraint.name)
 
 
-def _foreign_key(schema: Schema, table: Table, rows: list[tuple]) -> None:
+def _foreign_key(schema: Schema, table: Table, rows: list[Row]) -> None:
     _, _, parent, _, _, on_update, on_delete = rows[0]
     if parent not in schema.tables:  # SQLite lets a key name its parent in other capitals
         parent = next((name for name in schema.tables if fold(name) == fold(parent)), parent)
@@ -279,7 +281,7 @@ def _foreign_key(schema: Schema, table: Table, rows: list[tuple]) -> None:
     table.options[f"foreign key {listed(columns)} to {parent}"] = options
 
 
-def _index(table: Table, index: str, sql: str | None, rows: list[tuple]) -> None:
+def _index(table: Table, index: str, sql: str | None, rows: list[Row]) -> None:
     _, _, unique, origin, partial, *_ = rows[0]
     columns = [row[5] for row in rows]
     if origin == "c":
@@ -287,7 +289,7 @@ def _index(table: Table, index: str, sql: str | None, rows: list[tuple]) -> None
             f"{column or 'an expression'}{' desc' if desc else ''} {collation.lower()}"
             for *_, column, desc, collation in rows
         )
-        text = plain_text(sql)
+        text = plain_text(sql) or ""
         more = "" if None not in columns and not partial else f" {text[text.index('(') :]}"
         table.parts[f"index {index}"] = f"{'unique ' if unique else ''}({keys}){more}"
     if unique and origin != "pk":

@@ -1,7 +1,6 @@
 """The proof: a migration is run up, down and up on a scratch database that has rows in it."""
 
-from typing import Any
-
+from ..project import Project
 from .verdict import Verdict
 
 __all__ = ["Verdict", "prove"]
@@ -9,7 +8,7 @@ __all__ = ["Verdict", "prove"]
 SEED = 1
 
 
-def prove(project: Any, revision: str, *, seed: int = SEED) -> Verdict:
+def prove(project: Project, revision: str, *, seed: int = SEED) -> Verdict:
     """Prove one migration; the application's own database is not touched.
 
     :param revision: the migration's identifier

@@ -3,21 +3,22 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from ..catalog.schema import Schema, Table
 from ..rows.values import kind_of
+from ..typing import Value
 from . import verdict
 from .verdict import Failed
 
-Row = dict[str, Any]
+Row = dict[str, Value]
+Pair = tuple[Row, Row | None]  # a row before and after
 NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
 WORDS = {"true": "1", "t": "1", "false": "0", "f": "0"}
 
@@ -28,7 +29,7 @@ class Outcome:
 
     rows: int = 0
     gone: int = 0
-    changed: dict[str, list[tuple[Any, Any]]] = field(default_factory=dict)
+    changed: dict[str, list[tuple[Value, Value]]] = field(default_factory=dict)
 
 
 def take(connection: Connection, schema: Schema, labels: Iterable[str]) -> dict[str, list[Row]]:
@@ -83,11 +84,11 @@ class Comparison:
                     outcome.changed.setdefault(name, []).append((one[name], other[now]))
         return outcome
 
-    def _by_key(self, key: tuple[str, ...], old: list[Row], new: list[Row]) -> list[Any]:
+    def _by_key(self, key: tuple[str, ...], old: list[Row], new: list[Row]) -> list[Pair]:
         by_key = {self._values(key, row, new=True): row for row in new}
         return [(row, by_key.get(self._values(key, row))) for row in old]
 
-    def _values(self, names: Iterable[str], row: Row, new: bool = False) -> tuple:
+    def _values(self, names: Iterable[str], row: Row, new: bool = False) -> tuple[Value, ...]:
         return tuple(
             row[self.names[name] if new else name]
             if self.before.columns[name].type == self.after.columns[self.names[name]].type
@@ -96,10 +97,10 @@ class Comparison:
             for name in names
         )
 
-    def _by_all(self, old: list[Row], new: list[Row]) -> list[Any]:
+    def _by_all(self, old: list[Row], new: list[Row]) -> list[Pair]:
         kept = [name for name in self.names if name not in self.rewritten]
         there = Counter(self._values(kept, row, new=True) for row in new)
-        pairs = []
+        pairs: list[Pair] = []
         for row in old:
             values = self._values(kept, row)
             there[values] -= 1
@@ -108,7 +109,7 @@ class Comparison:
             pairs.append((row, same if there[values] >= 0 else None))
         return pairs
 
-    def _alike(self, name: str, now: str, old: Any, new: Any) -> bool:
+    def _alike(self, name: str, now: str, old: Value, new: Value) -> bool:
         if old == new and isinstance(old, bool | bytes) == isinstance(new, bool | bytes):
             return True
         was, is_ = self.before.columns[name].type, self.after.columns[now].type
@@ -118,7 +119,7 @@ class Comparison:
             return True
         return was != is_ and self._cast(old, new, was, is_)
 
-    def _cast(self, old: Any, new: Any, was: str, is_: str) -> bool:
+    def _cast(self, old: Value, new: Value, was: str, is_: str) -> bool:
         """Whether the database itself turns the old value into the new one, and back again."""
         mark = {"sqlite": "?", "postgresql": "%s"}.get(self.connection.dialect.name)
         if mark is None:
@@ -134,7 +135,7 @@ class Comparison:
         return tuple(map(_plain, row)) == (_plain(new), _plain(old))
 
 
-def truncated(pairs: list[tuple[Any, Any]]) -> bool:
+def truncated(pairs: list[tuple[Value, Value]]) -> bool:
     """Whether text was cut off, white space aside."""
     return any(
         isinstance(old, str) and isinstance(new, str) and _cut(old.strip(), new.strip())
@@ -146,7 +147,7 @@ def _cut(old: str, new: str) -> bool:
     return 0 < len(new) < len(old) and old.startswith(new)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Value) -> Value:
     """A value so that the same thing said by another type is equal: 5, 5.0, "5"; a day and its midnight."""
     match value:
         case None | bytes():
@@ -165,7 +166,7 @@ def _plain(value: Any) -> Any:
             return _text(str(value))
 
 
-def _bytes(value: Any, type_: str) -> bytes:
+def _bytes(value: Value, type_: str) -> bytes:
     """A text or its bytes; PostgreSQL writes bytes as text."""
     if isinstance(value, bytes):
         return value
@@ -218,7 +219,9 @@ class Judge:
     :param agreed: what the migration's comments say may change, with the reason
     """
 
-    def __init__(self, connection, before: Schema, after: Schema, agreed: dict[str, str]) -> None:
+    def __init__(
+        self, connection: Connection, before: Schema, after: Schema, agreed: dict[str, str]
+    ) -> None:
         self.connection, self.before, self.after = connection, before, after
         self.agreed = agreed
         self.notes: list[str] = []
@@ -231,7 +234,7 @@ class Judge:
         tables: dict[str, str],
         columns: Columns,
         rewritten: set[tuple[str, str]],
-        through: set[tuple[str, str]] = frozenset(),
+        through: Collection[tuple[str, str]] = frozenset(),
     ) -> dict[str, Outcome]:
         """Return what became of the rows of each table that is still there.
 
@@ -288,7 +291,7 @@ class Judge:
             self._note(verdict.DELETES.format(**words))
 
     def _changed(
-        self, step: str, label: str, name: str, pairs: list, outcome: Outcome, own: bool
+        self, step: str, label: str, name: str, pairs: list[Pair], outcome: Outcome, own: bool
     ) -> None:
         at = f"{label}.{name}"
         agreed = at if at in self.agreed else label
@@ -305,7 +308,7 @@ class Judge:
     def _is_text(self, label: str, name: str) -> bool:
         return kind_of(self.before.tables[label].columns[name].type, "").family == "text"
 
-    def _change(self, at: str, pairs: list, outcome: Outcome) -> None:
+    def _change(self, at: str, pairs: list[Pair], outcome: Outcome) -> None:
         every = len(pairs) == outcome.rows
         rows = "every row" if every else f"{len(pairs)} of {outcome.rows} rows"
         words = {"column": at, "rows": rows, "old": _short(pairs[0][0]), "new": _short(pairs[0][1])}

@@ -1,8 +1,7 @@
 """Rows that a new rule would refuse: what does the upgrade do when it meets them?"""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import Connection
 
@@ -11,6 +10,7 @@ from ..rows import column, name_of
 from ..rows.checks import Judge
 from ..rows.plan import TablePlan
 from ..rows.values import accepts, numbered, raw
+from ..typing import Options
 from .comparison import Row
 from .lineage import Lineage
 
@@ -66,8 +66,8 @@ class Hostile:
     def _duplicates(self) -> Iterator[Wrong]:
         for table in self.after.tables.values():
             for unique in table.uniques:
-                origins = [self.back.get((table.label, name)) for name in unique.columns]
-                if not origins or None in origins or unique.partial:
+                origins = self._origins(table.label, unique.columns)
+                if not origins or unique.partial:
                     continue
                 label = origins[0][0]
                 columns = tuple(name for _, name in origins)
@@ -80,12 +80,17 @@ class Hostile:
                     what = f"two equal rows in {label} ({', '.join(columns)})"
                     yield Wrong(what, self._update(label, values, full[0]))
 
+    def _origins(self, label: str, columns: Sequence[str]) -> list[tuple[str, str]]:
+        """Where columns come from; nothing when one of them is new."""
+        found = [self.back[label, name] for name in columns if (label, name) in self.back]
+        return found if len(found) == len(columns) else []
+
     def _orphans(self) -> Iterator[Wrong]:
         for table in self.after.tables.values():
             for key in table.foreign_keys:
-                origins = [self.back.get((table.label, name)) for name in key.columns]
-                parents = [self.back.get((key.parent, name)) for name in key.parent_columns]
-                if None in origins or None in parents or len(origins) != 1:
+                origins = self._origins(table.label, key.columns)
+                parents = self._origins(key.parent, key.parent_columns)
+                if not parents or len(origins) != 1:
                     continue
                 (label, name), (parent, _) = origins[0], parents[0]
                 known = {(k.columns, k.parent) for k in self.before.tables[label].foreign_keys}
@@ -109,7 +114,7 @@ class Hostile:
                     what = f"a row in {label} that breaks {said}"
                     yield Wrong(what, self._update(label, values))
 
-    def _failing(self, judge: Judge, plan: TablePlan) -> dict[str, Any] | None:
+    def _failing(self, judge: Judge, plan: TablePlan) -> Options | None:
         row = dict(self.rows[plan.table.label][0])
         for name in judge.columns:
             domain = plan.domains[name]
@@ -144,7 +149,7 @@ class Hostile:
         )
 
     def _update(
-        self, label: str, values: dict[str, Any], row: Row | None = None
+        self, label: str, values: Options, row: Row | None = None
     ) -> Callable[[Connection], None]:
         plan, row = self.plans[label], row or self.rows[label][0]
         key = self.before.tables[label].primary_key

@@ -1,9 +1,9 @@
 """Where the tables and columns of before are afterwards, as the operations have it."""
 
 import re
-from typing import Any
 
 from alembic.operations import ops
+from alembic.operations.ops import MigrateOperation
 
 from .. import lexer
 from ..catalog.schema import Schema
@@ -103,7 +103,7 @@ class Lineage:
 
     # -- operations ------------------------------------------------------------------------------
 
-    def _operation(self, operation: Any) -> None:
+    def _operation(self, operation: MigrateOperation) -> None:
         schema = getattr(operation, "schema", None)
         table = _label(getattr(operation, "table_name", None), schema)
         if isinstance(operation, ops.AlterColumnOp):

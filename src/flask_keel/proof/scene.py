@@ -6,8 +6,8 @@ import tokenize
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
+from alembic.script import Script
 from alembic.util import CommandError
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
@@ -43,7 +43,8 @@ def values(text: str, column: str, becomes: set[str]) -> tuple[list[str], bool]:
 
     :param becomes: what they may become, for the values of a dictionary
     """
-    tree, found, complete = ast.parse(text), [], False
+    tree, complete = ast.parse(text), False
+    found: list[str] = []
     # the way back finds what the way up has made
     tree.body = [part for part in tree.body if getattr(part, "name", None) != "downgrade"]
     for sql in _strings(tree):
@@ -64,7 +65,8 @@ def _strings(tree: ast.Module) -> Iterator[str]:
 
 def _of_sql(sql: str, column: str) -> tuple[list[str], bool]:
     name = rf"[(\s\"`\[.]+{re.escape(column)}[\"`\]]?(?:::\w+)?\)*\s*"
-    found, complete = [], False
+    complete = False
+    found: list[str] = []
     for case in CASE.findall(sql):
         simple = re.match(rf"(?:[\s\"\w]*\.)?{name}WHEN\b", case, re.IGNORECASE)
         words = WHEN.findall(case) if simple else _conditions(case, name)
@@ -187,7 +189,7 @@ class Source:
         if function is None:
             return ""
         lines = self.text.splitlines()
-        end = function.end_lineno
+        end = function.end_lineno or function.lineno
         while end < len(lines) and (not lines[end].strip() or lines[end][:1] in (" ", "\t", "#")):
             end += 1
         return "\n".join(lines[function.lineno - 1 : end])
@@ -218,7 +220,7 @@ class Scene:
     plans: dict[str, TablePlan]
     old: dict[str, list[comparison.Row]]
 
-    def __init__(self, project: Project, script: Any, seed: int, scratch: Stage) -> None:
+    def __init__(self, project: Project, script: Script, seed: int, scratch: Stage) -> None:
         self.project, self.scratch, self.connection = project, scratch, scratch.connection
         self.script = script
         self.source = Source(self.script.path)

@@ -2,11 +2,10 @@
 
 import re
 import warnings
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
 
 from alembic.operations import ops
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table
 
 from .. import rows, runner
 from ..catalog import schema as catalog_schema
@@ -20,6 +19,7 @@ from ..rows.plan import Domain
 from ..rows.values import accepts, kind_of
 from ..scratch import databases
 from ..scratch.databases import stage
+from ..typing import Options, SQLType
 from . import scene as proof_scene
 from . import verdict as proof_verdict
 from .comparison import Judge, Outcome, parents_of
@@ -67,7 +67,7 @@ def _take_rows_out(scene: Scene) -> None:
     homes = [scene.lineage.tables[label] for label in scene.old if label in scene.lineage.tables]
     names = [
         ".".join(preparer.quote_identifier(part) for part in (table.schema, table.name) if part)
-        for table in map(scene.after.tables.get, homes)
+        for table in (scene.after.tables[home] for home in homes)
     ]
     if scene.dialect == "postgresql":
         scene.connection.exec_driver_sql(f"TRUNCATE {', '.join(names)} CASCADE")
@@ -108,7 +108,9 @@ def _remade(scene: Scene, below: Schema) -> Iterator[str]:
     """
     for label, table in scene.before.tables.items():
         after = below.tables.get(label)
-        for key in table.foreign_keys if after else ():
+        if after is None:
+            continue
+        for key in table.foreign_keys:
             again = [
                 k for k in after.foreign_keys if (k.name, k.columns) == (key.name, key.columns)
             ]
@@ -179,9 +181,9 @@ def _require_same_renames(up: Lineage, down: Lineage) -> None:
             dropped, made = ".".join(was), ".".join(now)
             said = proof_verdict.NOT_RENAMED.format(dropped=dropped, made=made)
             raise Failed("upgrade", said)
-    for now in sorted(set(down.tables) - set(up.tables.values())):
-        if down.tables[now] in up.lost_tables():
-            dropped, made = f"the table {down.tables[now]}", f"the table {now}"
+    for table in sorted(set(down.tables) - set(up.tables.values())):
+        if down.tables[table] in up.lost_tables():
+            dropped, made = f"the table {down.tables[table]}", f"the table {table}"
             raise Failed("upgrade", proof_verdict.NOT_RENAMED.format(dropped=dropped, made=made))
 
 
@@ -241,7 +243,7 @@ KEPT = (
 
 
 def differences(
-    project: Project, connection: Connection, schema: Schema, changed: set[str], made: set
+    project: Project, connection: Connection, schema: Schema, changed: set[str], made: set[str]
 ) -> list[str]:
     """Say what the models have that the schema has not, or the other way round.
 
@@ -259,7 +261,9 @@ def differences(
     looked_at = changed | (own ^ set(schema.tables))
     if not looked_at:
         return []
-    options = OPTIONS | {key: project.options[key] for key in KEPT if key in project.options}
+    options: Options = OPTIONS | {
+        key: project.options[key] for key in KEPT if key in project.options
+    }
     adopted.keep_names(project, connection)
     options |= databases.comparison(project.metadata, options)
     options["include_object"] = _only(looked_at, own, options.get("include_object"))
@@ -273,7 +277,7 @@ def differences(
     return found
 
 
-def _of_a_key(phrase: str, made: set) -> bool:
+def _of_a_key(phrase: str, made: set[str]) -> bool:
     """Whether the phrase drops indexes that MySQL made for foreign keys, and nothing else."""
     verb, _, names = phrase.partition(" of ")[0].partition("drop index ")
     return not verb and set(names.replace(" and ", ", ").split(", ")) <= made
@@ -292,17 +296,23 @@ def _same(project: Project, schema: Schema, tables: set[str]) -> bool:
     return not catalog_schema.between(made, schema).tables & tables
 
 
-def _only(tables: set[str], own: set[str], include: Any) -> Any:
-    def include_object(item: Any, name: str, kind: str, reflected: bool, compared: Any) -> bool:
-        if kind == "table" and not reflected and item.key in own and item.key not in tables:
+Include = Callable[..., bool]
+
+
+def _only(tables: set[str], own: set[str], include: Include | None) -> Include:
+    def include_object(
+        item: object, name: str, kind: str, reflected: bool, compared: object
+    ) -> bool:
+        key = item.key if isinstance(item, Table) else None
+        if kind == "table" and not reflected and key in own and key not in tables:
             return False
         return include is None or include(item, name, kind, reflected, compared)
 
     return include_object
 
 
-def _named(tables: set[str], include: Any) -> Any:
-    def include_name(name: str | None, kind: str, parents: Any) -> bool:
+def _named(tables: set[str], include: Include | None) -> Include:
+    def include_name(name: str | None, kind: str, parents: Mapping[str, str | None]) -> bool:
         if kind == "table":
             schema = parents.get("schema_name")
             if name not in tables and f"{schema}.{name}" not in tables:
@@ -396,7 +406,7 @@ def _speak(scene: Scene, recording: Recording) -> None:
             _mention(scene, scene.before.tables[label].columns[name].type, domain)
 
 
-def _modelled(scene: Scene, place: tuple[str, str]) -> Any:
+def _modelled(scene: Scene, place: tuple[str, str]) -> SQLType | None:
     table = scene.project.metadata.tables.get(place[0])
     return table.columns[place[1]].type if table is not None and place[1] in table.columns else None
 
@@ -410,6 +420,7 @@ def _retype(scene: Scene, domain: Domain | None, entry: ops.AlterColumnOp) -> No
         return
     if entry.existing_type is not None:
         domain.kind = rows_plan.typed(entry.existing_type, domain.kind)
+    assert entry.modify_type is not None
     domain.later = rows_plan.typed(entry.modify_type, domain.later or domain.kind)
 
 
@@ -514,7 +525,7 @@ def compare_models(scene: Scene) -> None:
     changed = {label for label in scene.changes.tables if label in scene.after.tables}
     changed |= {now for was, now in scene.lineage.tables.items() if was != now}
     ours = {key.name for table in scene.before.tables.values() for key in table.foreign_keys}
-    made_for_keys = ours if scene.dialect == "mysql" else set()
+    made_for_keys = {name for name in ours if name and scene.dialect == "mysql"}
     found = differences(scene.project, scene.connection, scene.after, changed, made_for_keys)
     scene.connection.rollback()
     if found:
@@ -549,7 +560,7 @@ def stay(scene: Scene) -> None:
         scene.verdict.irreversible = proof_verdict.SAYS.format(reason=reason)
     else:
         scene.verdict.irreversible = proof_verdict.RAISES.format(raises=raises)
-        if not re.search("['\"]", raises):
+        if not re.search("['\"]", raises or ""):
             scene.note(proof_verdict.WITHOUT_REASON)
     lost = [f"the table {label}" for label in scene.lineage.lost_tables()]
     lost += [f"{label}.{name}" for label, name in scene.lineage.lost_columns()]

@@ -3,7 +3,6 @@
 import re
 import traceback
 from dataclasses import dataclass, field
-from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
@@ -122,7 +121,7 @@ def passing(error: BaseException | None) -> bool:
     return isinstance(error, OSError | MemoryError)
 
 
-def said(error: BaseException, path: Any) -> str:
+def said(error: BaseException, path: object) -> str:
     """Say what a migration raised, and in which of its lines.
 
     :param path: of the migration's file

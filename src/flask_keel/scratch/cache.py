@@ -12,7 +12,7 @@ import os
 import re
 import sqlite3
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from functools import cache, cached_property
 from importlib import metadata, util
@@ -26,6 +26,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from .. import history
 from ..project import Project
+from ..typing import Options, Value
 
 MOST = 12  # files that are kept
 IMPORT = re.compile(
@@ -100,14 +101,14 @@ class Cache:
             for old in files[:-MOST]:
                 old.unlink(missing_ok=True)
 
-    def read_facts(self, revision: str) -> Any:
+    def read_facts(self, revision: str) -> Value:
         """Return what was kept of the history up to a revision besides its schema; None for nothing."""
         try:
             return json.loads(self._facts(revision).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
 
-    def keep_facts(self, revision: str, facts: Any) -> None:
+    def keep_facts(self, revision: str, facts: Value) -> None:
         """Keep what is known of the history up to a revision; where it cannot be kept, it is not."""
         if not self.usable:
             return
@@ -180,7 +181,7 @@ class Cache:
         return self._keys[revision]
 
 
-def _convention(given: Any) -> str:
+def _convention(given: Mapping[Any, object]) -> str:
     """What tells one naming convention from another: its patterns, and the text of its functions."""
     said = []
     for key, pattern in sorted(given.items(), key=str):
@@ -258,14 +259,14 @@ class Seen:
         self.keys = keys(project)
         self.verdicts = self._read()
 
-    def get(self, revision: str) -> dict[str, Any] | None:
+    def get(self, revision: str) -> Options | None:
         """Return what was found of a migration, when all that it rests on is as it was."""
         found = self.verdicts.get(self.keys[revision])
         if found is None or found["proof"]["ok"] or found["rests_on"] == self._more(revision):
             return found
         return None
 
-    def put(self, revision: str, verdict: dict[str, Any]) -> None:
+    def put(self, revision: str, verdict: Options) -> None:
         """Keep what was found of a migration, unless another try may find something else."""
         proof = verdict["proof"]
         if proof["lasting"]:
@@ -291,7 +292,7 @@ class Seen:
             beside.write_text(json.dumps(kept, indent=1), encoding="utf-8")
             beside.replace(self.file)
 
-    def _read(self) -> dict[str, dict[str, Any]]:
+    def _read(self) -> dict[str, Options]:
         try:
             found = json.loads(self.file.read_text(encoding="utf-8")) if self.file else {}
         except (OSError, ValueError):

@@ -4,9 +4,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 from alembic.operations import ops
+from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine, MetaData, inspect, make_url
 from sqlalchemy.engine import URL
 
@@ -15,6 +15,8 @@ from .. import project as project_module
 from ..project import Project
 from ..recorder import Recorder
 from ..sqlite import transaction as sqlite_transaction
+from ..sqlite.introspection import driver
+from ..typing import Options
 from . import servers
 from .kept import build, claimed
 from .mysql_copy import Copy
@@ -27,7 +29,7 @@ def named(metadata: MetaData) -> set[str]:
     return {table.schema for table in metadata.tables.values() if table.schema}
 
 
-def require_isolation(url: Any, metadata: MetaData) -> None:
+def require_isolation(url: URL, metadata: MetaData) -> None:
     """Refuse a scratch database on MySQL, where a schema is a database: it would be the real one.
 
     :raises servers.NotAllowed: naming the schemas
@@ -41,7 +43,7 @@ def require_isolation(url: Any, metadata: MetaData) -> None:
         )
 
 
-def comparison(metadata: MetaData, given: dict[str, Any]) -> dict[str, Any]:
+def comparison(metadata: MetaData, given: Options) -> Options:
     """Return the options by which Alembic compares those schemas too, and no others.
 
     Without them it would find the tables missing again and again:
@@ -53,7 +55,7 @@ def comparison(metadata: MetaData, given: dict[str, Any]) -> dict[str, Any]:
     if not schemas or "include_schemas" in given:
         return {}
 
-    def include_name(name: str | None, kind: str, parents: Any) -> bool:
+    def include_name(name: str | None, kind: str, parents: object) -> bool:
         if kind == "schema" and name is not None and name not in schemas:
             return False
         return own is None or own(name, kind, parents)
@@ -61,19 +63,23 @@ def comparison(metadata: MetaData, given: dict[str, Any]) -> dict[str, Any]:
     return {"include_schemas": True, "include_name": include_name}
 
 
-def create_first(context: Any, revision: Any, directives: list[ops.MigrationScript]) -> None:
+def create_first(
+    context: MigrationContext, revision: object, directives: list[ops.MigrationScript]
+) -> None:
     """On PostgreSQL, create a schema that is not there before its first table."""
     if context.dialect.name != "postgresql" or not directives:
         return
     quote = context.dialect.identifier_preparer.quote_schema
+    assert context.connection is not None
     there = set(inspect(context.connection).get_schema_names())
     script = directives[0]
     for schema in sorted(named(context.opts["target_metadata"]) - there):
         output.say(f"  create schema {schema}")
         create = ops.ExecuteSQLOp(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
-        script.upgrade_ops.ops.insert(0, create)
+        forth, back = script.upgrade_ops_list[-1], script.downgrade_ops_list[-1]
+        forth.ops.insert(0, create)
         # refused by PostgreSQL while something is in it
-        script.downgrade_ops.ops.append(ops.ExecuteSQLOp(f"DROP SCHEMA IF EXISTS {quote(schema)}"))
+        back.ops.append(ops.ExecuteSQLOp(f"DROP SCHEMA IF EXISTS {quote(schema)}"))
 
 
 # A scratch database, and attempts on it that leave no trace.
@@ -104,7 +110,7 @@ def stage(
         else:
             connection = stack.enter_context(_new(project))
             build(project, connection, revisions, recorder)
-        yield STAGES[project.dialect](connection, project.engine, kept and kept.copy)
+        yield STAGES[project.dialect](connection, project.engine, kept.copy if kept else None)
 
 
 @contextmanager
@@ -162,8 +168,7 @@ class SQLite(Stage):
         self.settle()
         memory = sqlite_transaction.engine(make_url("sqlite://"))
         with sqlite_transaction.connect(memory, app=self.app) as copy:
-            source = self.connection.connection.driver_connection
-            source.backup(copy.connection.driver_connection)
+            driver(self.connection.connection).backup(driver(copy.connection))
             yield copy
 
 
@@ -201,7 +206,7 @@ STAGES = {"sqlite": SQLite, "postgresql": PostgreSQL, "mysql": MySQL}
 
 
 @contextmanager
-def database(url: Any, options: dict[str, Any] | None = None) -> Iterator[URL]:
+def database(url: URL, options: Options | None = None) -> Iterator[URL]:
     """Give an empty database of the same kind as ``url``'s, gone afterwards.
 
     :param options: more arguments for ``create_engine``

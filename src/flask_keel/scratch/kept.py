@@ -10,12 +10,14 @@ from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property, partial
 from typing import Any
 
+from alembic.runtime.migration import RevisionStep
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from .. import runner
 from ..project import Project, listening
 from ..recorder import Recorder
+from ..typing import Options
 from . import servers
 from .cache import Cache
 from .mysql_copy import Copy
@@ -117,7 +119,7 @@ class Kept:
         On PostgreSQL by never committing: who does commits a database that is not kept any more.
         """
         with self._connected() as connection:
-            listener: dict[str, Any] = {"commit": self._forget}
+            listener: Options = {"commit": self._forget}
             if self.project.dialect == "mysql":
                 listener = {"before_cursor_execute": self._before}
             with self._undone(connection), listening(connection, **listener):
@@ -171,7 +173,9 @@ class Kept:
         if connection.execute(WRITES).scalar():
             self._sign(connection, None)
 
-    def _before(self, connection: Connection, _cursor: Any, statement: str, *_more: Any) -> None:
+    def _before(
+        self, connection: Connection, _cursor: object, statement: str, *_more: object
+    ) -> None:
         if not self.changing and not HARMLESS.match(statement):
             self._remember(connection)
 
@@ -216,7 +220,7 @@ def build(
         cache, raw = Cache(project), connection.connection.driver_connection
         cache.restore(raw, revisions, set(recorder.recordings if recorder else ()))
 
-    def steps(applied: Any, context: Any) -> Any:
+    def steps(applied: str, context: object) -> list[RevisionStep]:
         return project.script._upgrade_revs(revisions, applied)  # type: ignore[arg-type]
 
     runner.run(project, connection, steps, recorder)

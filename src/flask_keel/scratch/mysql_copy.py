@@ -5,6 +5,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from ..typing import Value
+
 TABLES = (
     "SELECT table_name, table_type FROM information_schema.tables WHERE table_schema = DATABASE()"
 )
@@ -91,7 +93,7 @@ class Copy:
         # no row of a sequence can be deleted
         return "SEQUENCE=1" in text and self._rows(name) != self.rows[name]
 
-    def _rows(self, table: str) -> list[tuple[Any, ...]]:
+    def _rows(self, table: str) -> list[tuple[Value, ...]]:
         columns = ", ".join(map(quoted, self.columns[table]))
         return self._ask(f"SELECT {columns} FROM {quoted(table)}")
 
@@ -103,10 +105,10 @@ class Copy:
         for row in self.rows[table]:
             self._run(insert, row)
 
-    def _ask(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    def _ask(self, sql: str, parameters: tuple[Value, ...] = ()) -> list[tuple[Value, ...]]:
         return [tuple(row) for row in self._run(sql, parameters)]
 
-    def _run(self, sql: str, parameters: tuple[Any, ...] = ()) -> Any:
+    def _run(self, sql: str, parameters: tuple[Value, ...] = ()) -> Any:
         if parameters:
             return self.connection.exec_driver_sql(sql, parameters)
         # a percent sign in it is its own, no place for a value

@@ -8,7 +8,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from typing import Any
+from types import FrameType
 
 from sqlalchemy import Connection, create_engine, make_url, text
 from sqlalchemy.engine import URL
@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
 from ..project import kind
+from ..typing import Options
 
 # Being stopped by a signal without leaving anything behind.
 
@@ -27,7 +28,7 @@ def interruptible() -> Iterator[None]:
     Ctrl-C needs no help: Python raises KeyboardInterrupt. SIGKILL cannot be helped.
     """
 
-    def leave(number: int, frame: Any) -> None:
+    def leave(number: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
     before = {}
@@ -57,14 +58,14 @@ class NotAllowed(Exception):
         self.grant = grant
 
 
-def connection_options(options: dict[str, Any] | None) -> dict[str, Any]:
+def connection_options(options: Options | None) -> Options:
     """Return what of the application's engine options a connection of the tools' own needs."""
     arguments = (options or {}).get("connect_args")
     return {"poolclass": NullPool, **({"connect_args": arguments} if arguments else {})}
 
 
 @contextmanager
-def connected(url: Any, options: dict[str, Any] | None) -> Iterator[Connection]:
+def connected(url: URL, options: Options | None) -> Iterator[Connection]:
     """Give a connection of the tools' own to a database.
 
     :param options: the application's engine options
@@ -74,7 +75,7 @@ def connected(url: Any, options: dict[str, Any] | None) -> Iterator[Connection]:
 
 
 @contextmanager
-def administer(url: Any, options: dict[str, Any] | None = None) -> Iterator[Connection]:
+def administer(url: URL, options: Options | None = None) -> Iterator[Connection]:
     """Give a connection to the server that stands outside of ``url``'s database where it can.
 
     :param options: the application's engine options
@@ -96,16 +97,16 @@ def administer(url: Any, options: dict[str, Any] | None = None) -> Iterator[Conn
         yield connection
 
 
-def recreate(url: Any, options: dict[str, Any] | None = None) -> None:
+def recreate(url: URL, options: Options | None = None) -> None:
     """Drop a database and create it again, empty, with the locale that it had.
 
     :raises NotAllowed: when the account may not
     """
     url = make_url(url)
-    with administer(url, options) as connection, refusal(connection, url.database):
-        traits = locale(connection, url.database)
-        drop(connection, url.database)
-        create(connection, url.database, traits)
+    with administer(url, options) as connection, refusal(connection, url.database or ""):
+        traits = locale(connection, url.database or "")
+        drop(connection, url.database or "")
+        create(connection, url.database or "", traits)
 
 
 def locale(connection: Connection, name: str) -> str:
@@ -179,7 +180,7 @@ def refusal(connection: Connection, database: str) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        if DENIED & {getattr(error.orig, "sqlstate", None), *error.orig.args[:1]}:
+        if DENIED & {getattr(error.orig, "sqlstate", None), *getattr(error.orig, "args", ())[:1]}:
             grant = _grant(connection, database)
             raise NotAllowed(
                 "The account may not create a scratch database (an administrator allows it by "
@@ -213,7 +214,7 @@ SCRATCH = re.compile(r"_scratch_(?:[0-9a-f]{8}_\d+_\d+|kept_[0-9a-f]{8})$", re.I
 
 @contextmanager
 def database(
-    url: Any, options: dict[str, Any] | None = None, template: str = "template0"
+    url: URL, options: Options | None = None, template: str = "template0"
 ) -> Iterator[URL]:
     """Give a new database beside ``url``'s own; it is dropped on Ctrl-C and SIGTERM too.
 
@@ -224,7 +225,7 @@ def database(
     :raises servers.NotAllowed: when the account may not create a database
     """
     url = make_url(url)
-    stem = scratch_stem(url.database)
+    stem = scratch_stem(url.database or "")
     name = f"{stem}{_host()}_{os.getpid()}_{int(time.time())}"
     with interruptible(), ExitStack() as undo:
         with administer(url, options) as connection:
@@ -232,15 +233,15 @@ def database(
             # before it is made: the signal may come while the server makes it
             undo.callback(_drop, url, options, name)
             try:
-                with refusal(connection, url.database):
-                    create(connection, name, locale(connection, url.database), template)
+                with refusal(connection, url.database or ""):
+                    create(connection, name, locale(connection, url.database or ""), template)
             except Exception:
                 undo.pop_all()  # refused, so not made
                 raise
         yield url.set(database=name)
 
 
-def is_scratch(url: Any) -> bool:
+def is_scratch(url: URL) -> bool:
     """Whether it is the URL of a scratch database: one for a command, or the one that is kept."""
     return bool(SCRATCH.search(make_url(url).database or ""))
 
@@ -283,7 +284,7 @@ def _abandoned(host: str, pid: str, made: str) -> bool:
     return host == _host() and not _alive(int(pid))
 
 
-def _drop(url: URL, options: dict[str, Any] | None, name: str) -> None:
+def _drop(url: URL, options: Options | None, name: str) -> None:
     # on a connection of its own: the first may have been interrupted, or idle for too long
     with administer(url, options) as connection:
         drop(connection, name)
@@ -323,7 +324,7 @@ TABLES = text(
 )
 
 
-def replace(old: Any, new: Any, options: dict[str, Any] | None) -> bool:
+def replace(old: URL, new: URL, options: Options | None) -> bool:
     """Put a database in the place of another on its server, in one statement or transaction.
 
     :param old: the URL of the one that goes
@@ -333,17 +334,17 @@ def replace(old: Any, new: Any, options: dict[str, Any] | None) -> bool:
     :raises NotAllowed: when the account may not
     """
     old, new = make_url(old), make_url(new)
-    away = beside(old.database)
+    away = beside(old.database or "")
     with (
         administer(old, options) as connection,
-        refusal(connection, old.database),
+        refusal(connection, (old.database or "")),
     ):
         if kind(old) == "postgresql":
-            _rename_databases(connection, old.database, new.database, away)
+            _rename_databases(connection, (old.database or ""), (new.database or ""), away)
             moved = True
         else:
-            create(connection, away, locale(connection, old.database))
-            moved = _rename_tables(connection, old.database, new.database, away)
+            create(connection, away, locale(connection, (old.database or "")))
+            moved = _rename_tables(connection, (old.database or ""), (new.database or ""), away)
         with suppress(DBAPIError):  # the next run sweeps it
             drop(connection, away)
     return moved

@@ -7,6 +7,7 @@ from sqlite3 import Connection as Raw
 from sqlite3 import Error
 from typing import NamedTuple, Self
 
+from alembic.ddl.impl import DefaultImpl
 from alembic.util import CommandError
 from sqlalchemy import Connection, event
 
@@ -151,6 +152,13 @@ class KeyWatch:
             return set()
         self.known.add((version, table, inserted))
         return _reached(db, table, inserted)
+
+
+def watch_of(impl: DefaultImpl) -> KeyWatch:
+    """The watch of the engine that carries out Alembic's operations."""
+    watch: KeyWatch | None = getattr(impl, "key_watch", None)
+    assert watch is not None, "SQLite has the library's engine"
+    return watch
 
 
 def _is_harmless(sql: str) -> bool:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, Self
 
 import click
 from alembic.util import CommandError
@@ -19,6 +20,7 @@ from .. import history, lexer, misfits, output
 from ..literals import inline
 from ..project import Environment, listening
 from ..sqlite import transaction
+from ..typing import Value
 
 LONGEST_END = 60.0  # seconds until a statement that was killed has undone what it did
 AT_ONCE = "expected to match"  # Alembic, when the row of its version is not there any more
@@ -43,7 +45,7 @@ class Run:
     def begin(self, applied: set[str]) -> None:
         self.before = self.last = self.reached = applied
 
-    def applied(self, heads: set[str], **_: Any) -> None:
+    def applied(self, heads: set[str], **_: object) -> None:
         """Alembic's callback, called before the revision is committed."""
         self.last, self.reached = self.reached, heads
 
@@ -53,7 +55,7 @@ class Stopped(click.ClickException):
 
     def __init__(self, words: str, number: int) -> None:
         super().__init__(words)
-        self.exit_code = 128 + number
+        self.exit_code = 128 + number  # type: ignore[misc]  # click's way, too
 
 
 @contextmanager
@@ -103,12 +105,12 @@ def _signals() -> Iterator[list[int]]:
     """Note which signal came; SIGTERM and SIGHUP raise, as Ctrl-C does."""
     came: list[int] = []
 
-    def interrupt(number: int, frame: Any) -> None:
+    def interrupt(number: int, frame: FrameType | None) -> None:
         came.append(number)
         raise KeyboardInterrupt
 
-    def end(number: int) -> Any:
-        def leave(_: int, frame: Any) -> None:
+    def end(number: int) -> Callable[[int, FrameType | None], None]:
+        def leave(_: int, frame: FrameType | None) -> None:
             came.append(number)
             raise SystemExit(128 + number)
 
@@ -191,7 +193,7 @@ def _now(project: Environment) -> set[str] | None:
     url = project.engine.url
     try:
         if project.engine.dialect.name == "sqlite" and not transaction.in_memory(url):
-            if not Path(url.database).exists():
+            if not Path(url.database or "").exists():
                 return set()  # it was made for this run, and removed again
             engine = transaction.reader(url)
         else:
@@ -230,28 +232,29 @@ LOOKS = re.compile(
 def recorder(write: Callable[[str], None]) -> type[sqlite3.Connection]:
     """Return a connection class that hands each statement that changes something to ``write``."""
 
-    def note(sql: str, parameters: Any) -> None:
+    def note(sql: str, parameters: Value) -> None:
         if changes(sql):
             write(inline(sql, parameters).strip().rstrip(";"))
         elif COMMENT.fullmatch(sql):
             write(sql)
 
     class Cursor(sqlite3.Cursor):
-        def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
-            result = super().execute(sql, parameters)
+        def execute(self, sql: str, parameters: Any = (), /) -> Self:
+            super().execute(sql, parameters)
             note(sql, parameters)
-            return result
+            return self
 
-        def executemany(self, sql: str, sequence: Iterable[Any], /) -> sqlite3.Cursor:
-            ran: list[Any] = []
+        def executemany(self, sql: str, sequence: Iterable[Any], /) -> Self:
+            ran: list[Value] = []
 
-            def feed() -> Iterator[Any]:
+            def feed() -> Iterator[Value]:
                 for parameters in sequence:
                     ran.append(parameters)
                     yield parameters
 
             try:
-                return super().executemany(sql, feed())
+                super().executemany(sql, feed())
+                return self
             except BaseException:
                 del ran[-1:]  # a migration may catch it, and those before stand
                 raise
@@ -260,15 +263,17 @@ def recorder(write: Callable[[str], None]) -> type[sqlite3.Connection]:
                     note(sql, parameters)
 
     class Connection(sqlite3.Connection):
-        def cursor(self, factory: Any = Cursor) -> sqlite3.Cursor:
+        def cursor(self, factory: Any = Cursor) -> Any:
             return super().cursor(factory)
 
         # the shortcuts of the C class make a plain cursor of their own
         def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
-            return self.cursor().execute(sql, parameters)
+            ran: sqlite3.Cursor = self.cursor().execute(sql, parameters)
+            return ran
 
         def executemany(self, sql: str, sequence: Iterable[Any], /) -> sqlite3.Cursor:
-            return self.cursor().executemany(sql, sequence)
+            ran: sqlite3.Cursor = self.cursor().executemany(sql, sequence)
+            return ran
 
     return Connection
 
@@ -345,20 +350,21 @@ class Standing:
         if autocommit or self._commits(statement):
             self.committed()
 
-    def committed(self, *_: Any) -> None:
+    def committed(self, *_: object) -> None:
         self.stood += self.pending
         self.pending = []
 
-    def rolled_back(self, *_: Any) -> None:
+    def rolled_back(self, *_: object) -> None:
         self.pending = []
 
-    def next_revision(self, **_: Any) -> None:
+    def next_revision(self, **_: object) -> None:
         self.pending, self.stood = [], []
 
     def after(self, error: BaseException) -> str:
         """Return what stands after an error, in the words of a sentence; "" for nothing."""
         statement, pending = self.begun
-        parsed = not isinstance(error, DBAPIError) or (error.orig.args or [0])[0] != NOT_PARSED
+        said_by = error.orig if isinstance(error, DBAPIError) else None
+        parsed = getattr(said_by, "args", ())[:1] != (NOT_PARSED,)
         if self._commits(statement) and parsed:
             self.stood += pending  # a commit comes before such a statement, too
         said = [_short(statement) for statement in self.stood]
@@ -380,13 +386,13 @@ def account(project: Environment, connection: Connection, run: Run) -> Iterator[
     if connection.dialect.name in ("mysql", "mariadb"):
         run.session = connection.exec_driver_sql("SELECT connection_id()").scalar_one()
         connection.rollback()  # asking began a transaction
-    told = {"commit": standing.committed, "rollback": standing.rolled_back}
     with (
         listening(
             connection,
             before_cursor_execute=standing.begins,
             after_cursor_execute=standing.ran,
-            **told,
+            commit=standing.committed,
+            rollback=standing.rolled_back,
         ),
         misfits.explained(connection),
     ):

@@ -3,11 +3,20 @@
 import re
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, cast
 
-from sqlalchemy import BindParameter, Dialect, Insert, Update, text
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import (
+    BindParameter,
+    ClauseElement,
+    Connection,
+    Dialect,
+    Insert,
+    Update,
+    text,
+)
 from sqlalchemy.engine.mock import MockConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateTable, DDLElement
@@ -18,6 +27,7 @@ from .. import history, literals, output, runner
 from ..lexer import string
 from ..project import Environment
 from ..runner import Refused
+from ..typing import Params, Value
 from . import session
 
 ONLY_ONLINE = "it wants {name} of the database, which --sql does not ask (db upgrade does)"
@@ -156,6 +166,7 @@ DEALLOCATE PREPARE keel_guard;"""
 # instead, and makes four spaces of each tab in the data.
 
 
+Statement = ClauseElement | str
 RUNNING, BEGIN, COMMIT = "-- Running ", "BEGIN;", "COMMIT;"
 ROUTINE = re.compile(r"\s*CREATE\b.*?\b(TRIGGER|PROCEDURE|FUNCTION|EVENT)\b", re.IGNORECASE)
 
@@ -184,20 +195,20 @@ class Offline(MockConnection):
         self.running: str | None = None
         self.begun: str | None = None
 
-    def settle(self, context: Any) -> None:
+    def settle(self, context: MigrationContext) -> None:
         """Take the place of the connection that Alembic made for itself."""
-        context.connection = context.impl.connection = self
-        context.impl._exec = self.run
-        context.impl.static_output = self.comment
+        impl: Any = context.impl  # whose methods give way to ours
+        context.connection = impl.connection = cast(Connection, self)
+        impl._exec, impl.static_output = self.run, self.comment
         self.heads = set(context.get_current_heads())
         context.on_version_apply_callbacks = (*context.on_version_apply_callbacks, self._applied)
 
     def run(
         self,
-        construct: Any,
-        execution_options: Any = None,
-        multiparams: Any = None,
-        params: Any = None,
+        construct: Statement,
+        execution_options: object = None,
+        multiparams: Sequence[Mapping[str, Value]] | None = None,
+        params: Mapping[str, Value] | None = None,
     ) -> "NoRows":
         if isinstance(construct, CreateTable) and construct.element.name == TABLE:
             # the table stays when a database goes back to the base
@@ -206,13 +217,15 @@ class Offline(MockConnection):
             self.write(self._sql(construct, row))
         return NoRows()
 
-    def execute(self, obj: Any, parameters: Any = None, execution_options: Any = None) -> "NoRows":
-        if isinstance(parameters, Mapping) or not parameters:
+    def execute(  # type: ignore[override]  # Alembic hands on text, too
+        self, obj: Statement, parameters: Params = None, execution_options: object = None
+    ) -> "NoRows":
+        if parameters is None or isinstance(parameters, Mapping):
             return self.run(obj, params=parameters)
         return self.run(obj, multiparams=parameters)
 
     def exec_driver_sql(
-        self, sql: str, parameters: Any = None, execution_options: Any = None
+        self, sql: str, parameters: Params = None, execution_options: object = None
     ) -> "NoRows":
         if parameters:
             raise OnlyOnline(
@@ -241,7 +254,7 @@ class Offline(MockConnection):
             self.begun = self.running
             self.write(self.guards.mark(self.begun))
 
-    def _applied(self, heads: set[str], **_: Any) -> None:
+    def _applied(self, heads: set[str], **_: object) -> None:
         if self.begun is not None:
             self.write(self.guards.mark(None))
         self.heads, self.running, self.begun = heads, None, None
@@ -251,7 +264,7 @@ class Offline(MockConnection):
             raise AttributeError(name)
         raise OnlyOnline(ONLY_ONLINE.format(name=name))
 
-    def _sql(self, construct: Any, row: Mapping[str, Any]) -> str:
+    def _sql(self, construct: Statement, row: Mapping[str, Value]) -> str:
         construct = text(construct) if isinstance(construct, str) else construct
         if isinstance(construct, DDLElement):
             return self._ended(str(construct.compile(dialect=self.dialect)))
@@ -279,7 +292,7 @@ class NoRows:
         raise OnlyOnline(ONLY_ONLINE.format(name="rows"))
 
 
-def _bound(construct: Any, row: Mapping[str, Any]) -> Any:
+def _bound(construct: ClauseElement, row: Mapping[str, Value]) -> ClauseElement:
     """Return the statement with its parameters in it.
 
     :raises OnlyOnline: when one has no value
@@ -291,7 +304,7 @@ def _bound(construct: Any, row: Mapping[str, Any]) -> Any:
     if isinstance(construct, Insert):
         construct = construct.inline()  # the key that it would return is of use to nobody here
 
-    def fill(bind: Any) -> None:
+    def fill(bind: BindParameter[Value]) -> None:
         if bind.key in row:
             bind.value, bind.callable, bind.required = row[bind.key], None, False
             if isinstance(bind.type, NullType):
@@ -299,7 +312,8 @@ def _bound(construct: Any, row: Mapping[str, Any]) -> Any:
         elif bind.required:
             raise OnlyOnline(f"the parameter {bind.key} has no value")
 
-    return visitors.cloned_traverse(construct, {}, {"bindparam": fill})
+    bound: ClauseElement = visitors.cloned_traverse(construct, {}, {"bindparam": fill})
+    return bound
 
 
 # the client would guess it from the terminal's, and MySQL keeps it with each trigger
@@ -314,13 +328,16 @@ def write(project: Environment) -> str:
     again = f"db {project.moving or 'stamp'} --sql"
     stand_in = Offline(dialect, pieces.append, again)
     project.configure(
-        stand_in, literal_binds=True, starting_rev=start, transaction_per_migration=True
+        cast(Connection, stand_in),
+        literal_binds=True,
+        starting_rev=start,
+        transaction_per_migration=True,
     )
     stand_in.settle(project.context.get_context())
     try:
         with (
             redirect_stdout(sys.stderr),
-            runner.guarded(stand_in, project.engine),
+            runner.guarded(cast(Connection, stand_in), project.engine),
             project.context.begin_transaction(),
         ):
             project.context.run_migrations()

@@ -1,13 +1,15 @@
 """One connection and, where the database can, one transaction in which migrations are applied."""
 
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from alembic.migration import MigrationContext
+from alembic.runtime.migration import MigrationInfo
+from alembic.script import Script
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, inspect, text
 
@@ -16,6 +18,7 @@ from ..data import is_rehearsal
 from ..project import AHEAD_TABLE, Environment
 from ..scratch.servers import interruptible
 from ..sqlite import foreign_key_check, transaction
+from ..typing import Options
 from . import failures
 from .failures import Run
 
@@ -83,7 +86,7 @@ def _meant(leftover: str, tables: set[str]) -> str:
 
 def _count(connection: Connection, table: str) -> int:
     quoted = connection.dialect.identifier_preparer.quote_identifier(table)
-    return connection.execute(text(f"SELECT count(*) FROM {quoted}")).scalar_one()
+    return int(connection.execute(text(f"SELECT count(*) FROM {quoted}")).scalar_one())
 
 
 def migrate(project: Environment) -> None:
@@ -132,11 +135,11 @@ def _anything_to_do(project: Environment) -> bool:
     """Look without a lock, and say so where there is nothing to do: nothing waits, nothing is written."""
     engine = project.engine
     if engine.dialect.name == "sqlite":
-        if transaction.in_memory(engine.url) or not Path(engine.url.database).exists():
+        if transaction.in_memory(engine.url) or not Path(engine.url.database or "").exists():
             return True
         engine = transaction.reader(engine.url)
     with engine.connect() as connection:
-        options = {"version_table": project.version_table}
+        options: Options = {"version_table": project.version_table}
         options["version_table_schema"] = project.options.get("version_table_schema")
         context = MigrationContext.configure(connection, opts=options)
         heads = context.get_current_heads()
@@ -181,8 +184,8 @@ def _connect(project: Environment, engine: Engine) -> Iterator[Connection]:
 
 def _run(project: Environment, connection: Connection, run: Run) -> None:
     sqlite = connection.dialect.name == "sqlite"
-    steps: list[Any] = []
-    options: dict[str, Any] = {"on_version_apply": _reporters(project, steps)}
+    steps: list[MigrationInfo] = []
+    options: Options = {"on_version_apply": _reporters(project, steps)}
     if sqlite and not project.reading:
         # the whole upgrade is one transaction: all of it happened, or none
         options |= {"transactional_ddl": True, "transaction_per_migration": False}
@@ -221,18 +224,19 @@ def _watch(project: Environment, connection: Connection) -> foreign_key_check.Wa
     url = connection.engine.url if lent_out else project.engine.url
     alone = lent_out or transaction.in_memory(url)
     committed = None if alone else partial(transaction.open_to_read, url)
-    return foreign_key_check.Watch(
-        connection, project.context.get_context().impl.key_watch, committed
-    )
+    impl = project.context.get_context().impl
+    return foreign_key_check.Watch(connection, foreign_key_check.watch_of(impl), committed)
 
 
-def _reporters(project: Environment, steps: list[Any]) -> list[Any]:
+def _reporters(project: Environment, steps: list[MigrationInfo]) -> list[Callable[..., None]]:
     own = project.options.pop("on_version_apply", None) or []
 
-    def report(ctx: Any, step: Any, heads: Any, run_args: Any) -> None:
+    def report(
+        ctx: MigrationContext, step: MigrationInfo, heads: set[str], run_args: object
+    ) -> None:
         steps.append(step)
-        if step.is_migration and not is_rehearsal():
-            revision = step.up_revision
+        revision = step.up_revision
+        if step.is_migration and isinstance(revision, Script) and not is_rehearsal():
             way = "upgrade" if step.is_upgrade else "downgrade"
             output.say(f"  {way} {revision.revision}  {history.title(revision)}")
 
@@ -242,7 +246,7 @@ def _reporters(project: Environment, steps: list[Any]) -> list[Any]:
 @contextmanager
 def _file(project: Environment, engine: Engine) -> Iterator[Connection]:
     """The application's SQLite file; a file that was made for a run that failed is removed again."""
-    path = Path(engine.url.database)
+    path = Path(engine.url.database or "")
     if project.moving == "downgrade":
         transaction.require(engine.url)
     new = not path.exists() and transaction.make(path)

@@ -4,8 +4,9 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
-from typing import Any
 
+from alembic.runtime.migration import MigrationContext, MigrationInfo
+from alembic.script import Script
 from alembic.util import CommandError
 from sqlalchemy import Connection, create_engine, inspect
 from sqlalchemy.pool import StaticPool
@@ -50,10 +51,10 @@ def _rehearse(project: Environment) -> str:
         # the semicolon must not end up in a comment
         pending.append(f"{statement}\n;\n" if "--" in statement else f"{statement};\n")
 
-    def close(step: Any, ctx: Any, **_: Any) -> None:
-        watched[:] = [ctx.impl.key_watch]
+    def close(step: MigrationInfo, ctx: MigrationContext, **_: object) -> None:
+        watched[:] = [foreign_key_check.watch_of(ctx.impl)]
         revision = step.up_revision
-        if revision is not None:
+        if isinstance(revision, Script):
             script.append(f"-- {revision.revision} {history.title(revision)}\n")
         script.extend(pending)
         pending.clear()
