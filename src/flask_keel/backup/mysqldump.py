@@ -88,6 +88,7 @@ class MySQL(Dumps):
         url, options = self.engine.url, self.settings.get("SQLALCHEMY_ENGINE_OPTIONS")
         with suppress(servers.NotAllowed), servers.database(url, options) as fresh:
             self._load(file, str(fresh.database))
+            self._require_free()
             if servers.replace(url, fresh, options):
                 return
         self._in_its_place(file, kept)

@@ -386,7 +386,6 @@ def _rename_tables(connection: Connection, old: str, new: str, away: str) -> boo
             connection.exec_driver_sql(f"KILL {thread}")
     try:
         if moves:
-            connection.exec_driver_sql(f"SET lock_wait_timeout = {PATIENCE}")
             connection.exec_driver_sql(f"RENAME TABLE {', '.join(moves)}")
     except DBAPIError:
         return False
