@@ -1,5 +1,6 @@
 """One connection and, where the database can, one transaction in which migrations are applied."""
 
+import os
 import shlex
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from alembic.migration import MigrationContext
-from alembic.runtime.migration import MigrationInfo
+from alembic.runtime.migration import MigrationInfo, MigrationStep
 from alembic.script import Script
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, inspect, text
@@ -19,7 +20,7 @@ from ..project import AHEAD_TABLE, Environment
 from ..scratch.servers import interruptible
 from ..sqlite import foreign_key_check, transaction
 from ..typing import Options
-from . import failures
+from . import failures, losses
 from .failures import Run
 
 NOTHING_TO_DO = "{database} is at {revision}: nothing to do."
@@ -109,11 +110,12 @@ def migrate(project: Environment) -> None:
     # who gives an engine knows what it is, and where it is to be left
     run, ours = Run(), given is None
     project.engine = given or project.engine
-    if ours and project.moving:
-        if not _anything_to_do(project):
+    if ours and project.moving and (look := _steps(project)) is not None:
+        if not look:
             return
         with interruptible():
-            backup.before(project, f"before the {project.moving}", losing=False)
+            losing = not losses.keeps_all(look) and _writable(project.engine)
+            backup.before(project, f"before the {project.moving}", losing=losing)
     with (
         failures.told(project, run) if ours and not project.reading else nullcontext(),
         _connect(project, project.engine) as connection,
@@ -131,12 +133,15 @@ def _locked(project: Environment, connection: Connection) -> AbstractContextMana
     return lock.held(project, connection)
 
 
-def _anything_to_do(project: Environment) -> bool:
-    """Look without a lock, and say so where there is nothing to do: nothing waits, nothing is written."""
+def _steps(project: Environment) -> list[MigrationStep] | None:
+    """Look without a lock, and say where there is nothing to do: nothing waits, nothing is written.
+
+    :return: what there is to do; None where there is no database yet, or nobody else sees it
+    """
     engine = project.engine
     if engine.dialect.name == "sqlite":
         if transaction.in_memory(engine.url) or not Path(engine.url.database or "").exists():
-            return True
+            return None
         engine = transaction.reader(engine.url)
     with engine.connect() as connection:
         options: Options = {"version_table": project.version_table}
@@ -144,10 +149,16 @@ def _anything_to_do(project: Environment) -> bool:
         context = MigrationContext.configure(connection, opts=options)
         heads = context.get_current_heads()
         check(project, connection, set(heads))
-        if next(iter(project.work(heads, context)), None) is not None:
-            return True
-    _say_nothing_to_do(project, heads)
-    return False
+        steps = list(project.work(heads, context))
+    if not steps:
+        _say_nothing_to_do(project, heads)
+    return steps
+
+
+def _writable(engine: Engine) -> bool:
+    """Whether the upgrade could begin at all: what hinders it is said by that, not by the copy."""
+    path = Path(engine.url.database or "")
+    return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
 
 
 def _say_nothing_to_do(project: Environment, heads: Iterable[str]) -> None:
