@@ -57,7 +57,9 @@ def test_a_migration_that_does_not_run_is_said_and_stays(blog):
         "        String(200), server_default=db.text('nothing()')\n    )\n    summary",
     )
     said = blog.db("migrate")
-    said.assert_one_sentence("_add_subtitle_to_post.py, line")
+    said.assert_one_sentence(
+        "_add_subtitle_to_post.py fails its proof in the step 'upgrade': line", "type make check"
+    )
     assert len(list(blog.versions.glob("*.py"))) == 3
 
 

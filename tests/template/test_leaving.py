@@ -128,8 +128,10 @@ def test_the_readme_says_how_to_leave_and_it_works(history):
     kept, _, _ = extensions.partition("keel = Keel(")
     history.write(
         "my_app/extensions.py",
-        kept.replace("import Keel, naming_convention", "import naming_convention").replace(
-            "from flask_sqlalchemy", "from flask_migrate import Migrate\nfrom flask_sqlalchemy"
+        kept.replace(
+            "from flask_keel import Keel, SQLAlchemy, naming_convention",
+            "from flask_keel import naming_convention\nfrom flask_migrate import Migrate\n"
+            "from flask_sqlalchemy import SQLAlchemy",
         )
         + 'migrate = Migrate(db=db, directory="my_app/migrations")\n',
     )
