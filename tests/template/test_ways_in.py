@@ -57,7 +57,8 @@ def test_a_command_of_ones_own_is_found(application):
     application.replace(
         "my_app/cli.py",
         "def db() -> None:",
-        '@main.command()\ndef greet():\n    """Say hello."""\n    click.echo("Hello!")\n\n\ndef db() -> None:',
+        '@main.command()\ndef greet():\n    """Say hello."""\n    click.echo("Hello!")\n\n\n'
+        "def db() -> None:",
     )
     assert application.typed("my-app greet").assert_ok().out == "Hello!\n"
 
