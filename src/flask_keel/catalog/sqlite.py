@@ -4,7 +4,7 @@ The pragmas know no CHECK, collation, constraint name or AUTOINCREMENT: those ar
 the table. Two spellings of one thing are one fact. https://www.sqlite.org/pragma.html
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from sqlalchemy import Connection
@@ -16,7 +16,7 @@ from ..lexer import closing, depths
 from ..sqlite import create_table, model
 from ..sqlite.create_table import CreateTable
 from ..sqlite.introspection import Database, driver, read_table
-from ..sqlite.tokenizer import Unreadable, fold, identifiers, lex, plain, tokenize, unquote
+from ..sqlite.tokenizer import Token, Unreadable, fold, identifiers, lex, plain, tokenize, unquote
 from ..typing import Row
 from .schema import (
     Check,
@@ -134,6 +134,9 @@ ORDER BY CASE type WHEN 'view' THEN 1 ELSE 0 END, tbl_name,
 """
 
 
+MOMENTS = ("CURRENT_TIMESTAMP", "CURRENT_DATE", "CURRENT_TIME")
+
+
 def statements(connection: Connection, ignored: set[str]) -> Iterator[str]:
     """Give the tables, each with its indexes and triggers, and then the views."""
     for _, _, table, sql in connection.exec_driver_sql(QUERY):
@@ -149,11 +152,22 @@ def tidy(sql: str) -> str:
     if sql[:12].upper() != "CREATE TABLE":
         return sql
     parts: list[str] = []
-    tokens = lex(sql)
+    tokens = _plain_moments(lex(sql))
     for token, depth in zip(tokens, depths([token.text for token in tokens]), strict=True):
         text = _blank(token.text) if token.kind == "space" else token.text
         parts.append("\n    " if text == " " and parts[-1] == "," and depth == 1 else text)
     return "".join(parts)
+
+
+def _plain_moments(tokens: Sequence[Token]) -> list[Token]:
+    """Leave out the parentheses that SQLAlchemy 2.0 writes around a default's CURRENT_TIMESTAMP."""
+    texts = [token.text.upper() for token in tokens]
+    around = set()
+    for place in range(len(tokens) - 4):
+        default, _, opened, moment, closed = texts[place : place + 5]
+        if (default, opened, closed) == ("DEFAULT", "(", ")") and moment in MOMENTS:
+            around |= {place + 2, place + 4}
+    return [token for place, token in enumerate(tokens) if place not in around]
 
 
 def _blank(blank: str) -> str:

@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from flask_keel.catalog import schema
+from flask_keel.catalog import sqlite as catalog_sqlite
 
 SQLITE = [
     "CREATE TABLE parent (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT DEFAULT 'a, b' COLLATE NOCASE)",
@@ -147,3 +148,12 @@ def test_no_warning_of_a_library_is_printed(any_database):
     shutil.rmtree(any_database.path / "var" / "cache", ignore_errors=True)
     for command in ("schema", "check"):
         assert "Warning" not in any_database.db(command).assert_ok().said
+
+
+def test_a_moment_reads_the_same_whichever_sqlalchemy_wrote_it():
+    written = "CREATE TABLE t (a DATETIME DEFAULT {}, b TEXT DEFAULT 'DEFAULT (CURRENT_DATE)')"
+    of_2_0 = catalog_sqlite.tidy(written.format("(CURRENT_TIMESTAMP)"))
+    assert of_2_0 == catalog_sqlite.tidy(written.format("CURRENT_TIMESTAMP"))
+    assert "'DEFAULT (CURRENT_DATE)'" in of_2_0
+    other = written.format("(CURRENT_TIMESTAMP || 'x')")
+    assert "(CURRENT_TIMESTAMP || 'x')" in catalog_sqlite.tidy(other)
