@@ -261,7 +261,8 @@ def table(results: list[dict]) -> str:
     ]
     for one in results:
         times = f"{one['plain']:.2f} s | {one['ours']:.2f} s | {one['ratio']:.2f}"
-        more = f"{one['processor']:.2f} | {one['at most']} | {one['load']}"
+        # figures of before these were noted have none
+        more = f"{one.get('processor', '-')} | {one['at most']} | {one.get('load', '-')}"
         lines.append(f"| {one['case']} | {times} | {more} |")
     return "\n".join(lines)
 

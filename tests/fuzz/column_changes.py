@@ -255,6 +255,7 @@ def change_null(random: Random, schema: Schema) -> Change | None:
         table = schema.table(uid)
         found = table.column(column.uid)
         require(found.uid <= marks.since and (uid, found.uid) not in marks.loose)
+        require((uid, found.uid) not in marks.filled)  # back again, and the answer is about nothing
         require(f"{table.name}.{found.name}" not in marks.renames.values())
         if found.nullable:
             if answered and not table.alone(found.uid):

@@ -72,12 +72,12 @@ def environment(wheel, generated, tmp_path_factory):
 
 
 @pytest.fixture
-def deployed(environment, tmp_path):
+def deployed(environment, generated, tmp_path):
     """The deployed application on a settings file of /somewhere."""
     (tmp_path / "elsewhere").mkdir()
     conf = tmp_path / "somewhere" / "prod.conf"
     conf.parent.mkdir()
-    conf.write_text((projects.TEMPLATE / "etc" / "conf" / "prod.conf").read_text())
+    conf.write_text((generated().path / "etc" / "conf" / "prod.conf").read_text())
     env = {
         "SETTINGS": str(conf),
         "DATABASE_URL": f"sqlite:///{tmp_path}/prod.db",

@@ -156,6 +156,8 @@ def drop(connection: Connection, name: str, force: bool = True) -> None:
     """
     quoted = connection.dialect.identifier_preparer.quote_identifier(name)
     postgresql = connection.dialect.name == "postgresql"
+    if name not in _names(connection):
+        return  # an account that may make none is not seen to try
     if force and not postgresql:
         # DROP would wait for a statement that still runs there, a day long by default
         for thread in threads(connection, name):
@@ -163,6 +165,12 @@ def drop(connection: Connection, name: str, force: bool = True) -> None:
                 connection.exec_driver_sql(f"KILL {thread}")
     forced = " WITH (FORCE)" if force and postgresql else ""
     connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {quoted}{forced}")
+
+
+def _names(connection: Connection) -> list[str]:
+    postgresql = connection.dialect.name == "postgresql"
+    query = "SELECT datname FROM pg_database" if postgresql else "SHOW DATABASES"
+    return list(connection.exec_driver_sql(query).scalars())
 
 
 def threads(connection: Connection, name: str) -> list[int]:
@@ -266,9 +274,8 @@ def beside(name: str) -> str:
 def sweep(connection: Connection, stem: str) -> None:
     """Drop what killed commands left: never what a living process made or a connection is in."""
     postgresql = connection.dialect.name == "postgresql"
-    query = "SELECT datname FROM pg_database" if postgresql else "SHOW DATABASES"
     pattern = re.compile(re.escape(stem) + r"([0-9a-f]{8})_(\d+)_(\d+)", re.IGNORECASE)
-    for name in connection.exec_driver_sql(query).scalars().all():
+    for name in _names(connection):
         found = pattern.fullmatch(name)
         if not found or not _abandoned(*found.groups()):
             continue

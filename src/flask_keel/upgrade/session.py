@@ -110,6 +110,7 @@ def migrate(project: Environment) -> None:
     # who gives an engine knows what it is, and where it is to be left
     run, ours = Run(), given is None
     project.engine = given or project.engine
+    waiting.patience(project.settings)  # a setting that is no number is said before anything else
     if ours and project.moving and (look := _steps(project)) is not None:
         if not look:
             return

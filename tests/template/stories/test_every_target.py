@@ -59,6 +59,10 @@ def test_every_target_of_a_fresh_project(fresh, tmp_path):
     make("downgrade")
     assert "subtitle" not in fresh.columns("post")
     make("migrate")
+    make("backup")
+    (copy,) = (fresh.path / "var" / "backups").glob("dev-*[0-9Z].db")
+    used.add("restore")
+    assert "--yes" in fresh.make("restore", f"from={copy}").said, "who cannot be asked is not asked"
     assert "nothing to migrate" in make("newmigration").said
     assert "linted and proved" in make("check").err
     assert "one head" in make("rebase").said
