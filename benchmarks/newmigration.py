@@ -261,8 +261,7 @@ def table(results: list[dict]) -> str:
     ]
     for one in results:
         times = f"{one['plain']:.2f} s | {one['ours']:.2f} s | {one['ratio']:.2f}"
-        # figures of before these were noted have none
-        more = f"{one.get('processor', '-')} | {one['at most']} | {one.get('load', '-')}"
+        more = f"{one['processor']:.2f} | {one['at most']} | {one['load']}"
         lines.append(f"| {one['case']} | {times} | {more} |")
     return "\n".join(lines)
 
