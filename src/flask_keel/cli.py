@@ -34,7 +34,6 @@ JSON = click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON do
 def check(directory: str | None, as_json: bool) -> None:
     """Check the history for CI: one head, equal to the models, linted and proved."""
     from . import check as check_module
-    from . import errors, output
 
     empty: Options = {"head": None, "migrations": [], "schema": None}
     with output.printed(as_json, empty, errors.of_the_application):
@@ -45,7 +44,6 @@ def check(directory: str | None, as_json: bool) -> None:
 @with_appcontext
 def schema(directory: str | None) -> None:
     """Write the schema file anew, as the migrations make it."""
-    from . import output
     from .catalog import schema as catalog_schema
 
     project = _project()
@@ -56,7 +54,6 @@ def schema(directory: str | None) -> None:
 
 
 def _project() -> Project:
-
     return Project.of(current_app, history.config())
 
 
@@ -158,10 +155,7 @@ def post_write(path: str, options: Mapping[str, str]) -> None:
 
     :raises CommandError: when its proof fails; the file stays
     """
-    import click
-
     from . import check as check_module
-    from . import output
     from .project import with_new
 
     project = with_new(_project(), path)
@@ -183,8 +177,6 @@ def post_write(path: str, options: Mapping[str, str]) -> None:
 @click.command("migrate", params=[*COMMANDS["migrate"].params, JSON], help=COMMANDS["migrate"].help)
 @with_appcontext
 def migrate(as_json: bool, **options: Value) -> object:
-    from . import errors, history, output
-
     gc.freeze()  # the models are here by now, and stay
     given = dict(item.partition("=")[::2] for item in options["x_arg"] or g.get("x_arg", ()))
     empty: Options = {"operations": [], "answers": given, "file": None, "revision": None}
@@ -203,13 +195,8 @@ def migrate(as_json: bool, **options: Value) -> object:
 @click.command("revision", params=COMMANDS["revision"].params, help=COMMANDS["revision"].help)
 @with_appcontext
 def revision(**options: Value) -> object:
-    from . import history, output
-
     with output.quiet_alembic(), history.migrations():
         return COMMANDS["revision"].callback(**options)
-
-
-commands = [migrate, revision]
 
 
 class Db(click.Group):
@@ -275,19 +262,9 @@ def group() -> Db:
             if param.name == "directory":
                 param.callback = _note_directory
         db.add_command(command, name)
-    for command in (upgrade, downgrade, wait):
+    ours = (migrate, revision, merge, upgrade, downgrade, wait, check, schema, rebase, rebuild)
+    for command in (*ours, backup, restore, adopt, sqlite_safe_command.sqlite_safe_command):
         db.add_command(command)
-    db.add_command(merge)
-    db.add_command(rebuild)
-    db.add_command(sqlite_safe_command.sqlite_safe_command)
-    for command in commands:
-        db.add_command(command)
-    db.add_command(check)
-    db.add_command(schema)
-    db.add_command(rebase)
-    db.add_command(backup)
-    db.add_command(restore)
-    db.add_command(adopt)
     return db
 
 

@@ -136,23 +136,26 @@ def compare(known: Mapping[str, Revision] | None, applied: frozenset[str]) -> st
     """
     if known is None:
         return "unknown"
-    there = _below(known, applied)
-    missing = set(known) - there
-    if not applied <= set(known):
-        above = any(_below(known, {name}) & applied for name in missing)
-        return "behind" if above else "ahead"
-    return "behind" if missing else "at head"
+    below = {name: one.below for name, one in known.items()}
+    missing = set(known) - _reached(applied, below)
+    if applied <= set(known):
+        return "behind" if missing else "at head"
+    above: dict[str, list[str]] = {name: [] for name in known}
+    for name, stands_on in below.items():
+        for one in stands_on:
+            above[one].append(name)
+    return "behind" if missing & _reached(applied, above) else "ahead"
 
 
-def _below(known: Mapping[str, Revision], names: frozenset[str] | set[str]) -> set[str]:
-    """These revisions and all on which they stand."""
+def _reached(names: Iterable[str], steps: Mapping[str, Iterable[str]]) -> set[str]:
+    """These names, as far as they are known, and all to which steps lead from them."""
     found: set[str] = set()
-    left = [name for name in names if name in known]
+    left = [name for name in names if name in steps]
     while left:
         name = left.pop()
         if name not in found:
             found.add(name)
-            left += known[name].below
+            left += steps[name]
     return found
 
 

@@ -38,12 +38,11 @@ def _keeps_all(step: MigrationStep) -> bool:
     bodies = [
         node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == wanted
     ]
-    types = _imported_from_sqlalchemy(tree)
-    return len(bodies) == 1 and all(
-        _keeps(call, _operations(bodies[0]), types)
-        for call in ast.walk(bodies[0])
-        if isinstance(call, ast.Call)
-    )
+    if len(bodies) != 1:
+        return False
+    operations, types = _operations(bodies[0]), _imported_from_sqlalchemy(tree)
+    calls = (node for node in ast.walk(bodies[0]) if isinstance(node, ast.Call))
+    return all(_keeps(call, operations, types) for call in calls)
 
 
 def _keeps(call: ast.Call, operations: set[str], types: set[str]) -> bool:
