@@ -20,16 +20,22 @@ def program(url: str, sql: str) -> subprocess.CompletedProcess:
     return subprocess.run(_client(url), input=sql, capture_output=True, text=True)
 
 
-def dump(url: str) -> list[str]:
-    """Return the schema and the rows of a database, as its own dump program says them."""
+def dumped(url: str) -> str:
+    """Return what makes the database again, as its own dump program prints it."""
     ran = subprocess.run(_dumper(url), capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+def dump(url: str) -> list[str]:
+    """Return the schema and the rows of a database, to be compared with others."""
+    whole = dumped(url)
     if url.startswith("sqlite"):
         # the same tables; --sql and the upgrade may lay out a CREATE TABLE's text differently
-        text = re.sub(r'CREATE TABLE (?:IF NOT EXISTS )?"?(\w+)"?', r"CREATE TABLE \1", ran.stdout)
+        text = re.sub(r'CREATE TABLE (?:IF NOT EXISTS )?"?(\w+)"?', r"CREATE TABLE \1", whole)
         return sorted(re.sub(r"\s+|(?<=\()\s|\s(?=\))", "", part) for part in text.split(";\n"))
     # pg_dump guards its text with a random word
-    return [line for line in ran.stdout.splitlines() if "restrict" not in line]
+    return [line for line in whole.splitlines() if "restrict" not in line]
 
 
 def rows(url: str, query: str) -> list[tuple]:

@@ -25,8 +25,8 @@ from flask import current_app
 from sqlalchemy import MetaData
 
 from . import check, errors, git, history, output, runner, stock_env
-from .autogenerate import at_head, summary
-from .catalog import schema
+from .autogenerate import summary
+from .catalog import diff, schema
 from .project import Project
 from .scratch import databases, servers
 from .sqlite_safe import command as sqlite_safe
@@ -323,7 +323,7 @@ def _compare(project: Project, stock: str | None, stopped: str | None) -> str | 
         output.say(f"the history of {count} migrations runs whole; under stock it stops:")
         output.say(f"  {stopped}")
         return ours
-    found = at_head.differences(stock, ours)
+    found = [str(one) for one in diff.between(project.dialect, stock, ours)]
     if not found:
         output.say(f"the history of {count} migrations makes the same schema as under stock")
     _say(f"the history of {count} migrations makes another schema than under stock", found)

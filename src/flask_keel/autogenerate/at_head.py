@@ -4,7 +4,6 @@ The file is what the history makes. A database at the head of the history that s
 in for it: nothing that somebody changed by hand gets into a comparison.
 """
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,14 +15,11 @@ from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import SQLAlchemyError
 
 from .. import history as history_module
-from .. import lexer, output
-from ..catalog import schema
+from .. import output
+from ..catalog import diff, schema
 from ..project import AHEAD_TABLE, Environment, Project
 from ..scratch import servers
 
-TABLE = re.compile(r'^CREATE TABLE ((?:"(?:[^"]|"")*"|`(?:[^`]|``)*`|[^\s(])+) \(\n', re.MULTILINE)
-# what begins a line of a table that is no column
-RULES = ("CONSTRAINT", "PRIMARY KEY", "UNIQUE KEY", "KEY", "FULLTEXT KEY", "SPATIAL KEY", "UNIQUE")
 MOST_DIFFERENCES = 4
 
 
@@ -52,7 +48,8 @@ def require(project: Environment, connection: Connection, denied: servers.NotAll
     file = _file(project)
     found = _live(project, connection, file)
     if not schema.is_equal(file, found):
-        said = differences(file.read_text("utf-8") if file.exists() else "", found)
+        wanted = file.read_text("utf-8") if file.exists() else ""
+        said = [str(one) for one in diff.between(project.dialect, wanted, found)]
         rest = f"; and {len(said) - MOST_DIFFERENCES} more" if said[MOST_DIFFERENCES:] else ""
         raise CommandError(
             f"{denied.reason}, and {project.database} is not what {project.shown(file)} says "
@@ -114,53 +111,9 @@ def _live(project: Environment, connection: Connection, file: Path) -> str:
 def _others(project: Environment, connection: Connection, file: Path) -> set[str]:
     """Return the tables that neither the file nor the models name."""
     text = file.read_text(encoding="utf-8") if file.exists() else ""
-    ours = {_unquoted(name) for name in TABLE.findall(text)}
+    ours = {name.rpartition(".")[2] for name in diff.tables(project.dialect, text)}
     ours |= {table.name for table in project.metadata.tables.values()}
     return set(inspect(connection).get_table_names()) - ours
-
-
-def _unquoted(name: str) -> str:
-    return lexer.parts(name)[-1]
-
-
-def differences(wanted: str, found: str) -> list[str]:
-    """Say in words what of one schema's text is not in another's.
-
-    :param wanted: the file's
-    :param found: the database's
-    """
-    olds, news = _parts(wanted), _parts(found)
-    said = []
-    for key in [*olds, *(key for key in news if key not in olds)]:
-        if key not in news:
-            said.append(f"{key} is missing")
-        elif key not in olds:
-            said.append(f"{key} was added")
-        elif olds[key] != news[key]:
-            said.append(f"{key} is {news[key]}, not {olds[key]}")
-    return said
-
-
-def _parts(text: str) -> dict[str, str]:
-    """Return the columns of tables, and everything else by its own text."""
-    found = {}
-    for statement in text.split(";\n"):
-        table = TABLE.search(statement)
-        if table is None:
-            line = " ".join(re.sub(r"^--.*$", "", statement, flags=re.MULTILINE).split())
-            if line:
-                found[line] = ""
-            continue
-        name = _unquoted(table[1])
-        found[f"the table {name}"] = ""
-        for line in statement[table.end() :].rstrip(")\n ").split("\n"):
-            line = line.strip().rstrip(",")
-            if line.startswith(RULES):
-                found[f"{name}: {line}"] = ""
-            elif line:
-                column, _, kind = line.partition(" ")
-                found[f"{name}.{_unquoted(column)}"] = kind
-    return found
 
 
 def made(config: Config, app: Flask, connection: Connection) -> None:

@@ -465,7 +465,7 @@ SELECT format_type(t.oid, NULL), t.typtype, format_type(t.typbasetype, t.typtypm
        ARRAY(SELECT e.enumlabel::text FROM pg_enum AS e WHERE e.enumtypid = t.oid
              ORDER BY e.enumsortorder),
        ARRAY(SELECT k.conname || ' ' || pg_get_constraintdef(k.oid) FROM pg_constraint AS k
-             WHERE k.contypid = t.oid ORDER BY 1)
+             WHERE k.contypid = t.oid AND k.contype = 'c' ORDER BY 1)
 FROM pg_type AS t JOIN pg_namespace AS n ON n.oid = t.typnamespace
 WHERE t.typtype IN ('e', 'd') AND {OF_NO_EXTENSION.format(oid="t.oid")}
 """
