@@ -18,7 +18,7 @@ from flask import Flask, current_app, g
 from flask.cli import ScriptInfo, with_appcontext
 from flask_migrate import Migrate
 
-from . import errors, health, history, output, urls
+from . import connecting, errors, health, history, output, urls
 from .project import Project
 from .scratch import databases, servers
 from .sqlite import transaction
@@ -205,13 +205,16 @@ class Db(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         # what is imported is no garbage: looking through it, at the end too, took a fifth of the time
         gc.freeze()
-        app = ctx.ensure_object(ScriptInfo).load_app()
-        with output.typed_as(None if _has_targets(app) else ctx.command_path):
-            return self._invoke(ctx)
+        with connecting.bounded():
+            app = ctx.ensure_object(ScriptInfo).load_app()
+            with output.typed_as(None if _has_targets(app) else ctx.command_path):
+                return self._invoke(ctx)
 
     def _invoke(self, ctx: click.Context) -> object:
         try:
             with history.told():
+                if unreached := ctx.meta.get(connecting.UNREACHED):
+                    raise unreached
                 return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise

@@ -81,6 +81,8 @@ PRIVATE = (
     "sqlalchemy.sql.compiler.IdentifierPreparer._strings",
     # an inspector of the engine looks through the migration's own connection
     "sqlalchemy.engine.reflection.Inspector._init_engine",
+    # a bound on the handshake, which PyMySQL has on all that it reads or on nothing
+    "pymysql.connections.Connection._read_timeout",
     # the name of a class that the plugin for mypy makes
     "mypy.nodes.TypeInfo._fullname",
     # a bar of progress, as its type is called

@@ -11,9 +11,10 @@ import click
 from flask import Flask
 from flask.cli import ScriptInfo
 from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from . import revisions
+from . import connecting, revisions
 from .typing import Value
 
 if TYPE_CHECKING:
@@ -204,19 +205,29 @@ class Database(click.Command):
         if context.command is not self:
             return context.command.invoke(context)
         require_versions()
-        app = context.ensure_object(ScriptInfo).load_app()
-        answer = revisions.answer(app, context.args)
-        if answer is None:
-            return self._in_full(context)
+        with connecting.bounded():
+            app = context.ensure_object(ScriptInfo).load_app()
+            try:
+                answer = revisions.answer(app, context.args)
+            except DBAPIError as error:
+                return self._in_full(context, app, error)
+            if answer is None:
+                return self._in_full(context)
         for lines, err in zip(answer, (False, True), strict=True):
             for line in lines:
                 click.echo(line, err=err)
         return None
 
-    def _in_full(self, context: click.Context) -> object:
+    def _in_full(
+        self, context: click.Context, app: Flask | None = None, error: Exception | None = None
+    ) -> object:
+        """Run the command, or have it say the error that it would meet again."""
         group = _group()
         options = {"parent": context.parent, "obj": context.obj}
         with group.make_context(context.info_name, list(context.args), **options) as whole:
+            if app is not None and error is not None:
+                whole.with_resource(app.app_context())
+                whole.meta[connecting.UNREACHED] = error
             return group.invoke(whole)
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from flask import Flask
 from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
 
 from . import urls
 from .sqlite import files
@@ -237,6 +238,7 @@ def answer(app: Flask, arguments: Iterable[str]) -> tuple[list[str], list[str]] 
     """Return the lines for stdout and for stderr, or None where the command itself has to be run.
 
     :param arguments: of ``db``, one of :data:`COMMANDS`
+    :raises DBAPIError: when a server cannot be reached
     """
     command = next(iter(arguments))
     keel = app.extensions["keel"]
@@ -301,5 +303,7 @@ def _applied(engine: Engine) -> set[str] | None:
             if any(name.startswith(ODD) for name in names):
                 return None
             return {row[0] for row in raw.execute(APPLIED)}
-    except Exception:
+    except Exception as error:
+        if isinstance(error, DBAPIError) and error.statement is None:
+            raise  # nobody waits twice for a server that does not answer
         return None  # the command will say it
