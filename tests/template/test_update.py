@@ -70,13 +70,13 @@ def test_what_is_no_wheel_of_flask_keel_is_refused(application, newer, tmp_path)
     refused(application, "", "Say which", "make update from=PATH")
     text = tmp_path / "flask_keel-9-py3-none-any.whl"
     text.write_text("not a zip")
-    refused(application, text, "no wheel that can be read", "nothing was changed")
+    refused(application, text, "no whole wheel of flask-keel (File is not a zip file)", "nothing was changed")
     other = tmp_path / "other-1-py3-none-any.whl"
     with zipfile.ZipFile(other, "w") as archive:
         archive.writestr(
             "other-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: other\nVersion: 1\n"
         )
-    refused(application, other, "no wheel of flask-keel")
+    refused(application, other, "no whole wheel of flask-keel (it is of something else)")
 
 
 def test_a_wheel_that_was_tampered_with_is_refused(application, tmp_path):
