@@ -1,5 +1,6 @@
 """What the template's tests share: generated projects and real databases."""
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -9,6 +10,11 @@ import installed
 import projects
 import pytest
 from sqlalchemy import make_url
+
+
+def pytest_xdist_auto_num_workers():
+    """Half as many again as there are cores: tests wait for servers, locks and processes."""
+    return max(2, (os.cpu_count() or 1) * 3 // 2)
 
 
 def pytest_collection_modifyitems(items):

@@ -70,7 +70,12 @@ def test_what_is_no_wheel_of_flask_keel_is_refused(application, newer, tmp_path)
     refused(application, "", "Say which", "make update from=PATH")
     text = tmp_path / "flask_keel-9-py3-none-any.whl"
     text.write_text("not a zip")
-    refused(application, text, "no whole wheel of flask-keel (File is not a zip file)", "nothing was changed")
+    refused(
+        application,
+        text,
+        "no whole wheel of flask-keel (File is not a zip file)",
+        "nothing was changed",
+    )
     other = tmp_path / "other-1-py3-none-any.whl"
     with zipfile.ZipFile(other, "w") as archive:
         archive.writestr(
