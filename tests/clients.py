@@ -21,7 +21,7 @@ def program(url: str, sql: str) -> subprocess.CompletedProcess:
 
 
 def dumped(url: str) -> str:
-    """Return what makes the database again, as its own dump program prints it."""
+    """Return what makes the database again, as its own dump program prints it: all but the log."""
     ran = subprocess.run(_dumper(url), capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
     return ran.stdout
@@ -33,7 +33,8 @@ def dump(url: str) -> list[str]:
     if url.startswith("sqlite"):
         # the same tables; --sql and the upgrade may lay out a CREATE TABLE's text differently
         text = re.sub(r'CREATE TABLE (?:IF NOT EXISTS )?"?(\w+)"?', r"CREATE TABLE \1", whole)
-        return sorted(re.sub(r"\s+|(?<=\()\s|\s(?=\))", "", part) for part in text.split(";\n"))
+        parts = (part for part in text.split(";\n") if " alembic_log" not in part)
+        return sorted(re.sub(r"\s+|(?<=\()\s|\s(?=\))", "", part) for part in parts)
     # pg_dump guards its text with a random word
     return [line for line in whole.splitlines() if "restrict" not in line]
 
@@ -66,9 +67,11 @@ def _dumper(url: str) -> list[str]:
         case "sqlite":
             return ["sqlite3", make_url(url).database, ".dump"]
         case "postgresql":
-            return [_postgresql("pg_dump"), "--no-owner", "--inserts", url]
+            return [_postgresql("pg_dump"), "--no-owner", "--inserts", "-T", "alembic_log", url]
         case _:
-            return ["mariadb-dump", "--skip-comments", "--compact", "--hex-blob", *_mariadb(url)]
+            ignored = f"--ignore-table={make_url(url).database}.alembic_log"
+            options = ["--skip-comments", "--compact", "--hex-blob", ignored]
+            return ["mariadb-dump", *options, *_mariadb(url)]
 
 
 def _mariadb(url: str) -> list[str]:

@@ -1,4 +1,7 @@
-"""What a SQLite database holds, to the type of each value, for tests that compare two of them."""
+"""What a SQLite database holds, to the type of each value, for tests that compare two of them.
+
+All but the log, in which each run, and each failure, leaves a row.
+"""
 
 import sqlite3
 from contextlib import closing
@@ -10,7 +13,10 @@ def contents(path: Path) -> dict[str, Any]:
     """Return the schema as its text, and every row with the storage class of its values."""
     with closing(sqlite3.connect(f"file:{path}?mode=rw", uri=True)) as connection:
         connection.text_factory = bytes
-        schema = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY name, type"
+        schema = (
+            "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE tbl_name <> 'alembic_log' "
+            "ORDER BY name, type"
+        )
         found: dict[str, Any] = {"schema": connection.execute(schema).fetchall()}
         for name in ("user_version", "application_id", "encoding"):
             found[name] = connection.execute(f"PRAGMA {name}").fetchone()
@@ -35,7 +41,8 @@ def script(path: Path, sql: str) -> None:
 
 
 def tables(path: Path) -> set[str]:
-    return {name for (name,) in rows(path, "SELECT name FROM sqlite_master WHERE type = 'table'")}
+    found = rows(path, "SELECT name FROM sqlite_master WHERE type = 'table'")
+    return {name for (name,) in found} - {"alembic_log"}
 
 
 def beside(path: Path) -> dict[str, bytes]:

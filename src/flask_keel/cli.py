@@ -17,6 +17,7 @@ from alembic.util import CommandError
 from flask import Flask, current_app, g
 from flask.cli import ScriptInfo, with_appcontext
 from flask_migrate import Migrate
+from sqlalchemy import Connection
 
 from . import connecting, errors, health, history, output, urls
 from .project import Project
@@ -108,6 +109,25 @@ def _agree(copies: Any, file: Path) -> None:
 
 def _shown() -> str:
     return urls.shown(current_app.extensions["migrate"].db.engine.url)
+
+
+@click.command("log", params=[*COMMANDS["check"].params, JSON])
+@click.option("-n", "number", default=20, show_default=True, help="How many of the newest.")
+@with_appcontext
+def log(directory: str | None, as_json: bool, number: int) -> None:
+    """Print what was run on the database, the newest last."""
+    from . import log as log_module
+
+    with output.printed(as_json, {"databases": []}, errors.of_the_application):
+        project = _project()
+        schema = project.options.get("version_table_schema")
+        with _reading() as connection:
+            entries = log_module.entries(connection, schema, number)
+        output.add("databases", [{"database": project.database, "log": entries}])
+        if not entries:
+            output.say(f"{project.database} has no log: db upgrade keeps it from its next run on.")
+        elif not as_json:
+            click.echo("\n".join(log_module.lines(entries)))
 
 
 REVISION = click.Argument(["revision"], required=False)
@@ -266,7 +286,7 @@ def group() -> Db:
                 param.callback = _note_directory
         db.add_command(command, name)
     ours = (migrate, revision, merge, upgrade, downgrade, wait, check, schema, rebase, rebuild)
-    for command in (*ours, backup, restore, adopt, sqlite_safe_command.sqlite_safe_command):
+    for command in (*ours, backup, restore, adopt, log, sqlite_safe_command.sqlite_safe_command):
         db.add_command(command)
     return db
 
@@ -330,11 +350,16 @@ def _say_what_is_stock(folder: Path, writing: bool) -> None:
         output.say(NO_HOOKS.format(ini=folder / "alembic.ini"))
 
 
-def _live() -> str:
+def _reading() -> Connection:
+    """Connect to the application's database so that nothing is written, no file either."""
     engine = current_app.extensions["migrate"].db.engine
     if engine.dialect.name == "sqlite" and not transaction.in_memory(engine.url):
         engine = transaction.reader(engine.url)
-    with engine.connect() as connection:
+    return engine.connect()  # type: ignore[no-any-return]
+
+
+def _live() -> str:
+    with _reading() as connection:
         return ",".join(sorted(history.applied(connection)))
 
 

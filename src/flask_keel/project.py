@@ -99,7 +99,7 @@ def options_of(
     """Return the options for Alembic's ``configure``, and the models.
 
     :param given: what env.py gives; None to ask it
-    :raises CommandError: when the models are not one MetaData
+    :raises CommandError: when the models are not one MetaData, or one has the name of a tools' table
     """
     migrate = app.extensions["migrate"]
     options = {**migrate.configure_args, **(_in_env(config) if given is None else given)}
@@ -107,6 +107,11 @@ def options_of(
     if not isinstance(models, MetaData):
         raise CommandError(
             "target_metadata is to be one MetaData: the models of one database, in one history."
+        )
+    if taken := {table.name.lower() for table in models.tables.values()} & OWN_TABLES:
+        raise CommandError(
+            f"A model has the table {min(taken)}, which is the name of a table that db upgrade keeps: give "
+            "the model another __tablename__."
         )
     return options, models
 
@@ -151,7 +156,8 @@ def require_application() -> None:
 
 # yields the steps to run, of the revisions at which a database is
 Steps = Callable[..., Iterable[MigrationStep]]
-AHEAD_TABLE = "alembic_ahead"
+AHEAD_TABLE, LOG_TABLE = "alembic_ahead", "alembic_log"
+OWN_TABLES = frozenset({AHEAD_TABLE, LOG_TABLE})
 # what the application gives Flask-Migrate for its real database, and what is no business of a rehearsal
 NOT_FOR_A_REHEARSAL = ("process_revision_directives", "on_version_apply", "render_item")
 
@@ -219,7 +225,7 @@ class Project:
     @property
     def ignored(self) -> frozenset[str]:
         """Tables that are the tools', not the application's."""
-        return frozenset({self.version_table, AHEAD_TABLE})
+        return OWN_TABLES | {self.version_table}
 
     @property
     def engine_options(self) -> Options:
@@ -345,6 +351,10 @@ class Environment(Project):
         work: Steps = self._opts["fn"]
         return work
 
+    def follow(self, around: Callable[[Steps], Steps]) -> None:
+        """Let the steps pass through what a function makes of the one that yields them."""
+        self._opts["fn"] = around(self.work)
+
     @property
     def start(self) -> str | None:
         """The revision from which the command wants SQL, when it says one."""
@@ -364,7 +374,7 @@ class Environment(Project):
         self.context.configure(
             connection=connection,
             target_metadata=self.metadata,
-            include_object=_not_ours(given.pop("include_object", None)),
+            include_object=not_ours(given.pop("include_object", None)),
             **engine_options(self.settings),
             **given,
         )
@@ -406,11 +416,16 @@ def keep_one_transaction(migration_context: MigrationContext) -> None:
         migration_context.autocommit_block = nullcontext  # type: ignore[method-assign, assignment]
 
 
-def _not_ours(include: Callable[..., bool] | None) -> Callable[..., bool]:
+def not_ours(include: Callable[..., bool] | None) -> Callable[..., bool]:
+    """Return ``include_object`` for Alembic without the tables that are the tools'.
+
+    :param include: the application's own
+    """
+
     def include_object(
         item: object, name: str | None, kind: str, reflected: bool, compared: object
     ) -> bool:
-        if kind == "table" and name == AHEAD_TABLE:
+        if kind == "table" and name in OWN_TABLES:
             return False
         return include is None or include(item, name, kind, reflected, compared)
 

@@ -37,10 +37,12 @@ from .autogenerate.comparators import OPTIONS
 from .backup import copies, online
 from .project import (
     AHEAD_TABLE,
+    LOG_TABLE,
     Project,
     engine_options,
     keep_one_transaction,
     kind,
+    not_ours,
     options_of,
     use_engine,
 )
@@ -256,7 +258,7 @@ def _replace_on_server(
 
 def _tables(engine: Engine) -> list[str]:
     with engine.connect() as connection:
-        return look_at(connection).get_table_names()
+        return [name for name in look_at(connection).get_table_names() if name != LOG_TABLE]
 
 
 def _build_alone(config: Config, engine: Engine, starter_rows: Rows) -> None:
@@ -339,6 +341,7 @@ def _options(connection: Connection) -> Options:
     given, metadata = options_of(current_app, history.config())
     keep = OPTIONS | {key: given[key] for key in COMPARISON if key in given}
     keep |= databases.comparison(metadata, given)
+    keep["include_object"] = not_ours(given.get("include_object"))
     if connection.dialect.name == "sqlite":
         keep |= {"transactional_ddl": True, **engine_options(current_app.config)}
     return keep

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-IGNORED = {"alembic_version", "sqlite_sequence"}
+IGNORED = {"alembic_version", "alembic_log", "sqlite_sequence"}
 
 
 class Difference(NamedTuple):
@@ -284,7 +284,7 @@ NOW = re.compile(r"20(?:2[5-9]|[3-9]\d)-\d\d-\d\d[ T][\d:.]+")
 def _schema(database: Path) -> dict[str, dict[str, set]]:
     look = sa.inspect(sa.create_engine(f"sqlite:///{database}", poolclass=sa.NullPool))
     found = {}
-    for table in look.get_table_names():
+    for table in {*look.get_table_names()} - {"alembic_log"}:
         key = look.get_pk_constraint(table)
         found[table] = {
             "columns": {

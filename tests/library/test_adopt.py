@@ -152,7 +152,7 @@ def test_options_and_functions_of_env_py_go_on(tmp_path):
     application.db("check").assert_ok()
     with closing(sqlite3.connect(application.database)) as connection:
         tables = {row[0] for row in connection.execute("SELECT tbl_name FROM sqlite_master")}
-    assert tables == {"user", "applied", "legacy"}
+    assert tables == {"user", "applied", "legacy", "alembic_log"}
 
 
 def two_heads(application):

@@ -175,7 +175,7 @@ def test_what_env_py_gives_is_known_to_every_command(tmp_path):
     application.db("upgrade").assert_ok()
     with closing(sqlite3.connect(application.database)) as connection:
         names = {row[0] for row in connection.execute("SELECT tbl_name FROM sqlite_master")}
-    assert names == {"user", "applied"}
+    assert names == {"user", "applied", "alembic_log"}
     assert "(head)" in application.db("current").assert_ok().out
     first = application.db("heads").assert_ok().out.split()[0]
     application.migration("aaa1", first, 'op.create_table("legacy", sa.Column("id", sa.Integer))')

@@ -14,6 +14,7 @@ from flask import current_app
 from sqlalchemy import Connection, create_engine, func, inspect, select, table
 
 from .. import output
+from ..project import LOG_TABLE
 from ..scratch import servers
 from ..typing import Options
 from .copies import NOTHING, Copies, where
@@ -38,7 +39,7 @@ class Dumps(Copies):
     @property
     def empty(self) -> bool:
         with self._connect() as connection:
-            return not inspect(connection).get_table_names()
+            return {*inspect(connection).get_table_names()} <= {LOG_TABLE}
 
     @contextmanager
     def _connect(self) -> Iterator[Connection]:
@@ -66,7 +67,7 @@ class Dumps(Copies):
                     select(func.count()).select_from(table(name, schema=schema))
                 ).scalar_one()
                 for name, schema in names
-                if name != self.version_table
+                if name not in self.ignored
             )
             return f"{where(set(context.get_current_heads()))}, {rows} rows"
 

@@ -17,7 +17,7 @@ from sqlalchemy import Engine, make_url
 from sqlalchemy.engine import URL
 
 from .. import errors, output, waiting
-from ..project import Project
+from ..project import LOG_TABLE, Project
 from ..sqlite import transaction
 from ..sqlite.introspection import Report, driver
 from ..sqlite.tokenizer import quote
@@ -250,7 +250,12 @@ class File(Copies):
         if not self.path.exists() or not self.path.stat().st_size:
             return True
         with closing(open_to_read(self.path)) as raw:
-            return raw.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None
+            return (
+                raw.execute(
+                    "SELECT 1 FROM sqlite_master WHERE tbl_name <> ? LIMIT 1", (LOG_TABLE,)
+                ).fetchone()
+                is None
+            )
 
     def write(self, part: Path) -> None:
         transaction.require(_url(self.path))
@@ -296,7 +301,7 @@ class File(Copies):
     def describe(self, file: Path | None = None) -> str | None:
         try:
             with closing(open_to_read(file or self.path)) as raw:
-                names = [name for (name,) in raw.execute(TABLES) if name != self.version_table]
+                names = [name for (name,) in raw.execute(TABLES) if name not in self.ignored]
                 counts = [
                     raw.execute(f"SELECT count(*) FROM {quote(name)}").fetchone()[0]
                     for name in names

@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from .. import history
-from ..project import AHEAD_TABLE
+from ..project import OWN_TABLES
 
 
 @dataclass(frozen=True)
@@ -284,6 +284,8 @@ def _names(one: Table, other: Table) -> Iterator[str]:
 # A review sees the change of the schema as a diff; it is read by people, and not run.
 
 
+# counted up when the text of a schema becomes another: the log keeps it (see :func:`text`)
+FORMAT = 1
 HEADER = "-- The schema that the migrations make. Written by newmigration, held equal by check.\n"
 WRITERS = {"sqlite": "sqlite", "postgresql": "postgresql", "mysql": "mysql", "mariadb": "mysql"}
 
@@ -308,7 +310,7 @@ def text(
     :param others: the names of tables that are no part of it either
     """
     writer = import_module(f".{WRITERS[connection.dialect.name]}", __package__)
-    statements = writer.statements(connection, {version_table, AHEAD_TABLE, *others})
+    statements = writer.statements(connection, {version_table, *OWN_TABLES, *others})
     return HEADER + "".join(f"\n{statement.strip()};\n" for statement in statements)
 
 

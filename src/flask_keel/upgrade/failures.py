@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import click
 from alembic.util import CommandError
@@ -21,6 +21,9 @@ from ..literals import inline
 from ..project import Environment, listening
 from ..sqlite import transaction
 from ..typing import Value
+
+if TYPE_CHECKING:
+    from .journal import Journal
 
 LONGEST_END = 60.0  # seconds until a statement that was killed has undone what it did
 AT_ONCE = "expected to match"  # Alembic, when the row of its version is not there any more
@@ -41,6 +44,7 @@ class Run:
     reached: set[str] | None = None
     stands: str = ""
     session: int | None = None
+    journal: "Journal | None" = None
 
     def begin(self, applied: set[str]) -> None:
         self.before = self.last = self.reached = applied

@@ -20,7 +20,7 @@ from ..project import AHEAD_TABLE, Environment
 from ..scratch.servers import interruptible
 from ..sqlite import foreign_key_check, transaction
 from ..typing import Options
-from . import failures, losses
+from . import failures, journal, losses
 from .failures import Run
 
 NOTHING_TO_DO = "{database} is at {revision}: nothing to do."
@@ -118,6 +118,7 @@ def migrate(project: Environment) -> None:
             losing = not losses.keeps_all(look) and _writable(project.engine)
             backup.before(project, f"before the {project.moving}", losing=losing)
     with (
+        journal.kept(run),
         failures.told(project, run) if ours and not project.reading else nullcontext(),
         _connect(project, project.engine) as connection,
         _locked(project, connection),
@@ -204,6 +205,11 @@ def _run(project: Environment, connection: Connection, run: Run) -> None:
     else:
         options |= {"transaction_per_migration": True}
     lent_out = connection.in_transaction()
+    kept = None
+    if not project.reading and not is_rehearsal():
+        kept = run.journal = journal.Journal(project, connection)
+        project.follow(kept.following)
+        options["on_version_apply"] += [kept.applied]
     project.configure(connection, **options)
     with project.context.begin_transaction():
         if sqlite:
@@ -227,6 +233,8 @@ def _run(project: Environment, connection: Connection, run: Run) -> None:
             project.context.run_migrations()
         if watch is not None and steps:
             watch.require_whole()
+        if kept is not None:
+            kept.end()
     if project.moving and not steps:
         _say_nothing_to_do(project, applied)
 

@@ -13,7 +13,7 @@ from sqlalchemy.pool import StaticPool
 
 from .. import history, output, runner, waiting
 from ..data import rehearsal
-from ..project import Environment
+from ..project import LOG_TABLE, Environment
 from ..sqlite import data_checks, foreign_key_check, transaction
 from ..sqlite.foreign_key_check import KeyWatch
 from . import failures, server_script, session
@@ -119,6 +119,7 @@ def _copy(project: Environment, write: Callable[[str], None]) -> Iterator[Connec
         with transaction.named(project.engine) as source:
             if source is not None:
                 source.backup(copy)
+        sqlite3.Connection.execute(copy, f"DROP TABLE IF EXISTS {LOG_TABLE}")
         return copy
 
     engine = create_engine("sqlite://", creator=connect, poolclass=StaticPool)

@@ -1,0 +1,162 @@
+"""The table ``alembic_log``: what was run on a database, when, by whom, and how it ended.
+
+It stands beside Alembic's version table. Nothing in it is ever run, and no source code is in it.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    DateTime,
+    Double,
+    Identity,
+    Integer,
+    MetaData,
+    Row,
+    Select,
+    String,
+    Table,
+    Text,
+    func,
+    inspect,
+    select,
+)
+from sqlalchemy.dialects import mysql
+from sqlalchemy.exc import DBAPIError
+
+from .project import LOG_TABLE
+from .typing import Options, Value
+
+#: how a step ended; "begun" is one that has not, or whose process was killed
+BEGUN, DONE, FAILED, STOPPED = "begun", "done", "failed", "stopped"
+
+
+def table(schema: str | None = None) -> Table:
+    """Return the table: a row for each revision of each run.
+
+    ``run`` is one for all revisions of a run; ``heads`` (JSON) is where the database was afterwards;
+    ``checksum`` is of the file, ``statements`` how many of it are done and ``digest`` is of those;
+    ``started`` is UTC. Only the last row of a run has a ``catalog``: the schema as text, and its format.
+
+    :param schema: the one in which the version table is
+    """
+    long = Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
+    return Table(
+        LOG_TABLE,
+        MetaData(),
+        Column("id", Integer, Identity(), primary_key=True),
+        Column("run", String(32), nullable=False),
+        Column("revision", Text, nullable=False),
+        Column("direction", String(16), nullable=False),
+        Column("message", Text),
+        Column("checksum", String(64)),
+        Column("started", DateTime, nullable=False),
+        Column("seconds", Double),
+        Column("host", String(255)),
+        Column("account", String(255)),
+        Column("outcome", String(16), nullable=False),
+        Column("heads", Text),
+        Column("statements", Integer),
+        Column("digest", String(64)),
+        Column("error", long),
+        Column("catalog", long),
+        Column("format", Integer),
+        schema=schema,
+        # whatever the database's own is: what migrations say of themselves is in any language
+        mysql_charset="utf8mb4",
+        mysql_collate="utf8mb4_bin",
+        mysql_engine="InnoDB",
+    )
+
+
+def checksum(file: Path) -> str | None:
+    """Return the SHA-256 of a migration, the same for every way to end lines; None without a file."""
+    try:
+        content = file.read_bytes()
+    except OSError:
+        return None
+    return hashlib.sha256(content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")).hexdigest()
+
+
+def last_run(connection: Connection, schema: str | None = None) -> tuple[set[str], str, int] | None:
+    """Return where the last run left the database: its revisions, its schema as text, the text's format.
+
+    None where the log does not say it: there is none, it may not be read, the last step was a stamp, or
+    the run's process was killed.
+
+    :param schema: the one in which the version table is
+    """
+    kept = table(schema)
+    query = (
+        select(kept.c.heads, kept.c.catalog, kept.c.format)
+        .where(kept.c.outcome == DONE)
+        .order_by(kept.c.id.desc())
+        .limit(1)
+    )
+    for heads, catalog, format in _rows(connection, kept, query):
+        if heads is not None and catalog is not None:
+            return set(json.loads(heads)), catalog, format
+    return None
+
+
+def checksums(connection: Connection, schema: str | None = None) -> dict[str, str]:
+    """Return the checksum that the file of each revision had when it was applied.
+
+    Those that the log does not know are left out, and those that were undone. A stamp is not heeded:
+    whether the database is at or above a revision, its version table says.
+    """
+    kept = table(schema)
+    newest = (
+        select(func.max(kept.c.id))
+        .where(kept.c.outcome == DONE, kept.c.direction != "stamp")
+        .group_by(kept.c.revision)
+    )
+    query = select(kept.c.revision, kept.c.checksum).where(
+        kept.c.id.in_(newest), kept.c.direction == "upgrade", kept.c.checksum.is_not(None)
+    )
+    return dict(_rows(connection, kept, query))
+
+
+def entries(connection: Connection, schema: str | None, number: int) -> list[Options]:
+    """Return the newest rows without their catalogues, the newest last."""
+    kept = table(schema)
+    columns = [column for column in kept.c if column.name != "catalog"]
+    query = select(*columns).order_by(kept.c.id.desc()).limit(number)
+    return [_entry(row) for row in reversed(_rows(connection, kept, query))]
+
+
+def _entry(row: Row[Value]) -> Options:
+    entry: Options = dict(row._mapping)
+    entry["started"] = f"{entry['started']:%Y-%m-%dT%H:%M:%SZ}"
+    entry["heads"] = json.loads(entry["heads"]) if entry["heads"] else None
+    return entry
+
+
+def _rows(connection: Connection, kept: Table, query: Select[Value]) -> list[Value]:
+    """Return what the query finds: nothing where there is no table, or it may not be read."""
+    if not inspect(connection).has_table(kept.name, schema=kept.schema):
+        return []
+    try:
+        return list(connection.execute(query).all())
+    except DBAPIError:
+        connection.rollback()  # PostgreSQL answers nothing more in this transaction
+        return []
+
+
+def lines(entries: list[Options]) -> Iterator[str]:
+    """Return what the entries say, for a person."""
+    widths = {
+        key: max(len(str(entry[key])) for entry in entries)
+        for key in ("direction", "revision", "outcome")
+    }
+    for entry in entries:
+        told = "  ".join(f"{entry[key]:{width}}" for key, width in widths.items())
+        seconds = "" if entry["seconds"] is None else f"{entry['seconds']:.2f} s"
+        who = f"{entry['account']}@{entry['host']}"
+        yield f"{entry['started']}  {told}  {seconds:>8}  {who}  {entry['message'] or ''}".rstrip()
+        if entry["error"]:
+            yield f"    {entry['error']}"
