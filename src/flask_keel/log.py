@@ -39,8 +39,10 @@ def table(schema: str | None = None) -> Table:
     """Return the table: a row for each revision of each run.
 
     ``run`` is one for all revisions of a run; ``heads`` (JSON) is where the database was afterwards;
-    ``checksum`` is of the file, ``statements`` how many of it are done and ``digest`` is of those;
-    ``started`` is UTC. Only the last row of a run has a ``catalog``: the schema as text, and its format.
+    ``started`` is UTC; ``checksum`` is of the file. Of a revision that cannot be undone as a whole,
+    ``statements`` says how many stand, ``digests`` which, ``in_flight`` which one was sent and
+    ``position`` (JSON) the last key of a backfill. Only the last row of a run has a ``catalog``: the
+    schema as text, and its format.
 
     :param schema: the one in which the version table is
     """
@@ -61,7 +63,9 @@ def table(schema: str | None = None) -> Table:
         Column("outcome", String(16), nullable=False),
         Column("heads", Text),
         Column("statements", Integer),
-        Column("digest", String(64)),
+        Column("digests", long),
+        Column("in_flight", String(16)),
+        Column("position", long),
         Column("error", long),
         Column("catalog", long),
         Column("format", Integer),
