@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from .. import history, lexer, misfits, output
 from ..literals import inline
-from ..project import Environment, listening
+from ..project import LOG_TABLE, Environment, listening
 from ..sqlite import transaction
 from ..typing import Value
 
@@ -331,7 +331,7 @@ LONGEST, MOST = 60, 5
 class Standing:
     """The statements of the revision that runs now, apart: those that a rollback undoes, and the others.
 
-    :param version_table: Alembic's own table, of which nobody wants to read here
+    :param version_table: Alembic's own table, of which nobody wants to read here, as of the log
     """
 
     def __init__(self, connection: Connection, version_table: str) -> None:
@@ -347,7 +347,8 @@ class Standing:
 
     def ran(self, connection: Any, cursor: Any, statement: str, *_: Any) -> None:
         self.begun = "", []
-        if self.version_table in statement or not changes(statement):
+        ours = self.version_table in statement or LOG_TABLE in statement
+        if ours or not changes(statement):
             return
         self.pending.append(statement)
         autocommit = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
