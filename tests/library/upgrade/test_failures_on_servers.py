@@ -24,7 +24,10 @@ def project(new_project, server_url):
 
 
 def tables(url):
-    return set(inspect(databases.engine(url)).get_table_names()) - {"alembic_version", "alembic_log"}
+    return set(inspect(databases.engine(url)).get_table_names()) - {
+        "alembic_version",
+        "alembic_log",
+    }
 
 
 def test_the_revisions_before_it_stand_and_the_sentence_says_what_of_it_does(project, server_url):

@@ -41,7 +41,10 @@ def project(new_project, server_url):
 
 
 def tables(url):
-    return set(inspect(databases.engine(url)).get_table_names()) - {"alembic_version", "alembic_log"}
+    return set(inspect(databases.engine(url)).get_table_names()) - {
+        "alembic_version",
+        "alembic_log",
+    }
 
 
 @SIGNALS
