@@ -257,7 +257,33 @@ def assert_same(found: tuple | list, expected: tuple | list, where: str = "") ->
 
 
 def soundness(raw) -> set[str]:
-    return {row[0] for row in raw.execute("PRAGMA integrity_check").fetchall()}
+    """What SQLite finds wrong, but for what it says of sound tables too.
+
+    3.40 finds NULLs and text in columns of tables WITHOUT ROWID that hold none, also where the same
+    rows are in a table that was just made.
+    """
+    said = {row[0] for row in raw.execute("PRAGMA integrity_check").fetchall()}
+    if said != {"ok"}:
+        found = raw.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'").fetchall()
+        for name, sql in found:
+            said -= _said_of_new(raw, name, sql)
+    return said
+
+
+def _said_of_new(raw, name: str, sql: str) -> set[str]:
+    """What SQLite says of the table's rows in a table that was just made; nothing where it takes them not."""
+    columns = raw.execute(f"PRAGMA table_xinfo({quote(name)})").fetchall()
+    names = ", ".join(quote(row[1]) for row in columns if not row[6])
+    with closing(copied(raw)) as new:
+        new.execute("PRAGMA ignore_check_constraints=ON")
+        new.execute(f"CREATE TABLE kept AS SELECT {names} FROM {quote(name)}")
+        try:
+            new.execute(f"DROP TABLE {quote(name)}")
+            new.execute(sql)
+            new.execute(f"INSERT INTO {quote(name)} ({names}) SELECT * FROM kept")
+        except sqlite3.Error:
+            return set()
+        return {row[0] for row in new.execute(f"PRAGMA integrity_check({quote(name)})").fetchall()}
 
 
 def expect_rows(case: Case, before: list[Row], now: list[Row]) -> list[Row]:
@@ -363,6 +389,33 @@ def _met(case: Case) -> list[set[str]]:
     for change in case.changes:
         change.shape(again)
     return again.same
+
+
+TRIPLE = """
+    CREATE TABLE t (a INT DEFAULT 'x', b TEXT AS (a || 'x') STORED {}, id INT PRIMARY KEY, c INT)
+        WITHOUT ROWID;
+    INSERT INTO t (id, a, c) VALUES (1, 1.5, 2), (2, {}, 3)
+"""
+
+
+def test_what_sqlite_says_of_a_sound_table_is_no_fault_of_the_upgrade():
+    with closing(opened()) as raw:
+        raw.executescript(TRIPLE.format("NOT NULL", 0))
+        with migrating(raw) as op:
+            op.drop_column("t", "c")
+        assert raw.execute("SELECT * FROM t").fetchall() == [(1.5, "1.5x", 1), (0, "0x", 2)]
+        assert soundness(raw) <= {"ok"}
+
+
+def test_a_null_where_none_may_be_is_still_found():
+    with closing(opened()) as raw:
+        raw.executescript(TRIPLE.format("", "NULL"))
+        raw.execute("PRAGMA writable_schema=ON")
+        raw.execute("UPDATE sqlite_master SET sql = replace(sql, 'STORED', 'STORED NOT NULL')")
+        raw.execute("PRAGMA writable_schema=RESET")
+        with migrating(raw) as op:
+            op.drop_column("t", "c")
+        assert "NULL value in t.b" in soundness(raw)
 
 
 @pytest.mark.long
