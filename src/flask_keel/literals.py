@@ -66,13 +66,17 @@ def _compiler(ours: Dialect) -> type[SQLCompiler]:
 
 
 # what sa.text would take for a parameter
-BIND = re.compile(r"(?<![:\w\\]):(?=\w+(?!:))")
+BIND = re.compile(r"(?<![:\w\\]):(?=\w+(?![:\w]))")
+# a colon behind a backslash, which it would take away; a dollar sign is a letter for some versions
+UNCLEAR = re.compile(r"\\:|\$\w*:|:\w*\$")
 # 'a'::character varying: the type of the column says the same, and other databases cannot read it
 CAST = re.compile(r"('(?:[^']|'')*')::[\w ]+(\(\d+\))?")
 
 
 def as_text(sql: str) -> str:
-    """Return SQL so that ``sa.text`` and CheckConstraint leave its colons alone."""
+    """Return SQL so that ``sa.text``, CheckConstraint and ``op.execute`` leave its colons alone."""
+    if UNCLEAR.search(sql):
+        return sql.replace(":", r"\:")
     return BIND.sub(r"\:", sql)
 
 

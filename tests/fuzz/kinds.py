@@ -131,7 +131,20 @@ FAMILIES = {
     "uuid": ("Uuid",),
 }
 FAMILY = {name: family for family, names in FAMILIES.items() for name in names}
-LETTERS = ["red", "green", "blue", "it's", "grün", "x:y", "5%"]
+LETTERS = [
+    "red",
+    "green",
+    "blue",
+    "it's",
+    "grün",
+    "x:y",
+    "5%",
+    "a\\b",
+    ":c d",
+    "e::f",
+    "g, h",
+    ":i:",
+]
 # a change that keeps every value that the rows have, or may keep it
 WIDER = {
     "SmallInteger": ["Integer", "BigInteger"],

@@ -4,10 +4,12 @@ import sqlite3
 from contextlib import closing
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flask_keel import literals
+from flask_keel.lexer import string
 from flask_keel.upgrade import failures
 
 CHANGES = (
@@ -92,3 +94,13 @@ def test_placeholders_of_every_kind_take_the_parameter_that_sqlite_gives_them(ro
                 connection.execute(text).fetchall()
                 == connection.execute(sql, parameters).fetchall()
             )
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(st.sampled_from(":ab\\$ 'é9_%"), max_size=10))
+def test_colons_and_backslashes_stay_what_they_are_in_a_text_of_sqlalchemys(value):
+    with closing(sqlite3.connect(":memory:")) as raw:
+        engine = sa.create_engine("sqlite://", creator=lambda: raw, poolclass=sa.StaticPool)
+        with engine.connect() as connection:
+            text = sa.text(literals.as_text(f"SELECT {string(value)}"))
+            assert connection.scalar(text) == value

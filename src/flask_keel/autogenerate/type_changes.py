@@ -135,6 +135,28 @@ def _is_key(op: MigrateOperation) -> bool:
 
 
 PACKAGE = "alembic_postgresql_enum"
+# what is more than itself between quotes or for op.execute, or reads like a cast
+ODD = re.compile(r"['\\:]")
+TEXT = "::text"
+COMPARING = """
+    WITH held AS (
+        SELECT classid, objid FROM pg_depend JOIN pg_type t ON refobjid IN (t.oid, t.typarray)
+        WHERE refclassid = 'pg_type'::regclass
+            AND typname = :name AND typnamespace = quote_ident(:schema)::regnamespace
+    )
+    SELECT conname, format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname),
+        format(
+            'ALTER TABLE %s ADD CONSTRAINT %I %s',
+            conrelid::regclass, conname, pg_get_constraintdef(c.oid)
+        )
+    FROM pg_constraint c JOIN held ON classid = 'pg_constraint'::regclass AND objid = c.oid
+    WHERE contype = 'c' AND conrelid <> 0
+    UNION
+    SELECT relname, format('DROP INDEX %s', i.oid::regclass), pg_get_indexdef(i.oid)
+    FROM pg_class i JOIN held ON classid = 'pg_class'::regclass AND objid = i.oid
+    WHERE relkind = 'i'
+    ORDER BY 1
+"""
 
 
 def load(dialect: str) -> None:
@@ -154,18 +176,24 @@ def mend(
     everything that may use it, and a value that goes goes after everything that may have used it.
     """
     for script in directives:
+        gone = set(_dropped_names(summary.directions(script)[0]))
         for container in summary.directions(script):
             first = [op for op in container.ops if _only(op, adds=True)]
             last = [op for op in container.ops if _only(op, adds=False)]
             rest = [op for op in container.ops if op not in first and op not in last]
             used = set(_literals(ops.OpContainer(rest)))
-            # what runs next to the schema of before meets its defaults, all else those of the models
+            # what runs next to the schema of before meets what that has, all else what models have
             up = container is script.upgrade_ops
+            before = first if up else last
             for op in container.ops:
-                _meet_defaults(context, op, models=op not in (first if up else last))
+                _meet_defaults(context, op, models=op not in before)
             added = [part for op in first for part in _mended(context, op, used)]
             emptied = [] if up else [part for op in last for part in _emptied(context, op, script)]
-            container.ops[:] = [*added, *rest, *emptied, *last]
+            container.ops[:] = [
+                part
+                for op in (*added, *rest, *emptied, *last)
+                for part in _spelled(context, op, set() if op in before else gone)
+            ]
             for op in container.ops:
                 if _theirs(op) and hasattr(op, "enum_values"):
                     summary.leave_unsaid(op)  # a type comes and goes with its column
@@ -194,11 +222,9 @@ def _model(context: MigrationContext, reference: Any) -> str | None:
             default = getattr(getattr(column, "server_default", None), "arg", None)
             if column is None or default is None:
                 return None if column is None else ""
-            array = "[]" if reference.column_type.name == "ARRAY" else ""
             said = literal(default, context)
-            return (
-                said if "'::" in said else f"{said}::text{array}"
-            )  # it puts the type's own name there
+            # it puts the type's own name there
+            return said if "'::" in said else f"{said}{TEXT}{_array(reference)}"
     return None
 
 
@@ -210,6 +236,10 @@ def _there(context: MigrationContext, reference: Any) -> str | None:
         if column["name"] == reference.column_name:
             return column["default"] or ""
     return None
+
+
+def _array(reference: Any) -> str:
+    return "[]" if reference.column_type.name == "ARRAY" else ""
 
 
 def _schema(context: MigrationContext, reference: Any) -> str:
@@ -260,7 +290,7 @@ def _mended(context: MigrationContext, op: Any, used: set[str]) -> Iterator[Migr
     if type(op).__name__ != "AddEnumValuesOp":
         yield op
         return
-    quote = context.dialect.identifier_preparer.quote
+    quote = literals.dialect(context.dialect).identifier_preparer.quote
     schema = op.schema if op.schema != context.dialect.default_schema_name else None
     name = ".".join(quote(part) for part in (schema, op.name) if part)
     there = list(op.old_values)
@@ -279,6 +309,66 @@ def _mended(context: MigrationContext, op: Any, used: set[str]) -> Iterator[Migr
         yield added
 
 
+def _spelled(context: MigrationContext, op: Any, gone: set[str]) -> Iterator[MigrateOperation]:
+    """Write as SQL what the package's own operation (1.11) cannot do.
+
+    It puts values into its SQL as they are, and its way ends at a CHECK or a partial index that
+    compares with a value.
+
+    :param gone: the names of constraints and indexes that are not there when it runs
+    """
+    if not hasattr(op, "old_values"):
+        yield op
+        return
+    around = [(drop, make) for name, drop, make in _comparing(context, op) if name not in gone]
+    if not around and not ODD.search("".join([*op.old_values, *op.new_values])):
+        yield op
+        return
+    for number, sql in enumerate(_made_anew(context, op, around)):
+        part = ops.ExecuteSQLOp(literals.as_text(sql))
+        summary.say_instead(part, *([] if number else [("change", op.name, "")]))
+        yield part
+
+
+def _dropped_names(container: ops.OpContainer) -> Iterator[str]:
+    for op in container.ops:
+        if isinstance(op, ops.OpContainer):
+            yield from _dropped_names(op)
+        elif isinstance(op, ops.DropConstraintOp | ops.DropIndexOp):
+            yield str(op.constraint_name if isinstance(op, ops.DropConstraintOp) else op.index_name)
+
+
+def _comparing(context: MigrationContext, op: Any) -> Iterator[tuple[str, str, str]]:
+    """The CHECKs and indexes that hold a value of the type: name, and the SQL that drops and makes it."""
+    if context.connection is not None:
+        found = context.connection.execute(text(COMPARING), {"schema": op.schema, "name": op.name})
+        yield from (tuple(row) for row in found)
+
+
+def _made_anew(context: MigrationContext, op: Any, around: list[tuple[str, str]]) -> Iterator[str]:
+    """A value of an enum cannot go, and none can change places: all columns get another type."""
+    quote = literals.dialect(context.dialect).identifier_preparer.quote
+    default_schema = context.dialect.default_schema_name
+
+    def full(schema: str | None, name: str) -> str:
+        return ".".join(quote(part) for part in (schema, name) if part and part != default_schema)
+
+    name, old = full(op.schema, op.name), f"{op.name[:40]}_old"
+    yield from (drop for drop, _ in around)
+    yield f"ALTER TYPE {name} RENAME TO {quote(old)}"
+    yield f"CREATE TYPE {name} AS ENUM ({', '.join(map(string, op.new_values))})"
+    for one in op.affected_columns:
+        column, array = quote(one.column_name), _array(one)
+        alter = f"ALTER TABLE {full(one.table_schema, one.table_name)} ALTER COLUMN {column}"
+        if one.existing_server_default is not None:
+            yield f"{alter} DROP DEFAULT"
+        yield f"{alter} TYPE {name}{array} USING {column}::text{array}::{name}{array}"
+        if one.existing_server_default is not None:
+            yield f"{alter} SET DEFAULT {one.existing_server_default.removesuffix(TEXT + array)}"
+    yield f"DROP TYPE {full(op.schema, old)}"
+    yield from (make for _, make in around)
+
+
 class AddValueOp(ops.ExecuteSQLOp):
     """A value that the rest of the migration uses: it is committed before."""
 
@@ -293,8 +383,7 @@ def _render(context: AutogenContext, op: AddValueOp) -> list[str]:
 
 
 def _label(value: str) -> str:
-    # op.execute takes a colon for a parameter
-    return string(value).replace(":", "\\:")
+    return literals.as_text(string(value))
 
 
 def _theirs(op: MigrateOperation) -> bool:

@@ -52,6 +52,66 @@ def test_values_come_and_go_and_the_rows_live(project):
     revising.down_and_up(project)
 
 
+ODD = ["it's", "a\\b", "\\:c", ":d e", "f::g", "5%", "h, i", ":joy:", '"q"', "$$", "%(j)s", "'"]
+
+
+def test_values_that_sql_could_misread_come_and_go(project):
+    def model(*values, default):
+        listed = ", ".join(map(repr, values))
+        project.model(
+            "note",
+            KEY + f"mood: Mapped[str | None] = mapped_column(sa.Enum({listed}, name='Mood: 5%'),"
+            f"    server_default={default!r})\n"
+            f"all: Mapped[list | None] = mapped_column(ARRAY(sa.Enum({listed}, name='Mood: 5%')))\n"
+            "__table_args__ = (sa.Index('joys', 'id', postgresql_where=sa.text("
+            "    \"mood = '\\\\:joy\\\\:'\")),)\n",
+            imports="from sqlalchemy.dialects.postgresql import ARRAY",
+        )
+
+    def values():
+        return [label for _, label in labels(project)]
+
+    model(*ODD, default="it's")
+    revising.applied(project)
+    assert values() == ODD
+    fill = 'INSERT INTO note (mood, "all") SELECT m, ARRAY[m] FROM unnest(enum_range(NULL::"{}")) m'
+    revising.execute(project, fill.format("Mood: 5%%"))
+    more = ["fine", *ODD[:3], "it's: :all\\:right", *ODD[3:]]
+    model(*more, default="it's")
+    revising.applied(project)
+    assert values() == more
+    revising.down_and_up(project)
+
+    less = [*reversed(ODD), "'s"]
+    model(*less, default="f::g")
+    revising.applied(project)
+    assert values() == less
+    revising.execute(project, "INSERT INTO note DEFAULT VALUES")
+    found = revising.rows(project, 'SELECT mood, "all"::text[] FROM note ORDER BY id')
+    assert found == [*((value, [value]) for value in ODD), ("f::g", None)]
+    revising.down_and_up(project)
+
+
+def test_what_compares_with_a_value_stays_where_others_come_and_go(project):
+    def model(*values):
+        project.model(
+            "note",
+            KEY + mood(*values) + "__table_args__ = (\n"
+            "    sa.CheckConstraint(\"mood <> 'bad' OR id > 0\", name='c'),\n"
+            "    sa.Index('i', 'id', postgresql_where=sa.text(\"mood = 'good'\")),\n"
+            ")\n",
+        )
+
+    model("good", "bad")
+    revising.applied(project)
+    revising.execute(project, "INSERT INTO note (mood) VALUES ('good'), (NULL)")
+    for values in (("good", "fair", "bad"), ("bad", "good")):
+        model(*values)
+        revising.applied(project)
+        revising.down_and_up(project)
+        assert [label for _, label in labels(project)] == [*values]
+
+
 def test_a_text_becomes_an_enum_and_an_enum_is_renamed_with_its_column(project):
     project.model("note", KEY + "mood: Mapped[str | None]\n")
     revising.applied(project)
