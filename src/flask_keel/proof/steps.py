@@ -84,22 +84,25 @@ def compare_schema(scene: Scene) -> Schema:
     """
     below = scene.read()
     found = catalog_schema.between(scene.before, below)
-    keys = {key.name for table in scene.after.tables.values() for key in table.foreign_keys}
-    left = []
-    remade = set(_remade(scene, below)) if scene.dialect == "mysql" else set()
-    for phrase in found.found:
-        if phrase in remade:
-            continue
-        index = re.fullmatch(r"the index (\S+) of \S+ was left behind", phrase)
-        if index and index[1] in keys and scene.dialect == "mysql":
-            scene.note(proof_verdict.KEPT_INDEX.format(index=index[1]))
-        else:
-            left.append(phrase)
+    left = found.found
+    if scene.dialect == "mysql":
+        remade, kept = set(_remade(scene, below)), _kept(scene, below)
+        for index in [kept[phrase] for phrase in left if phrase in kept.keys() - remade]:
+            scene.note(proof_verdict.KEPT_INDEX.format(index=index))
+        left = [phrase for phrase in left if phrase not in remade | kept.keys()]
     if left:
         raise Failed("downgrade", listed(left))
     for label in found.order:
         scene.note(proof_verdict.ORDER.format(table=label))
     return below
+
+
+def _kept(scene: Scene, below: Schema) -> dict[str, str]:
+    """What is said of the indexes that MySQL made for foreign keys, and keeps without them: their names."""
+    keys = [key.name or "" for table in scene.after.tables.values() for key in table.foreign_keys]
+    return {
+        f"the index {key} of {label} was left behind": key for label in below.tables for key in keys
+    }
 
 
 def _remade(scene: Scene, below: Schema) -> Iterator[str]:
@@ -120,6 +123,7 @@ def _remade(scene: Scene, below: Schema) -> Iterator[str]:
             )
             if again and indexes[0] is not None and indexes[0] == indexes[1]:
                 yield f"the index {key.columns[0]} of {label} is missing"
+                yield f"the index {key.name} of {label} was left behind"
 
 
 def compare_rows_below(scene: Scene, below: Schema, recording: Recording) -> None:

@@ -174,14 +174,16 @@ def test_an_index_of_a_key_without_a_name_comes_and_goes(bench):
     bench.round_trip(keyed(), keyed(index=True), "create_index")
 
 
-def test_an_index_of_a_key_without_a_name_is_proved(any_database):
+@pytest.mark.parametrize("more", [", index=True)", ", ondelete='CASCADE')"])
+def test_a_change_of_a_key_without_a_name_is_proved(any_database, more):
     project = any_database
     older(project)
     plain = "id: Mapped[int] = mapped_column(primary_key=True)\n"
-    parent = "parent_id: Mapped[int | None] = mapped_column(sa.Integer, sa.ForeignKey('thing.id'))"
+    parent = "parent_id: Mapped[int | None] = mapped_column(sa.ForeignKey('thing.id'))"
     project.model("thing", plain + parent)
     revising.applied(project)
-    project.model("thing", plain + parent.replace("'))", "'), index=True)"))
+    at = "'))" if "index" in more else "')"
+    project.model("thing", plain + parent.replace(at, at[:-1] + more))
     revising.applied(project)
     revising.assert_nothing_left(project)
     revising.down_and_up(project)
