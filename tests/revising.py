@@ -6,6 +6,7 @@ import pty
 import select
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -80,8 +81,10 @@ def files(project: Project) -> set[str]:
 CTRL_C = "\x03"
 
 
-def at_terminal(project: Project, *command: str, keys: list[str]) -> Answer:
+def at_terminal(project: Project, *command: str, keys: list[str | Callable[[], str]]) -> Answer:
     """Run a command at a terminal; each of ``keys`` is typed when a question waits.
+
+    A function does something meanwhile, and returns what is typed.
 
     A question is known by the colon and the space at the end of what was printed.
     """
@@ -113,6 +116,7 @@ def at_terminal(project: Project, *command: str, keys: list[str]) -> Answer:
             said += part.decode()
         if waiting and said.endswith(": "):
             key = waiting.pop(0)
+            key = key() if callable(key) else key
             said += "\n"
             os.write(ours, key.encode())
             pressed = (key, time.monotonic())

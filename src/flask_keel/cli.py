@@ -20,7 +20,7 @@ from flask_migrate import Migrate
 from sqlalchemy import Connection
 
 from . import connecting, errors, health, history, output, urls
-from .project import Project
+from .project import AGREED, PLANNED, Project
 from .scratch import databases, servers
 from .sqlite import transaction
 from .sqlite_safe import command as sqlite_safe_command
@@ -374,13 +374,36 @@ NEWER = click.Option(
 )
 
 
+PLAN = click.Option(
+    ["--plan"],
+    is_flag=True,
+    help="Change nothing, and say what would be done, rewritten and lost.",
+)
+YES = click.Option(["--yes"], is_flag=True, help="Lose what is lost without a question.")
+FORESIGHT = [PLAN, JSON, YES]
+
+
+def _planned(command: str, plan: bool, as_json: bool, yes: bool, **options: Value) -> object:
+    """Run a command that moves the database, or have its plan made."""
+    if as_json and not plan:
+        raise click.UsageError("--json prints a plan: type it with --plan.")
+    if plan and options["sql"]:
+        raise click.UsageError("--plan and --sql are two things: type one of them.")
+    click.get_current_context().meta.update({PLANNED: plan, AGREED: yes})
+    empty: Options = {"revisions": [], "asks": False}
+    with output.printed(as_json, empty, errors.of_the_application):
+        return COMMANDS[command].callback(**options)
+
+
 @click.command(
-    "upgrade", params=[*COMMANDS["upgrade"].params, NEWER], help=COMMANDS["upgrade"].help
+    "upgrade",
+    params=[*COMMANDS["upgrade"].params, NEWER, *FORESIGHT],
+    help=COMMANDS["upgrade"].help,
 )
 @with_appcontext
 def upgrade(allow_newer: bool, **options: Value) -> object:
     try:
-        return COMMANDS["upgrade"].callback(**options)
+        return _planned("upgrade", **options)
     except history.UnknownRevision as error:
         state = _probe().look() if allow_newer else None
         if state is None or state.schema != "ahead":
@@ -411,12 +434,14 @@ def wait(timeout: float) -> None:
     output.say(f"{database} is {state.schema}.")
 
 
-@click.command("downgrade", params=COMMANDS["downgrade"].params, help=COMMANDS["downgrade"].help)
+@click.command(
+    "downgrade", params=[*COMMANDS["downgrade"].params, *FORESIGHT], help=COMMANDS["downgrade"].help
+)
 @with_appcontext
 def downgrade(sql: bool, revision: str, **options: Value) -> object:
     if sql and ":" not in revision:
         revision = f"{_live() or 'base'}:{revision}"  # Flask-Migrate would begin at the head
-    return COMMANDS["downgrade"].callback(sql=sql, revision=revision, **options)
+    return _planned("downgrade", sql=sql, revision=revision, **options)
 
 
 @click.command("merge", params=COMMANDS["merge"].params, help=COMMANDS["merge"].help)

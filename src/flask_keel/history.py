@@ -215,6 +215,11 @@ def sentence(error: BaseException) -> str | None:
             f"{files} stands on revision {revision}, which no file has: fetch the file that has "
             "it, or mend down_revision."
         )
+    if said.startswith("Ambiguous walk"):
+        return (
+            "A merge of two heads has two ways down, and -1 says neither: type db downgrade REVISION "
+            "(db history names them)."
+        )
     if found := STEPS.match(said):
         return (
             f"There are not as many revisions that way as {found[1]} says: type db current and "

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Self
 
 import alembic.context
+import click
 from alembic.autogenerate.api import RevisionContext
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
@@ -288,6 +289,10 @@ class Project:
         raise LookupError(f"{path} is no migration of this history")
 
 
+# in click's context: --plan and --yes
+PLANNED, AGREED = "flask_keel.plan", "flask_keel.yes"
+
+
 class Environment(Project):
     """A project while Alembic runs its env.py: it knows the command, too.
 
@@ -341,6 +346,21 @@ class Environment(Project):
         return not self._opts.get("destination_rev")
 
     @property
+    def destination(self) -> str:
+        """The revision that the command was given: "head", "-1", a part of a name ..."""
+        return str(self._opts["destination_rev"])
+
+    @property
+    def planning(self) -> bool:
+        """Whether the command only says what it would do: --plan."""
+        return _typed(PLANNED)
+
+    @property
+    def agreed(self) -> bool:
+        """Whether whoever typed the command agrees to what it loses: --yes."""
+        return _typed(AGREED)
+
+    @property
     def purging(self) -> bool:
         """Whether the command forgets what the database says of itself: stamp --purge."""
         return bool(self._opts.get("purge"))
@@ -380,6 +400,11 @@ class Environment(Project):
         )
         if connection is not None:
             keep_one_transaction(self.context.get_context())
+
+
+def _typed(option: str) -> bool:
+    command = click.get_current_context(silent=True)
+    return bool(command and command.meta.get(option))
 
 
 def with_new(project: Project, path: str) -> Project:

@@ -12,10 +12,12 @@ from alembic.operations import MigrateOperation, Operations, ops
 from alembic.runtime.migration import MigrationContext
 from alembic.script import Script
 from sqlalchemy import Connection, Dialect, TableClause, inspect
+from sqlalchemy.exc import CompileError
 from sqlalchemy.sql import ClauseElement, visitors
 from sqlalchemy.sql.expression import SelectBase
 from sqlalchemy.types import NullType
 
+from . import literals
 from .project import listening
 from .typing import Options, SQLType, Value
 
@@ -67,10 +69,11 @@ class Recorder:
 
     :param revisions: Alembic's ``Script`` of each that is to be written down
     :param looks: whether to look, before an operation runs, at what it changes
+    :param runs: whether operations are carried out, and not only written down
     """
 
-    def __init__(self, revisions: Iterable[Script], looks: bool = True) -> None:
-        self.looks, self.silent, self.depth = looks, False, 0
+    def __init__(self, revisions: Iterable[Script], looks: bool = True, runs: bool = True) -> None:
+        self.looks, self.runs, self.silent, self.depth = looks, runs, False, 0
         self.recordings: dict[str, Recording] = {}
         self.paths: dict[str, Recording] = {}
         for revision in revisions:
@@ -105,12 +108,17 @@ class Recorder:
         def noted(operation: MigrateOperation) -> object:
             # what op.execute runs is the migration's own; what the others run, they stand for
             if isinstance(operation, ops.ExecuteSQLOp):
-                return invoke(operation)
+                if self.runs:
+                    return invoke(operation)
+                self._only_said(connection, operation)
+                return None
             if found := self._place():
                 recording, line = found
                 recording.events.append(
                     Event(line, operation, *self._before(connection, operation))
                 )
+            if not self.runs:
+                return operation.to_table() if isinstance(operation, ops.CreateTableOp) else None
             if not inside:
                 return invoke(operation)
             with self._inside():
@@ -124,6 +132,9 @@ class Recorder:
             manager = batch_alter_table(*arguments, **keywords)
             batch = manager.__enter__()
             batch.invoke = self._noting(connection, batch.invoke, inside=False)
+            if not self.runs:
+                yield batch
+                return
             try:
                 yield batch
             except BaseException as error:
@@ -134,6 +145,19 @@ class Recorder:
                     manager.__exit__(None, None, None)
 
         return recorded
+
+    def _only_said(self, connection: Connection, operation: ops.ExecuteSQLOp) -> None:
+        said: Any = operation.sqltext
+        if not isinstance(said, str):
+            dialect = literals.dialect(connection.dialect)
+            try:
+                said = str(said.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+            except CompileError:  # a value that is no literal
+                said = str(said.compile(dialect=dialect))
+        if found := self._place():
+            recording, line = found
+            recording.sql.append((line, said))
+            recording.events.append(Event(line, said))
 
     def _before(
         self, connection: Connection, operation: MigrateOperation

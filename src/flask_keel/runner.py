@@ -142,14 +142,33 @@ def run(
 ) -> None:
     """Run revisions, as a rehearsal; where that is inside a run of env.py, leave it as it was.
 
-    A nested environment, since migrations may use ``alembic.context`` themselves.
-
     :param connection: to a database that is not the application's
     :param steps: yields them, as Alembic's commands do
     :param recorder: writes down what they do
     :param prints: where they print; nowhere, since they print when they run for good
     :param options: more for ``configure``
     """
+    with environment(project, connection, steps, prints, **options) as nested:
+        context = nested.get_context()
+        with (
+            nested.begin_transaction(),
+            guarded(connection, project.engine),
+            recorder.recording(context) if recorder else Operations.context(context),
+            _at_once(context) if connection.info.get("attempt") else nullcontext(),
+        ):
+            context.run_migrations()
+
+
+@contextmanager
+def environment(
+    project: Project,
+    connection: Connection,
+    steps: Steps,
+    prints: TextIO | None = None,
+    **options: Value,
+) -> Iterator[EnvironmentContext]:
+    """Give an environment for a rehearsal, nested where one is there: migrations may use
+    ``alembic.context`` themselves."""
     sqlite = connection.dialect.name == "sqlite"
     use_engine(connection)
     options = {
@@ -163,22 +182,13 @@ def run(
         with (
             EnvironmentContext(
                 project.config, project.script, fn=project.named_as_adopted(steps)
-            ) as environment,
+            ) as nested,
             rehearsal(),
             redirect_stdout(prints or StringIO()),
         ):
-            environment.configure(
-                connection=connection, target_metadata=project.metadata, **options
-            )
-            context = environment.get_context()
-            keep_one_transaction(context)
-            with (
-                environment.begin_transaction(),
-                guarded(connection, project.engine),
-                recorder.recording(context) if recorder else Operations.context(context),
-                _at_once(context) if connection.info.get("attempt") else nullcontext(),
-            ):
-                context.run_migrations()
+            nested.configure(connection=connection, target_metadata=project.metadata, **options)
+            keep_one_transaction(nested.get_context())
+            yield nested
     finally:
         for proxy in outer:
             if proxy is not None:

@@ -30,6 +30,18 @@ def of(subject: Project) -> Copies:
     return MySQL(subject)
 
 
+def wanted(subject: Project) -> str:
+    """Return what MIGRATION_BACKUP says.
+
+    :raises CommandError: when it says none of the three words
+    """
+    said = subject.settings.get("MIGRATION_BACKUP", "auto")
+    if said not in WORDS:
+        words = '"auto", "always" or "never"'
+        raise CommandError(f"MIGRATION_BACKUP is {said!r}: write {words}.")
+    return str(said)
+
+
 def before(subject: Project, why: str, *, losing: bool) -> Path | None:
     """Copy a SQLite database before migrations change it, where MIGRATION_BACKUP says so.
 
@@ -38,11 +50,8 @@ def before(subject: Project, why: str, *, losing: bool) -> Path | None:
     :returns: the copy; None where none is wanted, or nothing is there
     :raises CommandError: when it cannot be made, or the configuration says none of the three words
     """
-    wanted = subject.settings.get("MIGRATION_BACKUP", "auto")
-    if wanted not in WORDS:
-        words = '"auto", "always" or "never"'
-        raise CommandError(f"MIGRATION_BACKUP is {wanted!r}: write {words}.")
-    if wanted == "never" or (wanted == "auto" and not losing):
+    said = wanted(subject)
+    if said == "never" or (said == "auto" and not losing):
         return None
     if project.kind(subject.engine.url) != "sqlite":
         return None

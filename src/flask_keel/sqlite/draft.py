@@ -173,7 +173,8 @@ class Settings:
 
     ``recreate`` is "auto", "always" or "never". ``text_edits`` are the kinds of change that may
     be made in the schema text, none where the configuration or a portable script forbids it.
-    ``going_down`` is a downgrade, which brings back what was there.
+    ``going_down`` is a downgrade, which brings back what was there. ``rows`` says how many rows a
+    table is to be taken to have, None for as many as it has.
     """
 
     dialect: Dialect
@@ -183,6 +184,7 @@ class Settings:
     portable: bool = False
     text_edits: frozenset[str] = frozenset()
     going_down: bool = False
+    rows: Callable[[str], int | None] = lambda table: None
 
 
 @dataclass(frozen=True)
@@ -257,6 +259,9 @@ class Draft:
 
     @cached_property
     def is_empty(self) -> bool:
+        taken = self.settings.rows(self.name)
+        if taken is not None:
+            return not taken
         return not self.db.value(f"SELECT EXISTS (SELECT 1 FROM {self.sql_name})")
 
     @cached_property

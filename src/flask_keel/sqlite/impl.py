@@ -206,7 +206,9 @@ class EngineImpl(SQLiteImpl):
 
     Options of the migration context that it reads: ``sqlite_schema_edits`` (False: rebuild
     whatever SQLite has no statement for), ``sqlite_portable_sql`` (True: only statements that
-    every SQLite from 3.35 on takes, with no edit of the schema table).
+    every SQLite from 3.35 on takes, with no edit of the schema table), ``sqlite_rows`` (a function:
+    how many rows a table is to be taken to have), ``sqlite_planned`` (a function that is told the
+    lines of each plan, its table and whether that rewrites rows).
     """
 
     __dialect__ = "sqlite"
@@ -249,7 +251,14 @@ class EngineImpl(SQLiteImpl):
             portable=portable,
             text_edits=planner.TEXT_EDITS if edits else frozenset(),
             going_down=getattr(options.get("fn"), "__name__", "") == "downgrade",
+            rows=options.get("sqlite_rows", Settings.rows),
         )
+
+    def _say(self, lines: list[str], table: str, rewrites: bool) -> None:
+        for line in lines:
+            log.info(line)
+        if planned := self.context_opts.get("sqlite_planned"):
+            planned(lines, table, rewrites)
 
     def _database(self, schema: str | None) -> Database:
         assert self.connection is not None, "only --sql has no connection"
@@ -276,8 +285,7 @@ class EngineImpl(SQLiteImpl):
             with guard():
                 for group in groups:
                     chosen = planner.plan(db, table, group, settings)
-                    for line in chosen.lines():
-                        log.info(line)
+                    self._say(chosen.lines(), chosen.draft.name, chosen.rewrites)
                     watch.add(chosen.draft.keys_to_check)
                     carry_out(chosen)
 
@@ -392,7 +400,7 @@ class EngineImpl(SQLiteImpl):
         db = self._database(schema)
         with self._own_work as watch:
             name = introspection.stored_table(db, old_table_name).name
-            log.info(f"{name}: rename to {new_table_name} (native)")
+            self._say([f"{name}: rename to {new_table_name} (native)"], name, False)
             # a foreign key can wait for a table of the new name
             watch.add(clone.referring_to(db, str(new_table_name)))
             with db.all_or_nothing():

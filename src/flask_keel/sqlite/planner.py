@@ -128,13 +128,20 @@ class Plan:
         changes = self.native or draft.renames or draft.new_indexes or draft.dropped_indexes
         return "native" if changes else ""
 
+    @property
+    def rewrites(self) -> bool:
+        """Whether rows are written again, and not only the schema."""
+        steps = [*self.native, *self.text]
+        return self.rebuilds or any(step.update or step.way == "drop" for step in steps)
+
     def lines(self) -> list[str]:
         draft, found = self.draft, []
         for old, new in draft.renames:
             found.append(f"rename column {old} to {new} (native)")
         if self.rebuilds:
             says = said(draft.steps) or "copy it as it is"
-            rows = introspection.row_count(draft.db, draft.name)
+            rows = draft.settings.rows(draft.name)
+            rows = introspection.row_count(draft.db, draft.name) if rows is None else rows
             found.append(f"{says} (rebuild, {rows} row{'' if rows == 1 else 's'})")
         else:
             if said(self.text):

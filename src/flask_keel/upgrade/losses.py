@@ -1,83 +1,350 @@
-"""What the steps of a run may do to the rows that are there, as far as their files tell it unrun."""
+"""What a run would lose: values that are there now, are not NULL, and would be gone.
 
-import ast
-from collections.abc import Iterable
-from pathlib import Path
+Tables and columns are followed back through the run to what they are called in the database now; what
+the run itself has made holds nothing that could be lost.
+"""
 
-from alembic.runtime.migration import MigrationStep, RevisionStep
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from typing import NamedTuple
 
-# operations that neither lose nor rewrite a value, in a batch too
-KEEPING = frozenset(
-    {
-        "add_column",
-        "batch_alter_table",
-        "bulk_insert",
-        "create_index",
-        "create_table",
-        "create_table_comment",
-        "drop_index",
-        "drop_table_comment",
-        "f",
-    }
-)
+from alembic.operations import MigrateOperation, ops
+from sqlalchemy import Connection, Inspector, inspect
+from sqlalchemy.exc import DBAPIError
+
+from .. import literals
+from ..lint import types
+from ..recorder import Event
+from ..typing import Options
+from . import statements
+from .statements import Deed, Name
+
+MOST = 1_000_000  # rows that are counted: a table may be enormous
 
 
-def keeps_all(steps: Iterable[MigrationStep]) -> bool:
-    """Whether the files say that no value is lost or rewritten; False where they leave a doubt.
+class Key(NamedTuple):
+    """A table, as the database tells one from another; None is the default schema."""
 
-    Raw SQL, a loop over rows or a function of one's own is a doubt.
+    schema: str | None
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}" if self.schema else self.name
+
+
+class Rows(NamedTuple):
+    """Rows of a table that hold something.
+
+    :param columns: of which one at least is not NULL; none for whole rows
+    :param condition: SQL of the migration's own, which may be about what is not there yet
     """
-    return all(_keeps_all(step) for step in steps)
+
+    table: Key
+    columns: tuple[str, ...] = ()
+    condition: str | None = None
 
 
-def _keeps_all(step: MigrationStep) -> bool:
-    if not isinstance(step, RevisionStep):
-        return True  # a stamp
-    tree = ast.parse(Path(step.revision.path).read_bytes())
-    wanted = "upgrade" if step.is_upgrade else "downgrade"
-    bodies = [
-        node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == wanted
-    ]
-    if len(bodies) != 1:
-        return False
-    operations, types = _operations(bodies[0]), _imported_from_sqlalchemy(tree)
-    calls = (node for node in ast.walk(bodies[0]) if isinstance(node, ast.Call))
-    return all(_keeps(call, operations, types) for call in calls)
+@dataclass
+class Loss:
+    """One thing that a revision may lose.
+
+    :param what: by the names that the database has now
+    :param rules: of the lint, of which a reason in the file may silence one
+    :param rows: what is lost; None where that cannot be told
+    :param unit: what they are called
+    :param count: how many, at most one more than :data:`MOST`; None where they were not counted
+    """
+
+    what: str
+    rules: tuple[str, ...]
+    line: int
+    rows: Rows | None = None
+    unit: str = "values"
+    count: int | None = None
+    reason: str | None = None
+
+    @property
+    def possible(self) -> bool:
+        """Whether it was not found that there is nothing."""
+        return self.count != 0
+
+    def __str__(self) -> str:
+        return f"{self.what} ({counted(self.count, self.unit)})"
 
 
-def _keeps(call: ast.Call, operations: set[str], types: set[str]) -> bool:
-    root = call.func
-    while isinstance(root, ast.Attribute):
-        root = root.value
-    if not isinstance(root, ast.Name):
-        return False
-    if root.id in operations:
-        return isinstance(call.func, ast.Attribute) and call.func.attr in KEEPING
-    return root.id in types
+def counted(count: int | None, unit: str) -> str:
+    """Say a number that :meth:`Live.count` gave."""
+    if count is None:
+        return f"{unit} that cannot be counted"
+    if count > MOST:
+        return f"more than {MOST} {unit}"
+    return f"{count} {unit.removesuffix('s') if count == 1 else unit}"
 
 
-def _operations(function: ast.FunctionDef) -> set[str]:
-    """The names of ``op`` and of the batches within."""
-    names = {
-        item.optional_vars.id
-        for node in ast.walk(function)
-        if isinstance(node, ast.With)
-        for item in node.items
-        if isinstance(item.optional_vars, ast.Name)
-    }
-    return {"op"} | names
+class Live:
+    """The database as it is now.
+
+    :param connection: by which nothing in it changes
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.kind = connection.dialect.name
+        self.quote = literals.dialect(connection.dialect).identifier_preparer.quote_identifier
+        self.columns = cache(self._columns)
+        self.count = cache(self._count)
+
+    @cached_property
+    def _look(self) -> Inspector:
+        return inspect(self.connection)
+
+    @cached_property
+    def _names(self) -> dict[str | None, dict[str, str]]:
+        return {}
+
+    def key(self, schema: str | None, name: str, quoted: bool = True) -> Key:
+        """Return a table by its name in an operation or a statement.
+
+        :param quoted: whether PostgreSQL takes its letters as they are
+        """
+        home = "main" if self.kind == "sqlite" else self._look.default_schema_name
+        exact = self.kind == "postgresql" and quoted
+        return Key(None if schema == home else schema, name if exact else name.lower())
+
+    def name(self, table: Key) -> str | None:
+        """Return the name that the database has for a table; None when it is not there."""
+        if table.schema not in self._names:
+            found = self._look.get_table_names(table.schema)
+            self._names[table.schema] = {self.key(table.schema, one).name: one for one in found}
+        return self._names[table.schema].get(table.name)
+
+    def _columns(self, table: Key) -> dict[str, Options]:
+        """Return what is known of a table's columns, by their names in small letters."""
+        name = self.name(table)
+        found = self._look.get_columns(name, schema=table.schema) if name else []
+        return {one["name"].lower(): dict(one) for one in found}
+
+    def _count(self, rows: Rows) -> int | None:
+        """Count rows, at most one more than :data:`MOST`; None where the database does not answer."""
+        conditions = [f"({rows.condition})"] if rows.condition else []
+        if rows.columns:
+            held = " OR ".join(f"{self.quote(one)} IS NOT NULL" for one in rows.columns)
+            conditions.append(f"({held})")
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        named = [rows.table.schema, self.name(rows.table) or rows.table.name]
+        table = ".".join(self.quote(part) for part in named if part)
+        sample = f"SELECT 1 FROM {table}{where} LIMIT {MOST + 1}"
+        savepoint = self.connection.begin_nested if self.kind == "postgresql" else nullcontext
+        try:
+            with savepoint():
+                found = self.connection.exec_driver_sql(
+                    f"SELECT count(*) FROM ({sample}) AS sample",
+                    execution_options={"no_parameters": True},
+                )
+                return int(found.scalar_one())
+        except DBAPIError:
+            # the condition is about what is not there yet: all of them, then
+            return self.count(rows._replace(condition=None)) if rows.condition else None
 
 
-def _imported_from_sqlalchemy(tree: ast.Module) -> set[str]:
-    names = set()
-    for node in tree.body:
-        if isinstance(node, ast.Import):
-            named = [(alias.name, alias) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            named = [(node.module or "", alias) for alias in node.names]
+@dataclass
+class Losses:
+    """Follows a run, event by event, and gathers what it may lose.
+
+    :param live: the database before it
+    """
+
+    live: Live
+    found: list[Loss] = field(default_factory=list)
+    untold: list[str] = field(default_factory=list)
+    rewritten: list[Key] = field(default_factory=list)
+    tables: dict[Key, Key | None] = field(default_factory=dict)
+    names: dict[tuple[Key, str], str | None] = field(default_factory=dict)
+    line: int = 0
+
+    def take(self, event: Event) -> None:
+        """Note what one event does."""
+        self.line = event.line
+        if isinstance(event.what, str):
+            for statement in statements.split(event.what):
+                for deed in statements.deeds(statement):
+                    self._deed(deed, statement)
         else:
-            continue
-        for module, alias in named:
-            if module.partition(".")[0] == "sqlalchemy":
-                names.add(alias.asname or alias.name.partition(".")[0])
-    return names
+            self._operation(event.what, event)
+
+    def origin(self, table: Key) -> Key | None:
+        """Return the table of the database that one is by now; None for one that the run has made."""
+        if table in self.tables:
+            return self.tables[table]
+        return table if self.live.name(table) else None
+
+    def column(self, table: Key, name: str) -> str | None:
+        """Return the column of the database that one is by now; None for one that the run has made."""
+        home = self.origin(table)
+        place = (table, name.lower())
+        if place in self.names or home is None:
+            return self.names.get(place)
+        known = self.live.columns(home).get(name.lower())
+        return known["name"] if known else None
+
+    def _home(self, table: Key) -> Key | None:
+        """Return the origin of a table that loses something; say it where there is no such table."""
+        home = self.origin(table)
+        if home is None and table not in self.tables:
+            self._doubt(f"{table} is not there now, or cannot be seen by this account")
+        return home
+
+    # -- what a run does -------------------------------------------------------------------------
+
+    def _operation(self, op: MigrateOperation, event: Event) -> None:
+        name = getattr(op, "table_name", None)
+        if not isinstance(name, str):
+            return
+        table = self.live.key(getattr(op, "schema", None), name)
+        match op:
+            case ops.CreateTableOp():
+                self._create_table(table, bool(op.if_not_exists))
+            case ops.DropTableOp():
+                self._drop_table(table, ("drop-table",), bool(op.if_exists))
+            case ops.RenameTableOp():
+                self._rename_table(table, self.live.key(op.schema, op.new_table_name))
+            case ops.AddColumnOp():
+                self._add_column(table, op.column.name)
+            case ops.DropColumnOp():
+                rules = ("drop-column", "drop-and-add", "drop-and-compute")
+                self._drop_column(table, op.column_name, rules)
+            case ops.AlterColumnOp():
+                if op.modify_type is not None:
+                    self._set_type(table, op, event)
+                if op.modify_name:
+                    self._rename_column(table, op.column_name, op.modify_name)
+
+    def _deed(self, deed: Deed, statement: str) -> None:
+        short = " ".join(statement.split())
+        short = short if len(short) <= 60 else f"{short[:57]}..."
+        if deed.verb == "unreadable":
+            self._doubt(f"what {short!r} does to the rows")
+            return
+        if deed.verb in ("drop", "drop schema"):
+            if deed.verb == "drop" or self.live.kind != "postgresql":
+                rules = ("drop-in-sql", "delete-rows", "update-rows")
+                self.found.append(Loss(short, rules, self.line, unit="rows"))
+            return
+        if deed.table is None:
+            return
+        table = self._named(deed.table)
+        match deed.verb:
+            case "create table":
+                self._create_table(table, " if not exists " in f" {short.lower()} ")
+            case "drop table":
+                self._drop_table(table, ("drop-in-sql",), " if exists " in f" {short.lower()} ")
+            case "rename table" if deed.new:
+                self._rename_table(table, self._named(deed.new))
+            case "add column":
+                self._add_column(table, deed.columns[0])
+            case "drop column":
+                self._drop_column(table, deed.columns[0], ("drop-in-sql",))
+            case "rename column":
+                self._rename_column(table, *deed.columns)
+            case "delete":
+                self._delete(table, deed.where)
+            case "update":
+                self._update(table, deed)
+
+    def _named(self, name: Name) -> Key:
+        return self.live.key(name.schema, name.name, name.quoted)
+
+    def _doubt(self, what: str) -> None:
+        self.untold.append(f"line {self.line}: {what}")
+
+    def _create_table(self, table: Key, unless_there: bool) -> None:
+        if unless_there and self.origin(table):
+            return
+        self.tables[table] = None
+        self._forget(table)
+
+    def _forget(self, table: Key) -> None:
+        for place in [place for place in self.names if place[0] == table]:
+            del self.names[place]
+
+    def _drop_table(self, table: Key, rules: tuple[str, ...], if_there: bool) -> None:
+        home = self.origin(table)
+        if home is not None:
+            columns = self.live.columns(home).values()
+            # a column that is never NULL makes each row one that holds something
+            some = () if any(not one["nullable"] for one in columns) else self._plain(home)
+            self.found.append(Loss(f"table {home}", rules, self.line, Rows(home, some), "rows"))
+        elif not if_there:
+            self._home(table)
+        self.tables[table] = None
+        self._forget(table)
+
+    def _plain(self, table: Key) -> tuple[str, ...]:
+        known = self.live.columns(table).values()
+        return tuple(one["name"] for one in known if not one.get("computed"))
+
+    def _rename_table(self, old: Key, new: Key) -> None:
+        home = self.origin(old)
+        self._forget(new)
+        for place in [place for place in self.names if place[0] == old]:
+            self.names[new, place[1]] = self.names.pop(place)
+        self.tables[old], self.tables[new] = None, home
+
+    def _add_column(self, table: Key, name: str) -> None:
+        if not self.column(table, name):  # else it is IF NOT EXISTS
+            self.names[table, name.lower()] = None
+
+    def _drop_column(self, table: Key, name: str, rules: tuple[str, ...]) -> None:
+        home, column = self._home(table), self.column(table, name)
+        self.names[table, name.lower()] = None
+        if home is None or column is None:
+            return
+        if not self.live.columns(home)[column.lower()].get("computed"):
+            rows = Rows(home, (column,))
+            self.found.append(Loss(f"{home}.{column}", rules, self.line, rows))
+
+    def _rename_column(self, table: Key, old: str, new: str) -> None:
+        self.names[table, new.lower()], self.names[table, old.lower()] = (
+            self.column(table, old),
+            None,
+        )
+
+    def _set_type(self, table: Key, op: ops.AlterColumnOp, event: Event) -> None:
+        home, column = self._home(table), self.column(table, op.column_name)
+        if home is None or column is None:
+            return
+        assert op.modify_type is not None
+        dialect, known = self.live.connection.dialect, event.columns.get(op.column_name)
+        known = known or self.live.columns(home)[column.lower()]
+        old, new = types.plain(known["type"], dialect), types.plain(op.modify_type, dialect)
+        verdict = types.verdict(old, new, self.live.quote(column), dialect)
+        if verdict is None or (self.live.kind == "sqlite" and verdict[0] == "narrow-type"):
+            return  # SQLite keeps longer values: https://www.sqlite.org/datatype3.html
+        rule, condition = verdict
+        was, now = (types.said(one, dialect) for one in (old, new))
+        what = f"{home}.{column} from {was} to {now}"
+        rows = Rows(home, (column,), condition or None)
+        self.found.append(Loss(what, (rule,), self.line, rows))
+
+    def _rewrite(self, home: Key) -> None:
+        if home not in self.rewritten:
+            self.rewritten.append(home)
+
+    def _delete(self, table: Key, where: str | None) -> None:
+        if home := self._home(table):
+            rows = Rows(home, condition=where)
+            self.found.append(Loss(f"rows of {home}", ("delete-rows",), self.line, rows, "rows"))
+
+    def _update(self, table: Key, deed: Deed) -> None:
+        home = self._home(table)
+        if home is None:
+            return
+        self._rewrite(home)
+        columns = [column for name in deed.columns if (column := self.column(table, name))]
+        if columns:
+            named = ", ".join(f"{home}.{column}" for column in columns)
+            rules = ("update-rows", "update-every-row")
+            rows = Rows(home, tuple(columns), deed.where)
+            what = f"what stands in {named}"
+            self.found.append(Loss(what, rules, self.line, rows))

@@ -1,6 +1,5 @@
 """`--sql` for a server: written by Alembic, guarded so that it stops where it is not what it was made for."""
 
-import re
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +28,7 @@ from ..project import Environment
 from ..runner import Refused
 from ..typing import Params, Value
 from . import session
+from .statements import ROUTINE
 
 ONLY_ONLINE = "it wants {name} of the database, which --sql does not ask (db upgrade does)"
 
@@ -168,7 +168,6 @@ DEALLOCATE PREPARE keel_guard;"""
 
 Statement = ClauseElement | str
 RUNNING, BEGIN, COMMIT = "-- Running ", "BEGIN;", "COMMIT;"
-ROUTINE = re.compile(r"\s*CREATE\b.*?\b(TRIGGER|PROCEDURE|FUNCTION|EVENT)\b", re.IGNORECASE)
 
 
 class OnlyOnline(Refused, AttributeError):

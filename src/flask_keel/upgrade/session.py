@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from alembic.migration import MigrationContext
-from alembic.runtime.migration import MigrationInfo, MigrationStep
+from alembic.runtime.migration import MigrationInfo
 from alembic.script import Script
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy import Connection, Engine, inspect, make_url, text
 
 from .. import backup, history, output, rebuild, runner, waiting
 from ..data import is_rehearsal
@@ -20,8 +20,9 @@ from ..project import AHEAD_TABLE, Environment
 from ..scratch.servers import interruptible
 from ..sqlite import foreign_key_check, transaction
 from ..typing import Options
-from . import failures, journal, losses
+from . import failures, journal, preview
 from .failures import Run
+from .preview import Look, Plan
 
 NOTHING_TO_DO = "{database} is at {revision}: nothing to do."
 
@@ -108,15 +109,52 @@ def migrate(project: Environment) -> None:
             _run(project, given, Run())
         return
     # who gives an engine knows what it is, and where it is to be left
-    run, ours = Run(), given is None
+    ours = given is None
     project.engine = given or project.engine
     waiting.patience(project.settings)  # a setting that is no number is said before anything else
-    if ours and project.moving and (look := _steps(project)) is not None:
-        if not look:
-            return
-        with interruptible():
-            losing = not losses.keeps_all(look) and _writable(project.engine)
-            backup.before(project, f"before the {project.moving}", losing=losing)
+    if not (ours and project.moving):
+        _apply(project, ours)
+    elif project.planning:
+        look = _look(project) or _unmade(project)
+        if look.steps:
+            preview.show(project, look)
+    else:
+        _agreed(project)
+
+
+def _agreed(project: Environment) -> None:
+    """Apply what nobody minds; as often as it takes, where another process changes it meanwhile."""
+    agreed: set[str] = set()
+    while (look := _look(project)) is None or look.steps:
+        plan = _considered(project, look, agreed) if look else None
+        try:
+            return _apply(project, True, look, plan)
+        except preview.Changed:
+            continue
+
+
+def _considered(project: Environment, look: Look, agreed: set[str]) -> Plan | None:
+    """Ask before values are lost, and copy before they are changed; without a lock.
+
+    :return: the plan; None where nothing depends on one
+    """
+    sqlite = project.engine.dialect.name == "sqlite"
+    asks = preview.confirms(project) and not project.agreed
+    with interruptible():
+        plan = None
+        if not look.keeps_all and (asks or (sqlite and backup.wanted(project) == "auto")):
+            plan = Plan.of(project, look, whole=sqlite)
+        if plan and asks:
+            preview.require_agreement(plan, agreed)
+        losing = plan is not None and plan.changes_rows and _writable(project.engine)
+        backup.before(project, f"before the {project.moving}", losing=losing)
+    return plan
+
+
+def _apply(
+    project: Environment, ours: bool, look: Look | None = None, plan: Plan | None = None
+) -> None:
+    run = Run()
     with (
         journal.kept(run),
         failures.told(project, run) if ours and not project.reading else nullcontext(),
@@ -124,7 +162,7 @@ def migrate(project: Environment) -> None:
         _locked(project, connection),
         _schema_file(project, connection),
     ):
-        _run(project, connection, run)
+        _run(project, connection, run, look, plan)
 
 
 def _locked(project: Environment, connection: Connection) -> AbstractContextManager[None]:
@@ -135,7 +173,7 @@ def _locked(project: Environment, connection: Connection) -> AbstractContextMana
     return lock.held(project, connection)
 
 
-def _steps(project: Environment) -> list[MigrationStep] | None:
+def _look(project: Environment) -> Look | None:
     """Look without a lock, and say where there is nothing to do: nothing waits, nothing is written.
 
     :return: what there is to do; None where there is no database yet, or nobody else sees it
@@ -152,9 +190,19 @@ def _steps(project: Environment) -> list[MigrationStep] | None:
         heads = context.get_current_heads()
         check(project, connection, set(heads))
         steps = list(project.work(heads, context))
+        there = bool(heads or inspect(connection).get_table_names())
     if not steps:
         _say_nothing_to_do(project, heads)
-    return steps
+    return Look(frozenset(heads), steps, there)
+
+
+def _unmade(project: Environment) -> Look:
+    """What there is to do where there is no database yet."""
+    if project.moving == "downgrade":
+        transaction.require(project.engine.url)
+    with transaction.engine(make_url("sqlite://")).connect() as connection:
+        steps = list(project.work((), MigrationContext.configure(connection)))
+    return Look(frozenset(), steps, False)
 
 
 def _writable(engine: Engine) -> bool:
@@ -195,7 +243,13 @@ def _connect(project: Environment, engine: Engine) -> Iterator[Connection]:
             yield connection
 
 
-def _run(project: Environment, connection: Connection, run: Run) -> None:
+def _run(
+    project: Environment,
+    connection: Connection,
+    run: Run,
+    look: Look | None = None,
+    plan: Plan | None = None,
+) -> None:
     sqlite = connection.dialect.name == "sqlite"
     steps: list[MigrationInfo] = []
     options: Options = {"on_version_apply": _reporters(project, steps)}
@@ -219,6 +273,10 @@ def _run(project: Environment, connection: Connection, run: Run) -> None:
             check(project, connection, applied)
         elif not project.purging:
             history.require_known(applied, project.script, project.database)
+        if look is not None and look.heads != applied:
+            raise preview.Changed
+        if plan is not None:
+            plan.require_current(connection)
         if not sqlite and not lent_out:
             connection.rollback()  # looking began a transaction; each revision has one of its own
         run.begin(applied)
@@ -249,7 +307,7 @@ def _watch(project: Environment, connection: Connection) -> foreign_key_check.Wa
 
 
 def _reporters(project: Environment, steps: list[MigrationInfo]) -> list[Callable[..., None]]:
-    own = project.options.pop("on_version_apply", None) or []
+    own = project.options.get("on_version_apply") or []
 
     def report(
         ctx: MigrationContext, step: MigrationInfo, heads: set[str], run_args: object

@@ -1,0 +1,276 @@
+"""Revisions gone through without a change: what each would do, before anybody has agreed to it.
+
+On SQLite they run on a copy of the schema without rows, so that the engine plans each of them on what
+those before it have made. On a server, where an account may not make a copy, their operations are
+written down and not carried out, and what they read they read in a transaction that writes nothing.
+"""
+
+import sqlite3
+import tokenize
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
+from functools import wraps
+from pathlib import Path
+
+from alembic.runtime.migration import MigrationStep, RevisionStep
+from alembic.script import Script
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.pool import NullPool
+
+from .. import output, runner
+from ..lint import rules, source
+from ..project import Environment, Project, listening
+from ..recorder import Recorder, Recording
+from ..sqlite import introspection, transaction
+from ..typing import Options, Params
+from . import failures, losses
+from .losses import Key, Live, Loss, Losses, Rows
+from .readable import File
+
+SECONDS = 60  # that a question to a server may take: a plan waits for nobody
+LIMITS = {
+    "postgresql": [
+        f"SET LOCAL statement_timeout = '{SECONDS}s'",
+        "SET LOCAL lock_timeout = '5s'",
+        # rows that are hidden from this account are to be an error, not a zero
+        "SET LOCAL row_security = off",
+    ],
+    "mysql": [
+        f"SET SESSION max_execution_time = {SECONDS * 1000}, lock_wait_timeout = 5",
+        "SET SESSION TRANSACTION READ ONLY",
+    ],
+    "mariadb": [
+        f"SET SESSION max_statement_time = {SECONDS}, lock_wait_timeout = 5",
+        "SET SESSION TRANSACTION READ ONLY",
+    ],
+}
+# what passes on a connection that is to change nothing
+PASSING = ("SHOW", "DESC", "SAVEPOINT", "RELEASE", "ROLLBACK TO")
+NOTHING = "SELECT 1 FROM (SELECT 1 AS one) AS nothing WHERE 1 = 0"
+MOST = 1000  # statements of its own that one revision may have
+
+
+@dataclass
+class Planned:
+    """What one revision would do.
+
+    :param ways: the engine's plan on SQLite
+    :param rewrites: the tables whose rows are written again
+    :param losses: what may be lost
+    :param untold: what cannot be told
+    :param raw: whether it runs statements of its own
+    """
+
+    step: RevisionStep
+    ways: list[str] = field(default_factory=list)
+    rewrites: list[Key] = field(default_factory=list)
+    losses: list[Loss] = field(default_factory=list)
+    untold: list[str] = field(default_factory=list)
+    raw: bool = False
+
+    @property
+    def script(self) -> Script:
+        found: Script = self.step.revision
+        return found
+
+
+@contextmanager
+def looked_at(project: Project) -> Iterator[Connection]:
+    """Give a connection to the application's database by which nothing in it changes."""
+    if project.dialect == "sqlite":
+        engine = transaction.reader(project.engine.url)
+        with engine.connect() as connection:
+            transaction.hand_over(project.engine, introspection.driver(connection.connection))
+            yield connection
+        return
+    readonly = project.engine.execution_options(postgresql_readonly=True)
+    with readonly.connect() as connection:
+        connection.detach()  # what is set here is for nobody else
+        name = connection.dialect.name
+        mariadb = getattr(connection.dialect, "is_mariadb", False)
+        for statement in LIMITS["mariadb" if mariadb else name]:
+            connection.execute(text(statement))
+        if name != "postgresql":
+            connection.rollback()  # read only from the next transaction on
+        yield connection
+
+
+def run(project: Environment, live: Live | None, steps: list[MigrationStep]) -> list[Planned]:
+    """Go through revisions, and return what each would do.
+
+    :param live: the database before them; None for one that is not there yet
+    """
+    with _stage(project, live) as connection:
+        live = live or Live(connection)
+        return _Run(project, live, connection, steps).planned
+
+
+@contextmanager
+def _stage(project: Environment, live: Live | None) -> Iterator[Connection]:
+    if project.dialect != "sqlite":
+        assert live is not None, "a server has its database"
+        yield live.connection
+        return
+    # no pool: one that shares its connection would close it for who asks for a second
+    memory = create_engine("sqlite://", poolclass=NullPool)
+    with transaction.connect(memory, app=project.engine) as connection:
+        if live is not None:
+            source = introspection.Database(live.connection)
+            _copy_schema(source, introspection.driver(connection.connection))
+        yield connection
+
+
+def _copy_schema(source: introspection.Database, raw: sqlite3.Connection) -> None:
+    objects = introspection.objects(source)
+    for kind in ("table", "index", "view", "trigger"):
+        for found in objects:
+            if found.type == kind and found.sql and not found.name.startswith("sqlite_"):
+                with suppress(sqlite3.Error):  # it needs what is not here, or came with another
+                    raw.execute(found.sql)
+
+
+class _Run:
+    def __init__(
+        self,
+        project: Environment,
+        live: Live,
+        connection: Connection,
+        steps: list[MigrationStep],
+    ) -> None:
+        self.project, self.live, self.connection = project, live, connection
+        self.sqlite = connection.dialect.name == "sqlite"
+        self.steps = [step for step in steps if isinstance(step, RevisionStep)]
+        self.losses = Losses(live)
+        self.current: Planned | None = None
+        self.events = 0
+        scripts = [step.revision for step in self.steps]
+        self.recorder = Recorder(scripts, looks=self.sqlite, runs=self.sqlite)
+        self.planned = list(self._all())
+
+    def _all(self) -> Iterator[Planned]:
+        @wraps(self.project.work)  # the engine asks for its name
+        def named(*_: object) -> Iterator[MigrationStep]:
+            yield from self.steps
+
+        options: Options = {}
+        if self.sqlite:
+            options = {"sqlite_rows": self._rows, "sqlite_planned": self._note}
+        with runner.environment(self.project, self.connection, named, **options) as nested:
+            context = nested.get_context()
+            if not self.sqlite:
+                context.autocommit_block = nullcontext  # type: ignore[method-assign, assignment]
+            if not self.connection.in_transaction():
+                self.connection.begin()
+            with (
+                self.recorder.recording(context),
+                runner.guarded(self.connection, self.project.engine),
+                self._held_back(),
+            ):
+                for step in self.project.named_as_adopted(named)((), context):
+                    if isinstance(step, RevisionStep):
+                        yield self._one(step)
+
+    def _one(self, step: RevisionStep) -> Planned:
+        found = self.current = Planned(step)
+        self.losses.found, self.losses.untold = found.losses, found.untold
+        self.losses.rewritten, self.events = found.rewrites, 0
+        recording = self.recorder.recordings[step.revision.revision]
+        file = File(step)
+        if stranger := file.stranger():
+            found.untold.append(f"{stranger}, which is not run for a plan")
+            found.raw = True
+            found.losses += [Loss(what, of, line, unit="rows") for line, what, of in file.losing()]
+        else:
+            self._carry_out(step, found)
+            self._take(recording)
+        found.raw = found.raw or any(
+            isinstance(event.what, str) and failures.changes(event.what)
+            for event in recording.events
+        )
+        if not self.sqlite:
+            self._judge_rewrites(recording)
+        if step.is_upgrade:
+            reasons = source.reasons(_text(step.revision))
+            for loss in found.losses:
+                loss.reason = next((reasons[rule] for rule in loss.rules if rule in reasons), None)
+        return found
+
+    def _carry_out(self, step: RevisionStep, found: Planned) -> None:
+        try:
+            with self._undone_if_it_fails():
+                step.migration_fn()
+        except Exception as error:
+            said = output.plainly(str(error)).rstrip(".") or type(error).__name__
+            found.untold.append(f"what follows where it stops without rows ({said})")
+
+    @contextmanager
+    def _undone_if_it_fails(self) -> Iterator[None]:
+        if self.live.kind not in ("sqlite", "postgresql"):
+            yield
+            return
+        self.connection.exec_driver_sql("SAVEPOINT keel_plan")
+        try:
+            yield
+        except BaseException:
+            self.connection.exec_driver_sql("ROLLBACK TO SAVEPOINT keel_plan")
+            raise
+        self.connection.exec_driver_sql("RELEASE SAVEPOINT keel_plan")
+
+    def _take(self, recording: Recording) -> None:
+        """Follow what the revision has done so far."""
+        for event in recording.events[self.events :]:
+            self.events += 1
+            self.losses.take(event)
+
+    def _rows(self, table: str) -> int | None:
+        """Say how many rows the engine is to take a table to have; None for one of the run's own."""
+        if self.current:
+            self._take(self.recorder.recordings[self.current.script.revision])
+        home = self.losses.origin(self.live.key(None, table))
+        return self.live.count(Rows(home)) if home else None
+
+    def _note(self, lines: list[str], table: str, rewrites: bool) -> None:
+        assert self.current is not None
+        many = f"{losses.MOST + 1} rows", f"more than {losses.MOST} rows"
+        self.current.ways += [line.replace(*many) for line in lines]
+        if rewrites:
+            self._add_rewritten(self.live.key(None, table))
+
+    def _add_rewritten(self, table: Key) -> None:
+        home = self.losses.origin(table)
+        if self.current and home and home not in self.current.rewrites:
+            self.current.rewrites.append(home)
+
+    def _judge_rewrites(self, recording: Recording) -> None:
+        """Ask the lint which tables a server writes again."""
+        for finding in rules.Ruler(self.connection.dialect).findings(recording.events):
+            if finding.rule == "rewrite-table":
+                *schema, name = finding.facts["table"].split(".")
+                self._add_rewritten(self.live.key(schema[0] if schema else None, name))
+
+    @contextmanager
+    def _held_back(self) -> Iterator[None]:
+        """On a server, let nothing through that does more than read."""
+        if self.sqlite:
+            yield
+            return
+        ran: list[str] = []
+
+        def hold(
+            _: object, cursor: object, sql: str, parameters: Params, *more: object
+        ) -> tuple[str, Params]:
+            if not failures.changes(sql) or sql.lstrip().upper().startswith(PASSING):
+                return sql, parameters
+            ran.append(sql)
+            if len(ran) > MOST:
+                raise runner.Refused(f"more than {MOST} statements of its own")
+            return NOTHING, ()
+
+        with listening(self.connection, retval=True, before_cursor_execute=hold):
+            yield
+
+
+def _text(script: Script) -> str:
+    with tokenize.open(Path(script.path)) as file:
+        return file.read()

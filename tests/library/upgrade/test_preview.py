@@ -1,0 +1,320 @@
+"""What would be lost is said before it is: the plan, on what is there, by an account that may only read."""
+
+import json
+import sys
+from contextlib import contextmanager
+
+import clients
+import databases
+import pytest
+from revising import CTRL_C, at_terminal
+from sqlalchemy import make_url
+
+TABLES = """
+op.create_table("person", sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("name", sa.String(20), nullable=False), sa.Column("nick", sa.String(20)),
+    sa.Column("bio", sa.String(20)), sa.Column("age", sa.Integer), sa.Column("code", sa.String(9)))
+for name in ("old", "log", "kept", "one", "two"):
+    op.create_table(name, sa.Column("id", sa.Integer, primary_key=True), sa.Column("v", sa.Integer))
+op.create_table("bare", sa.Column("id", sa.Integer, primary_key=True))
+"""
+ROWS = [
+    "INSERT INTO person VALUES (1, 'Ada', NULL, 'b', 36, 'x'), (2, 'Grace', NULL, 'c', NULL, NULL)",
+    *(f"INSERT INTO {name} VALUES (1, 1), (2, 2), (3, NULL)" for name in ("old", "log", "kept")),
+    "INSERT INTO two VALUES (1, NULL)",
+]
+# what a revision does, and what is said to be lost, one after the other in one run
+STORY = [
+    ("op.drop_column('person', 'bio')", ["person.bio (2 values)"]),
+    ("op.drop_column('person', 'nick')", []),
+    ("op.drop_table('bare')", []),
+    ("op.rename_table('old', 'older')", []),
+    ("op.drop_table('older')", ["table old (3 rows)"]),
+    (
+        "op.add_column('person', sa.Column('mood', sa.String(9)))\n"
+        "op.execute(\"UPDATE person SET mood = 'fine'\")",
+        [],
+    ),
+    ("op.drop_column('person', 'mood')", []),
+    (
+        "op.alter_column('person', 'age', new_column_name='years', existing_type=sa.Integer())",
+        [],
+    ),
+    ("op.execute('UPDATE person SET years = 0')", ["what stands in person.age (1 value)"]),
+    ("op.execute(\"UPDATE person SET code = 'y' WHERE code IS NULL\")", []),
+    ("op.execute(\"UPDATE person SET code = 'y' WHERE name = 'a:b;%'\")", []),
+    ("op.execute('DELETE FROM log WHERE id > 1')", ["rows of log (2 rows)"]),
+    ("op.get_bind().execute(sa.text('DELETE FROM log'))", ["rows of log (3 rows)"]),
+    (
+        "log = sa.table('log', sa.column('id'))\nop.execute(log.delete().where(log.c.id == 1))",
+        ["rows of log (ONE OR ALL)"],
+    ),
+    (
+        "with op.batch_alter_table('person') as batch_op:\n    batch_op.drop_column('code')",
+        ["person.code (1 value)"],
+    ),
+    (
+        "op.create_table('mine', sa.Column('id', sa.Integer))\n"
+        "op.execute('INSERT INTO mine SELECT id FROM person')\nop.drop_table('mine')",
+        [],
+    ),
+    ("op.execute('ALTER TABLE log RENAME TO logs')", []),
+    ("op.execute('DROP TABLE logs')", ["table log (3 rows)"]),
+    ("for name in ('one', 'two'):\n    op.drop_table(name)", ["table two (1 row)"]),
+    (
+        "import subprocess\nsubprocess.run(['touch', 'ran'])\nop.drop_table('kept')",
+        ["op.drop_table('kept') (rows that cannot be counted)"],
+    ),
+]
+
+
+def url_of(project):
+    return project.env.get("DEV_DATABASE_URL", f"sqlite:///{project.database}")
+
+
+def confirming(project):
+    conf = project.path / "etc" / "conf" / "dev.conf"
+    conf.write_text(f"{conf.read_text()}\nCONFIRM_DATA_LOSS = True\n")
+    return project
+
+
+def story(project, steps, above="f0"):
+    for number, body in enumerate(steps, 1):
+        project.migration(f"{above[0]}{number:02}x", above, body)
+        above = f"{above[0]}{number:02}x"
+
+
+def plan(project, *arguments):
+    return json.loads(project.db("upgrade", "--plan", "--json", *arguments).assert_ok().out)
+
+
+def said(revision):
+    found = []
+    for loss in revision["loses"]:
+        many = "that cannot be counted" if loss["count"] is None else loss["count"]
+        unit = loss["unit"] if loss["count"] != 1 else loss["unit"].removesuffix("s")
+        number = f"{unit} {many}" if loss["count"] is None else f"{many} {unit}"
+        found.append(f"{loss['what']} ({number})")
+    return found
+
+
+@pytest.fixture
+def grown(any_database):
+    """A project with tables and rows, at revision f0."""
+    any_database.migration("f0", None, TABLES)
+    any_database.db("upgrade").assert_ok()
+    clients.run(url_of(any_database), *ROWS)
+    return any_database
+
+
+@pytest.fixture
+def small(bare):
+    """The same, on SQLite alone."""
+    bare.migration("f0", None, TABLES)
+    bare.db("upgrade").assert_ok()
+    clients.run(url_of(bare), *ROWS)
+    return bare
+
+
+def test_a_plan_follows_what_is_there_through_the_whole_run_and_changes_nothing(grown):
+    story(grown, [body for body, _ in STORY])
+    before = clients.dump(url_of(grown))
+    found = plan(grown)["revisions"]
+    sure = "1 row" if url_of(grown).startswith(("postgres", "mysql")) else "3 rows"
+    wanted = [[one.replace("ONE OR ALL", sure) for one in loses] for _, loses in STORY]
+    assert [said(one) for one in found] == wanted
+    told = [one["cannot_be_told"] for one in found]
+    assert told[:-1] == [[]] * (len(STORY) - 1)
+    assert told[-1] == ["line 12: it calls subprocess.run(), which is not run for a plan"]
+    assert clients.dump(url_of(grown)) == before
+    assert not (grown.path / "ran").exists()
+    assert not (grown.path / "var" / "backups").exists()
+
+
+def test_whoever_may_only_read_gets_the_plan_and_cannot_upgrade(new_project, server):
+    kind = make_url(server).get_backend_name()
+    project = new_project(starter="bare", database=kind)
+    with databases.fresh(server) as url, reader(server, url) as reading:
+        project.env["DEV_DATABASE_URL"] = url
+        project.migration("f0", None, TABLES)
+        project.db("upgrade").assert_ok()
+        clients.run(url, *ROWS, *GRANTS[kind])
+        project.migration("f1", "f0", "op.drop_table('log')\nop.drop_column('person', 'bio')")
+        project.env["DEV_DATABASE_URL"] = reading
+        (found,) = plan(project)["revisions"]
+        assert said(found) == ["table log (3 rows)", "person.bio (2 values)"]
+        project.db("upgrade").assert_one_sentence()
+        project.env["DEV_DATABASE_URL"] = url
+        assert clients.rows(url, "SELECT version_num FROM alembic_version") == [("f0",)]
+
+
+GRANTS = {
+    "postgresql": ["GRANT SELECT ON ALL TABLES IN SCHEMA public TO keel_reader"],
+    "mysql": [],
+}
+
+
+@contextmanager
+def reader(server, url):
+    """An account that may read all of one database; give the URL by which it does."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "postgresql":
+        clients.run(server, "DROP ROLE IF EXISTS keel_reader", "CREATE ROLE keel_reader LOGIN")
+        yield parsed.set(username="keel_reader").render_as_string(hide_password=False)
+        clients.run(url, "DROP OWNED BY keel_reader")
+        clients.run(server, "DROP ROLE keel_reader")
+    else:
+        clients.run(
+            server,
+            "CREATE OR REPLACE USER keel_reader@localhost",
+            f"GRANT SELECT ON {parsed.database}.* TO keel_reader@localhost",
+        )
+        yield parsed.set(username="keel_reader").render_as_string(hide_password=False)
+        clients.run(server, "DROP USER keel_reader@localhost")
+
+
+REASON = "# lint: drop-column because nobody reads it\nop.drop_column('person', 'bio')"
+
+
+def test_an_upgrade_whose_file_says_why_runs_unattended(grown):
+    confirming(grown).migration("f1", "f0", REASON)
+    assert plan(grown)["asks"] is False
+    grown.db("upgrade").assert_ok()
+    assert clients.rows(url_of(grown), "SELECT version_num FROM alembic_version") == [("f1",)]
+
+
+def test_an_upgrade_that_loses_without_a_reason_touches_nothing_until_it_is_told_to(grown):
+    confirming(grown).migration("f1", "f0", "op.drop_column('person', 'bio')")
+    before = clients.dump(url_of(grown))
+    assert plan(grown)["asks"] is True
+    grown.db("upgrade").assert_one_sentence(
+        "would lose person.bio (2 values), f1_by_hand.py line 11",
+        "nobody is here to be asked: nothing was changed",
+        "db upgrade --yes",
+        "# lint: drop-column because ... into f1_by_hand.py",
+    )
+    assert clients.dump(url_of(grown)) == before
+    assert not (grown.path / "var" / "backups").exists()
+    grown.db("upgrade", "--yes").assert_ok()
+    assert clients.rows(url_of(grown), "SELECT version_num FROM alembic_version") == [("f1",)]
+
+
+DROPS = "\n".join(
+    f"op.drop_table({name!r})" for name in ("person", "old", "log", "kept", "one", "two", "bare")
+)
+
+
+def test_a_downgrade_to_the_base_of_a_database_with_rows_always_asks(any_database):
+    confirming(any_database).migration("f0", None, TABLES, f"# lint: drop-table because\n{DROPS}")
+    any_database.migration("f1", "f0", "pass", "# lint: drop-column because I say so\npass")
+    any_database.db("upgrade").assert_ok()
+    url = url_of(any_database)
+    any_database.db("downgrade", "base").assert_ok()  # there is no row that could be lost
+    any_database.db("upgrade").assert_ok()
+    clients.run(url, *ROWS)
+    before = clients.dump(url)
+    for to in ("base", "-2"):
+        any_database.db("downgrade", "--", to).assert_one_sentence(
+            "would lose table person (2 rows), f0_by_hand.py line 22; table old (3 rows)",
+            "and 2 more (db downgrade --plan says all of it)",
+            f"db downgrade --yes {'-- ' * (to == '-2')}{to}",
+        )
+    assert clients.dump(url) == before
+    any_database.db("downgrade").assert_ok()  # of f1 alone, which loses nothing
+    any_database.db("downgrade", "--yes", "base").assert_ok()
+    assert clients.rows(url, "SELECT version_num FROM alembic_version") == []
+
+
+def at(project):
+    return clients.rows(url_of(project), "SELECT version_num FROM alembic_version")
+
+
+def test_who_says_no_at_the_question_has_lost_nothing_and_who_says_yes_has(small):
+    confirming(small).migration("f1", "f0", "op.drop_column('person', 'bio')")
+    before = clients.dump(url_of(small))
+    command = (*small.manage, "db", "upgrade")
+    for keys, last in ((["\n"], "Stopped at the question"), ([CTRL_C], "Aborted!")):
+        answer = at_terminal(small, *command, keys=keys)
+        assert answer.code == 1 and last in answer.out, answer.out
+        assert "  person.bio (2 values), f1_by_hand.py line 11\n" in answer.out
+    assert clients.dump(url_of(small)) == before
+    assert at_terminal(small, *command, keys=["y\n"]).code == 0
+    assert at(small) == [("f1",)]
+
+
+def test_no_writer_waits_for_a_person_and_what_is_there_since_is_asked_for_anew(grown):
+    confirming(grown).migration(
+        "f1", "f0", "op.drop_column('person', 'bio')\nop.drop_column('person', 'nick')"
+    )
+    url = url_of(grown)
+
+    def write():
+        clients.run(url, "UPDATE person SET nick = 'since'", "INSERT INTO kept VALUES (4, 4)")
+        return "y\n"
+
+    answer = at_terminal(grown, *grown.manage, "db", "upgrade", keys=[write, "n\n"])
+    assert answer.code == 1, answer.out
+    first, second = answer.out.split("Go on with the upgrade?", 1)
+    assert "person.bio" in first and "person.nick" not in first
+    assert "person.nick (2 values)" in second
+    assert at(grown) == [("f0",)]
+
+
+def test_what_another_process_has_done_meanwhile_is_not_done_again(small):
+    confirming(small).migration("f1", "f0", "op.drop_column('person', 'bio')")
+
+    def upgrade():
+        small.db("upgrade", "--yes").assert_ok()
+        return "y\n"
+
+    answer = at_terminal(small, *small.manage, "db", "upgrade", keys=[upgrade])
+    assert answer.code == 0 and "is at f1: nothing to do" in answer.out, answer.out
+
+
+def test_without_the_setting_nothing_is_asked(small):
+    small.migration("f1", "f0", "op.drop_column('person', 'bio')", "pass")
+    small.db("upgrade").assert_ok()
+    small.db("downgrade").assert_ok()
+
+
+GIVES = """
+import my_app
+from alembic import command
+from flask_keel import history
+app = my_app.create_app()
+with app.app_context():
+    config = history.config()
+    with app.extensions["migrate"].db.engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        connection.commit()
+"""
+
+
+def test_a_program_that_gives_a_connection_is_not_asked(small):
+    confirming(small).migration("f1", "f0", "op.drop_column('person', 'bio')")
+    assert small.run(sys.executable, "-c", GIVES, PYTHONPATH=str(small.path)).code == 0
+    assert at(small) == [("f1",)]
+
+
+def test_heads_that_are_merged_are_planned_as_they_would_run(small):
+    small.migration("l1", "f0", "op.drop_table('old')", "pass")
+    small.migration("r1", "f0", "op.drop_table('log')", "pass")
+    small.migration("m1", ("l1", "r1"), "pass", "op.drop_column('kept', 'v')")
+    for to, wanted in (("m1", ["l1", "r1"]), ("heads", ["l1", "r1"]), ("r1", ["r1"]), ("f0", [])):
+        lost = {"l1": ["table old (3 rows)"], "r1": ["table log (3 rows)"], "m1": []}
+        found = {one["revision"]: said(one) for one in plan(small, to)["revisions"]}
+        assert {name for name in found if found[name]} == set(wanted)
+        assert found.items() <= lost.items()
+    confirming(small).db("upgrade", "--yes").assert_ok()
+    small.db("downgrade", "f0").assert_one_sentence(
+        "lose kept.v (2 values), m1_by_hand.py line 15,"
+    )
+    small.db("downgrade").assert_one_sentence("-1", "db downgrade REVISION")
+
+
+def test_a_stamp_changes_no_row_and_asks_nothing(small):
+    confirming(small).migration("f1", "f0", "op.drop_table('kept')", "pass")
+    small.db("stamp", "f1").assert_ok()
+    assert plan(small)["revisions"] == []
+    assert "nothing to do" in small.db("upgrade", "--plan").assert_ok().err
