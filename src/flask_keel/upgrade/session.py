@@ -125,12 +125,13 @@ def migrate(project: Environment) -> None:
 def _agreed(project: Environment) -> None:
     """Apply what nobody minds; as often as it takes, where another process changes it meanwhile."""
     agreed: set[str] = set()
+    work = project.work
     while (look := _look(project)) is None or look.steps:
         plan = _considered(project, look, agreed) if look else None
         try:
             return _apply(project, True, look, plan)
         except preview.Changed:
-            continue
+            project.follow(lambda _: work)  # as it was before this try followed it
 
 
 def _considered(project: Environment, look: Look, agreed: set[str]) -> Plan | None:
@@ -190,7 +191,7 @@ def _look(project: Environment) -> Look | None:
         heads = context.get_current_heads()
         check(project, connection, set(heads))
         steps = list(project.work(heads, context))
-        there = bool(heads or inspect(connection).get_table_names())
+        there = bool(heads or set(inspect(connection).get_table_names()) - project.ignored)
     if not steps:
         _say_nothing_to_do(project, heads)
     return Look(frozenset(heads), steps, there)
