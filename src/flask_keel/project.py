@@ -259,12 +259,14 @@ class Project:
         @wraps(steps)
         def named(applied: object, context: MigrationContext) -> Iterator[MigrationStep]:
             models = context.opts["target_metadata"]
-            for step in steps(applied, context):
-                script = getattr(step, "revision", None)  # none where it only stamps
-                old = script is not None and script.revision in self.adopted
-                context.opts["target_metadata"] = then if old else models
-                yield step
-            context.opts["target_metadata"] = models
+            try:
+                for step in steps(applied, context):
+                    script = getattr(step, "revision", None)  # none where it only stamps
+                    old = script is not None and script.revision in self.adopted
+                    context.opts["target_metadata"] = then if old else models
+                    yield step
+            finally:
+                context.opts["target_metadata"] = models
 
         return named
 

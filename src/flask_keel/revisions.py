@@ -228,6 +228,8 @@ def _names(value: object) -> tuple[str, ...]:
 ELSEWHERE_APPLIED = {"version_table", "version_table_schema"}
 PLAIN = ["from flask_keel import env", "env.run()"]  # env.py where it gives no options of its own
 COMMANDS = (("heads",), ("current",), ("upgrade",), ("upgrade", "head"))
+# settings that an upgrade refuses when they are none
+NUMBERS = ("MIGRATION_LOCK_WAIT", "MIGRATION_LOCK_TIMEOUT", "MIGRATION_RETRIES")
 # tables that an upgrade has more to say about
 ODD = ("alembic_ahead", "_alembic_tmp_")
 AHEAD = "SELECT 1 FROM information_schema.tables WHERE table_name = 'alembic_ahead'"
@@ -244,7 +246,7 @@ def answer(app: Flask, arguments: Iterable[str]) -> tuple[list[str], list[str]] 
     keel = app.extensions["keel"]
     if not ELSEWHERE_APPLIED.isdisjoint(keel.alembic_ctx_kwargs) or keel.configure_callbacks:
         return None
-    if not isinstance(app.config.get("MIGRATION_LOCK_WAIT", 0), int | float):
+    if not all(isinstance(app.config.get(name, 0), int | float) for name in NUMBERS):
         return None
     if not plain_env(Path(keel.directory)):
         return None

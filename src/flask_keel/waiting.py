@@ -9,6 +9,8 @@ from . import output
 from .typing import Value
 
 DEFAULT = 600.0  # seconds in which another migrator, or a writer of SQLite, may end
+TIMEOUT = 5.0  # seconds in which a lock may be got, while others wait behind
+RETRIES = 10
 SHORTEST, LONGEST = 0.05, 1.0  # seconds between two attempts
 SAID_AGAIN = 30.0  # seconds
 
@@ -30,6 +32,36 @@ def seconds(settings: Mapping[str, Value], name: str, default: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
         raise CommandError(f"{name} is {value!r}: write a number of seconds, such as {default:g}.")
     return float(value)
+
+
+def timeout(settings: Mapping[str, Value]) -> float:
+    """Return how many seconds a server's lock is waited for; 0 for without end.
+
+    :raises CommandError: when ``MIGRATION_LOCK_TIMEOUT`` is no number
+    """
+    return seconds(settings, "MIGRATION_LOCK_TIMEOUT", TIMEOUT)
+
+
+def retries(settings: Mapping[str, Value]) -> int:
+    """Return how many times more a lock is tried for.
+
+    :raises CommandError: when ``MIGRATION_RETRIES`` is no whole number
+    """
+    value = settings.get("MIGRATION_RETRIES", RETRIES)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise CommandError(
+            f"MIGRATION_RETRIES is {value!r}: write a whole number, such as {RETRIES}."
+        )
+    return value
+
+
+def require(settings: Mapping[str, Value]) -> None:
+    """Stop when a setting of this module is not what it is to be.
+
+    :raises CommandError: naming the setting
+    """
+    for read in (patience, timeout, retries):
+        read(settings)
 
 
 def until(attempt: Callable[[], bool], patience: float, said: Callable[[], str]) -> bool:

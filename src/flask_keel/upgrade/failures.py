@@ -35,8 +35,8 @@ class Run:
 
     ``before`` is where the database was, None as long as nothing has begun; ``last`` and
     ``reached`` are where it was before and after the revision that ran last; ``stands`` are
-    statements of the revision that runs now that no rollback undoes. ``session`` is MySQL's number
-    of the connection.
+    statements of the revision that runs now that no rollback undoes. ``session`` is the server's number
+    of the connection. ``left`` is what else is to be said of a failure.
     """
 
     before: set[str] | None = None
@@ -45,13 +45,15 @@ class Run:
     stands: str = ""
     session: int | None = None
     journal: "Journal | None" = None
+    left: str = ""
 
     def begin(self, applied: set[str]) -> None:
         self.before = self.last = self.reached = applied
 
     def applied(self, heads: set[str], **_: object) -> None:
         """Alembic's callback, called before the revision is committed."""
-        self.last, self.reached = self.reached, heads
+        if heads != self.reached:  # a commit that failed is tried again
+            self.last, self.reached = self.reached, heads
 
 
 class Stopped(click.ClickException):
@@ -86,20 +88,28 @@ def told(project: Environment, run: Run) -> Iterator[None]:
 
 
 def _end(project: Environment, run: Run) -> None:
-    """End what the server still does: MySQL goes on with a statement whose client has gone, and what
-    it commits by itself would come to stand. https://mariadb.com/kb/en/kill/
+    """End what the server still does: it goes on with a statement whose client has gone, for a lock of
+    which others wait, and MySQL would let it stand. https://mariadb.com/kb/en/kill/
     """
     if run.session is None:
         return
-    busy = (
-        "SELECT count(*) FROM information_schema.processlist "
-        f"WHERE id = {run.session} AND id <> connection_id() AND command <> 'Sleep'"
-    )
+    if project.engine.dialect.name == "postgresql":
+        busy = (
+            "SELECT count(*) FROM pg_stat_activity "
+            f"WHERE pid = {run.session} AND pid <> pg_backend_pid()"
+        )
+        kill = f"SELECT pg_terminate_backend({run.session})"
+    else:
+        busy = (
+            "SELECT count(*) FROM information_schema.processlist "
+            f"WHERE id = {run.session} AND id <> connection_id() AND command <> 'Sleep'"
+        )
+        kill = f"KILL {run.session}"
     ends = time.monotonic() + LONGEST_END
     with suppress(Exception), project.engine.connect() as other:
         if other.exec_driver_sql(busy).scalar():
             with suppress(DBAPIError):  # it has ended
-                other.exec_driver_sql(f"KILL {run.session}")
+                other.exec_driver_sql(kill)
         while other.exec_driver_sql(busy).scalar() and time.monotonic() < ends:
             time.sleep(0.05)
 
@@ -154,7 +164,7 @@ def _failed(project: Environment, run: Run, error: BaseException) -> str:
             f"another process has migrated {project.database}, which is at {_at(now)} now: "
             "type db current, and try again when it has ended."
         )
-    return f"{_state(project, run, now)}: {misfits.advice(error)}"
+    return f"{_state(project, run, now)}{run.left}: {misfits.advice(error)}"
 
 
 def _interrupted(project: Environment, run: Run) -> str:
@@ -168,9 +178,10 @@ def _interrupted(project: Environment, run: Run) -> str:
         return f"Stopped by hand, but all of it was committed before: {where}."
     if run.stands:
         return (
-            f"Stopped by hand: of its revision {run.stands} cannot be undone and stands, {where}."
+            f"Stopped by hand: of its revision {run.stands} cannot be undone and stands, {where}"
+            f"{run.left}."
         )
-    return f"Stopped by hand: {where}; what was not committed is undone."
+    return f"Stopped by hand: {where}; what was not committed is undone{run.left}."
 
 
 def _state(project: Environment, run: Run, now: set[str] | None = None) -> str:
@@ -295,6 +306,16 @@ def changes(sql: str) -> bool:
     return first not in READS | TRANSACTION | {""}
 
 
+def first(sql: str) -> str:
+    """Return the word with which a statement begins, in capitals."""
+    return next(_words(sql), "")
+
+
+def commits(sql: str) -> bool:
+    """Whether MySQL commits a statement by itself, and before it what came before it."""
+    return bool(COMMITS.match(sql))
+
+
 def _words(sql: str) -> Iterator[str]:
     for kind, text in lexer.tokens(sql):
         if kind not in ("blank", "comment") and (kind != "sign" or text in "().="):
@@ -377,19 +398,18 @@ class Standing:
         return ", ".join(said[:MOST]) + rest
 
     def _commits(self, statement: str) -> bool:
-        return self.connection.dialect.name in ("mysql", "mariadb") and bool(
-            COMMITS.match(statement)
-        )
+        return self.connection.dialect.name in ("mysql", "mariadb") and commits(statement)
 
 
 @contextmanager
-def account(project: Environment, connection: Connection, run: Run) -> Iterator[None]:
+def account(project: Environment, connection: Connection, run: Run) -> Iterator[Standing]:
     """Run migrations on a server; when an error leaves, ``run`` knows what stands of the revision."""
     context = project.context.get_context()
     standing = Standing(connection, context.version_table)
     context.on_version_apply_callbacks += (standing.next_revision,)
-    if connection.dialect.name in ("mysql", "mariadb"):
-        run.session = connection.exec_driver_sql("SELECT connection_id()").scalar_one()
+    if not connection.in_transaction():  # it is ours
+        asks = "pg_backend_pid" if connection.dialect.name == "postgresql" else "connection_id"
+        run.session = connection.exec_driver_sql(f"SELECT {asks}()").scalar_one()
         connection.rollback()  # asking began a transaction
     with (
         listening(
@@ -402,7 +422,7 @@ def account(project: Environment, connection: Connection, run: Run) -> Iterator[
         misfits.explained(connection),
     ):
         try:
-            yield
+            yield standing
         except BaseException as error:
             run.stands = standing.after(error)
             raise

@@ -20,7 +20,7 @@ from ..project import AHEAD_TABLE, Environment
 from ..scratch.servers import interruptible
 from ..sqlite import foreign_key_check, transaction
 from ..typing import Options
-from . import failures, journal, preview
+from . import failures, journal, preview, retries
 from .failures import Run
 from .preview import Look, Plan
 
@@ -111,7 +111,7 @@ def migrate(project: Environment) -> None:
     # who gives an engine knows what it is, and where it is to be left
     ours = given is None
     project.engine = given or project.engine
-    waiting.patience(project.settings)  # a setting that is no number is said before anything else
+    waiting.require(project.settings)  # what is no number is said before anything else
     if not (ours and project.moving):
         _apply(project, ours)
     elif project.planning:
@@ -260,6 +260,8 @@ def _run(
     else:
         options |= {"transaction_per_migration": True}
     lent_out = connection.in_transaction()
+    if not sqlite:
+        project.follow(retries.going_on)
     kept = None
     if not project.reading and not is_rehearsal():
         kept = run.journal = journal.Journal(project, connection)
@@ -285,11 +287,11 @@ def _run(
         watch = _watch(project, connection) if sqlite and project.moving else None
         # on a server another connection does see what was committed; in a rehearsal it is astray
         alone = sqlite or is_rehearsal()
-        with (
-            runner.guarded(connection, project.engine) if alone else nullcontext(),
-            nullcontext() if sqlite else failures.account(project, connection, run),
-        ):
-            project.context.run_migrations()
+        with runner.guarded(connection, project.engine) if alone else nullcontext():
+            if sqlite:
+                project.context.run_migrations()
+            else:
+                retries.run_migrations(project, connection, run)
         if watch is not None and steps:
             watch.require_whole()
         if kept is not None:
@@ -313,8 +315,10 @@ def _reporters(project: Environment, steps: list[MigrationInfo]) -> list[Callabl
     def report(
         ctx: MigrationContext, step: MigrationInfo, heads: set[str], run_args: object
     ) -> None:
-        steps.append(step)
         revision = step.up_revision
+        if step.is_migration and steps and steps[-1].up_revision is revision:
+            return  # its commit is tried again
+        steps.append(step)
         if step.is_migration and isinstance(revision, Script) and not is_rehearsal():
             way = "upgrade" if step.is_upgrade else "downgrade"
             output.say(f"  {way} {revision.revision}  {history.title(revision)}")

@@ -122,6 +122,8 @@ def test_a_lock_that_somebody_holds_is_no_fault_of_the_file(project, server_url)
     project.db("upgrade").assert_ok()
     wait = "SET LOCAL lock_timeout = 200" if postgresql else "SET lock_wait_timeout = 1"
     alter = "op.add_column('first', sa.Column('more', sa.Integer))"
+    conf = project.path / "etc/conf/dev.conf"
+    conf.write_text(f"{conf.read_text()}\nMIGRATION_RETRIES = 0\n")
     project.migration("aaaa00000002", "aaaa00000001", f"op.execute('{wait}')\n{alter}")
     with databases.engine(server_url).connect() as other:
         other.exec_driver_sql("BEGIN")

@@ -1,0 +1,442 @@
+"""Nobody waits for an upgrade: a lock is waited for a short time, then given up and tried again.
+
+Who waits for a table's lock stands before all who come later, readers too. So every lock that is held
+is given back before the next try: on PostgreSQL the revision's transaction is rolled back and run anew
+(after ROLLBACK TO SAVEPOINT others wait on: it was tried); MySQL has committed what stood before a
+statement of DDL, so that this one alone is run again.
+"""
+
+import math
+import random
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager, suppress
+from functools import wraps
+from itertools import count
+from typing import Any
+
+from alembic.runtime.migration import MigrationContext, MigrationStep
+from sqlalchemy import Connection
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import DBAPIError
+
+from .. import lexer, output, waiting
+from ..project import Environment, Steps, listening
+from . import concurrently, failures
+from .blockers import Watch, short
+from .failures import Run, Standing
+
+FIRST, GROWS, LONGEST = 0.5, 1.6, 15.0  # seconds between two tries
+FLOOR = 1.0  # seconds that a statement may wait, however long others of its transaction have waited
+CHECK = "2000"  # ms in which PostgreSQL 14 notices that its client has gone
+# https://www.postgresql.org/docs/current/errcodes-appendix.html: lock_not_available, deadlock_detected,
+# serialization_failure; https://mariadb.com/kb/en/mariadb-error-codes/: a lock wait, a deadlock
+TIMED_OUT = {"55P03", 1205}
+LOCKED = TIMED_OUT | {"40P01", "40001", 1213}
+# what a rollback could not undo: of another engine's tables, of temporary tables
+NOT_UNDONE = {1196, 1751, 1752}
+# what has done nothing when it fails: CALL and DO may commit in their middle
+WHOLE = {
+    *("ALTER", "CREATE", "DROP", "RENAME", "TRUNCATE", "COMMENT", "GRANT", "REVOKE", "ANALYZE"),
+    *("REINDEX", "REFRESH", "INSERT", "UPDATE", "DELETE", "REPLACE", "SELECT", "WITH"),
+}
+ROWS = {"INSERT", "UPDATE", "DELETE", "REPLACE", "SELECT", "WITH", "VALUES", "SET", "COPY"}
+ENDS = {"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT"}
+THEIRS = re.compile(r"\b(lock_timeout|lock_wait_timeout|statement_timeout)\b", re.IGNORECASE)
+AT_ONCE = re.compile(r"\b(NOWAIT|WAIT\s+\d+|SKIP\s+LOCKED)\b|;\s*\S", re.IGNORECASE)
+# locks of this transaction that others feel: https://www.postgresql.org/docs/current/explicit-locking.html
+HOLDS = """
+    SELECT 1 FROM pg_locks WHERE pid = pg_backend_pid() AND granted AND locktype = 'relation' AND mode
+    IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock') LIMIT 1
+"""
+
+
+def going_on(work: Steps) -> Steps:
+    """Let the steps of a command be asked for again; those that are done are not given twice.
+
+    They are counted once, from where the database was at first: ``downgrade -1`` from one revision
+    below is another one.
+    """
+    left: list[MigrationStep] | None = None
+
+    @wraps(work)
+    def steps(applied: object, context: MigrationContext) -> Iterator[MigrationStep]:
+        nonlocal left
+        if left is None:
+            left = list(work(applied, context))
+        while left:
+            yield left[0]
+            left.pop(0)  # committed, or nobody would ask for the next
+
+    return steps
+
+
+def run_migrations(project: Environment, connection: Connection, run: Run) -> None:
+    """Run a command's migrations on a server, with short waits for locks and with retries.
+
+    A caller's own transaction is run through as it is: it is not ours to roll back.
+    """
+    lent_out = connection.in_transaction()
+    with failures.account(project, connection, run) as standing:
+        if lent_out:
+            project.context.run_migrations()
+            return
+        kind = Postgresql if connection.dialect.name == "postgresql" else Mysql
+        with kind(project, connection, run, standing).patient() as patience:
+            project.context.get_context().on_version_apply_callbacks += (patience.next_revision,)
+            while True:
+                try:
+                    project.context.run_migrations()
+                    return
+                except DBAPIError as error:
+                    if not patience.again(error):
+                        raise
+                time.sleep(patience.pause)
+
+
+class _Patience:
+    """One run's: how long its statements wait, what is tried again, and who is waited for."""
+
+    def __init__(
+        self, project: Environment, connection: Connection, run: Run, standing: Standing
+    ) -> None:
+        self.project = project
+        self.connection = connection
+        self.run = run
+        self.standing = standing
+        self.thread = threading.get_ident()
+        self.seconds = waiting.timeout(project.settings)
+        self.tries = waiting.retries(project.settings)
+        self.own: dict[str, str] = {}  # what the session's variables are to be
+        self.watch = Watch(project.engine, run.session or 0)
+        self.running = ""  # the statement that has begun and not ended
+        self.error: BaseException | None = None  # of this connection
+        self.tried = 0  # times that the transaction of this revision was begun anew
+        self.pause = 0.0
+        self.spent = False
+        self.undoable = True  # a rollback undoes all that this revision has done
+        self.theirs = False  # the migration says itself how long it waits
+        self.applied = False
+
+    @contextmanager
+    def patient(self) -> Iterator["_Patience"]:
+        """Let the session's statements wait as long as the settings say, for what runs inside."""
+        before = self._begin()
+        live = self.connection
+        with ExitStack() as stack:
+            stack.callback(self._restore, before)
+            self.watch.start()
+            stack.callback(self.watch.stop)
+            stack.enter_context(
+                listening(
+                    live,
+                    before_cursor_execute=self._begins,
+                    after_cursor_execute=self._ends,
+                    commit=self._committed,
+                    rollback=self._rolled_back,
+                )
+            )
+            stack.enter_context(
+                listening(
+                    live.engine,
+                    after_cursor_execute=self._elsewhere,
+                    handle_error=self._failed,
+                    do_execute=self._execute,
+                    do_execute_no_params=self._execute_plainly,
+                )
+            )
+            yield self
+
+    def next_revision(self, **_: object) -> None:
+        """Alembic's callback, called before a revision is committed."""
+        self.applied = True
+        if self.theirs:
+            self._set(self.own)
+            self.theirs = False
+
+    def again(self, error: DBAPIError) -> bool:
+        """Whether the revision, whose transaction is rolled back, is to be run again after a pause."""
+        if self.spent or error.orig is not self.error or not LOCKED & _codes(error.orig):
+            return False
+        if self.standing.stood or not self.undoable or not self._undone():
+            return False
+        self.tried += 1
+        return self._pauses(self.running, self.tried, "all of this revision is given back")
+
+    def _pauses(self, statement: str, tried: int, given: str) -> bool:
+        """Say that there will be another try, and after which pause; False where it was the last."""
+        held = f" ({self.watch.held})" if self.watch.held else ""
+        if tried > self.tries:
+            self.spent = True
+            self.run.left += f", after {tried} tries{held}" if self.tries else held
+            return False
+        self.pause = min(LONGEST, FIRST * GROWS ** (tried - 1)) * random.uniform(0.7, 1.3)
+        output.say(
+            f"  {short(statement) if statement else 'COMMIT'} did not get its lock{held}: {given}, "
+            f"tried again in {self.pause:.1f} s ({tried} of {self.tries})"
+        )
+        return True
+
+    def _whole(self, error: BaseException, statement: str) -> bool:
+        """Whether a statement that failed did nothing, and may be run again as it is."""
+        if not LOCKED & _codes(error) or failures.first(statement) not in WHOLE:
+            return False
+        return not AT_ONCE.search(lexer.without_asides(statement))
+
+    # what SQLAlchemy calls
+
+    def _begins(self, live: Any, cursor: Any, statement: str, *_: Any) -> None:
+        self.running = statement
+        self.theirs = self.theirs or bool(THEIRS.search(statement))
+        self.watch.begins(statement)
+
+    def _ends(self, live: Any, cursor: Any, statement: str, *_: Any) -> None:
+        self.watch.ends()
+        if failures.first(statement) in ENDS:  # past SQLAlchemy: what stood before it stands now
+            self.undoable = False
+        self.running = ""
+
+    def _elsewhere(self, live: Any, cursor: Any, statement: str, *_: Any) -> None:
+        """A migration that writes through another connection: no rollback here undoes that."""
+        ours = live is self.connection or threading.get_ident() != self.thread
+        if not ours and failures.changes(statement):
+            self.undoable = False
+
+    def _failed(self, context: ExceptionContext) -> None:
+        if context.connection is self.connection:
+            self.error = context.original_exception
+            self.watch.ends()
+
+    def _committed(self, *_: object) -> None:
+        if self.applied:
+            self.tried, self.undoable = 0, True
+        self._over()
+
+    def _rolled_back(self, *_: object) -> None:
+        self.theirs = False
+        self._over()
+
+    def _over(self) -> None:
+        self.applied = False
+
+    def _execute_plainly(self, cursor: Any, statement: str, context: Any) -> bool | None:
+        def run() -> None:
+            context.dialect.do_execute_no_params(cursor, statement, context)
+
+        return self._ours(context) and self._carry_out(statement, run)
+
+    def _execute(self, cursor: Any, statement: str, parameters: Any, context: Any) -> bool | None:
+        def run() -> None:
+            context.dialect.do_execute(cursor, statement, parameters, context)
+
+        return self._ours(context) and self._carry_out(statement, run)
+
+    def _ours(self, context: Any) -> bool:
+        return context is not None and context.root_connection is self.connection
+
+    # what the databases do differently
+
+    def _begin(self) -> dict[str, str]:
+        """Set the session's variables; return what they were."""
+        raise NotImplementedError
+
+    def _carry_out(self, statement: str, run: Callable[[], None]) -> bool | None:
+        """Run a statement as often as it may be tried alone; None leaves it to SQLAlchemy."""
+        raise NotImplementedError
+
+    def _set(self, values: Mapping[str, str]) -> None:
+        raise NotImplementedError
+
+    def _undone(self) -> bool:
+        """Whether the rollback has undone all that the transaction did."""
+        return True
+
+    def _restore(self, before: Mapping[str, str]) -> None:
+        with suppress(Exception):
+            if not self.connection.closed and not self.connection.invalidated:
+                self.connection.rollback()
+                self._set(before)
+                self._driver().commit()
+
+    def _raw(self, statement: str) -> list[Any]:
+        """Run a statement of our own between two of the migration's, which nobody notes."""
+        with closing(self._driver().cursor()) as cursor:
+            cursor.execute(statement)
+            return list(cursor.fetchall()) if cursor.description else []
+
+    def _driver(self) -> Any:
+        return self.connection.connection.driver_connection
+
+
+class Postgresql(_Patience):
+    """One transaction for each revision, which is run again; in autocommit each statement by itself."""
+
+    def _begin(self) -> dict[str, str]:
+        names = ("lock_timeout", "statement_timeout", "client_connection_check_interval")
+        before = dict(self._raw(f"SELECT name, setting FROM pg_settings WHERE name IN {names}"))
+        theirs = int(before["lock_timeout"]) / 1000
+        if theirs and "MIGRATION_LOCK_TIMEOUT" not in self.project.settings:
+            self.seconds = theirs
+        self.statement = before.pop("statement_timeout")
+        self.longest = waiting.patience(self.project.settings)
+        self.own = {"lock_timeout": _milliseconds(self.seconds) if self.seconds else "0"}
+        self._set(self.own)
+        self._driver().commit()
+        if before.get("client_connection_check_interval") == "0":
+            with suppress(Exception):  # not every system can tell
+                self._set({"client_connection_check_interval": CHECK})
+                self._driver().commit()
+            self._driver().rollback()
+        self._over()
+        return before
+
+    def _set(self, values: Mapping[str, str]) -> None:
+        for name, value in values.items():
+            self._raw(f"SET {name} = {value}")
+
+    def _over(self) -> None:
+        super()._over()
+        self.limit = self.seconds  # of the statements that come
+        self.since: float | None = None  # when this transaction began to hold what others feel
+
+    def _carry_out(self, statement: str, run: Callable[[], None]) -> bool | None:
+        if not self._driver().autocommit:
+            self._allow(statement)
+            return None
+        self.undoable = False
+        snapshots = concurrently.waits_for_snapshots(statement) and not self.theirs
+        if snapshots:
+            self._set(self._endless())
+        try:
+            self._by_itself(statement, run)
+        finally:
+            if snapshots:
+                with suppress(Exception):  # the connection is closed
+                    self._set(self.own | {"statement_timeout": self.statement})
+        return True
+
+    def _by_itself(self, statement: str, run: Callable[[], None]) -> None:
+        what = concurrently.asked(statement)
+        before = concurrently.swept(self._driver(), what) if what else set()
+        for tried in count(1):
+            try:
+                return run()
+            except Exception as error:
+                left = concurrently.clear(self._driver(), what, before) if what else ""
+                # a statement with CONCURRENTLY has waited for as long as anybody waits
+                final = what is not None and bool(TIMED_OUT & _codes(error))
+                if final or left or not self._whole(error, statement):
+                    self.run.left += left
+                    raise
+                if not self._pauses(statement, tried, "it is given up"):
+                    raise
+            except BaseException:
+                if what:
+                    self.run.left += f", {what.name or what.relation} may be left invalid"
+                raise
+            time.sleep(self.pause)
+
+    def _endless(self) -> dict[str, str]:
+        """The server keeps this bound, whether we live or not; nobody waits for what waits like this."""
+        return {"lock_timeout": _milliseconds(self.longest), "statement_timeout": "0"}
+
+    def _allow(self, statement: str) -> None:
+        """Say how long a statement in a transaction may wait: all of its statements together.
+
+        Who waits for the first table waits through the second's, too.
+        """
+        if self.theirs or not self.seconds:
+            return
+        endless = concurrently.validates(statement) and not self._raw(HOLDS)
+        allowed = self.longest
+        if not endless:
+            if self.since is None and failures.first(statement) not in ROWS:
+                self.since = time.monotonic()
+            waited = time.monotonic() - self.since if self.since is not None else 0.0
+            allowed = max(min(FLOOR, self.seconds), self.seconds - waited)
+        if abs(allowed - self.limit) > FLOOR / 4:
+            self.limit = allowed
+            values = {"lock_timeout": _milliseconds(allowed)}
+            values["statement_timeout"] = "0" if endless else self.statement
+            self._set({f"LOCAL {name}": value for name, value in values.items()})
+
+
+class Mysql(_Patience):
+    """A statement of DDL is committed, and so is what stood before it: this one alone is run again."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.ran = False  # something, since the last commit
+
+    def _begin(self) -> dict[str, str]:
+        names = ("lock_wait_timeout", "innodb_lock_wait_timeout")
+        columns = ", ".join(f"@@SESSION.{name}" for name in names)
+        (row,) = self._raw(f"SELECT {columns}, @@innodb_rollback_on_timeout")
+        before = {name: str(value) for name, value in zip(names, row, strict=False)}
+        self.keeps = not row[-1]  # after a lock wait all but the statement stands
+        whole = max(1, math.ceil(self.seconds)) if self.seconds else 0
+        explicit = "MIGRATION_LOCK_TIMEOUT" in self.project.settings
+        self.own = {
+            name: str(whole if whole and (explicit or whole < int(value)) else value)
+            for name, value in before.items()
+        }
+        self._set(self.own)
+        self._driver().rollback()
+        return before
+
+    def _set(self, values: Mapping[str, str]) -> None:
+        self._raw("SET " + ", ".join(f"SESSION {name} = {value}" for name, value in values.items()))
+
+    def _ends(self, live: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        super()._ends(live, cursor, statement, *rest)
+        self.ran = not failures.commits(statement) and not self._autocommit()
+
+    def _over(self) -> None:
+        super()._over()
+        self.ran = False
+
+    def _autocommit(self) -> bool:
+        options = self.connection.get_execution_options()
+        return options.get("isolation_level") == "AUTOCOMMIT"
+
+    def _carry_out(self, statement: str, run: Callable[[], None]) -> bool | None:
+        for tried in count(1):
+            try:
+                run()
+                return True
+            except Exception as error:
+                if not self._alone(error, statement) or not self._pauses(
+                    statement, tried, "it is given up"
+                ):
+                    raise
+            time.sleep(self.pause)
+        return None
+
+    def _alone(self, error: BaseException, statement: str) -> bool:
+        """Whether a statement that failed may be run again by itself, and give back its locks."""
+        if not self._whole(error, statement):
+            return False
+        if failures.commits(statement):
+            return True
+        if not self.ran:  # it keeps the locks of the rows that it came to
+            self._raw("ROLLBACK")
+            return self._undone()
+        # the rows before it are undone with the revision, where all of it can be run again; else the
+        # statement is tried while they stay locked: half of a revision is worse
+        whole = self.undoable and not self.standing.stood
+        return not whole and self.keeps and bool(TIMED_OUT & _codes(error))
+
+    def _undone(self) -> bool:
+        return not NOT_UNDONE & {row[1] for row in self._raw("SHOW WARNINGS")}
+
+
+def _codes(error: BaseException | None) -> set[Any]:
+    """What a driver's error says of itself: PostgreSQL's five characters, MySQL's number."""
+    found = {getattr(error, "sqlstate", None), getattr(error, "pgcode", None)}
+    return found | set(getattr(error, "args", ())[:1])
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(max(1, round(seconds * 1000)))  # 0 would be without end
