@@ -6,7 +6,7 @@ import re
 import shlex
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -383,7 +383,9 @@ YES = click.Option(["--yes"], is_flag=True, help="Lose what is lost without a qu
 FORESIGHT = [PLAN, JSON, YES]
 
 
-def _planned(command: str, plan: bool, as_json: bool, yes: bool, **options: Value) -> object:
+def _planned(
+    run: Callable[..., object], plan: bool, as_json: bool, yes: bool, **options: Value
+) -> object:
     """Run a command that moves the database, or have its plan made."""
     if as_json and not plan:
         raise click.UsageError("--json prints a plan: type it with --plan.")
@@ -392,7 +394,7 @@ def _planned(command: str, plan: bool, as_json: bool, yes: bool, **options: Valu
     click.get_current_context().meta.update({PLANNED: plan, AGREED: yes})
     empty: Options = {"revisions": [], "asks": False}
     with output.printed(as_json, empty, errors.of_the_application):
-        return COMMANDS[command].callback(**options)
+        return run(**options)
 
 
 @click.command(
@@ -401,9 +403,13 @@ def _planned(command: str, plan: bool, as_json: bool, yes: bool, **options: Valu
     help=COMMANDS["upgrade"].help,
 )
 @with_appcontext
-def upgrade(allow_newer: bool, **options: Value) -> object:
+def upgrade(**options: Value) -> object:
+    return _planned(_upgrade, **options)
+
+
+def _upgrade(allow_newer: bool, **options: Value) -> object:
     try:
-        return _planned("upgrade", **options)
+        return COMMANDS["upgrade"].callback(**options)
     except history.UnknownRevision as error:
         state = _probe().look() if allow_newer else None
         if state is None or state.schema != "ahead":
@@ -441,7 +447,7 @@ def wait(timeout: float) -> None:
 def downgrade(sql: bool, revision: str, **options: Value) -> object:
     if sql and ":" not in revision:
         revision = f"{_live() or 'base'}:{revision}"  # Flask-Migrate would begin at the head
-    return _planned("downgrade", sql=sql, revision=revision, **options)
+    return _planned(COMMANDS["downgrade"].callback, sql=sql, revision=revision, **options)
 
 
 @click.command("merge", params=COMMANDS["merge"].params, help=COMMANDS["merge"].help)

@@ -80,8 +80,9 @@ def backfill(
     if context.as_sql:
         op.execute(statement)
         return 0
-    # printed, batches would leave out the rows that come after
-    keys = [] if context.opts.get("sqlite_portable_sql") else _keys(op.get_bind(), table)
+    # printed, batches would leave out the rows that come after; a plan needs no batches
+    at_once = context.opts.get("sqlite_portable_sql") or context.opts.get("dry_run")
+    keys = [] if at_once else _keys(op.get_bind(), table)
     if not keys:
         return op.get_bind().execute(statement).rowcount
     with _by_itself(context):

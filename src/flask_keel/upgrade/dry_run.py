@@ -153,9 +153,9 @@ class _Run:
         def named(*_: object) -> Iterator[MigrationStep]:
             yield from self.steps
 
-        options: Options = {}
+        options: Options = {"dry_run": True}
         if self.sqlite:
-            options = {"sqlite_rows": self._rows, "sqlite_planned": self._note}
+            options |= {"sqlite_rows": self._rows, "sqlite_planned": self._note}
         with runner.environment(self.project, self.connection, named, **options) as nested:
             context = nested.get_context()
             if not self.sqlite:
@@ -201,8 +201,7 @@ class _Run:
             with self._undone_if_it_fails():
                 step.migration_fn()
         except Exception as error:
-            said = output.plainly(str(error)).rstrip(".") or type(error).__name__
-            found.untold.append(f"what follows where it stops without rows ({said})")
+            found.untold.append(f"what follows where a plan stops ({_plainly(error)})")
 
     @contextmanager
     def _undone_if_it_fails(self) -> Iterator[None]:
@@ -221,7 +220,10 @@ class _Run:
         """Follow what the revision has done so far."""
         for event in recording.events[self.events :]:
             self.events += 1
-            self.losses.take(event)
+            try:
+                self.losses.take(event)
+            except Exception as error:
+                self.losses.untold.append(f"line {event.line}: what it loses ({_plainly(error)})")
 
     def _rows(self, table: str) -> int | None:
         """Say how many rows the engine is to take a table to have; None for one of the run's own."""
@@ -269,6 +271,11 @@ class _Run:
 
         with listening(self.connection, retval=True, before_cursor_execute=hold):
             yield
+
+
+def _plainly(error: Exception) -> str:
+    said = output.plainly(str(getattr(error, "orig", None) or error)).rstrip(".")
+    return said or type(error).__name__
 
 
 def _text(script: Script) -> str:

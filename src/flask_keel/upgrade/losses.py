@@ -20,6 +20,7 @@ from ..typing import Options
 from . import statements
 from .statements import Deed, Name
 
+TAKING = ("CASCADE", "SET NULL", "SET DEFAULT")
 MOST = 1_000_000  # rows that are counted: a table may be enormous
 
 
@@ -124,6 +125,22 @@ class Live:
         name = self.name(table)
         found = self._look.get_columns(name, schema=table.schema) if name else []
         return {one["name"].lower(): dict(one) for one in found}
+
+    def children(self, table: Key) -> list[Key]:
+        """Return the tables whose rows, or what refers there, go with rows of a table.
+
+        None on SQLite, where foreign keys are off while migrations run.
+        """
+        if self.kind == "sqlite":
+            return []
+        keys = self._look.get_multi_foreign_keys(schema=table.schema)
+        return sorted(
+            self.key(*child)
+            for child, found in keys.items()
+            for one in found
+            if self.key(one["referred_schema"], one["referred_table"]) == table
+            and one["options"].get("ondelete", "").upper() in TAKING
+        )
 
     def _count(self, rows: Rows) -> int | None:
         """Count rows, at most one more than :data:`MOST`; None where the database does not answer."""
@@ -334,7 +351,9 @@ class Losses:
     def _delete(self, table: Key, where: str | None) -> None:
         if home := self._home(table):
             rows = Rows(home, condition=where)
-            self.found.append(Loss(f"rows of {home}", ("delete-rows",), self.line, rows, "rows"))
+            also = ", ".join(map(str, self.live.children(home)))
+            what = f"rows of {home}" + (f" with what refers to them in {also}" if also else "")
+            self.found.append(Loss(what, ("delete-rows",), self.line, rows, "rows"))
 
     def _update(self, table: Key, deed: Deed) -> None:
         home = self._home(table)

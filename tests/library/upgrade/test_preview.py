@@ -318,3 +318,108 @@ def test_a_stamp_changes_no_row_and_asks_nothing(small):
     small.db("stamp", "f1").assert_ok()
     assert plan(small)["revisions"] == []
     assert "nothing to do" in small.db("upgrade", "--plan").assert_ok().err
+
+
+def test_what_goes_with_deleted_rows_is_named(server, new_project):
+    kind = make_url(server).get_backend_name()
+    project = new_project(starter="bare", database=kind)
+    with databases.fresh(server) as url:
+        project.env["DEV_DATABASE_URL"] = url
+        project.migration("f0", None, TABLES)
+        project.db("upgrade").assert_ok()
+        child = "CREATE TABLE child (person_id INT, FOREIGN KEY (person_id) REFERENCES person (id)"
+        clients.run(url, *ROWS, f"{child} ON DELETE CASCADE)")
+        project.migration("f1", "f0", "op.execute('DELETE FROM person WHERE id = 2')")
+        (found,) = plan(project)["revisions"]
+        assert said(found) == ["rows of person with what refers to them in child (1 row)"]
+
+
+BACKFILLS = """import flask_keel
+op.add_column('person', sa.Column('slug', sa.String(20)))
+person = sa.table('person', sa.column('id'), sa.column('name'), sa.column('slug'), sa.column('age'))
+flask_keel.backfill(person, person.c.slug.is_(None), {'slug': sa.func.lower(person.c.name)})
+flask_keel.backfill(person, person.c.age.is_(None), {'age': 7})
+flask_keel.backfill(person, None, {'age': 8})"""
+
+
+def test_a_backfill_loses_what_it_writes_over(grown):
+    grown.migration("f1", "f0", BACKFILLS)
+    (found,) = plan(grown)["revisions"]
+    assert said(found) == ["what stands in person.age (1 value)"]
+    assert found["cannot_be_told"] == []
+    assert found["rewrites"] == [{"table": "person", "rows": 2}]
+
+
+ODD = {
+    "a table of a schema that is not there": "op.drop_table('x', schema='nowhere')",
+    "rows that are wanted": "name = op.get_bind().execute(sa.text("
+    "'SELECT name FROM person WHERE id = 77')).scalar_one()\nop.drop_column('person', name)",
+    "a statement that cannot be read": "op.execute('CALL tidy()')",
+    "a loop that ends where rows say so": "while op.get_bind().execute(sa.text('SELECT 1')).scalar():\n"
+    "    pass",
+    "a connection of its own": "op.get_bind().engine.connect()",
+    "what a library of its own does": "from my_app import extensions\nextensions.db.drop_all()",
+}
+
+
+def test_what_cannot_be_told_is_said_and_stops_no_plan(grown):
+    above = "f0"
+    for number, body in enumerate(ODD.values()):
+        grown.migration(f"o{number}", above, body, "pass")
+        above = f"o{number}"
+    grown.migration("last", above, "op.drop_column('person', 'bio')", "pass")
+    found = plan(grown)["revisions"]
+    for one, name in zip(found, ODD, strict=False):
+        assert one["cannot_be_told"], name
+    assert said(found[-1]) == ["person.bio (2 values)"]
+
+
+SCHEMAS = [
+    "CREATE SCHEMA audit",
+    "CREATE TABLE audit.person (id INT PRIMARY KEY, name TEXT, small INT, twice INT "
+    "GENERATED ALWAYS AS (small * 2) STORED)",
+    "INSERT INTO audit.person (id, name, small) VALUES (1, 'a', 5), (2, 'b', 70000)",
+    'CREATE TABLE "Person" (id INT)',
+    'INSERT INTO "Person" VALUES (1)',
+    "CREATE VIEW seen AS SELECT * FROM audit.person",
+]
+IN_SCHEMAS = [
+    ("op.execute('DROP VIEW seen')", []),
+    ("op.drop_column('person', 'twice', schema='audit')", []),
+    (
+        "op.alter_column('person', 'small', type_=sa.SmallInteger(), "
+        "existing_type=sa.Integer(), schema='audit')",
+        ["audit.person.small from INTEGER to SMALLINT (1 value)"],
+    ),
+    (
+        "op.execute('DELETE FROM audit.person WHERE name LIKE $$a%$$')",
+        ["rows of audit.person (1 row)"],
+    ),
+    ("op.execute('ALTER TABLE audit.person SET SCHEMA public')", []),
+    ("op.drop_column('person', 'name')", ["audit.person.name (2 values)"]),
+    ("op.execute('DROP TABLE \"Person\"')", ["table Person (1 row)"]),
+    ("op.execute('DROP TABLE PERSON')", ["table audit.person (2 rows)"]),
+    (
+        "op.execute('DO $$ BEGIN DELETE FROM x; END $$')",
+        ["DO $$ BEGIN DELETE FROM x; END $$ (rows)"],
+    ),
+    ("op.execute('DROP SCHEMA audit CASCADE')", ["DROP SCHEMA audit CASCADE (rows)"]),
+]
+
+
+def test_schemas_views_computed_columns_and_quoted_names_of_postgresql(
+    new_project, postgresql_server
+):
+    project = new_project(starter="bare", database="postgresql")
+    with databases.fresh(postgresql_server) as url:
+        project.env["DEV_DATABASE_URL"] = url
+        project.migration("f0", None, "pass")
+        project.db("upgrade").assert_ok()
+        clients.run(url, *SCHEMAS)
+        story(project, [body for body, _ in IN_SCHEMAS])
+        found = plan(project)["revisions"]
+        assert [said(one) for one in found] == [
+            [one.replace("(rows)", "(rows that cannot be counted)") for one in loses]
+            for _, loses in IN_SCHEMAS
+        ]
+        assert all(one["cannot_be_told"] == [] for one in found)
