@@ -17,7 +17,7 @@ from .lint.findings import Finding
 from .project import Project
 from .proof import Verdict, prove
 from .recorder import Recorder
-from .scratch import databases, servers
+from .scratch import cache, databases, servers
 from .scratch.cache import Seen
 from .typing import Options
 
@@ -160,6 +160,8 @@ def judge_new(project: Project, revision: str) -> None:
         output.say(f"  {line}")
     if proof.lines[MOST:]:
         output.say(f"  and {len(proof.lines) - MOST} notes more: db migrate --json has them all")
+    if project.script.get_heads() == [revision]:  # the proof has compared it with the models
+        cache.note_agreed(project)
     file = schema.path(project.folder, project.dialect)
     if wanted is not None and schema.write(file, wanted):
         output.say(f"  {project.shown(file)}")
@@ -240,6 +242,7 @@ def _agree(project: Project) -> str | None:
     config.attributes["at_head"] = look
     config.stdout = StringIO()  # "No new upgrade operations detected."
     command.check(config)
+    cache.note_agreed(project)
     return texts[0] if texts else None
 
 

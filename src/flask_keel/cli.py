@@ -17,12 +17,10 @@ from alembic.util import CommandError
 from flask import Flask, current_app, g
 from flask.cli import ScriptInfo, with_appcontext
 from flask_migrate import Migrate
-from sqlalchemy import Connection
 
 from . import connecting, errors, health, history, output, urls
 from .project import AGREED, PLANNED, Project
 from .scratch import databases, servers
-from .sqlite import transaction
 from .sqlite_safe import command as sqlite_safe_command
 from .typing import Options, Value
 
@@ -39,6 +37,22 @@ def check(directory: str | None, as_json: bool) -> None:
     empty: Options = {"head": None, "migrations": [], "schema": None}
     with output.printed(as_json, empty, errors.of_the_application):
         check_module.run(_project())
+
+
+@click.command("status", params=[*COMMANDS["check"].params, JSON])
+@with_appcontext
+def status(directory: str | None, as_json: bool) -> None:
+    """Say what is applied, pending, not generated, changed by hand or edited afterwards."""
+    from . import status as status_module
+
+    empty = status_module.Status("", []).facts()
+    with (
+        output.printed(as_json, empty, errors.of_the_application, several=True),
+        output.quiet_alembic(),
+    ):
+        code = status_module.run(_project())
+        if code:
+            raise click.exceptions.Exit(code)
 
 
 @click.command("schema", params=COMMANDS["check"].params)
@@ -121,7 +135,7 @@ def log(directory: str | None, as_json: bool, number: int) -> None:
     with output.printed(as_json, {"databases": []}, errors.of_the_application):
         project = _project()
         schema = project.options.get("version_table_schema")
-        with _reading() as connection:
+        with project.reader.connect() as connection:
             entries = log_module.entries(connection, schema, number)
         output.add("databases", [{"database": project.database, "log": entries}])
         if not entries:
@@ -286,7 +300,8 @@ def group() -> Db:
                 param.callback = _note_directory
         db.add_command(command, name)
     ours = (migrate, revision, merge, upgrade, downgrade, wait, check, schema, rebase, rebuild)
-    for command in (*ours, backup, restore, adopt, log, sqlite_safe_command.sqlite_safe_command):
+    rest = (status, log, backup, restore, adopt, sqlite_safe_command.sqlite_safe_command)
+    for command in (*ours, *rest):
         db.add_command(command)
     return db
 
@@ -350,17 +365,10 @@ def _say_what_is_stock(folder: Path, writing: bool) -> None:
         output.say(NO_HOOKS.format(ini=folder / "alembic.ini"))
 
 
-def _reading() -> Connection:
-    """Connect to the application's database so that nothing is written, no file either."""
-    engine = current_app.extensions["migrate"].db.engine
-    if engine.dialect.name == "sqlite" and not transaction.in_memory(engine.url):
-        engine = transaction.reader(engine.url)
-    return engine.connect()  # type: ignore[no-any-return]
-
-
 def _live() -> str:
-    with _reading() as connection:
-        return ",".join(sorted(history.applied(connection)))
+    project = _project()
+    with project.reader.connect() as connection:
+        return ",".join(sorted(project.applied(connection)))
 
 
 def _probe() -> health.Probe:

@@ -55,7 +55,7 @@ STOPPED = "Stopped by hand."
 
 
 MAKES = {"newmigration": "migrate", "migrate": "upgrade", "db": "rebuild"}
-MAKES |= {name: name for name in ("check", "rebase", "downgrade", "sqlite-safe")}
+MAKES |= {name: name for name in ("check", "status", "rebase", "downgrade", "sqlite-safe")}
 # of make's arguments, those that are options of the command
 OPTIONS = {"m": "-m ", "rename": "-x rename=", "fill": "-x fill=", "empty": "-x empty="}
 COMMAND = re.compile(
@@ -158,13 +158,14 @@ def add(key: str, value: Value) -> None:
 
 @contextmanager
 def printed(
-    wanted: bool, empty: Options, sentence: Callable[[BaseException], str]
+    wanted: bool, empty: Options, sentence: Callable[[BaseException], str], several: bool = False
 ) -> Iterator[None]:
     """Print the report of what runs inside as one JSON document on stdout, failed or not.
 
     :param wanted: whether ``--json`` was typed
     :param empty: the report's keys with what they hold when nothing is added
     :param sentence: makes the sentence of an exception
+    :param several: print a list with the report in it, to which others may come
     """
     if not wanted:
         yield
@@ -181,7 +182,8 @@ def printed(
         raise
     finally:
         _report.reset(token)
-        click.echo(json.dumps(report, indent=2, ensure_ascii=False))
+        document = [report] if several else report
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
 
 def _said(error: BaseException, sentence: Callable[[BaseException], str]) -> str:

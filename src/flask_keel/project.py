@@ -25,6 +25,7 @@ from flask import Flask, current_app, g
 from sqlalchemy import URL, Connection, Engine, MetaData, event, make_url
 
 from . import history, output, revisions
+from .sqlite import transaction
 from .typing import Options, Value
 from .urls import shown
 
@@ -202,6 +203,22 @@ class Project:
     def dialect(self) -> str:
         """ "sqlite", "postgresql" or "mysql" (MariaDB too)."""
         return kind(self.engine.url)
+
+    @property
+    def reader(self) -> Engine:
+        """The database as who only looks opens it: no file is made, and no lock is taken.
+
+        :raises CommandError: when it is a file, and is not there
+        """
+        if self.engine.dialect.name != "sqlite" or transaction.in_memory(self.engine.url):
+            return self.engine
+        return transaction.reader(self.engine.url)
+
+    def applied(self, connection: Connection) -> set[str]:
+        """Return the revisions at which a database is: none for one without a version table."""
+        said = {"version_table_schema": self.options.get("version_table_schema")}
+        opts = {"version_table": self.version_table, **said}
+        return set(MigrationContext.configure(connection, opts=opts).get_current_heads())
 
     @property
     def database(self) -> str:

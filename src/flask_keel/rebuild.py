@@ -46,7 +46,7 @@ from .project import (
     options_of,
     use_engine,
 )
-from .scratch import databases, servers
+from .scratch import cache, databases, servers
 from .scratch.servers import interruptible
 from .sqlite import transaction
 from .sqlite.introspection import driver
@@ -147,6 +147,8 @@ def rebuild(config: Config, starter_rows: Rows) -> None:
     require_allowed(engine.url)
     replace = _replace_file if engine.dialect.name == "sqlite" else _replace_on_server
     said, kept = replace(config, engine, starter_rows)
+    if not said:
+        cache.note_agreed(Project.of(current_app, config))
     at = " and ".join(sorted(history.heads()))
     if said:
         output.say(

@@ -138,18 +138,18 @@ def compare(known: Mapping[str, Revision] | None, applied: frozenset[str]) -> st
     if known is None:
         return "unknown"
     below = {name: one.below for name, one in known.items()}
-    missing = set(known) - _reached(applied, below)
+    missing = set(known) - reached(applied, below)
     if applied <= set(known):
         return "behind" if missing else "at head"
     above: dict[str, list[str]] = {name: [] for name in known}
     for name, stands_on in below.items():
         for one in stands_on:
             above[one].append(name)
-    return "behind" if missing & _reached(applied, above) else "ahead"
+    return "behind" if missing & reached(applied, above) else "ahead"
 
 
-def _reached(names: Iterable[str], steps: Mapping[str, Iterable[str]]) -> set[str]:
-    """These names, as far as they are known, and all to which steps lead from them."""
+def reached(names: Iterable[str], steps: Mapping[str, Iterable[str]]) -> set[str]:
+    """Return these names, as far as they are known, and all to which steps lead from them."""
     found: set[str] = set()
     left = [name for name in names if name in steps]
     while left:

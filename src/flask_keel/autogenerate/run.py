@@ -1,36 +1,46 @@
 """Autogenerate: the models against what the history makes, never against a developer's database."""
 
+import shlex
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from functools import partial
 
 from alembic.operations import ops
 from alembic.operations.ops import MigrateOperation
 from alembic.runtime.migration import MigrationContext
+from alembic.util import CommandError
 from flask import current_app
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from .. import history as history_module
 from .. import literals, output
+from ..catalog import drift
 from ..project import Environment, left_out
-from ..scratch import databases, servers
+from ..scratch import cache, databases, servers
 from . import adopted, at_head, not_null, questioner, renames, render, summary, type_changes, unheld
 from .comparators import OPTIONS
 
 NO_CHANGES = "The models and the history agree: there is nothing to migrate."
 
 
-def chain(*first: Callable[..., None] | None, agree: str = NO_CHANGES) -> Callable[..., None]:
+def chain(
+    *first: Callable[..., None] | None,
+    agree: str = NO_CHANGES,
+    agreed: Callable[[], None] = lambda: None,
+) -> Callable[..., None]:
     """Return one function that does it all.
 
     :param first: what goes before the steps of this module; what the application gave Flask-Migrate
         as ``process_revision_directives`` is one of them
     :param agree: what is said when there is nothing to write
+    :param agreed: called then
     """
 
     def process(
         context: MigrationContext, revision: object, directives: list[ops.MigrationScript]
     ) -> None:
-        empty = stop_when_empty(agree)
+        empty = stop_when_empty(agree, agreed)
         own = (empty, name_it, renames.say, databases.create_first, go_with_the_table)
         for step in (*first, *own):
             if step is not None:
@@ -39,7 +49,7 @@ def chain(*first: Callable[..., None] | None, agree: str = NO_CHANGES) -> Callab
     return process
 
 
-def stop_when_empty(agree: str) -> Callable[..., None]:
+def stop_when_empty(agree: str, agreed: Callable[[], None]) -> Callable[..., None]:
     """Return the step that writes no file when the models and the history agree."""
 
     def step(
@@ -48,6 +58,7 @@ def stop_when_empty(agree: str) -> Callable[..., None]:
         if directives and summary.directions(directives[0])[0].is_empty():
             directives[:] = []
             output.say(agree)
+            agreed()
 
     return step
 
@@ -103,10 +114,13 @@ def compare(project: Environment) -> None:
     if given.empty and project.writing:
         render.write_skeleton(project)
         return
-    if project.writing and (others := left_out(current_app)):
-        output.say(f"{others}.")
+    if project.writing:
+        if others := left_out(current_app):
+            output.say(f"{others}.")
+        _say_what_was_edited(project)
     type_changes.load(project.engine.dialect.name)
     why, checking = None, "at_head" in project.config.attributes
+    agreed = partial(cache.note_agreed, project, dict(project.options))
     with ExitStack() as stack:
         try:
             connection = stack.enter_context(databases.at_head(project))
@@ -127,9 +141,24 @@ def compare(project: Environment) -> None:
         if project.dialect == "postgresql":
             connection.begin()  # it is Alembic's no more: nothing of a comparison is committed
         said = _say_what_is_unheld(project) if project.writing or checking else False
-        _configure(project, connection, given, why, AGREE_HERE if said else NO_CHANGES)
+        _configure(project, connection, given, why, AGREE_HERE if said else NO_CHANGES, agreed)
         with project.context.begin_transaction():
             project.context.run_migrations()
+
+
+EDITED = (
+    "{file} was edited after it was applied to {database}, which keeps what it made then: put it back "
+    "(git checkout {quoted}), or type make db."
+)
+
+
+def _say_what_was_edited(project: Environment) -> None:
+    """Say it before a difference is written, which may be nothing but that edit."""
+    with suppress(CommandError, SQLAlchemyError, OSError), project.reader.connect() as connection:
+        for one in drift.edited(project, connection, project.applied(connection)):
+            file = project.shown(one.path)
+            said = {"database": project.database, "quoted": shlex.quote(file)}
+            output.say(EDITED.format(file=file, **said))
 
 
 def _configure(
@@ -138,6 +167,7 @@ def _configure(
     given: questioner.Answers,
     why: str | None,
     agree: str,
+    agreed: Callable[[], None],
 ) -> None:
     project.options = {**OPTIONS, **project.options}
     project.options |= databases.comparison(project.metadata, project.options)
@@ -149,10 +179,11 @@ def _configure(
         type_changes.cast,
         type_changes.mend,
     )
+    step = chain(*before, agree=agree, agreed=agreed)
     project.configure(
         connection,
         transaction_per_migration=False,
-        process_revision_directives=chain(*before, agree=agree) if project.writing else own,
+        process_revision_directives=step if project.writing else own,
         render_item=render.render_item(project.options.pop("render_item", None)),
     )
     literals.install(project.context.get_context().impl)

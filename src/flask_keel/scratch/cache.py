@@ -182,7 +182,7 @@ class Cache:
 
 
 def _convention(given: Mapping[Any, object]) -> str:
-    """What tells one naming convention from another: its patterns, and the text of its functions."""
+    """What tells one naming convention, or other options, from another: the texts of functions, too."""
     said = []
     for key, pattern in sorted(given.items(), key=str):
         with suppress(OSError, TypeError):  # a function without a file
@@ -331,11 +331,70 @@ def keys(project: Project) -> dict[str, str]:
     }
 
 
+# Whether the models and the history agree, as a comparison on a scratch database has found it: who may
+# make none can still tell.
+
+
+MOST_AGREED = 20
+# what else says what is compared
+COMPARED = (
+    *("compare_type", "compare_server_default", "include_name", "include_object"),
+    *("include_schemas", "autogenerate_plugins"),
+)
+
+
+def note_agreed(project: Project, options: Options | None = None) -> None:
+    """Keep that the models and the history agree, as they are now.
+
+    :param options: the application's own for Alembic, where the project's have become others
+    """
+    file = _agreed_file(project)
+    if file is None:
+        return
+    key = _agreed_key(project, project.options if options is None else options)
+    kept = [*(one for one in _agreed(file) if one != key), key][-MOST_AGREED:]
+    with suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        beside = file.with_suffix(f".{os.getpid()}.new")
+        beside.write_text(json.dumps(kept, indent=1), encoding="utf-8")
+        beside.replace(file)
+
+
+def have_agreed(project: Project) -> bool:
+    """Whether it was found that the models and the history, as they are now, agree."""
+    file = _agreed_file(project)
+    return file is not None and _agreed_key(project, project.options) in _agreed(file)
+
+
+def _agreed_file(project: Project) -> Path | None:
+    kept = Cache(project)
+    return kept.folder / "agreed.json" if kept.usable else None
+
+
+def _agreed(file: Path) -> list[str]:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    return found if isinstance(found, list) else []
+
+
+def _agreed_key(project: Project, options: Options) -> str:
+    said = [
+        _convention({key: options.get(key) for key in COMPARED}).encode(),
+        metadata.version("Flask-Migrate").encode(),
+    ]
+    name = Cache(project).name(tuple(project.script.get_heads()))
+    return _checksum([*said, name.encode(), *_models(project)])
+
+
 def _models(project: Project) -> Iterable[bytes]:
     """What the models make, and the types that a database does not tell from others."""
-    dialect = project.engine.dialect
+    # what one learns of a server is not in it: another one's models are these, too
+    dialect = project.engine.url.get_dialect()()
     for _, table in sorted(project.metadata.tables.items()):
-        yield repr([(column.name, column.type) for column in table.columns]).encode()
+        said = [(column.name, column.type, column.comment) for column in table.columns]
+        yield repr([table.comment, *said]).encode()
         with suppress(SQLAlchemyError):  # a type of another database
             yield str(CreateTable(table).compile(dialect=dialect)).encode()
             made = [str(CreateIndex(index).compile(dialect=dialect)) for index in table.indexes]

@@ -13,10 +13,12 @@ from alembic.runtime.migration import MigrationInfo
 from alembic.script import Script
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, inspect, make_url, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from .. import backup, history, output, rebuild, runner, waiting
+from ..catalog import drift, schema
 from ..data import is_rehearsal
-from ..project import AHEAD_TABLE, Environment
+from ..project import AHEAD_TABLE, Environment, Project
 from ..scratch.servers import interruptible
 from ..sqlite import foreign_key_check, transaction
 from ..typing import Options
@@ -29,7 +31,7 @@ NOTHING_TO_DO = "{database} is at {revision}: nothing to do."
 LEFTOVER = "_alembic_tmp_"
 
 
-def check(project: Environment, connection: Connection, applied: set[str]) -> None:
+def check(project: Project, connection: Connection, applied: set[str]) -> None:
     """Stop when the database may not be migrated as it is.
 
     :param applied: the revisions at which the database says it is
@@ -54,7 +56,7 @@ def check(project: Environment, connection: Connection, applied: set[str]) -> No
         )
 
 
-def _fresh(project: Environment) -> str:
+def _fresh(project: Project) -> str:
     """Offer `make db` where it deletes nothing but a development database."""
     options = project.engine_options
     rebuilt = project.settings.get("DB_REBUILD_ALLOWED") is True
@@ -63,7 +65,7 @@ def _fresh(project: Environment) -> str:
     return "make db to build a fresh development database, or "
 
 
-def _require_no_leftovers(project: Environment, connection: Connection, tables: set[str]) -> None:
+def _require_no_leftovers(project: Project, connection: Connection, tables: set[str]) -> None:
     for leftover in sorted(name for name in tables if name.startswith(LEFTOVER)):
         table = _meant(leftover, tables | set(project.metadata.tables))
         left, path = _count(connection, leftover), shlex.quote(project.database)
@@ -164,6 +166,34 @@ def _apply(
         _schema_file(project, connection),
     ):
         _run(project, connection, run, look, plan)
+        if ours and not project.reading:
+            _say_what_was_never_made(project, connection)
+
+
+MOST_DIFFERENCES = 4
+NOT_WHAT_IT_SAYS = (
+    "{database} is not what {file} says ({found}), though it is at the head: it was stamped, made by "
+    "db.create_all() or changed by hand; type make status (db status)."
+)
+
+
+def _say_what_was_never_made(project: Environment, connection: Connection) -> None:
+    """Recognise a database that is at the head, and was brought there by a word and not by migrations.
+
+    All that was to be done is done: it is said, and no failure.
+    """
+    look = drift.never_made if project.moving else drift.from_file
+    try:
+        applied = set(project.context.get_context().get_current_heads())
+        found = [str(one) for one in look(project, connection, applied)]
+        connection.rollback()
+    except (CommandError, SQLAlchemyError):
+        return  # db status says why
+    if found and project.moving != "downgrade":
+        file = project.shown(schema.path(project.folder, project.dialect))
+        more = f"; and {len(found) - MOST_DIFFERENCES} more" if found[MOST_DIFFERENCES:] else ""
+        said = f"{'; '.join(found[:MOST_DIFFERENCES])}{more}"
+        output.say(NOT_WHAT_IT_SAYS.format(database=project.database, file=file, found=said))
 
 
 def _locked(project: Environment, connection: Connection) -> AbstractContextManager[None]:

@@ -1,0 +1,201 @@
+"""What somebody changed in a database behind the migrations' back.
+
+A database is compared with what the last run left in it, as the log has it. Where the log does not say
+that, it is compared with the schema file, as long as it is at the head of the history. Nothing is
+written, made or locked for it: an account that may SELECT is enough.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from alembic.script import Script
+from sqlalchemy import Column, Connection, MetaData, Table, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from .. import history, log, revisions
+from ..output import plainly
+from ..project import Project
+from . import diff, schema
+from .diff import Difference
+
+LAST_RUN, FILE = "what the last run left", "the schema file"
+NOT_SAID = "the log does not say what the last run left there"
+
+
+@dataclass
+class Drift:
+    """What was found: ``against`` is None where it cannot be told, and ``why`` says why."""
+
+    against: str | None = None
+    why: str | None = None
+    found: list[Difference] = field(default_factory=list)
+
+
+def look(project: Project, connection: Connection, applied: set[str]) -> Drift:
+    """Compare a database that has a history with what it is to be.
+
+    :param applied: the revisions at which it is
+    """
+    try:
+        return _look(project, connection, applied)
+    except SQLAlchemyError as error:
+        connection.rollback()  # PostgreSQL answers nothing more in this transaction
+        return Drift(why=f"its catalogue cannot be read ({_said(error)})")
+
+
+def _look(project: Project, connection: Connection, applied: set[str]) -> Drift:
+    run = log.last_run(connection, project.options.get("version_table_schema"))
+    if run is not None and run[0] == applied and run[2] == schema.FORMAT:
+        drift = _compare(project, connection, LAST_RUN, run[1])
+        known = {one.part.key for one in drift.found}
+        missing = never_made(project, connection, applied)
+        drift.found += [one for one in missing if one.part.key not in known]
+        return drift
+    if not applied:
+        return Drift()  # nothing was to be made in it
+    if applied != set(project.script.get_heads()):
+        return Drift(why=f"{NOT_SAID}, and the schema file is of the head")
+    wanted = _text(project)
+    if wanted is None:
+        file = project.shown(schema.path(project.folder, project.dialect))
+        return Drift(why=f"{NOT_SAID}, and there is no {file}: type db schema to write it")
+    return _compare(project, connection, FILE, wanted)
+
+
+def from_file(project: Project, connection: Connection, applied: set[str]) -> list[Difference]:
+    """Return what the schema file says otherwise: nothing where there is none, and off the head."""
+    wanted = _text(project) if applied == set(project.script.get_heads()) else None
+    return [] if wanted is None else _compare(project, connection, FILE, wanted).found
+
+
+def never_made(project: Project, connection: Connection, applied: set[str]) -> list[Difference]:
+    """Return the tables and columns of the schema file that a database at the head has not.
+
+    What was made by runs that the log has, all of it, lacks none, and a file that says so is older than
+    the history. A database that was stamped may.
+    """
+    if applied != set(project.script.get_heads()):
+        return []
+    logged = log.checksums(connection, project.options.get("version_table_schema"))
+    reached = project.script.iterate_revisions(tuple(applied), "base")
+    if all(one.revision in logged for one in reached):
+        return []
+    found = from_file(project, connection, applied)
+    return [it for it in found if it.change == "missing" and it.part.kind in ("table", "column")]
+
+
+def edited(project: Project, connection: Connection, applied: set[str]) -> list[Script]:
+    """Return the migrations whose files are not what they were when they were applied.
+
+    :param applied: the revisions at which the database is
+    """
+    said = log.checksums(connection, project.options.get("version_table_schema"))
+    scripts = {one.revision: one for one in project.script.walk_revisions()} if said else {}
+    below = {name: history.parents(project.script, one) for name, one in scripts.items()}
+    return [
+        scripts[name]
+        for name in sorted(revisions.reached(applied, below))
+        if name in said and said[name] != log.checksum(Path(scripts[name].path))
+    ]
+
+
+def _said(error: SQLAlchemyError) -> str:
+    return plainly(str(getattr(error, "orig", error))).rstrip(".")
+
+
+def _text(project: Project) -> str | None:
+    """The schema file; a project without tables needs none."""
+    file: Path = schema.path(project.folder, project.dialect)
+    if not file.exists() and not project.metadata.tables:
+        return schema.HEADER
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return None
+
+
+def _compare(project: Project, connection: Connection, against: str, wanted: str) -> Drift:
+    now, hidden = _now(project, connection)
+    found = diff.between(project.dialect, wanted, now)
+    strangers = _Strangers(project, connection, wanted, now)
+    unseen = {one.part.kind for one in found if one.part.kind in hidden}
+    return Drift(
+        against,
+        " and ".join(hidden[kind] for kind in sorted(unseen)) or None,
+        [
+            one
+            for one in found
+            if one.part.kind not in unseen and (one.change != "added" or not strangers.own(one))
+        ],
+    )
+
+
+HIDDEN = "this account is not shown {kind}s (GRANT {right} ON {database}.*)"
+RIGHTS = """
+SELECT privilege_type FROM information_schema.user_privileges UNION
+SELECT privilege_type FROM information_schema.schema_privileges WHERE DATABASE() LIKE table_schema
+"""
+
+VIEWS = "SELECT table_name FROM information_schema.views WHERE table_schema = DATABASE()"
+
+
+def _now(project: Project, connection: Connection) -> tuple[str, dict[str, str]]:
+    """Return the schema as it is, and of which kinds this account is shown nothing.
+
+    MySQL and MariaDB show a trigger, and the text of a view, only to who might change them:
+    https://mariadb.com/kb/en/show-triggers/, https://mariadb.com/kb/en/show-create-view/
+    """
+    if project.dialect != "mysql":
+        return schema.text(connection, project.version_table), {}
+    rights = set(connection.execute(text(RIGHTS)).scalars())
+    wanted = {"trigger": "TRIGGER", "view": "SHOW VIEW"}
+    database = project.engine.url.database
+    hidden = {
+        kind: HIDDEN.format(kind=kind, right=right, database=database)
+        for kind, right in wanted.items()
+        if right not in rights
+    }
+    try:
+        return schema.text(connection, project.version_table), {
+            kind: said for kind, said in hidden.items() if kind == "trigger"
+        }
+    except DBAPIError:
+        if "view" not in hidden:
+            raise
+    views = connection.execute(text(VIEWS)).scalars()
+    return schema.text(connection, project.version_table, views), hidden
+
+
+class _Strangers:
+    """What was added to a database and is no business of the history.
+
+    An extension; what stands in a schema that the history does not name, where Alembic compares the
+    default one alone; a table that the application's ``include_object`` leaves out.
+    """
+
+    def __init__(self, project: Project, connection: Connection, wanted: str, now: str) -> None:
+        self.project, self.now = project, now
+        self.home = connection.dialect.default_schema_name
+        self.schemas = {_schema(name) for name in diff.tables(project.dialect, wanted)}
+
+    def own(self, one: Difference) -> bool:
+        part = one.part
+        if part.kind == "extension":
+            return True
+        place = part.name if part.kind == "schema" else _schema(part.table or part.name or "")
+        if place and place != self.home and not self.project.options.get("include_schemas"):
+            return place not in self.schemas
+        return part.kind == "table" and not self._is_included(part.name or "")
+
+    def _is_included(self, label: str) -> bool:
+        include = self.project.options.get("include_object")
+        if include is None:
+            return True
+        columns = diff.tables(self.project.dialect, self.now)[label]
+        place, name = _schema(label), label.rpartition(".")[2]
+        made = Table(name, MetaData(), *map(Column, columns), schema=place or None)
+        return bool(include(made, name, "table", True, None))
+
+
+def _schema(label: str) -> str:
+    return label.partition("(")[0].rpartition(".")[0]

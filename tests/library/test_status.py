@@ -1,0 +1,384 @@
+"""What `db status` says of a database: true, in few lines, and without touching it."""
+
+import json
+import shutil
+import sqlite3
+import sys
+
+import clients
+import databases
+import pytest
+from sqlalchemy import make_url
+
+KINDS = {"sqlite": "sqlite", "postgresql": "postgresql", "mariadb": "mysql"}
+
+
+@pytest.fixture(params=KINDS)
+def blog_on(request, new_project):
+    """The blog on each of the three databases in turn, not migrated yet."""
+    made = new_project(database=KINDS[request.param])
+    if request.param == "sqlite":
+        yield made
+        return
+    with databases.fresh(request.getfixturevalue(f"{request.param}_server")) as url:
+        made.env["DEV_DATABASE_URL"] = url
+        yield made
+
+
+on_servers = pytest.mark.parametrize("blog_on", ["postgresql", "mariadb"], indirect=True)
+
+
+@pytest.fixture
+def agreed(blog_on):
+    """The blog at the head of its history; it is known that the models agree with that."""
+    blog_on.db("upgrade").assert_ok()
+    blog_on.db("migrate").assert_ok()
+    return blog_on
+
+
+def url_of(project):
+    return project.env.get("DEV_DATABASE_URL", f"sqlite:///{project.database}")
+
+
+def kind_of(project):
+    return make_url(url_of(project)).get_backend_name()
+
+
+def status(project, code, *words, **env):
+    """Assert the exit code, and that the words are said; return the lines."""
+    answer = project.db("status", **env)
+    assert answer.code == code, answer.said
+    assert not answer.out and "Traceback" not in answer.err
+    for word in words:
+        assert word in answer.err, answer.err
+    return answer.err.splitlines()
+
+
+def facts(project, code, **env):
+    answer = project.db("status", "--json", **env)
+    assert answer.code == code, answer.said
+    (found,) = json.loads(answer.out)
+    assert found["ok"] == (code == 0)
+    return found
+
+
+def test_all_is_well_is_one_line(agreed):
+    (line,) = status(agreed, 0)
+    assert line.endswith(
+        "is at 8b27e4a9c610 (head), as the last run left it; the models and the history agree."
+    )
+    found = facts(agreed, 0)
+    assert found["revisions"] == found["heads"] == ["8b27e4a9c610"]
+    assert found["models"]["agree"] is True
+    assert found["drift"] == {"against": "what the last run left", "found": []}
+
+
+def test_what_is_pending_stands_there_with_its_title(blog_on):
+    words = ("2 migrations are pending", "3f8a1c52d7e0  create user and post", "db upgrade")
+    missing = kind_of(blog_on) == "sqlite"
+    status(blog_on, 1, *words, "does not exist yet" if missing else "has no migration yet")
+    assert not missing or not blog_on.database.exists()
+    blog_on.db("upgrade", "3f8a1c52d7e0").assert_ok()
+    lines = status(blog_on, 1, "is at 3f8a1c52d7e0.", "one migration is pending")
+    assert "create user and post" not in "".join(lines)
+    blog_on.db("downgrade", "base").assert_ok()
+    status(blog_on, 1, "2 migrations are pending")
+
+
+BY_HAND = {
+    "sqlite": [
+        "ALTER TABLE post DROP COLUMN summary",
+        "ALTER TABLE post ADD COLUMN extra INTEGER",
+        "DROP INDEX ix_post_user_id",
+        "CREATE TABLE by_hand (a INTEGER)",
+        "CREATE TRIGGER tr AFTER INSERT ON post BEGIN SELECT 1; END",
+    ],
+    "postgresql": [
+        "ALTER TABLE post DROP COLUMN summary",
+        "ALTER TABLE post ADD extra INTEGER",
+        "DROP INDEX ix_post_user_id",
+        "CREATE TABLE by_hand (a INTEGER)",
+        "ALTER TABLE post ALTER title TYPE VARCHAR(300), ALTER body DROP NOT NULL",
+        "ALTER TABLE post DROP CONSTRAINT uq_post_slug",
+        "ALTER TABLE post ADD CONSTRAINT ck_hand CHECK (title <> '')",
+        "ALTER TABLE post DROP CONSTRAINT fk_post_user_id_user, ADD CONSTRAINT fk_post_user_id_user "
+        'FOREIGN KEY (user_id) REFERENCES "user" (id)',
+        "CREATE TYPE mood AS ENUM ('sad')",
+    ],
+    "mysql": [
+        "ALTER TABLE post DROP COLUMN summary",
+        "ALTER TABLE post ADD extra INTEGER",
+        "CREATE TABLE by_hand (a INTEGER)",
+        "ALTER TABLE post MODIFY title VARCHAR(300) NOT NULL, MODIFY body TEXT",
+        "ALTER TABLE post DROP INDEX uq_post_slug",
+        "ALTER TABLE post ADD CONSTRAINT ck_hand CHECK (title <> '')",
+        "ALTER TABLE post DROP CONSTRAINT fk_post_user_id_user",
+        "ALTER TABLE post ADD CONSTRAINT fk_post_user_id_user FOREIGN KEY (user_id) REFERENCES user (id)",
+    ],
+}
+SAID = {
+    "sqlite": [
+        "the column post.summary is missing (VARCHAR(500))",
+        "the column post.extra was added (INTEGER)",
+        "the index ix_post_user_id is missing (ON post (user_id))",
+        "the table by_hand was added (a)",
+        "the trigger tr was added (AFTER INSERT ON post BEGIN SELECT 1; END)",
+    ],
+    "postgresql": [
+        "the column post.summary is missing (character varying(500))",
+        "the column post.extra was added (integer)",
+        "the index ix_post_user_id is missing (ON public.post USING btree (user_id))",
+        "the table by_hand was added (a)",
+        "the column post.title is character varying(300) NOT NULL, and was character varying(200) NOT NULL",
+        "the column post.body is text, and was text NOT NULL",
+        "the constraint post.uq_post_slug is missing (UNIQUE (slug))",
+        "the constraint post.ck_hand was added (CHECK (((title)::text <> ''::text)))",
+        'the constraint post.fk_post_user_id_user is FOREIGN KEY (user_id) REFERENCES "user"(id), and was '
+        'FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE',
+        "the enum mood was added (('sad'))",
+    ],
+    "mysql": [
+        "the column post.summary is missing (varchar(500) DEFAULT NULL)",
+        "the column post.extra was added (int DEFAULT NULL)",
+        "the table by_hand was added (a)",
+        "the column post.title is varchar(300) NOT NULL, and was varchar(200) NOT NULL",
+        "the column post.body is text DEFAULT NULL, and was text NOT NULL",
+        "the index post.uq_post_slug is missing (UNIQUE KEY (`slug`))",
+        "the constraint post.ck_hand was added (CHECK (`title` <> ''))",
+        "the constraint post.fk_post_user_id_user is FOREIGN KEY (`user_id`) REFERENCES `user` (`id`), "
+        "and was FOREIGN KEY (`user_id`) REFERENCES `user` (`id`) ON DELETE CASCADE",
+    ],
+}
+
+
+def test_each_thing_that_was_changed_by_hand_is_named_with_what_it_was(agreed):
+    kind = kind_of(agreed)
+    clients.run(url_of(agreed), *BY_HAND[kind])
+    found = facts(agreed, 1)["drift"]
+    assert found["against"] == "what the last run left"
+    assert {"kind", "object", "change", "before", "now"} == set(found["found"][0])
+    lines = status(agreed, 1, "It is not as the last run left it")
+    shown = [line.strip() for line in lines if line.startswith("  the ")]
+    assert set(shown) <= set(SAID[kind]) and len(shown) == min(6, len(SAID[kind]))
+    assert len(found["found"]) == len(SAID[kind])
+    for one in found["found"]:
+        assert any(
+            one["object"] in line and (one["now"] or one["before"]) in line for line in SAID[kind]
+        )
+
+
+def test_rows_are_no_drift(agreed):
+    clients.run(
+        url_of(agreed),
+        "INSERT INTO post (user_id, title, slug, body) SELECT 1, 'a', 'b', 'c'"
+        " FROM post WHERE 1 = 0",
+        "DELETE FROM post",
+    )
+    status(agreed, 0)
+
+
+@pytest.fixture
+def account(agreed):
+    """The URL of an account that may SELECT, and nothing else."""
+    url = make_url(url_of(agreed))
+    if url.get_backend_name() == "postgresql":
+        make = ["CREATE ROLE looker LOGIN", "GRANT SELECT ON ALL TABLES IN SCHEMA public TO looker"]
+        forget = ["DROP OWNED BY looker", "DROP ROLE looker"]
+    else:
+        make = [
+            "CREATE USER looker@localhost",
+            f"GRANT SELECT ON {url.database}.* TO looker@localhost",
+        ]
+        forget = ["DROP USER looker@localhost"]
+    clients.run(url_of(agreed), *make)
+    yield url.set(username="looker").render_as_string(hide_password=False)
+    clients.run(url_of(agreed), *forget)
+
+
+@on_servers
+def test_an_account_that_may_select_is_enough_and_nothing_is_made(agreed, account):
+    shutil.copy(agreed.path / "etc/conf/dev.conf", agreed.path / "etc/conf/look.conf")
+    server, before = url_of(agreed), databases.names(url_of(agreed))
+    text = clients.dump(server)
+    (line,) = status(agreed, 0, "the models and the history agree", DEV_DATABASE_URL=account)
+    assert "looker" in line
+    clients.run(server, "ALTER TABLE post ADD extra INTEGER")
+    status(agreed, 1, "the column post.extra was added", DEV_DATABASE_URL=account)
+    clients.run(server, "ALTER TABLE post DROP COLUMN extra")
+    assert databases.names(server) == before
+    assert clients.dump(server) == text
+
+
+@on_servers
+def test_what_the_account_may_not_see_is_not_called_missing(agreed, account):
+    trigger = {
+        "mysql": ["CREATE TRIGGER tr BEFORE INSERT ON post FOR EACH ROW SET NEW.title = 'x'"],
+        "postgresql": [],
+    }[kind_of(agreed)]
+    by_hand = "".join(
+        f"op.execute({sql!r})\n"
+        for sql in ["CREATE VIEW titles AS SELECT title FROM post", *trigger]
+    )
+    agreed.migration("c1", "8b27e4a9c610", by_hand)
+    agreed.db("upgrade").assert_ok()
+    agreed.db("schema").assert_ok()
+    agreed.db("migrate").assert_ok()
+    status(agreed, 0)
+    told = facts(agreed, 3 if trigger else 0, DEV_DATABASE_URL=account)
+    assert told["drift"]["found"] == []
+    assert not trigger or (
+        "GRANT TRIGGER" in told["not_told"][0] and "SHOW VIEW" in told["not_told"][0]
+    )
+
+
+@on_servers
+def test_it_waits_for_no_migration(agreed):
+    lock = {
+        "postgresql": ["BEGIN", "LOCK TABLE post IN ACCESS EXCLUSIVE MODE"],
+        "mysql": ["LOCK TABLES post WRITE"],
+    }[kind_of(agreed)]
+    with databases.engine(url_of(agreed)).connect() as other:
+        for sql in lock:
+            other.exec_driver_sql(sql)
+        answer = agreed.db("status", timeout=30)
+    assert answer.code in (0, 3), answer.said
+    assert answer.code == 0 or "cannot be told" in answer.err, answer.said
+
+
+def test_models_that_no_migration_makes_are_told(agreed):
+    agreed.replace(
+        "my_app/models/post.py", "    author:", "    age: Mapped[int | None]\n\n    author:"
+    )
+    lines = status(agreed, 1, "The models have what the history has not", "make newmigration")
+    assert "  add age to post" in lines
+    agreed.db("migrate").assert_ok()
+    lines = status(agreed, 1, "one migration is pending")
+    assert "The models" not in "".join(lines)
+    agreed.db("upgrade").assert_ok()
+    status(agreed, 0)
+
+
+def test_a_type_that_was_changed_in_the_models_is_not_told_on_a_server_and_is_elsewhere(agreed):
+    agreed.replace("my_app/models/post.py", "String(500)", "String(600)")
+    if kind_of(agreed) == "sqlite":
+        status(agreed, 1, "change post.summary")
+        return
+    status(agreed, 3, "the models and the history agree cannot be told", "make check")
+    clients.run(url_of(agreed), "ALTER TABLE post ADD extra INTEGER")
+    status(agreed, 1, "cannot be told", "post.extra was added")  # a difference wins
+
+
+def test_a_file_that_was_edited_after_it_was_applied_is_named(agreed):
+    (file,) = agreed.versions.glob("3f8a*.py")
+    text = file.read_bytes()
+    file.write_bytes(text.replace(b"\n", b"\r\n"))
+    assert "Edited" not in agreed.db("status").err  # ends of lines are no edit
+    file.write_bytes(text + b"# more\n")
+    agreed.db("migrate").assert_ok()
+    shown = f"my_app/migrations/versions/{file.name}"
+    assert f"  {shown}" in status(agreed, 1, "Edited after it was applied")
+    assert facts(agreed, 1)["edited"] == [{"revision": "3f8a1c52d7e0", "file": shown}]
+    agreed.replace(
+        "my_app/models/post.py", "    author:", "    age: Mapped[int | None]\n\n    author:"
+    )
+    said = agreed.db("migrate").assert_ok().err
+    assert f"{shown} was edited after it was applied to " in said
+    assert said.index("was edited") < said.index("add age to post")
+
+
+def created_by_the_models(project):
+    project.write(
+        "create_all.py",
+        "from my_app import create_app\nfrom my_app.extensions import db\n"
+        "with create_app().app_context():\n    db.create_all()\n",
+    )
+    project.run(sys.executable, "create_all.py").assert_ok()
+
+
+def test_a_database_that_create_all_made_is_recognised(blog_on):
+    created_by_the_models(blog_on)
+    status(blog_on, 1, "no record of a migration", "db.create_all()", "db stamp")
+    assert "is not what" not in blog_on.db("stamp", "head").assert_ok().err
+    blog_on.db("migrate").assert_ok()
+    status(blog_on, 0, f"as my_app/migrations/schema/{kind_of(blog_on)}.sql says")
+
+
+def test_a_stamp_that_lies_is_recognised_when_it_is_made_and_afterwards(blog_on):
+    blog_on.db("upgrade", "3f8a1c52d7e0").assert_ok()
+    missing = ("the column post.summary is missing", "the column post.published_at is missing")
+    stamped = blog_on.db("stamp", "head").assert_ok().err
+    assert all(word in stamped for word in (*missing, "it was stamped")), stamped
+    status(blog_on, 1, *missing)
+    # and by the next upgrade, which then leaves its own word of what is there
+    blog_on.migration("c1", "8b27e4a9c610", "op.create_table('c', sa.Column('a', sa.Integer))")
+    upgraded = blog_on.db("upgrade").assert_ok().err
+    assert all(word in upgraded for word in missing), upgraded
+    status(blog_on, 1, *missing)
+
+
+def test_an_upgrade_says_nothing_of_a_file_that_is_older_than_the_history(agreed):
+    agreed.migration("c1", "8b27e4a9c610", "op.drop_column('post', 'summary')")
+    assert "is missing" not in agreed.db("upgrade").assert_ok().err
+    (found,) = json.loads(agreed.db("status", "--json").out)
+    assert found["drift"] == {"against": "what the last run left", "found": []}
+
+
+def test_printed_sql_leaves_a_database_that_is_well(agreed, tmp_path, request):
+    if kind_of(agreed) == "sqlite" and not shutil.which("sqlite3"):
+        databases.missing("no sqlite3 program: apt-get install sqlite3")
+    agreed.db("downgrade", "base").assert_ok()
+    clients.run(url_of(agreed), "DELETE FROM alembic_log")
+    clients.feed(url_of(agreed), agreed.db("upgrade", "--sql").assert_ok().out)
+    status(agreed, 0, ".sql says")
+
+
+def test_a_fresh_development_database_is_well_and_one_that_is_ahead_says_so(blog_on):
+    blog_on.db("rebuild").assert_ok()
+    status(blog_on, 0)
+    blog_on.replace(
+        "my_app/models/post.py", "    author:", "    age: Mapped[int | None]\n\n    author:"
+    )
+    blog_on.db("rebuild").assert_ok()
+    found = facts(blog_on, 1)
+    assert "is ahead of the history, since make db" in found["wrong"][0]
+    assert found["models"]["missing"] == ["add age to post"]
+    assert found["drift"]["found"] == []
+
+
+def test_a_restored_backup_is_well(agreed):
+    agreed.db("backup").assert_ok()
+    agreed.db("downgrade").assert_ok()
+    agreed.db("restore", "--yes").assert_ok()
+    status(agreed, 0, "as the last run left it")
+
+
+def test_two_heads_and_a_revision_that_no_file_has_are_told(agreed):
+    agreed.migration("c1", "8b27e4a9c610", "pass")
+    agreed.db("upgrade").assert_ok()
+    (file,) = agreed.versions.glob("c1*.py")
+    file.unlink()
+    status(agreed, 1, "is at revision c1, which no file in")
+    agreed.migration("c1", "3f8a1c52d7e0", "pass")
+    status(agreed, 1, "The history has 2 heads")
+
+
+def test_a_database_that_does_not_answer_is_not_called_wrong(agreed, tmp_path):
+    if kind_of(agreed) == "sqlite":
+        agreed.database.write_bytes(b"this is no database, and not a short one either" * 100)
+        status(agreed, 3, "cannot be looked at", "is not a SQLite database")
+        return
+    url = make_url(url_of(agreed)).set(username="nobody", password="wrong")
+    gone = url.render_as_string(hide_password=False)
+    status(agreed, 3, "cannot be looked at", "refuses the account", DEV_DATABASE_URL=gone)
+
+
+def test_a_file_that_may_only_be_read_is_looked_at_and_left_alone(blog):
+    blog.db("upgrade").assert_ok()
+    before = blog.database.read_bytes()
+    with sqlite3.connect(blog.database) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        status(blog, 0)
+    blog.database.chmod(0o444)
+    status(blog, 0)
+    assert blog.database.read_bytes() == before
+    assert not blog.database.with_name("dev.db-wal").exists()
