@@ -59,6 +59,7 @@ def test_every_target_of_a_fresh_project(fresh, tmp_path):
     make("downgrade")
     assert "subtitle" not in fresh.columns("post")
     make("migrate")
+    assert "the models and the history agree." in make("status").err
     make("backup")
     copy = max((fresh.path / "var" / "backups").glob("dev-*Z.db"))
     used.add("restore")
