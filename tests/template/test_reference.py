@@ -189,7 +189,16 @@ def test_each_name_that_is_named_occurs_in_the_code(name):
 
 def test_the_exit_codes_are_those_of_the_commands(blog):
     codes = re.findall(r"^\| ([\d, ]+) \|", text_of("docs/exit-codes.md"), re.MULTILINE)
-    assert [int(code) for row in codes for code in row.split(", ")] == [0, 1, 2, 3, 4, 129, 130, 143]
+    assert [int(code) for row in codes for code in row.split(", ")] == [
+        0,
+        1,
+        2,
+        3,
+        4,
+        129,
+        130,
+        143,
+    ]
     assert blog.db("rebuild").code == 0
     assert blog.db("upgrade").code == 0
     script(blog.database, "DELETE FROM alembic_log")
