@@ -255,10 +255,11 @@ class EngineImpl(SQLiteImpl):
         )
 
     def _say(self, lines: list[str], table: str, rewrites: bool) -> None:
-        for line in lines:
-            log.info(line)
         if planned := self.context_opts.get("sqlite_planned"):
             planned(lines, table, rewrites)
+            return
+        for line in lines:
+            log.info(line)
 
     def _database(self, schema: str | None) -> Database:
         assert self.connection is not None, "only --sql has no connection"

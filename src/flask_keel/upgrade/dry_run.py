@@ -26,7 +26,7 @@ from ..sqlite import introspection, transaction
 from ..typing import Options, Params
 from . import failures, losses
 from .losses import Key, Live, Loss, Losses, Rows
-from .readable import File
+from .readable import LOSING, File
 
 SECONDS = 60  # that a question to a server may take: a plan waits for nobody
 LIMITS = {
@@ -179,11 +179,14 @@ class _Run:
         file = File(step)
         if stranger := file.stranger():
             found.untold.append(f"{stranger}, which is not run for a plan")
-            found.raw = True
-            found.losses += [Loss(what, of, line, unit="rows") for line, what, of in file.losing()]
+            found.raw, whole = True, False
         else:
-            self._carry_out(step, found)
+            whole = self._carry_out(step, found)
             self._take(recording)
+        if not whole:
+            seen = {event.line for event in recording.events}
+            unseen = (one for one in file.losing() if one[0] not in seen)
+            found.losses += [Loss(what, of, line, unit="rows") for line, what, of in unseen]
         found.raw = found.raw or any(
             isinstance(event.what, str) and failures.changes(event.what)
             for event in recording.events
@@ -196,12 +199,15 @@ class _Run:
                 loss.reason = next((reasons[rule] for rule in loss.rules if rule in reasons), None)
         return found
 
-    def _carry_out(self, step: RevisionStep, found: Planned) -> None:
+    def _carry_out(self, step: RevisionStep, found: Planned) -> bool:
+        """Run a revision; return whether it ran to its end."""
         try:
             with self._undone_if_it_fails():
                 step.migration_fn()
         except Exception as error:
             found.untold.append(f"what follows where a plan stops ({_plainly(error)})")
+            return False
+        return True
 
     @contextmanager
     def _undone_if_it_fails(self) -> Iterator[None]:
@@ -220,10 +226,14 @@ class _Run:
         """Follow what the revision has done so far."""
         for event in recording.events[self.events :]:
             self.events += 1
+            postgresql = self.live.kind == "postgresql"
             try:
-                self.losses.take(event)
-            except Exception as error:
-                self.losses.untold.append(f"line {event.line}: what it loses ({_plainly(error)})")
+                with self.connection.begin_nested() if postgresql else nullcontext():
+                    self.losses.take(event)
+            except Exception as error:  # the table is locked, or hidden
+                what = f"what line {event.line} is about: {_plainly(error)}"
+                every = tuple(rule for rules in LOSING.values() for rule in rules)
+                self.losses.found.append(Loss(what, every, event.line, unit="rows"))
 
     def _rows(self, table: str) -> int | None:
         """Say how many rows the engine is to take a table to have; None for one of the run's own."""

@@ -246,7 +246,7 @@ class Losses:
         if deed.verb in ("drop", "drop schema"):
             if deed.verb == "drop" or self.live.kind != "postgresql":
                 rules = ("drop-in-sql", "delete-rows", "update-rows")
-                self.found.append(Loss(short, rules, self.line, unit="rows"))
+                self._lose(Loss(short, rules, self.line, unit="rows"))
             return
         if deed.table is None:
             return
@@ -291,7 +291,7 @@ class Losses:
             columns = self.live.columns(home).values()
             # a column that is never NULL makes each row one that holds something
             some = () if any(not one["nullable"] for one in columns) else self._plain(home)
-            self.found.append(Loss(f"table {home}", rules, self.line, Rows(home, some), "rows"))
+            self._lose(Loss(f"table {home}", rules, self.line, Rows(home, some), "rows"))
         elif not if_there:
             self._home(table)
         self.tables[table] = None
@@ -319,7 +319,7 @@ class Losses:
             return
         if not self.live.columns(home)[column.lower()].get("computed"):
             rows = Rows(home, (column,))
-            self.found.append(Loss(f"{home}.{column}", rules, self.line, rows))
+            self._lose(Loss(f"{home}.{column}", rules, self.line, rows))
 
     def _rename_column(self, table: Key, old: str, new: str) -> None:
         self.names[table, new.lower()], self.names[table, old.lower()] = (
@@ -342,7 +342,16 @@ class Losses:
         was, now = (types.said(one, dialect) for one in (old, new))
         what = f"{home}.{column} from {was} to {now}"
         rows = Rows(home, (column,), condition or None)
-        self.found.append(Loss(what, (rule,), self.line, rows))
+        self._lose(Loss(what, (rule,), self.line, rows))
+
+    def _lose(self, loss: Loss) -> None:
+        """Note a loss; one that a loop repeats for other rows is about all of them."""
+        for known in self.found:
+            if (known.what, known.line) == (loss.what, loss.line):
+                if known.rows != loss.rows and known.rows:
+                    known.rows = known.rows._replace(condition=None)
+                return
+        self.found.append(loss)
 
     def _rewrite(self, home: Key) -> None:
         if home not in self.rewritten:
@@ -353,7 +362,7 @@ class Losses:
             rows = Rows(home, condition=where)
             also = ", ".join(map(str, self.live.children(home)))
             what = f"rows of {home}" + (f" with what refers to them in {also}" if also else "")
-            self.found.append(Loss(what, ("delete-rows",), self.line, rows, "rows"))
+            self._lose(Loss(what, ("delete-rows",), self.line, rows, "rows"))
 
     def _update(self, table: Key, deed: Deed) -> None:
         home = self._home(table)
@@ -366,4 +375,4 @@ class Losses:
             rules = ("update-rows", "update-every-row")
             rows = Rows(home, tuple(columns), deed.where)
             what = f"what stands in {named}"
-            self.found.append(Loss(what, rules, self.line, rows))
+            self._lose(Loss(what, rules, self.line, rows))

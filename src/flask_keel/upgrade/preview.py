@@ -21,7 +21,7 @@ from ..project import Environment
 from ..typing import Options
 from . import dry_run
 from .dry_run import Planned
-from .losses import Key, Live, Loss, Rows, counted
+from .losses import MOST, Key, Live, Loss, Rows, counted
 from .readable import File
 
 FEW = 3  # losses that a sentence names
@@ -148,13 +148,13 @@ class Plan:
                 "file": self.project.shown(one.script.path),
                 "plan": one.ways,
                 "rewrites": [
-                    {"table": str(table), "rows": self.rows[table]}
+                    {"table": str(table), **_number("rows", self.rows[table])}
                     for table in one.rewrites
                     if self.rows[table] != 0
                 ],
                 "loses": [
-                    {"what": loss.what, "count": loss.count, "unit": loss.unit, "line": loss.line}
-                    | {"reason": loss.reason}
+                    {"what": loss.what, **_number("count", loss.count), "unit": loss.unit}
+                    | {"line": loss.line, "reason": loss.reason}
                     for loss in one.losses
                     if loss.count != 0
                 ],
@@ -162,6 +162,11 @@ class Plan:
             }
             for one in self.revisions
         ]
+
+
+def _number(key: str, count: int | None) -> Options:
+    many = count is not None and count > MOST
+    return {key: MOST if many else count, "more": many}
 
 
 class Question(NamedTuple):
@@ -227,14 +232,13 @@ def _refusal(plan: Plan, questions: list[Question]) -> str:
     said = "; ".join(question.said for question in questions[:FEW])
     if questions[FEW:]:
         said += f"; and {len(questions) - FEW} more (db {moving} --plan says all of it)"
-    reason = next(
-        (
-            f", or write # lint: {loss.rules[0]} because ... into {Path(one.script.path).name}"
-            for one, loss in plan.losses
-            if moving == "upgrade" and loss.reason is None
-        ),
-        "",
-    )
+    reason = ""
+    if moving == "upgrade":
+        first = next(one for one, loss in plan.losses if loss.reason is None)
+        open_ = [loss for one, loss in plan.losses if one is first and loss.reason is None]
+        rules = dict.fromkeys(loss.rules[0] for loss in open_)
+        file = Path(first.script.path).name
+        reason = f", or write # lint: {', '.join(rules)} because ... into {file}"
     return (
         f"The {moving} of {plan.project.database} would lose {said}, and nobody is here to be asked: "
         f"nothing was changed; type {_again(plan.project)}{reason}."
