@@ -4,6 +4,7 @@ Every command is the real one, in a process of its own. What it must do is judge
 own catalogue beside one that `create_all()` makes of the same models, and by the rows.
 """
 
+import json
 import re
 import shlex
 import shutil
@@ -91,6 +92,7 @@ class Story:
         self.db("the first upgrade", "upgrade")
         self.compare("schema after the first upgrade", self.look(), self.made(schema))
         self.nothing("a second migration after the first")
+        self.well("status after the first upgrade", random)
         kept_rows.add(schema, self.metadata(schema), self.engine(), random)
 
     def change(self, before: Schema, after: Schema, marks: Marks, random: Random) -> bool:
@@ -118,6 +120,7 @@ class Story:
             return False
         wanted = self.made(after)
         self.compare("schema after the upgrade", self.look(), wanted)
+        self.well("status after the upgrade", random)
         then = looks.rows(self.engine(), after)
         self.same("rows after the upgrade", rows, then, marks)
         self.nothing("a second migration")
@@ -173,6 +176,21 @@ class Story:
         if code is not None and answer.code != code:
             raise Fault(stage, said)
         return answer
+
+    def well(self, stage: str, random: Random) -> None:
+        """Let status compare the database with what the run left, or without a log with the schema file."""
+        against = random.choice(["what the last run left", "the schema file"])
+        if against == "the schema file":
+            with self.engine().connect() as connection:
+                connection.exec_driver_sql("DELETE FROM alembic_log")
+                connection.commit()
+        answer = self.project.db("status", "--json")
+        self.commands.append("db status")
+        if answer.code not in (0, 3) or "Traceback" in answer.said:
+            raise Fault(stage, answer.said)
+        (found,) = json.loads(answer.out)
+        if found["drift"] != {"against": against, "found": []}:
+            raise Fault(stage, answer.said)
 
     def migrate(self, stage: str, arguments: list[str], narrow: bool = False) -> bool:
         """Run newmigration; return whether it wrote a file.

@@ -352,6 +352,17 @@ def test_a_restored_backup_is_well(agreed):
     status(agreed, 0, "as the last run left it")
 
 
+@pytest.mark.parametrize("blog_on", ["mariadb"], indirect=True)
+def test_what_a_run_that_failed_has_left_is_not_put_on_a_person(agreed):
+    agreed.migration(
+        "c1", "8b27e4a9c610", "op.add_column('post', sa.Column('half', sa.Integer))\n1 / 0"
+    )
+    assert agreed.db("upgrade").code == 1
+    lines = status(agreed, 1, "the upgrade c1 after that failed, and may have left this")
+    assert "  the column post.half was added (int DEFAULT NULL)" in lines
+    assert "somebody changed it" not in "".join(lines)
+
+
 def test_two_heads_and_a_revision_that_no_file_has_are_told(agreed):
     agreed.migration("c1", "8b27e4a9c610", "pass")
     agreed.db("upgrade").assert_ok()

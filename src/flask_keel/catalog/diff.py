@@ -7,6 +7,7 @@ writes otherwise when it reads its own writing, as a restored dump makes it do, 
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from .. import lexer
 from ..sqlite.create_table import CreateTable
@@ -30,8 +31,6 @@ CAST = re.compile(
     r"::(?:character varying|character|bpchar|varchar|text|\"char\")(?:\(\d+\))?(?:\[\])?"
 )
 STRING = re.compile(r"('(?:[^']|'')*')")
-ATOM = re.compile(r"(?<![\w$])\(([\w$.]+|'(?:[^']|'')*'|ARRAY\[[^\]()]*\])\)")
-DOUBLE = re.compile(r"\(\(([^()]*)\)\)")
 RULE = re.compile(rf"CONSTRAINT ({lexer.NAME}) ")
 MYSQL_KEY = re.compile(rf"(?:[A-Z]+ )?KEY ({lexer.NAME}) ")
 
@@ -246,16 +245,77 @@ def _part(kind: str, table: str | None, name: str, text: str, dialect: str) -> P
     return Part(kind, table, name, text, _settled(text) if dialect == "postgresql" else text)
 
 
+# a parenthesis is a list of what stands in it, a bracket a tuple
+Group = list[Any]
+
+
 def _settled(text: str) -> str:
-    """Return an expression without the casts to text, and without parentheses around one thing."""
+    """Return an expression so that PostgreSQL's first and second writing of it are the same.
+
+    When it reads its own writing it moves casts to text from an array to what is in it, and takes
+    ``(a AND b) AND c`` for one AND. What is left out here are those casts, parentheses around one thing,
+    and those of an AND in an AND, an OR in an OR.
+    """
     pieces = STRING.split(text)
     pieces[::2] = [CAST.sub("", piece) for piece in pieces[::2]]
-    text, before = "".join(pieces), None
-    while text != before:
-        before = text
-        text = ATOM.sub(r"\1", text)
-        text = DOUBLE.sub(r"(\1)", text)
-    return text
+    tokens = iter([word for kind, word in lexer.tokens("".join(pieces)) if kind != "blank"])
+    return _written(_simple(_nested(tokens)))
+
+
+def _nested(tokens: Iterator[str]) -> Group:
+    items: Group = []
+    for token in tokens:
+        if token in (")", "]"):
+            break
+        if token in ("(", "["):
+            inside = _nested(tokens)
+            items.append(inside if token == "(" else tuple(inside))
+        else:
+            items.append(token)
+    return items
+
+
+def _simple(items: Group) -> Group:
+    found: Group = []
+    for item in items:
+        if isinstance(item, tuple):
+            found.append(tuple(_simple(list(item))))
+        elif isinstance(item, list):
+            inside = _simple(item)
+            array = inside[:1] == ["ARRAY"] and len(inside) == 2
+            found += inside if len(inside) == 1 or array else [inside]
+        else:
+            found.append(item)
+    for word in ("AND", "OR"):
+        if _joins(found, word):
+            found = [
+                part
+                for place, item in enumerate(found)
+                for part in (item if _is_part(found, place, word) else [item])
+            ]
+    return found
+
+
+def _joins(items: Group, word: str) -> bool:
+    """Whether this word, and not the other, stands between the items."""
+    other = "OR" if word == "AND" else "AND"
+    return word in items and other not in items
+
+
+def _is_part(items: Group, place: int, word: str) -> bool:
+    """Whether the item is a parenthesis of the same kind, and stands between two such words."""
+    around = [*items[max(0, place - 1) : place], *items[place + 1 : place + 2]]
+    item = items[place]
+    return isinstance(item, list) and _joins(item, word) and all(it == word for it in around)
+
+
+def _written(items: Group) -> str:
+    said = []
+    for item in items:
+        inside = item if isinstance(item, str) else _written(list(item))
+        before, after = ("(", ")") if isinstance(item, list) else ("[", "]")
+        said.append(inside if isinstance(item, str) else f"{before}{inside}{after}")
+    return " ".join(said)
 
 
 # SQLite keeps the text of what was created, which two ways to one table write in two ways.

@@ -13,6 +13,7 @@ COMMON = [
     "CREATE TABLE post (id INTEGER PRIMARY KEY, slug VARCHAR(20) NOT NULL, status VARCHAR(9) DEFAULT 'a', "
     "tag_id INTEGER, CONSTRAINT ck_status CHECK (status IN ('a', 'b')), CONSTRAINT uq_slug UNIQUE (slug), "
     "CONSTRAINT fk_tag FOREIGN KEY (tag_id) REFERENCES tag (id))",
+    "ALTER TABLE tag ADD COLUMN n INTEGER CHECK (n BETWEEN 1 AND 9 AND n <> 5 OR n > 20)",
     "CREATE INDEX ix_status ON post (status)",
     "CREATE VIEW slugs AS SELECT slug FROM post WHERE status IN ('a', 'b')",
 ]
