@@ -13,6 +13,7 @@ from sqlalchemy import Table as Model
 from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql.elements import conv
 
+from .. import pipeline
 from ..lexer import closing
 from ..scratch import servers
 from ..typing import Row, Value
@@ -20,6 +21,7 @@ from .schema import (
     Check,
     Column,
     ForeignKey,
+    Reflected,
     ReflectedCheck,
     ReflectedColumn,
     ReflectedIndex,
@@ -124,6 +126,7 @@ def _inside(text: str) -> str:
 
 
 REFLECTED_INDEXES = "SHOW INDEX FROM {}"
+NAMES = "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()"
 # InnoDB compresses no temporary table: https://mariadb.com/kb/en/innodb-compressed-row-format/
 NOT_TEMPORARY = ("_row_format", "_key_block_size", "_page_compressed", "_page_compression_level")
 NOT_IN_A_TEMPORARY = {"FULLTEXT", "SPATIAL"}
@@ -132,6 +135,16 @@ NOT_IN_A_TEMPORARY = {"FULLTEXT", "SPATIAL"}
 def real(connection: Connection, schema: str | None, name: str) -> ReflectedTable:
     """Return what the database has."""
     return _read(connection, schema or connection.dialect.default_schema_name or "", name)
+
+
+def ahead(connection: Connection, models: list[Model]) -> tuple[Reflected, Reflected]:
+    """Return what the database has of many tables, and no twins: those are made one by one."""
+    here = {name for (name,) in pipeline.ask(connection, [NAMES])[0]}
+    home = connection.dialect.default_schema_name or ""
+    models = [model for model in models if model.schema is None and model.name in here]
+    questions = [one for model in models for one in _questions(connection, home, model.name)]
+    answers = iter(pipeline.ask(connection, questions))
+    return {model: _reflected(next(answers)[0][1], next(answers)) for model in models}, {}
 
 
 def twin(connection: Connection, model: Model) -> ReflectedTable:
@@ -216,7 +229,11 @@ Shown = dict[str, list[Value]]  # what SHOW INDEX says of each
 
 
 def _read(connection: Connection, schema: str, name: str) -> ReflectedTable:
-    text = _reflected_text(connection, schema, name)
+    created, indexes = pipeline.ask(connection, _questions(connection, schema, name))
+    return _reflected(created[0][1], indexes)
+
+
+def _reflected(text: str, indexes: list[Row]) -> ReflectedTable:
     said, ruled = list(shown_columns(text)), sorted(shown_checks(text))
     # the type JSON is an alias there, by its own CHECK: https://mariadb.com/kb/en/json/
     json = {rule for rule, sql in ruled if sql == f"json_valid(`{rule}`)"}
@@ -233,7 +250,7 @@ def _read(connection: Connection, schema: str, name: str) -> ReflectedTable:
             counts="auto_increment" if "auto_increment" in (extra or "").lower() else None,
         )
     checks = [ReflectedCheck(rule, sql, sql) for rule, sql in ruled if rule not in json]
-    shown = _shown(connection, schema, name)
+    shown = _shown(indexes)
     key = sorted(shown.pop("PRIMARY", []), key=lambda row: row["Seq_in_index"])
     return ReflectedTable(
         columns,
@@ -252,22 +269,32 @@ def _uniques(shown: Shown) -> Iterator[tuple[str, ReflectedUnique]]:
             yield name, ReflectedUnique(repr(columns), tuple(columns))
 
 
-def _reflected_text(connection: Connection, schema: str, name: str) -> str:
-    quote = connection.dialect.identifier_preparer.quote_identifier
-    # a percent sign in it is its own, no place for a value
-    alone = {"no_parameters": True}
-    sql = f"SHOW CREATE TABLE {quote(schema)}.{quote(name)}"
-    return str(connection.exec_driver_sql(sql, execution_options=alone).one()[1])
+# what SHOW INDEX says; MariaDB says Ignored for Visible, and no Expression
+SHOWN = (
+    *("Table", "Non_unique", "Key_name", "Seq_in_index", "Column_name", "Collation", "Cardinality"),
+    *(
+        "Sub_part",
+        "Packed",
+        "Null",
+        "Index_type",
+        "Comment",
+        "Index_comment",
+        "Visible",
+        "Expression",
+    ),
+)
 
 
-def _shown(connection: Connection, schema: str, name: str) -> Shown:
-    quote = connection.dialect.identifier_preparer.quote_identifier
-    shown = connection.execute(
-        text(REFLECTED_INDEXES.format(f"{quote(schema)}.{quote(name)}"))
-    ).mappings()
+def _questions(connection: Connection, schema: str, name: str) -> list[str]:
+    quoted = pipeline.quoted(connection, schema, name)
+    return [f"SHOW CREATE TABLE {quoted}", REFLECTED_INDEXES.format(quoted)]
+
+
+def _shown(rows: list[Row]) -> Shown:
     parts: Shown = {}
-    for row in shown:
-        parts.setdefault(row["Key_name"], []).append(row)
+    for row in rows:
+        said = dict(zip(SHOWN, row, strict=False))
+        parts.setdefault(said["Key_name"], []).append(said)
     return parts
 
 
@@ -306,24 +333,25 @@ def statements(connection: Connection, ignored: set[str]) -> Iterator[str]:
     triggers = connection.exec_driver_sql("SHOW TRIGGERS").mappings().all()
     here = connection.exec_driver_sql("SELECT DATABASE()").scalar()
     collations = _defaults(connection)
-    for name, kind in found:
-        if kind != "BASE TABLE" or name in ignored:
-            continue
-        yield _table(_show(connection, "TABLE", name)[1], collations)
+    tables = [name for name, kind in found if kind == "BASE TABLE" and name not in ignored]
+    for name, sql in zip(tables, _show(connection, "TABLE", *tables), strict=True):
+        yield _table(sql[1], collations)
         for trigger in sorted(triggers, key=lambda row: row["Trigger"]):
             if trigger["Table"] == name:
-                sql = _show(connection, "TRIGGER", trigger["Trigger"])[2]
-                yield DEFINER.sub("", sql)
+                (shown,) = _show(connection, "TRIGGER", trigger["Trigger"])
+                yield DEFINER.sub("", shown[2])
     for name, kind in found:
         if kind == "VIEW" and name not in ignored:
-            sql = DEFINER.sub("", _show(connection, "VIEW", name)[1])
-            sql = sql.replace(" ALGORITHM=UNDEFINED", "").replace(" SQL SECURITY DEFINER", "")
-            yield sql.replace(f"`{here}`.", "")
+            (shown,) = _show(connection, "VIEW", name)
+            plain = DEFINER.sub("", shown[1]).replace(" ALGORITHM=UNDEFINED", "")
+            plain = plain.replace(" SQL SECURITY DEFINER", "")
+            yield plain.replace(f"`{here}`.", "")
 
 
-def _show(connection: Connection, kind: str, name: str) -> Value:
-    quoted = connection.dialect.identifier_preparer.quote_identifier(name).replace("%", "%%")
-    return connection.exec_driver_sql(f"SHOW CREATE {kind} {quoted}").one()
+def _show(connection: Connection, kind: str, *names: str) -> list[Row]:
+    """Return what SHOW CREATE says of each."""
+    queries = [f"SHOW CREATE {kind} {pipeline.quoted(connection, name)}" for name in names]
+    return [row for (row,) in pipeline.ask(connection, queries)]
 
 
 def _defaults(connection: Connection) -> tuple[str, str]:

@@ -4,26 +4,29 @@ https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-INFO-CATAL
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
-from itertools import groupby
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from itertools import count, groupby
 from typing import cast
 
-from sqlalchemy import ClauseElement, Connection, Dialect, Executable, MetaData, Sequence, text
+from sqlalchemy import ClauseElement, Connection, Dialect, MetaData, Sequence, text
 from sqlalchemy import Table as Model
 from sqlalchemy.dialects.postgresql.named_types import NamedType
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.schema import CreateIndex, CreateSequence, CreateTable
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.functions import next_value
 
-from .. import lexer
+from .. import compat, lexer, literals, pipeline
 from ..lexer import bare
-from ..typing import Value
+from ..typing import Options, Row, Value
 from .schema import (
     Check,
     Column,
     ForeignKey,
+    Reflected,
     ReflectedCheck,
     ReflectedColumn,
     ReflectedIndex,
@@ -68,8 +71,9 @@ def lend(connection: Connection, model: Model) -> None:
 # https://www.postgresql.org/docs/current/runtime-config-client.html#GUC-SEARCH-PATH
 TWIN = "pg_temp"
 
-REFLECTED_COLUMNS = text("""
-    SELECT a.attname, format_type(a.atttypid, a.atttypmod), pg_get_expr(d.adbin, d.adrelid),
+# each for the tables whose numbers it is given, which stand first
+REFLECTED_COLUMNS = """
+    SELECT a.attrelid, a.attname, format_type(a.atttypid, a.atttypmod), pg_get_expr(d.adbin, d.adrelid),
            a.attgenerated, CASE WHEN a.attcollation <> t.typcollation THEN c.collname END,
            a.attidentity, s.seqrelid::regclass::text, format_type(s.seqtypid, NULL)
     FROM pg_attribute a
@@ -80,24 +84,26 @@ REFLECTED_COLUMNS = text("""
          AND o.classid = 'pg_class'::regclass AND o.refclassid = o.classid AND o.deptype = 'a'
          AND o.objid IN (SELECT seqrelid FROM pg_sequence)
     LEFT JOIN pg_sequence s ON s.seqrelid = o.objid
-    WHERE a.attrelid = :table AND a.attnum > 0 AND NOT a.attisdropped
-""")
-CHECKS = text("""
-    SELECT conname, pg_get_expr(conbin, conrelid) FROM pg_constraint
-    WHERE conrelid = :table AND contype = 'c' ORDER BY conname
-""")
-KEYS = text("""
-    SELECT contype, conname, ARRAY(
+    WHERE a.attrelid = ANY({tables}) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY 1, a.attnum
+"""
+CHECKS = """
+    SELECT conrelid, conname, pg_get_expr(conbin, conrelid) FROM pg_constraint
+    WHERE conrelid = ANY({tables}) AND contype = 'c' ORDER BY conname
+"""
+KEYS = """
+    SELECT conrelid, contype, conname, ARRAY(
         SELECT a.attname::text FROM unnest(conkey) WITH ORDINALITY AS k (number, place)
         JOIN pg_attribute a ON a.attrelid = conrelid AND a.attnum = k.number ORDER BY place
     ), pg_get_constraintdef(oid), condeferrable, condeferred
-    FROM pg_constraint WHERE conrelid = :table AND contype IN ('p', 'u', 'x')
-""")
-REFLECTED_INDEXES = text("""
-    SELECT c.relname, pg_get_indexdef(i.indexrelid), i.indisunique FROM pg_index i
+    FROM pg_constraint WHERE conrelid = ANY({tables}) AND contype IN ('p', 'u', 'x') ORDER BY oid
+"""
+REFLECTED_INDEXES = """
+    SELECT i.indrelid, c.relname, pg_get_indexdef(i.indexrelid), i.indisunique FROM pg_index i
     JOIN pg_class c ON c.oid = i.indexrelid
-    WHERE i.indrelid = :table AND NOT EXISTS (SELECT 1 FROM pg_constraint WHERE conindid = c.oid)
-""")
+    WHERE i.indrelid = ANY({tables}) AND NOT EXISTS (SELECT 1 FROM pg_constraint WHERE conindid = c.oid)
+    ORDER BY i.indexrelid
+"""
+REFLECTED = (REFLECTED_COLUMNS, CHECKS, KEYS, REFLECTED_INDEXES)
 
 
 def real(connection: Connection, schema: str | None, name: str) -> ReflectedTable:
@@ -107,7 +113,63 @@ def real(connection: Connection, schema: str | None, name: str) -> ReflectedTabl
             path = connection.execute(text("SHOW search_path")).scalar()
             own = connection.dialect.identifier_preparer.quote_identifier(schema)
             connection.execute(text(f"SET LOCAL search_path = {own}, {path or 'public'}"))
-        return _read(connection, schema or connection.dialect.default_schema_name or "public", name)
+        home = schema or connection.dialect.default_schema_name or "public"
+        return _read(connection, home, [name])[name]
+
+
+def ahead(connection: Connection, models: list[Model]) -> tuple[Reflected, Reflected]:
+    """Return what the database has of many tables, and their twins: in a few messages, not in thousands.
+
+    :param models: those whose names are the tables'; what would take more than one message is left out
+    """
+    models = [model for model in models if model.schema is None]
+    twins: Reflected = {}
+    if connection.dialect.driver != "psycopg" or not models:
+        return {}, twins
+    with _traceless(connection):
+        home = connection.dialect.default_schema_name or "public"
+        reals = _read(connection, home, [model.name for model in models])
+    with suppress(SQLAlchemyError), _traceless(connection):  # one by one it is said of which table
+        twins = _twins(connection, [one for one in models if _is_plain(one, connection.dialect)])
+    return {model: reals[model.name] for model in models}, twins
+
+
+def _is_plain(model: Model, dialect: Dialect) -> bool:
+    """Whether a twin is the table and its indexes alone, and has no CHECK to be written twice."""
+    needs = [
+        *of_table(model),
+        *named_types(model, dialect),
+        *compat.checks(model),
+        *model._prefixes,
+    ]
+    return not needs
+
+
+_numbers = count()
+
+
+def _twins(connection: Connection, models: list[Model]) -> Reflected:
+    """Make each of them for itself, ask the database of it, and undo it, all in one message."""
+    dialect, prefix = literals.dialect(connection.dialect), f"twin_{next(_numbers)}"
+    away: Options = {"schema_translate_map": {None: TWIN}, "render_schema_translate": True}
+    said = ["SELECT 1"]
+    for place, query in enumerate(REFLECTED):
+        said.append(f"PREPARE {prefix}_{place} (oid[]) AS {query.format(tables='$1')}")
+    said.append(f"SAVEPOINT {prefix}")
+    for model in models:
+        table = pipeline.text(pipeline.quoted(connection, TWIN, model.name))
+        made: list[CreateTable | CreateIndex] = [
+            CreateTable(model, include_foreign_key_constraints=[]),
+            *map(CreateIndex, model.indexes),
+        ]
+        said += [str(one.compile(dialect=dialect, **away)) for one in made]
+        oids = f"ARRAY[CAST(to_regclass({table}) AS oid)]"
+        said += [f"EXECUTE {prefix}_{place}({oids})" for place in range(len(REFLECTED))]
+        said.append(f"ROLLBACK TO {prefix}")
+    said += [f"DEALLOCATE {prefix}_{place}" for place in range(len(REFLECTED))]
+    _, *found = pipeline.ask(connection, said)
+    answers = iter(found)
+    return {model: _reflected(*(next(answers) for _ in REFLECTED)) for model in models}
 
 
 def twin(connection: Connection, model: Model) -> ReflectedTable:
@@ -116,7 +178,7 @@ def twin(connection: Connection, model: Model) -> ReflectedTable:
         away = connection.execution_options(schema_translate_map={model.schema: TWIN})
         try:
             _create(away, model)
-            return _read(connection, TWIN, model.name)
+            return _read(connection, TWIN, [model.name])[model.name]
         finally:
             connection.execution_options(schema_translate_map=None)
 
@@ -142,44 +204,57 @@ def _create(connection: Connection, model: Model) -> None:
         connection.execute(CreateIndex(index))
 
 
-def _read(connection: Connection, schema: str, name: str) -> ReflectedTable:
-    quote = connection.dialect.identifier_preparer.quote_identifier
-    find = text("SELECT CAST(to_regclass(:name) AS oid)")
-    table = connection.execute(find, {"name": f"{quote(schema)}.{quote(name)}"}).scalar_one()
+def _read(connection: Connection, schema: str, names: list[str]) -> dict[str, ReflectedTable]:
+    """Return what the database has of some tables; nothing in them where there is none."""
+    quoted = [pipeline.quoted(connection, schema, name) for name in names]
+    known = ", ".join(pipeline.text(name) for name in quoted)
+    find = f"SELECT CAST(to_regclass(name) AS oid) FROM unnest(ARRAY[{known}]) AS name"
+    (numbers,) = pipeline.ask(connection, [find])
+    oids = [number for (number,) in numbers]
+    tables = f"ARRAY[{', '.join(str(oid) for oid in oids if oid)}]::oid[]"
+    found = pipeline.ask(connection, [query.format(tables=tables) for query in REFLECTED])
+    grouped: list[dict[Value, list[Row]]] = [defaultdict(list) for _ in REFLECTED]
+    for parts, rows in zip(grouped, found, strict=True):
+        for row in rows:
+            parts[row[0]].append(row)
+    read = {}
+    for name, place, oid in zip(names, quoted, oids, strict=True):
+        table = _reflected(*(parts[oid] for parts in grouped))
+        checks = _settled(connection, place, table.checks)
+        read[name] = replace(table, checks=checks)
+    return read
 
-    def rows(query: Executable) -> list[Value]:
-        return list(connection.execute(query, {"table": table}))
 
-    columns = {
-        column: ReflectedColumn(
-            type=kind,
-            default=None if generated else default,
-            generated=f"{default} {generated}" if generated else None,
-            collation=collation,
-            counts=_counts(default, *counted),
-            sequence=counted[1],
-        )
-        for column, kind, default, generated, collation, *counted in rows(REFLECTED_COLUMNS)
-    }
-    checks = _settled(connection, f"{quote(schema)}.{quote(name)}", rows(CHECKS))
-    indexes = {
-        name: ReflectedIndex(name, f"{unique} {sql[sql.index(' USING ') :]}", unique)
-        for name, sql, unique in rows(REFLECTED_INDEXES)
-    }
-    keys = rows(KEYS)
-    key_name, key = next(((name, key) for kind, name, key, *_ in keys if kind == "p"), (None, ()))
+def _reflected(
+    columns: list[Row], checks: list[Row], keys: list[Row], indexes: list[Row]
+) -> ReflectedTable:
+    ruled = [(kind, name, key, more) for _, kind, name, key, *more in keys]
+    key_name, key = next(((name, key) for kind, name, key, _ in ruled if kind == "p"), (None, ()))
     return ReflectedTable(
-        columns,
-        checks,
-        indexes,
+        {
+            column: ReflectedColumn(
+                type=kind,
+                default=None if generated else default,
+                generated=f"{default} {generated}" if generated else None,
+                collation=collation,
+                counts=_counts(default, *counted),
+                sequence=counted[1],
+            )
+            for _, column, kind, default, generated, collation, *counted in columns
+        },
+        tuple(ReflectedCheck(name, sql, sql) for _, name, sql in checks),
+        {
+            name: ReflectedIndex(name, f"{unique} {sql[sql.index(' USING ') :]}", unique)
+            for _, name, sql, unique in indexes
+        },
         key=tuple(key),
         key_name=key_name,
         uniques={
             name: ReflectedUnique(sql, tuple(names), *when)
-            for kind, name, names, sql, *when in keys
+            for kind, name, names, (sql, *when) in ruled
             if kind == "u"
         },
-        excludes={name: sql for kind, name, _, sql, *_ in keys if kind == "x"},
+        excludes={name: sql for kind, name, _, (sql, *_) in ruled if kind == "x"},
     )
 
 
@@ -190,29 +265,29 @@ def _counts(default: str | None, identity: str, sequence: str | None, kind: str)
     return f"serial {kind}" if sequence and "nextval(" in (default or "") else None
 
 
-def _settled(connection: Connection, table: str, checks: list[Value]) -> tuple[ReflectedCheck, ...]:
+def _settled(
+    connection: Connection, table: str, checks: tuple[ReflectedCheck, ...]
+) -> tuple[ReflectedCheck, ...]:
     """Return the CHECKs as PostgreSQL writes them after reading its own writing.
 
     It writes ``IN ('a')`` as ``= ANY (ARRAY['a'::varchar]::text[])``, and that, read again, otherwise.
     """
     if not checks:
         return ()
-    connection.execute(text(f"CREATE TABLE {TWIN}.settled (LIKE {table})"))
+    connection.exec_driver_sql(f"CREATE TABLE {TWIN}.settled (LIKE {table})".replace("%", "%%"), ())
     found = []
-    for name, sql in checks:
-        plain = _written(connection, sql) or sql
-        simple = _simple(sql)
-        found.append(
-            ReflectedCheck(name, plain, simple if _written(connection, simple) == plain else sql)
-        )
+    for check in checks:
+        plain = _written(connection, check.sql) or check.sql
+        simple = _simple(check.sql)
+        same = _written(connection, simple) == plain
+        found.append(ReflectedCheck(check.name, plain, simple if same else check.sql))
     connection.execute(text(f"DROP TABLE {TWIN}.settled"))
     return tuple(found)
 
 
 def _written(connection: Connection, sql: str) -> str | None:
     """Return an expression as PostgreSQL writes it the second time; None when it cannot be read."""
-    find = text(f"SELECT CAST('{TWIN}.settled' AS regclass)::oid")
-    table = connection.execute(find).scalar_one()
+    find = CHECKS.format(tables=f"ARRAY[CAST('{TWIN}.settled' AS regclass)::oid]")
     for _ in range(2):
         savepoint = connection.begin_nested()
         try:
@@ -220,7 +295,7 @@ def _written(connection: Connection, sql: str) -> str | None:
             connection.exec_driver_sql(
                 f"ALTER TABLE {TWIN}.settled ADD CHECK ({sql})".replace("%", "%%"), ()
             )
-            sql = connection.execute(CHECKS, {"table": table}).one()[1]
+            (((_, _, sql),),) = pipeline.ask(connection, [find])
         except DBAPIError:
             return None
         finally:

@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 
 from sqlalchemy import Connection
+from sqlalchemy import Table as Model
 
 from .. import history
 from ..project import OWN_TABLES
@@ -69,6 +70,9 @@ class ReflectedTable:
     key_name: str | None = None
     uniques: dict[str, ReflectedUnique] = field(default_factory=dict)
     excludes: dict[str, str] = field(default_factory=dict)
+
+
+Reflected = dict[Model, ReflectedTable]
 
 
 @dataclass(frozen=True)

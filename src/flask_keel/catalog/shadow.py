@@ -2,7 +2,7 @@
 
 import importlib
 import re
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -16,7 +16,7 @@ from sqlalchemy.exc import CompileError, DBAPIError, SQLAlchemyError
 from sqlalchemy.schema import CreateTable
 
 from ..output import plainly
-from .schema import ReflectedTable
+from .schema import Reflected, ReflectedTable
 
 COLUMN = re.compile(r"\(in table '[^']*', column '([^']*)'\): (.*)")
 KINDS = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "mysql": "MySQL", "mariadb": "MariaDB"}
@@ -85,21 +85,48 @@ def require_makeable(context: AutogenContext, model: Model) -> None:
 
 def _ask(context: AutogenContext, model: Model, name: str, schema: str | None) -> Pair:
     connection = live(context)
-    database = importlib.import_module(f".{_module(context.dialect.name)}", __package__)
+    database = _database(context)
+    reals, twins = _ahead(context) if (name, schema) == (model.name, model.schema) else ({}, {})
+    if model in reals and model in twins:
+        return Pair(reals[model], twins[model])
     # a failure must not take the transaction along
     guard = connection.begin_nested() if context.dialect.name == "postgresql" else nullcontext()
     with guard:
         try:
-            real = database.real(connection, schema, name)
+            real = reals.get(model) or database.real(connection, schema, name)
         except (CommandError, SQLAlchemyError, ValueError, LookupError) as error:
             raise CommandError(
                 f"The table {name} cannot be compared with its model ({_reason(error)}): leave it "
                 "out with include_object, or change it by hand (make newmigration empty=1)."
             ) from error
         try:
-            return Pair(real, database.twin(connection, model))
+            return Pair(real, twins.get(model) or database.twin(connection, model))
         except (CommandError, SQLAlchemyError, ValueError, LookupError) as error:
             raise _not_made(context, model, error) from error
+
+
+def _ahead(context: AutogenContext) -> tuple[Reflected, Reflected]:
+    """Return what could be read at once, of all that is to be compared: tables, and their twins."""
+    known = _known.setdefault(context, {})
+    if _ahead not in known:
+        known[_ahead] = {}, {}
+        with suppress(CommandError, SQLAlchemyError, ValueError, LookupError):  # see _ask
+            known[_ahead] = _database(context).ahead(live(context), _looked_at(context))
+    found: tuple[Reflected, Reflected] = known[_ahead]
+    return found
+
+
+def _looked_at(context: AutogenContext) -> list[Model]:
+    """The models that nothing leaves out by their name."""
+    return [
+        model
+        for model in context.table_key_to_table.values()
+        if context.run_name_filters(model.name, "table", {"schema_name": model.schema})
+    ]
+
+
+def _database(context: AutogenContext) -> Any:
+    return importlib.import_module(f".{_module(context.dialect.name)}", __package__)
 
 
 def _not_made(context: AutogenContext, model: Model, error: Exception) -> CommandError:

@@ -11,6 +11,7 @@ from decimal import Decimal
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from .. import pipeline
 from ..catalog.schema import Schema, Table
 from ..rows.values import kind_of
 from ..typing import Value
@@ -34,17 +35,17 @@ class Outcome:
 
 def take(connection: Connection, schema: Schema, labels: Iterable[str]) -> dict[str, list[Row]]:
     """Read the rows of some tables, on PostgreSQL as the text that it writes them as."""
-    quote = connection.dialect.identifier_preparer.quote_identifier
+    tables = [schema.tables[label] for label in labels]
     cast = "CAST({} AS text)" if connection.dialect.name == "postgresql" else "{}"
-    found = {}
-    for label in labels:
-        table = schema.tables[label]
-        names = list(table.columns)
-        columns = ", ".join(cast.format(quote(name)) for name in names) or "1"
-        name = ".".join(quote(part) for part in (table.schema, table.name) if part)
-        rows = connection.exec_driver_sql(f"SELECT {columns} FROM {name}")
-        found[label] = [dict(zip(names, row, strict=False)) for row in rows]
-    return found
+    queries = []
+    for table in tables:
+        columns = [cast.format(pipeline.quoted(connection, name)) for name in table.columns]
+        name = pipeline.quoted(connection, table.schema, table.name)
+        queries.append(f"SELECT {', '.join(columns) or '1'} FROM {name}")
+    return {
+        table.label: [dict(zip(table.columns, row, strict=False)) for row in rows]
+        for table, rows in zip(tables, pipeline.ask(connection, queries), strict=True)
+    }
 
 
 class Comparison:

@@ -1,5 +1,6 @@
 """Rows made from a schema: they satisfy its types, keys and checks, and hold what is odd but allowed."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from random import Random
@@ -7,6 +8,7 @@ from random import Random
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from .. import pipeline
 from ..catalog.schema import ForeignKey
 from . import draw
 from .checks import Judge, savepoint
@@ -40,51 +42,100 @@ def fill(connection: Connection, plans: Mapping[str, TablePlan], seed: int = SEE
     random = Random(seed)
     made = Made()
     order = draw.order(plans)
-    held = {label: _held(connection, plans[label]) for label in order.tables}
+    held = _held(connection, [plans[label] for label in order.tables])
     for label in order.tables:
-        plan = plans[label]
         later = [key for table, key in order.later if table == label]
-        judge = Judge(connection, plan.table.name, plan.checks, plan.domains, plan.generated)
-        drawer = Drawer(plan, random, judge, held, later)
-        for row in held[label]:
-            drawer.keep(row)
-        made.rows[label] = _fill(connection, drawer, held[label], made)
+        made.rows[label] = _Filling(connection, plans[label], random, held, later).rows(made)
     for label, key in order.later:
         _point(connection, plans[label], key, held)
-    for label in order.tables:
-        _count_on(connection, plans[label])
+    _count_on(connection, [plans[label] for label in order.tables])
     return made
 
 
-def _fill(connection: Connection, drawer: Drawer, held: list[Row], made: Made) -> int:
-    plan, refused, count = drawer.plan, 0, 0
-    insert = _Insert(connection, plan)
-    for number in range(plan.rows):
-        while True:
-            row = drawer.row(number, refused)
-            if row is None:
-                break
-            error = insert(row)
-            if error is None:
-                drawer.keep(row)
-                held.append(row)
-                count += 1
-                break
-            refused += 1
-            made.empty[plan.table.label] = error
-            if refused > REFUSALS:
-                return count
-    if count:
-        made.empty.pop(plan.table.label, None)
-    elif plan.rows:
-        made.empty.setdefault(
-            plan.table.label, "no row was found that satisfies its checks and keys"
-        )
-    return count
+class _Filling:
+    """The rows of one table."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        plan: TablePlan,
+        random: Random,
+        held: dict[str, list[Row]],
+        later: list[ForeignKey],
+    ) -> None:
+        self.connection, self.plan, self.random, self.later = connection, plan, random, later
+        self.held, self.own = held, held[plan.table.label]
+        self.insert = _Insert(connection, plan)
+
+    def rows(self, made: Made) -> int:
+        """Insert them; return how many."""
+        state, before = self.random.getstate(), len(self.own)
+        count = self._at_once(self._drawer())
+        if count is None:
+            self.random.setstate(state)
+            del self.own[before:]
+            return self._one_by_one(self._drawer(), made)
+        return self._said(count, made)
+
+    def _drawer(self) -> Drawer:
+        plan = self.plan
+        judge = Judge(self.connection, plan.table.name, plan.checks, plan.domains, plan.generated)
+        drawer = Drawer(plan, self.random, judge, self.held, self.later)
+        for row in self.own:
+            drawer.keep(row)
+        return drawer
+
+    def _at_once(self, drawer: Drawer) -> int | None:
+        """Draw all of them, then insert; None, and none is there, where that may not be the same.
+
+        A CHECK may look at the rows before; and of an engine without transactions some would stay.
+        """
+        if drawer.judge.columns or not _undoes(self.connection, self.plan):
+            return None
+        found = []
+        for number in range(self.plan.rows):
+            row = drawer.row(number)
+            if row is not None:
+                self._keep(drawer, row)
+                found.append(row)
+        return len(found) if not found or self.insert(*found) is None else None
+
+    def _one_by_one(self, drawer: Drawer, made: Made) -> int:
+        refused, count = 0, 0
+        for number in range(self.plan.rows):
+            while (row := drawer.row(number, refused)) is not None:
+                error = self.insert(row)
+                if error is None:
+                    self._keep(drawer, row)
+                    count += 1
+                    break
+                refused += 1
+                made.empty[self.plan.table.label] = error
+                if refused > REFUSALS:
+                    return count
+        return self._said(count, made)
+
+    def _said(self, count: int, made: Made) -> int:
+        label = self.plan.table.label
+        if count:
+            made.empty.pop(label, None)
+        elif self.plan.rows:
+            made.empty.setdefault(label, "no row was found that satisfies its checks and keys")
+        return count
+
+    def _keep(self, drawer: Drawer, row: Row) -> None:
+        drawer.keep(row)
+        self.own.append(row)
+
+
+def _undoes(connection: Connection, plan: TablePlan) -> bool:
+    """Whether of several rows none stays when one is refused."""
+    said = plan.table.parts.get("options", "")
+    return connection.dialect.name in ("sqlite", "postgresql") or said.startswith("InnoDB ")
 
 
 class _Insert:
-    """Inserts a row; says why the database refuses it."""
+    """Inserts rows; says why the database refuses one of them."""
 
     def __init__(self, connection: Connection, plan: TablePlan) -> None:
         self.connection, self.plan = connection, plan
@@ -97,14 +148,15 @@ class _Insert:
         self.sql = f"INSERT INTO {name_of(connection, plan)} ({', '.join(columns)}) {override}"
         self.sql += f"VALUES ({marks})"
 
-    def __call__(self, row: Row) -> str | None:
+    def __call__(self, *rows: Row) -> str | None:
+        domains = self.plan.domains.items()
         values = [
-            raw(domain.kind, row.get(name), self.dialect)
-            for name, domain in self.plan.domains.items()
+            tuple(raw(domain.kind, row.get(name), self.dialect) for name, domain in domains)
+            for row in rows
         ]
         try:
             with savepoint(self.connection):
-                self.connection.exec_driver_sql(self.sql, tuple(values))
+                self.connection.exec_driver_sql(self.sql, values if values[1:] else values[0])
         except DBAPIError as error:
             return " ".join(str(error.orig).split())
         return None
@@ -112,24 +164,27 @@ class _Insert:
 
 def column(connection: Connection, name: str) -> str:
     """Return a column's name as the database quotes it, for a statement with parameters."""
-    quoted = connection.dialect.identifier_preparer.quote_identifier(name)
-    return quoted if connection.dialect.paramstyle == "qmark" else quoted.replace("%", "%%")
+    return connection.dialect.identifier_preparer.quote_identifier(name)
 
 
 def name_of(connection: Connection, plan: TablePlan) -> str:
-    """Return a table's name as the database quotes it."""
+    """Return a table's name as the database quotes it, for a statement with parameters."""
     parts = [part for part in (plan.table.schema, plan.table.name) if part]
     return ".".join(column(connection, part) for part in parts)
 
 
-def _held(connection: Connection, plan: TablePlan) -> list[Row]:
-    """What the history itself has put into the table."""
-    names = list(plan.domains)
-    if not names:
-        return []
-    columns = ", ".join(column(connection, name) for name in names)
-    found = connection.exec_driver_sql(f"SELECT {columns} FROM {name_of(connection, plan)}")
-    return [dict(zip(names, row, strict=True)) for row in found]
+def _held(connection: Connection, plans: list[TablePlan]) -> dict[str, list[Row]]:
+    """What the history itself has put into the tables."""
+    plans = [plan for plan in plans if plan.domains]
+    queries = []
+    for plan in plans:
+        columns = ", ".join(pipeline.quoted(connection, name) for name in plan.domains)
+        name = pipeline.quoted(connection, plan.table.schema, plan.table.name)
+        queries.append(f"SELECT {columns} FROM {name}")
+    held: dict[str, list[Row]] = defaultdict(list)
+    for plan, rows in zip(plans, pipeline.ask(connection, queries), strict=True):
+        held[plan.table.label] = [dict(zip(plan.domains, row, strict=True)) for row in rows]
+    return held
 
 
 def _point(
@@ -162,16 +217,19 @@ def _point(
         row.update(fresh)
 
 
-def _count_on(connection: Connection, plan: TablePlan) -> None:
+def _count_on(connection: Connection, plans: list[TablePlan]) -> None:
     """Let PostgreSQL's sequences go on after the rows, as they would after real inserts."""
     if connection.dialect.name != "postgresql":
         return
-    for name, facts in plan.table.columns.items():
-        if facts.automatic:
-            table, quoted = name_of(connection, plan), column(connection, name)
-            connection.exec_driver_sql(
-                "SELECT setval(pg_get_serial_sequence(%s, %s), greatest(max(v), 1)) "
-                f"FROM (SELECT {quoted} AS v FROM {table}) AS rows "
-                "HAVING pg_get_serial_sequence(%s, %s) IS NOT NULL",
-                (table.replace("%%", "%"), name) * 2,
-            )
+    queries = []
+    for plan in plans:
+        table = pipeline.quoted(connection, plan.table.schema, plan.table.name)
+        for name, facts in plan.table.columns.items():
+            if facts.automatic:
+                sequence = f"pg_get_serial_sequence({pipeline.text(table)}, {pipeline.text(name)})"
+                values = f"SELECT {pipeline.quoted(connection, name)} AS v FROM {table}"
+                queries.append(
+                    f"SELECT setval({sequence}, greatest(max(v), 1)) FROM ({values}) AS rows "
+                    f"HAVING {sequence} IS NOT NULL"
+                )
+    pipeline.ask(connection, queries)

@@ -1,11 +1,13 @@
 """A copy of a small MySQL database, and its return: the tables that changed are made again."""
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import Connection
 
-from ..typing import Value
+from .. import pipeline
+from ..typing import Row, Value
 
 TABLES = (
     "SELECT table_name, table_type FROM information_schema.tables WHERE table_schema = DATABASE()"
@@ -32,6 +34,7 @@ FOREIGN_KEY = re.compile(
 )
 INDEX = re.compile(r"\s*(?:UNIQUE |PRIMARY )?KEY (?:`((?:[^`]|``)*)` )?\(((?:`(?:[^`]|``)*`,?)+)\)")
 OWN_NAME = re.compile(r"_ibfk_(\d+)$")
+COUNT = re.compile(r" AUTO_INCREMENT=(\d+)")
 NAMED = re.compile(r"CONSTRAINT `(?:[^`]|``)*` FOREIGN KEY")
 
 
@@ -44,7 +47,7 @@ class Copy:
         self.columns: dict[str, list[str]] = {}
         for table, column in self._ask(FILLED):
             self.columns.setdefault(table, []).append(column)
-        self.rows = {table: self._rows(table) for table in self.tables}
+        self.rows = self._rows(self.tables)
         self.others = [self._ask(query) for query in OTHERS]
 
     def is_like(self, other: "Copy") -> bool:
@@ -61,41 +64,67 @@ class Copy:
             self._run(f"DROP TRIGGER {quoted(trigger)}")
         for view in views:
             self._run(f"DROP VIEW {quoted(view)}")
-        changed = [name for name in tables if self._is_another(name, tables[name])]
-        for name in changed:
+        there = [name for name, text in tables.items() if not self._is_another(name, text)]
+        for name in [name for name in tables if name not in there]:
             self._run(f"DROP TABLE {quoted(name)}")
-        for name, text in self.tables.items():
-            if name in changed or name not in tables:
-                self._run(as_made(text))
-                self._put(name)
-            elif self._rows(name) != self.rows[name]:
+        for name in [name for name in self.tables if name not in there]:
+            self._make(name)
+        for name, rows in self._rows(there).items():
+            if rows != self.rows[name]:
                 self._run(f"DELETE FROM {quoted(name)}")
                 self._put(name)
+        self._count_back([n for n in there if _lines(tables[n]) != _lines(self.tables[n])])
         for text in (*self.views.values(), *self.triggers.values()):
             self._run(text)
         self._run("SET foreign_key_checks = %s, sql_mode = %s", tuple(keys))
 
+    def _make(self, name: str) -> None:
+        self._run(as_made(self.tables[name]))
+        self._put(name)
+
+    def _count_back(self, tables: list[str]) -> None:
+        """Let tables number their rows as they did, by making one again where it does not say so then.
+
+        https://mariadb.com/kb/en/auto_increment/#setting-explicit-values
+        """
+        for name in tables:
+            number = COUNT.search(_options(self.tables[name]))
+            self._run(f"ALTER TABLE {quoted(name)} AUTO_INCREMENT = {number[1] if number else 1}")
+        for name, sql in zip(tables, self._shown(tables), strict=True):
+            if _lines(sql) != _lines(self.tables[name]):
+                self._run(f"DROP TABLE {quoted(name)}")
+                self._make(name)
+
     def _texts(self) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
         tables: dict[str, str] = {}
         views: dict[str, str] = {}
-        for name, kind in self._ask(TABLES):
-            text = self._ask(f"SHOW CREATE TABLE {quoted(name)}")[0][1]
-            (views if kind == "VIEW" else tables)[name] = text
+        found = self._ask(TABLES)
+        for (name, kind), sql in zip(found, self._shown([name for name, _ in found]), strict=True):
+            (views if kind == "VIEW" else tables)[name] = sql
         triggers = {
             name: self._ask(f"SHOW CREATE TRIGGER {quoted(name)}")[0][2]
             for (name,) in self._ask(TRIGGERS)
         }
         return tables, views, triggers
 
+    def _shown(self, tables: Iterable[str]) -> list[str]:
+        queries = [f"SHOW CREATE TABLE {quoted(name)}" for name in tables]
+        return [said[1] for (said,) in pipeline.ask(self.connection, queries)]
+
     def _is_another(self, name: str, text: str) -> bool:
-        if _lines(text) != _lines(self.tables.get(name)):
+        """Whether a table has to be made again, more than its rows and what the next is numbered."""
+        if _lines(_uncounted(text)) != _lines(_uncounted(self.tables.get(name, ""))):
             return True
         # no row of a sequence can be deleted
-        return "SEQUENCE=1" in text and self._rows(name) != self.rows[name]
+        return "SEQUENCE=1" in text and self._rows([name])[name] != self.rows[name]
 
-    def _rows(self, table: str) -> list[tuple[Value, ...]]:
-        columns = ", ".join(map(quoted, self.columns[table]))
-        return self._ask(f"SELECT {columns} FROM {quoted(table)}")
+    def _rows(self, tables: Iterable[str]) -> dict[str, list[Row]]:
+        names = list(tables)
+        queries = [
+            f"SELECT {', '.join(map(quoted, self.columns[name]))} FROM {quoted(name)}"
+            for name in names
+        ]
+        return dict(zip(names, pipeline.ask(self.connection, queries), strict=True))
 
     def _put(self, table: str) -> None:
         columns = self.columns[table]
@@ -108,9 +137,9 @@ class Copy:
     def _ask(self, sql: str, parameters: tuple[Value, ...] = ()) -> list[tuple[Value, ...]]:
         return [tuple(row) for row in self._run(sql, parameters)]
 
-    def _run(self, sql: str, parameters: tuple[Value, ...] = ()) -> Any:
+    def _run(self, sql: str, parameters: Row = ()) -> Any:
         if parameters:
-            return self.connection.exec_driver_sql(sql, parameters)
+            return self.connection.exec_driver_sql(sql, tuple(parameters))
         # a percent sign in it is its own, no place for a value
         alone = {"no_parameters": True}
         return self.connection.exec_driver_sql(sql, execution_options=alone)
@@ -158,6 +187,17 @@ def as_made(sql: str) -> str:
     return f"{head}\n{made}\n{tail}"
 
 
-def _lines(sql: str | None) -> list[str]:
+def _options(sql: str) -> str:
+    return sql.rpartition("\n")[2]
+
+
+def _uncounted(sql: str) -> str:
+    """Without the number of the next row, of InnoDB, which takes any that is free."""
+    options = _options(sql)
+    body = sql.removesuffix(options)
+    return body + (COUNT.sub("", options) if options.startswith(") ENGINE=InnoDB ") else options)
+
+
+def _lines(sql: str) -> list[str]:
     """The order of the indexes is not to be had again, and means nothing."""
-    return sorted(line.removesuffix(",") for line in (sql or "").split("\n"))
+    return sorted(line.removesuffix(",") for line in sql.split("\n"))

@@ -10,6 +10,7 @@ from sqlalchemy.schema import CreateTable
 
 from flask_keel import rows
 from flask_keel.catalog import schema as catalog_schema
+from flask_keel.proof import comparison
 from flask_keel.rows import plan
 
 from ..proof.migrations import CONVENTION
@@ -218,3 +219,50 @@ def test_a_check_that_nothing_satisfies_is_told_with_its_reason():
         )
         assert made.rows == {"t": 0}
         assert "checks" in made.empty["t"]
+
+
+@settings(max_examples=30, deadline=None)
+@given(schemas())
+def test_rows_that_go_in_together_are_those_that_go_in_one_by_one(metadata):
+    found = []
+    for together in (True, False):
+        with (
+            pytest.MonkeyPatch.context() as patched,
+            sa.create_engine("sqlite://").connect() as one,
+        ):
+            if not together:
+                patched.setattr(rows, "_undoes", lambda *_: False)
+            made = fill(one, metadata)
+            tables = sorted(metadata.tables)
+            found.append((made, [one.exec_driver_sql(f"SELECT * FROM {t}").all() for t in tables]))
+    assert found[0] == found[1]
+
+
+def test_what_refuses_one_row_keeps_no_other_out():
+    with sa.create_engine("sqlite://").connect() as connection:
+        connection.exec_driver_sql("CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER)")
+        connection.exec_driver_sql(
+            "CREATE TRIGGER tr BEFORE INSERT ON t WHEN new.n > 100 BEGIN SELECT RAISE(ABORT, 'big'); END"
+        )
+        schema = catalog_schema.read(connection)
+        made = rows.fill(connection, plan.of_schema(schema, "sqlite", {"t": 6}))
+        numbers = connection.exec_driver_sql("SELECT n FROM t").scalars().all()
+    assert made.rows == {"t": 6} and made.empty == {} and len(numbers) == 6
+    assert max(number or 0 for number in numbers) <= 100
+
+
+def test_a_percent_sign_in_a_name_keeps_no_row_out(server_url):
+    metadata = sa.MetaData()
+    columns = [sa.Column("id%", sa.Integer, primary_key=True), sa.Column("share %s", sa.Integer)]
+    table = sa.Table("50%% off", metadata, *columns)
+    engine = databases.engine(server_url).execution_options(isolation_level="READ COMMITTED")
+    with engine.connect() as connection:
+        metadata.create_all(connection)
+        schema = catalog_schema.read(connection)
+        plans = plan.of_schema(schema, connection.dialect.name, {"50%% off": 3})
+        made = rows.fill(connection, plans)
+        taken = comparison.take(connection, schema, schema.tables)
+        assert made.empty == {}
+        assert connection.scalar(sa.select(sa.func.count()).select_from(table)) == 3
+        assert [list(row) for row in taken["50%% off"]] == [["id%", "share %s"]] * 3
+        connection.execute(table.insert().values({"share %s": 1}))  # the database counts on

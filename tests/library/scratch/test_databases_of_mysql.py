@@ -86,6 +86,24 @@ def test_what_is_made_again_is_what_the_server_has(mariadb_server, shape):
         assert answers[0] == answers[1]
 
 
+COUNTED = "CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, n INT) {}"
+
+
+@pytest.mark.parametrize("options", ["", "AUTO_INCREMENT=40", "ENGINE=Aria", "ENGINE=MyISAM"])
+def test_rows_that_came_leave_neither_themselves_nor_their_numbers(mariadb_server, options):
+    with databases.fresh(mariadb_server) as url, databases.engine(url).connect() as connection:
+        connection.exec_driver_sql(COUNTED.format(options))
+        connection.exec_driver_sql("INSERT INTO t (n) VALUES (1), (2)")
+        copy = Copy(connection)
+        connection.exec_driver_sql("INSERT INTO t VALUES (1000, 3)")
+        copy.restore()
+        assert Copy(connection).is_like(copy)
+        connection.exec_driver_sql("INSERT INTO t (n) VALUES (4)")
+        first = 40 if "40" in options else 1
+        found = connection.exec_driver_sql("SELECT id, n FROM t ORDER BY id").all()
+        assert found == [(first, 1), (first + 1, 2), (first + 2, 4)]
+
+
 ITEM = KEY + (
     'kind_id: Mapped[int] = mapped_column(sa.ForeignKey("kind.id"){more})\n'
     'owner_id: Mapped[int | None] = mapped_column(sa.ForeignKey("kind.id"))\n'
