@@ -22,12 +22,15 @@ VALIDATES = re.compile(r"\s*ALTER\s+TABLE\b.*\bVALIDATE\s+CONSTRAINT\b", re.IGNO
 INVALID = """
     SELECT index.indexrelid::regclass::text, relname FROM pg_index index
     JOIN pg_class ON pg_class.oid = index.indexrelid AND relkind = 'i'
-    WHERE NOT indisvalid AND indrelid IN (
-        to_regclass(%(relation)s),
-        (SELECT indrelid FROM pg_index WHERE indexrelid = to_regclass(%(relation)s)))
-    AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index progress
-                    WHERE progress.index_relid = index.indexrelid AND progress.pid <> pg_backend_pid())
-    ORDER BY relname
+    WHERE NOT indisvalid AND indrelid IN ({table}) ORDER BY relname
+"""
+TABLE = """
+    to_regclass(%(relation)s), (SELECT indrelid FROM pg_index WHERE indexrelid = to_regclass(%(relation)s))
+"""
+# whoever makes an index of the table holds this one until it is finished
+OTHERS = """
+    SELECT 1 FROM pg_locks WHERE granted AND pid <> pg_backend_pid() AND relation IN ({table})
+    AND mode IN ('ShareUpdateExclusiveLock', 'ShareRowExclusiveLock', 'AccessExclusiveLock') LIMIT 1
 """
 # what REINDEX calls the index that it makes, and the one whose place that has taken
 REMADE = re.compile(r"_cc(new|old)\d*$")
@@ -70,34 +73,41 @@ def validates(statement: str) -> bool:
 
 
 def invalid(connection: Any, what: Asked) -> dict[str, str]:
-    """Return the invalid indexes of a statement's table, but for those that another session makes.
+    """Return the invalid indexes of a statement's table.
 
     :param connection: the driver's, in autocommit
     :return: their names in the catalogue, by what is to be typed
     """
+    return dict(_asked(connection, INVALID, what))
+
+
+def _asked(connection: Any, query: str, what: Asked) -> list[Any]:
     with closing(connection.cursor()) as cursor:
-        cursor.execute(INVALID, {"relation": what.relation})
-        return dict(cursor.fetchall())
+        cursor.execute(query.format(table=TABLE), {"relation": what.relation})
+        return list(cursor.fetchall())
 
 
-def swept(connection: Any, what: Asked) -> set[str]:
-    """Drop what an interrupted statement of the same kind has left, before it is made anew.
+def sweep(connection: Any, what: Asked, before: dict[str, str]) -> bool:
+    """Drop what an interrupted statement of the same kind has left; return whether there was anything.
 
-    :return: the other invalid indexes of the table
+    After the statement, which has had the lock that whoever makes such an index holds: so nobody does.
+
+    :param before: the invalid indexes of the table before it
     """
-    found = invalid(connection, what)
-    for typed, name in list(found.items()):
-        if (
+    again = [
+        typed
+        for typed, name in invalid(connection, what).items()
+        if typed in before
+        and (
             name == what.meant
             if what.verb == "CREATE"
             else what.verb == "REINDEX" and REMADE.search(name)
-        ):
-            drop(connection, typed)
-            del found[typed]
-            output.say(
-                f"  {typed} was left invalid by a {what.verb} that did not end: it is dropped"
-            )
-    return set(found)
+        )
+    ]
+    for typed in again:
+        drop(connection, typed)
+        output.say(f"  {typed} was left invalid by a {what.verb} that did not end: it is dropped")
+    return bool(again)
 
 
 def drop(connection: Any, typed: str) -> None:
@@ -106,19 +116,20 @@ def drop(connection: Any, typed: str) -> None:
         cursor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {typed}")
 
 
-def clear(connection: Any, what: Asked, before: set[str]) -> str:
+def clear(connection: Any, what: Asked, before: dict[str, str]) -> str:
     """Drop what a statement that failed has left; return the words for a sentence that says it.
 
-    :param before: what :func:`swept` returned
+    What another session may be making is only named.
+
+    :param before: the invalid indexes of the table before it ran
     """
     said = []
-    for typed in invalid(connection, what).keys() - before:
-        if what.verb == "DROP":
-            said.append(f"{typed} is left invalid (the next try drops it)")
-            continue
+    for typed in sorted(invalid(connection, what).keys() - before.keys()):
         try:
+            if what.verb == "DROP" or _asked(connection, OTHERS, what):
+                raise LookupError
             drop(connection, typed)
-            said.append(f"the invalid index {typed} that was left is dropped")
+            said.append(f", the invalid index {typed} that was left is dropped")
         except Exception:
-            said.append(f"{typed} is left invalid: type DROP INDEX CONCURRENTLY {typed}")
-    return "".join(f", {words}" for words in sorted(said))
+            said.append(f", {typed} is left invalid: type DROP INDEX CONCURRENTLY {typed}")
+    return "".join(said)

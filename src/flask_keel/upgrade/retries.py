@@ -35,6 +35,7 @@ CHECK = "2000"  # ms in which PostgreSQL 14 notices that its client has gone
 # serialization_failure; https://mariadb.com/kb/en/mariadb-error-codes/: a lock wait, a deadlock
 TIMED_OUT = {"55P03", 1205}
 LOCKED = TIMED_OUT | {"40P01", "40001", 1213}
+THERE = "42P07"  # duplicate_table, said of an index too
 # what a rollback could not undo: of another engine's tables, of temporary tables
 NOT_UNDONE = {1196, 1751, 1752}
 # what has done nothing when it fails: CALL and DO may commit in their middle
@@ -319,24 +320,43 @@ class Postgresql(_Patience):
 
     def _by_itself(self, statement: str, run: Callable[[], None]) -> None:
         what = concurrently.asked(statement)
-        before = concurrently.swept(self._driver(), what) if what else set()
+        before = concurrently.invalid(self._driver(), what) if what else {}
         for tried in count(1):
             try:
-                return run()
+                run()
+                if what and concurrently.sweep(self._driver(), what, before):
+                    run()  # IF NOT EXISTS took it for done
+                return
             except Exception as error:
-                left = concurrently.clear(self._driver(), what, before) if what else ""
-                # a statement with CONCURRENTLY has waited for as long as anybody waits
-                final = what is not None and bool(TIMED_OUT & _codes(error))
-                if final or left or not self._whole(error, statement):
-                    self.run.left += left
+                there = what is not None and THERE in _codes(error)
+                if what and there and concurrently.sweep(self._driver(), what, before):
+                    continue
+                if what and self._last(what, before, error):
                     raise
-                if not self._pauses(statement, tried, "it is given up"):
+                if not self._whole(error, statement) or not self._pauses(
+                    statement, tried, "it is given up"
+                ):
                     raise
             except BaseException:
                 if what:
                     self.run.left += f", {what.name or what.relation} may be left invalid"
                 raise
             time.sleep(self.pause)
+
+    def _last(self, what: concurrently.Asked, before: dict[str, str], error: Exception) -> bool:
+        """Clear away what CONCURRENTLY has left; return whether that was the last try of it.
+
+        It has waited for as long as anybody waits.
+        """
+        left = ""
+        with suppress(Exception):  # the connection is closed
+            if not self.theirs:
+                self._set(self.own)
+            left = concurrently.clear(self._driver(), what, before)
+            if not self.theirs:
+                self._set(self._endless())
+        self.run.left += left
+        return bool(left or TIMED_OUT & _codes(error))
 
     def _endless(self) -> dict[str, str]:
         """The server keeps this bound, whether we live or not; nobody waits for what waits like this."""

@@ -45,7 +45,12 @@ def test_it_waits_longer_than_for_a_lock_since_nobody_waits_for_it(project):
     assert indexes(project) == [("ix_post_n", True)]
 
 
-def test_after_kill_9_the_next_upgrade_makes_the_index_that_was_left_invalid_anew(project):
+@pytest.mark.parametrize("if_not_exists", [True, False])
+def test_after_kill_9_the_next_upgrade_makes_the_index_that_was_left_invalid_anew(
+    project, if_not_exists
+):
+    if not if_not_exists:
+        project.replace("my_app/migrations/versions/f2_by_hand.py", ", if_not_exists=True", "")
     with session(project, *READS) as reader:
         with upgrading(project) as process:
             wait_until_it_waits(project, process, "snapshot")
@@ -55,7 +60,7 @@ def test_after_kill_9_the_next_upgrade_makes_the_index_that_was_left_invalid_ane
                 time.sleep(0.05)  # the server has to notice
         assert indexes(project) == [("ix_post_n", False)]
         reader.exec_driver_sql("ROLLBACK")
-    # if_not_exists would take it for done
+    # IF NOT EXISTS would take it for done
     answer = project.db("upgrade").assert_ok()
     assert "ix_post_n was left invalid by a CREATE that did not end: it is dropped" in answer.err
     assert indexes(project) == [("ix_post_n", True)]
