@@ -2,13 +2,14 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 import uuid
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,7 @@ def postgresql(**options: int) -> Iterator[str]:
     server = get_server(folder, cleanup_mode="delete", **options)
     try:
         url = server.get_uri()
+        RUNNING[url] = (server.get_pid, server.ensure_postgres_running)
         with engine(url).connect() as connection:
             for name in ("fsync", "full_page_writes", "synchronous_commit", "autovacuum"):
                 connection.execute(text(f"ALTER SYSTEM SET {name} = off"))
@@ -65,29 +67,58 @@ def mariadb() -> Iterator[str]:
         check=True,
         capture_output=True,
     )
-    process = subprocess.Popen(
-        [
-            daemon,
-            *common,
-            f"--socket={socket}",
-            "--skip-networking",
-            # each server empties its temporary folder when it starts, whoever else works there
-            f"--tmpdir={folder}",
-            f"--pid-file={folder / 'pid'}",
-            "--innodb-flush-log-at-trx-commit=0",
-            "--innodb-log-file-size=16M",
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    command = [
+        daemon,
+        *common,
+        f"--socket={socket}",
+        "--skip-networking",
+        # each server empties its temporary folder when it starts, whoever else works there
+        f"--tmpdir={folder}",
+        f"--pid-file={folder / 'pid'}",
+        "--innodb-flush-log-at-trx-commit=0",
+        "--innodb-log-file-size=16M",
+    ]
     url = f"mysql://root@localhost/?unix_socket={socket}"
+    started: list[subprocess.Popen] = []
+
+    def start() -> None:
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        started.append(subprocess.Popen(command, **quiet))
+        _wait(engine(url), started[-1])
+
+    RUNNING[url] = (lambda: started[-1].pid, start)
     try:
-        _wait(engine(url), process)
+        start()
         yield url
     finally:
-        process.terminate()
-        process.wait(30)
+        started[-1].terminate()
+        started[-1].wait(30)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+# of each server's URL, what tells its process and what starts it
+RUNNING: dict[str, tuple[Callable[[], int], Callable[[], None]]] = {}
+
+
+@contextmanager
+def stopped(server: str) -> Iterator[None]:
+    """Stop a server, whoever is connected, for what runs inside; then start it again."""
+    pid, start = RUNNING[server]
+    number = pid()
+    # PostgreSQL's "fast"; https://www.postgresql.org/docs/current/server-shutdown.html
+    os.kill(number, signal.SIGINT if server.startswith("postgres") else signal.SIGTERM)
+    try:
+        while _alive(number):
+            time.sleep(0.02)
+        yield
+    finally:
+        start()
+
+
+def _alive(pid: int) -> bool:
+    with suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+    return Path("/proc", str(pid)).exists()
 
 
 def engine(url: str, poolclass: type[Pool] = NullPool) -> Engine:

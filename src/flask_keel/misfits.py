@@ -42,6 +42,8 @@ from .typing import Expression, PlainColumn, Row
 ROWS = "change the rows that do not fit (or what the file does to them) and try again."
 PRIVILEGE = "let an administrator grant the account what is missing, and try again."
 LOCK = "wait for the session that holds the lock (or stop it), and try again."
+ROOM = "make room on the server's disk, and try again."
+SERVER = "look why the server ended the connection, see to it that it runs, and try again."
 FILE = "mend the file and try again."
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -51,12 +53,16 @@ SQLSTATES = {
     "40P01": LOCK,
     "40001": LOCK,
     "57014": LOCK,
+    **dict.fromkeys(("53100", "58030"), ROOM),
+    **dict.fromkeys(("53200", "53300", "57P01", "57P02", "57P03", "57P05", "25P03"), SERVER),
 }
-CLASSES = {"22": ROWS, "23": ROWS}
+CLASSES = {"22": ROWS, "23": ROWS, "08": SERVER}
 # https://mariadb.com/kb/en/mariadb-error-codes/
 NUMBERS = {
     **dict.fromkeys((1044, 1142, 1143, 1227, 1370, 1419), PRIVILEGE),
     **dict.fromkeys((1205, 1213, 3572), LOCK),
+    **dict.fromkeys((3, 1021, 1026, 1114), ROOM),
+    **dict.fromkeys((1053, 1077, 1079, 1080, 1317, 1927, 2006, 2013, 2055), SERVER),
     **dict.fromkeys((1048, 1062, 1138, 1264, 1265, 1292, 1366, 1406, 1411), ROWS),
     **dict.fromkeys((1216, 1217, 1451, 1452, 1690, 3156, 3157, 3819, 4025), ROWS),
 }
@@ -71,6 +77,8 @@ def advice(error: BaseException) -> str:
         if isinstance(error, IntegrityError):
             return ROWS
         return LOCK if "locked" in str(said) else FILE
+    if error.connection_invalidated:
+        return SERVER
     number = next(iter(said.args), 0) if said else 0
     if isinstance(number, int):  # MySQL's, whose sqlstate says less
         return NUMBERS.get(number, FILE)
