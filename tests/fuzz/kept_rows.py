@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
+from itertools import product
 from random import Random
 from typing import Any
 
@@ -54,10 +55,11 @@ def _changed(uid: int, olds: list, news: list, marks: Marks) -> Iterator[str]:
     filled = [columns.index(c) for t, c in marks.filled if t == uid and c in columns]
     left = Counter(_shown(uid, columns, marks, row) for row in olds)
     for row in news:
-        shown = was = _shown(uid, columns, marks, row)
-        if not left[shown]:  # a NULL may have got its value
-            was = tuple(NULL if n in filled else value for n, value in enumerate(shown))
-        if not left[was]:
+        shown = _shown(uid, columns, marks, row)
+        # each value of a filled column may have been a NULL
+        may = [(value, NULL) if n in filled else (value,) for n, value in enumerate(shown)]
+        was = next((values for values in product(*may) if left[values]), None)
+        if was is None:
             yield f"columns {columns}: {shown} was none of {left}"
             return
         left[was] -= 1

@@ -48,6 +48,17 @@ TEXT: dict[str, dict[str, str]] = {
         "time": "time({c}) IS NULL",
     },
 }
+# but for the last digits of a binary fraction: 0.1 + 0.2 is 0.3
+ROUNDED = {
+    "postgresql": "{c}::numeric <> round({c}::numeric, {scale})",
+    "mysql": "abs({c} - round({c}, {scale})) > abs({c}) * 1e-14",
+    "sqlite": "{c} <> round({c}, {scale})",
+}
+FRACTION = {
+    "postgresql": "{c}::float8::text::numeric <> {c}",
+    "mysql": "CAST(CAST({c} AS DOUBLE) AS DECIMAL(65, 30)) <> {c}",
+    "sqlite": "",
+}
 TIME_OF_DAY = {
     "postgresql": "{c}::time <> '00:00'",
     "mysql": "TIME({c}) <> '00:00:00'",
@@ -77,12 +88,16 @@ def condition(before: str | None, after: str | None, new: Typed, column: str, ki
         case (("numeric" | "float"), "integer"):
             found = "{c} <> round({c})"
         case "float", "numeric":
-            found = f"{{c}} <> round({{c}}, {new.scale or 0})" if kind != "postgresql" else ""
+            found = ROUNDED[kind].format(c="{c}", scale=new.scale or 0)
         case "integer", "float":
             single = kind == "mysql" and not isinstance(new, sa.Double)
             found = f"abs({{c}}) > {2 ** (24 if single else 53)}"
+        case "numeric", "float":
+            found = FRACTION[kind]
         case "datetime", "date":
             found = TIME_OF_DAY[kind]
+        case "datetime", "time":
+            found = "{c} IS NOT NULL"
         case (one, other) if {one, other} & set(NUMBERS) and {one, other} & set(MOMENTS):
             found = "{c} IS NOT NULL"  # none of them can
     return found.replace("{c}", column)
@@ -201,6 +216,9 @@ def _narrower(kind: str, old: Typed, new: Typed, column: str, dialect: Dialect) 
                     "length" if dialect.name == "sqlite" or kind == "binary" else "char_length"
                 )
                 return f"{function}({column}) > {longest}"
+        case "float" | "datetime" | "time":
+            if _precision(new, dialect) < _precision(old, dialect):
+                return f"{column} <> CAST({column} AS {said(new, dialect)})"
         case "integer":
             if _size(new) < _size(old):
                 most = 2 ** (8 * _size(new) - 1) - 1
@@ -227,6 +245,17 @@ def _size(type_: SQLType) -> int:
     if isinstance(type_, sa.BigInteger | sa.SmallInteger):
         return 8 if isinstance(type_, sa.BigInteger) else 2
     return SIZES.get(type(type_).__name__, 4)
+
+
+def _precision(type_: Typed, dialect: Dialect) -> int:
+    """Digits of a fraction, as far as two types of one family differ in them."""
+    mysql = dialect.name in ("mysql", "mariadb")
+    if dialect.name == "sqlite":
+        return 0
+    if isinstance(type_, sa.Float):
+        return 7 if said(type_, dialect).partition("(")[0] == ("FLOAT" if mysql else "REAL") else 15
+    given = getattr(type_, "fsp" if mysql else "precision", None)
+    return (0 if mysql else 6) if given is None else given
 
 
 def _numeric(old: Typed, new: Typed, column: str) -> str | None:

@@ -5,7 +5,7 @@ import signal
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -21,6 +21,7 @@ from ..literals import inline
 from ..project import LOG_TABLE, Environment, listening
 from ..sqlite import transaction
 from ..typing import Value
+from . import narrowing
 
 if TYPE_CHECKING:
     from .journal import Journal
@@ -412,6 +413,7 @@ def account(project: Environment, connection: Connection, run: Run) -> Iterator[
         run.session = connection.exec_driver_sql(f"SELECT {asks}()").scalar_one()
         connection.rollback()  # asking began a transaction
     with (
+        narrowing.refused(connection) if project.moving == "upgrade" else nullcontext(),
         listening(
             connection,
             before_cursor_execute=standing.begins,

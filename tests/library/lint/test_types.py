@@ -3,6 +3,7 @@
 import databases
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.dialects import mysql, postgresql
 
 from flask_keel.lint import types
 
@@ -23,6 +24,8 @@ CASES = [
     (sa.Integer(), sa.Boolean(), [0, 1], [2, -1]),
     (sa.Numeric(8, 2), sa.Integer(), [2, 3], [2.5]),
     (sa.BigInteger(), sa.Double(), [2**53], [2**53 + 1]),
+    (sa.Double(), sa.Numeric(8, 2), [0.25, 0.1, 1e5], [0.125]),
+    (sa.DateTime(), sa.Time(), [], [MOMENT]),
     (sa.Integer(), sa.Date(), [], [20240229]),
     (sa.DateTime(), sa.Date(), ["2024-02-29 00:00:00"], [MOMENT]),
     (sa.Numeric(10, 4), sa.Numeric(6, 2), [1234.25], [1.125, 12345]),
@@ -39,6 +42,27 @@ def connection(request):
     server = request.getfixturevalue(f"{request.param}_server")
     with databases.fresh(server) as url, databases.engine(url).connect() as connection:
         yield connection
+
+
+ON_SERVERS = [
+    (sa.Numeric(30, 20), sa.Double(), ["0.1", "1234567.125"], ["0.12345678901234567891"]),
+    (sa.Double(), {"postgresql": sa.REAL(), "mysql": mysql.FLOAT()}, [0.5], [0.123456789]),
+    (
+        {"postgresql": sa.DateTime(), "mysql": mysql.DATETIME(fsp=6)},
+        {"postgresql": postgresql.TIMESTAMP(precision=0), "mysql": mysql.DATETIME()},
+        [MOMENT],
+        [f"{MOMENT}.25"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "good", "bad"), ON_SERVERS)
+def test_fractions_that_go_are_found(old, new, good, bad, connection):
+    kind = "mysql" if connection.dialect.name == "mariadb" else connection.dialect.name
+    if kind == "sqlite":
+        pytest.skip("which keeps them")
+    here = [type_.get(kind) if isinstance(type_, dict) else type_ for type_ in (old, new)]
+    test_the_rows_in_the_way_are_found_and_no_others(*here, good, bad, connection)
 
 
 @pytest.mark.parametrize(
