@@ -4,7 +4,7 @@ All operations on a table are planned together, checked against the rows before 
 written, and carried out in one savepoint.
 """
 
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
@@ -63,8 +63,8 @@ def refuse_unusable(draft: Draft) -> None:
                 f"({error}): drop it before and create it again after."
             )
     keys = draft.before.all_constraints(), draft.table.all_constraints()
-    if _keys(keys[0]) - _keys(keys[1]):
-        _refuse_lost_key(draft)
+    if lost := _keys(keys[0]) - _keys(keys[1]):
+        _refuse_lost_key(draft, lost)
 
 
 def _keys(found: Iterable[Constraint]) -> set[frozenset[str]]:
@@ -72,17 +72,31 @@ def _keys(found: Iterable[Constraint]) -> set[frozenset[str]]:
     return {frozenset(map(fold, c.columns)) for c in found if c.kind in kinds}
 
 
-def _refuse_lost_key(draft: Draft) -> None:
-    for reference in draft.references_to:
-        names = draft.referred_by(reference)
-        if len(names) != len(reference.referred_columns) or same(reference.table, draft.name):
-            continue
-        if not is_key(draft.table, draft.indexes, names):
+def _refuse_lost_key(draft: Draft, lost: set[frozenset[str]]) -> None:
+    for table, columns, names in _references(draft, lost):
+        if len(names) == len(columns) and not is_key(draft.table, draft.indexes, names):
             raise CommandError(
                 f"The key ({', '.join(names)}) of table {draft.name!r} cannot be dropped, since "
-                f"the foreign key ({', '.join(reference.columns)}) of table {reference.table!r} "
+                f"the foreign key ({', '.join(columns)}) of table {table!r} "
                 "refers to it: drop that foreign key first."
             )
+
+
+def _references(
+    draft: Draft, lost: set[frozenset[str]]
+) -> Iterator[tuple[str, Sequence[str], Sequence[str]]]:
+    """The foreign keys that refer to the table, its own as they will be: table, columns, key."""
+    for reference in draft.references_to:
+        if not same(reference.table, draft.name):
+            names = draft.referred_by(reference)
+            if len(names) == len(reference.referred_columns):
+                yield reference.table, reference.columns, names
+    key = draft.table.primary_key
+    for c in draft.table.all_constraints():
+        if c.kind == "foreign key" and same(c.referred_table, draft.name):
+            names = c.referred_columns or (key.columns if key else ())
+            if frozenset(map(fold, names)) in lost:
+                yield draft.name, c.columns, names
 
 
 # one rebuild costs about as much as two passes that rewrite rows in place

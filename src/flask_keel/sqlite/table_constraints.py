@@ -200,7 +200,7 @@ def drop_constraint(draft: Draft, op: DropConstraint) -> None:
 def drop_step(draft: Draft, c: Constraint, says: str) -> Step:
     """A constraint goes; no row changes with a CHECK or a foreign key, but a key has its index."""
     statement = None
-    if c.kind == "primary key":  # a foreign key that names no column means it
+    if c.kind in ("primary key", "unique"):  # a foreign key may need it
         draft.keys_to_check |= {reference.table for reference in draft.references_to}
     if c.kind == "check" and c.name:
         statement = f"ALTER TABLE {draft.sql_name} DROP CONSTRAINT {quote(c.name)}"

@@ -6,6 +6,7 @@ import sqlite3
 
 import pytest
 import sqlalchemy as sa
+from alembic.util import CommandError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -219,6 +220,26 @@ def test_a_key_that_is_compared_in_another_way_is_looked_at(bench, what):
     with contextlib.suppress(sqlite3.OperationalError):  # the session here fails at its own check
         bench.migrate(change)
     assert bench.keys_to_check == concerned - ({"child"} if "index" in what else set())
+
+
+@pytest.mark.parametrize("child", ["own", "other"])
+def test_a_key_that_a_foreign_key_needs_is_not_dropped(bench, child):
+    column = "x INT CONSTRAINT fk REFERENCES own (n)"
+    own = f", {column}" if child == "own" else ""
+    bench.make(
+        f"CREATE TABLE own (id INTEGER PRIMARY KEY, n INT CONSTRAINT uq UNIQUE{own});"
+        + (f"CREATE TABLE other ({column});" if child == "other" else "")
+    )
+    with pytest.raises(CommandError, match=f"The key .n. of table 'own' .* of table '{child}'"):
+        bench.migrate(lambda op: op.drop_constraint("uq", "own", type_="unique"))
+
+    def both(op):
+        with op.batch_alter_table(child) as batch:
+            batch.drop_constraint("fk", type_="foreignkey")
+            if child == "own":
+                batch.drop_constraint("uq", type_="unique")
+
+    bench.migrate(both)
 
 
 def test_a_trigger_that_was_temporary_and_there_before_is_seen(bench):
