@@ -113,7 +113,11 @@ def explained(connection: Connection) -> Iterator[None]:
             context: ExecutionContext | None,
             *_: object,
         ) -> None:
-            if postgresql and element(context) is not None and not _autocommit(live):
+            if element(context) is None:
+                return
+            # SQLAlchemy's inspector of MySQL turns handle_error off, and not on again
+            live.execution_options(skip_user_error_events=False)
+            if postgresql and not _autocommit(live):
                 cursor.execute(f"{word} {SAVEPOINT}")
 
         return run

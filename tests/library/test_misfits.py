@@ -69,6 +69,15 @@ def test_their_number_and_three_are_said_and_what_to_do(thing):
             clients.run(thing.url, "ALTER TABLE thing DROP COLUMN new")
 
 
+def test_a_migration_may_look_at_the_schema_before(thing):
+    change, said = CHANGES["unique"]
+    look = "sa.inspect(op.get_bind()).get_columns('thing')\n"
+    thing.migration("a2", "a1", look + change)
+    answer = thing.db("upgrade")
+    answer.assert_one_sentence(said, "being at a1", "change the rows that do not fit")
+    assert "SHOW" not in answer.err
+
+
 @pytest.mark.parametrize("server", ["postgresql"], indirect=True)
 def test_an_error_that_a_migration_catches_leaves_the_rest_of_it_to_run(thing):
     """As it does without the look at the rows: on PostgreSQL inside of a savepoint of its own."""

@@ -234,7 +234,7 @@ def _at(revisions: set[str] | None) -> str:
 
 # what the engine says of its plan
 COMMENT = re.compile(r"-- [^\n]*")
-READS = {"SELECT", "VALUES", "EXPLAIN"}
+READS = {"SELECT", "VALUES", "EXPLAIN", "SHOW"}
 # what env.py itself wraps around the whole; a savepoint may be rolled back, so it is written down
 TRANSACTION = {"BEGIN", "COMMIT", "END", "ROLLBACK"}
 AFTER_WITH = {"SELECT", "VALUES", "INSERT", "REPLACE", "UPDATE", "DELETE"}
