@@ -209,6 +209,26 @@ def test_an_account_that_may_select_is_enough_and_nothing_is_made(agreed, accoun
     assert clients.dump(server) == text
 
 
+@pytest.mark.parametrize("blog_on", ["postgresql"], indirect=True)
+def test_schemas_of_others_are_no_business_of_an_account_that_may_not_enter_them(agreed, account):
+    clients.run(
+        url_of(agreed),
+        "CREATE SCHEMA others",
+        "CREATE TABLE others.t (id serial PRIMARY KEY, a INTEGER CHECK (a > 1))",
+        "CREATE VIEW others.v AS SELECT a FROM others.t",
+        "CREATE FUNCTION others.f() RETURNS INTEGER LANGUAGE sql AS 'SELECT 1'",
+    )
+    status(agreed, 0, DEV_DATABASE_URL=account)
+    clients.run(
+        url_of(agreed), "CREATE FUNCTION public.f() RETURNS INTEGER LANGUAGE sql AS 'SELECT 1'"
+    )
+    lines = status(agreed, 1, DEV_DATABASE_URL=account)
+    assert [line for line in lines if line.startswith("  ")] == [
+        "  the function public.f() was added "
+        "(() RETURNS integer LANGUAGE sql AS $function$SELECT 1$function$)"
+    ]
+
+
 @on_servers
 def test_what_the_account_may_not_see_is_not_called_missing(agreed, account):
     trigger = {

@@ -31,6 +31,7 @@ CAST = re.compile(
     r"::(?:character varying|character|bpchar|varchar|text|\"char\")(?:\(\d+\))?(?:\[\])?"
 )
 STRING = re.compile(r"('(?:[^']|'')*')")
+LONGEST = 200  # characters of a text that is said
 RULE = re.compile(rf"CONSTRAINT ({lexer.NAME}) ")
 MYSQL_KEY = re.compile(rf"(?:[A-Z]+ )?KEY ({lexer.NAME}) ")
 
@@ -80,14 +81,20 @@ class Difference:
 
     def __str__(self) -> str:
         label = f"the {self.part.label}"
-        text = f" ({self.part.text})" if self.part.text and self.part.name else ""
+        text = f" ({_briefly(self.part)})" if self.part.text and self.part.name else ""
         if self.now is None:
             return f"{label} is missing{text}"
         if self.before is None:
             return f"{label} was added{text}"
         if self.before.plain == self.now.plain:
             return f"{label} is called {self.now.name} now"
-        return f"{label} is {self.now.text or 'plain'}, and was {self.before.text or 'plain'}"
+        return f"{label} is {_briefly(self.now)}, and was {_briefly(self.before)}"
+
+
+def _briefly(part: Part) -> str:
+    """A function's text is long, and what it does is not read here."""
+    text = " ".join(part.text.split()) or "plain"
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 def between(dialect: str, before: str, now: str) -> list[Difference]:

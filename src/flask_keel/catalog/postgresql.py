@@ -365,7 +365,9 @@ WRITTEN_COLUMNS = f"""
 SELECT c.relname, c.oid::regclass::text, quote_ident(a.attname), format_type(a.atttypid, a.atttypmod),
        a.attnotnull, pg_get_expr(d.adbin, d.adrelid), a.attidentity, a.attgenerated,
        CASE WHEN a.attcollation <> t.typcollation THEN a.attcollation::regcollation::text END,
-       pg_get_serial_sequence(c.oid::regclass::text, a.attname)
+       EXISTS (SELECT 1 FROM pg_depend AS o JOIN pg_sequence AS s ON s.seqrelid = o.objid
+               WHERE o.refobjid = c.oid AND o.refobjsubid = a.attnum AND o.deptype = 'a'
+                 AND o.classid = 'pg_class'::regclass AND o.refclassid = o.classid)
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 LEFT JOIN pg_type AS t ON t.oid = a.atttypid
@@ -540,8 +542,8 @@ def _without_asides(words: list[str]) -> list[str]:
 def _written_column(
     name: str, kind: str, not_null: bool, default: str | None, *more: object
 ) -> str:
-    identity, generated, collation, sequence = more
-    if sequence and default and default.startswith("nextval("):
+    identity, generated, collation, owns = more
+    if owns and default and default.startswith("nextval("):
         kind, default = SERIAL.get(kind, kind), None
     parts = [name, kind]
     if collation:
