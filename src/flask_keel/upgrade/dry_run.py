@@ -84,8 +84,10 @@ def looked_at(project: Project) -> Iterator[Connection]:
             transaction.hand_over(project.engine, introspection.driver(connection.connection))
             yield connection
         return
-    readonly = project.engine.execution_options(postgresql_readonly=True)
-    with readonly.connect() as connection:
+    options: Options = {}
+    if project.dialect == "postgresql":  # whatever the application wants of its own
+        options = {"postgresql_readonly": True, "isolation_level": "READ COMMITTED"}
+    with project.engine.execution_options(**options).connect() as connection:
         connection.detach()  # what is set here is for nobody else
         name = connection.dialect.name
         mariadb = getattr(connection.dialect, "is_mariadb", False)
@@ -145,7 +147,7 @@ class _Run:
         self.current: Planned | None = None
         self.events = 0
         scripts = [step.revision for step in self.steps]
-        self.recorder = Recorder(scripts, looks=self.sqlite, runs=self.sqlite)
+        self.recorder = Recorder(scripts, looks=False, runs=self.sqlite)
         self.planned = list(self._all())
 
     def _all(self) -> Iterator[Planned]:

@@ -188,7 +188,7 @@ class Losses:
                 for deed in statements.deeds(statement):
                     self._deed(deed, statement)
         else:
-            self._operation(event.what, event)
+            self._operation(event.what)
 
     def origin(self, table: Key) -> Key | None:
         """Return the table of the database that one is by now; None for one that the run has made."""
@@ -214,7 +214,7 @@ class Losses:
 
     # -- what a run does -------------------------------------------------------------------------
 
-    def _operation(self, op: MigrateOperation, event: Event) -> None:
+    def _operation(self, op: MigrateOperation) -> None:
         name = getattr(op, "table_name", None)
         if not isinstance(name, str):
             return
@@ -233,7 +233,7 @@ class Losses:
                 self._drop_column(table, op.column_name, rules)
             case ops.AlterColumnOp():
                 if op.modify_type is not None:
-                    self._set_type(table, op, event)
+                    self._set_type(table, op)
                 if op.modify_name:
                     self._rename_column(table, op.column_name, op.modify_name)
 
@@ -327,13 +327,12 @@ class Losses:
             None,
         )
 
-    def _set_type(self, table: Key, op: ops.AlterColumnOp, event: Event) -> None:
+    def _set_type(self, table: Key, op: ops.AlterColumnOp) -> None:
         home, column = self._home(table), self.column(table, op.column_name)
         if home is None or column is None:
             return
         assert op.modify_type is not None
-        dialect, known = self.live.connection.dialect, event.columns.get(op.column_name)
-        known = known or self.live.columns(home)[column.lower()]
+        dialect, known = self.live.connection.dialect, self.live.columns(home)[column.lower()]
         old, new = types.plain(known["type"], dialect), types.plain(op.modify_type, dialect)
         verdict = types.verdict(old, new, self.live.quote(column), dialect)
         if verdict is None or (self.live.kind == "sqlite" and verdict[0] == "narrow-type"):

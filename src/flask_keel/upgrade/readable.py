@@ -184,7 +184,7 @@ class File:
         if home is not None:
             type_ = among_types and called.rpartition(".")[2][:1].isupper()
             return home in HARMLESS or type_
-        return name in PLAIN | self._operations or name in self._assigned
+        return name in PLAIN or name in self._operations or name in self._assigned
 
 
 def _variables(node: ast.AST) -> set[str]:
