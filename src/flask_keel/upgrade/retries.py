@@ -45,7 +45,10 @@ WHOLE = {
 }
 ROWS = {"INSERT", "UPDATE", "DELETE", "REPLACE", "SELECT", "WITH", "VALUES", "SET", "COPY"}
 ENDS = {"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT"}
-THEIRS = re.compile(r"\b(lock_timeout|lock_wait_timeout|statement_timeout)\b", re.IGNORECASE)
+THEIRS = re.compile(
+    r"\bset(_config)?\b.*\b(lock_timeout|lock_wait_timeout|statement_timeout)\b",
+    re.IGNORECASE | re.DOTALL,
+)
 AT_ONCE = re.compile(r"\b(NOWAIT|WAIT\s+\d+|SKIP\s+LOCKED)\b|;\s*\S", re.IGNORECASE)
 # locks of this transaction that others feel: https://www.postgresql.org/docs/current/explicit-locking.html
 HOLDS = """
@@ -190,7 +193,8 @@ class _Patience:
 
     def _begins(self, live: Any, cursor: Any, statement: str, *_: Any) -> None:
         self.running = statement
-        self.theirs = self.theirs or bool(THEIRS.search(statement))
+        if "_timeout" in statement.lower() and THEIRS.search(statement):
+            self.theirs = True
         self.watch.begins(statement)
 
     def _ends(self, live: Any, cursor: Any, statement: str, *_: Any) -> None:

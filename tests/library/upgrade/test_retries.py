@@ -152,6 +152,8 @@ def test_others_go_on_reading_while_an_upgrade_waits_for_a_reader(project):
     assert ("post is held by another session (" in err) == is_postgresql(project)
     # and nothing of it is there twice
     assert err.count("upgrade f2") == 1
+    log = "SELECT count(*) FROM alembic_log WHERE revision = 'f2'"
+    assert clients.rows(url_of(project), log) == [(1,)]
     assert clients.rows(url_of(project), "SELECT id FROM tag ORDER BY id") == [(1,), (2,)]
     assert columns(project, "post") == columns(project, "tag") == 3
     assert version(project) == [("f2",)]
@@ -242,6 +244,51 @@ op.add_column("post", sa.Column("slug", sa.Integer))"""
     with session(postgresql, *READS):
         postgresql.db("upgrade").assert_one_sentence("'INSERT INTO tag", "stands", "being at f1")
     assert clients.rows(url_of(postgresql), "SELECT id FROM tag") == [(1,)]
+
+
+def test_a_statement_outside_of_a_transaction_is_tried_again_by_itself(postgresql):
+    block = """with op.get_context().autocommit_block():
+    op.execute("INSERT INTO tag VALUES (1, 1)")
+    op.add_column("post", sa.Column("slug", sa.Integer))"""
+    postgresql.migration("f2", "f1", block)
+    configure(postgresql, MIGRATION_LOCK_TIMEOUT=0.3)
+    with session(postgresql, *READS) as reader, upgrading(postgresql) as process:
+        assert any(
+            "it is given up, tried again" in line for line in iter(process.stderr.readline, "")
+        )
+        reader.exec_driver_sql("ROLLBACK")
+        ended(process)
+    assert clients.rows(url_of(postgresql), "SELECT id FROM tag") == [(1,)]
+
+
+def test_all_statements_of_a_transaction_wait_together_as_long_as_one_may(postgresql):
+    """Who waits for the first table waits while the second is waited for, too."""
+    slow = """op.add_column("post", sa.Column("slug", sa.Integer))
+op.execute("SELECT pg_sleep(1.5)")
+op.execute("CREATE TABLE seen AS SELECT setting::int AS bound FROM pg_settings "
+           "WHERE name = 'lock_timeout'")"""
+    postgresql.migration("f2", "f1", slow)
+    postgresql.db("upgrade").assert_ok()
+    ((bound,),) = clients.rows(url_of(postgresql), "SELECT bound FROM seen")
+    assert 1000 <= bound <= 1500 < TIMEOUT * 1000
+
+
+@pytest.mark.parametrize("holds", [False, True], ids=["holds nothing", "holds another table"])
+def test_validate_may_wait_where_nobody_waits_for_what_is_held(postgresql, holds):
+    """A lock that VALIDATE wants lets others read and write; one that was taken before may not."""
+    check = "op.execute('ALTER TABLE post ADD CONSTRAINT positive CHECK (n > 0) NOT VALID')"
+    postgresql.migration("f2", "f1", check)
+    postgresql.db("upgrade").assert_ok()
+    first = 'op.add_column("tag", sa.Column("color", sa.Integer))\n' if holds else ""
+    validate = "op.execute('ALTER TABLE post VALIDATE CONSTRAINT positive')"
+    postgresql.migration("f3", "f2", first + validate)
+    configure(postgresql, MIGRATION_LOCK_TIMEOUT=0.3)
+    lock = "LOCK TABLE post IN SHARE UPDATE EXCLUSIVE MODE"
+    with session(postgresql, "BEGIN", lock) as other, upgrading(postgresql) as process:
+        wait_until_it_waits(postgresql, process)
+        time.sleep(0.8)
+        other.exec_driver_sql("ROLLBACK")
+        assert ("did not get its lock" in ended(process)) is holds
 
 
 ROWS = """op.execute("INSERT INTO {table} VALUES (1, 1)")
