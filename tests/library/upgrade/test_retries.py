@@ -242,7 +242,9 @@ op.add_column("post", sa.Column("slug", sa.Integer))"""
     postgresql.migration("f2", "f1", block)
     configure(postgresql, MIGRATION_LOCK_TIMEOUT=0.3)
     with session(postgresql, *READS):
-        postgresql.db("upgrade").assert_one_sentence("'INSERT INTO tag", "stands", "being at f1")
+        postgresql.db("upgrade").assert_one_sentence(
+            "LockNotAvailable", "'INSERT INTO tag", "stands", "being at f1"
+        )
     assert clients.rows(url_of(postgresql), "SELECT id FROM tag") == [(1,)]
 
 
