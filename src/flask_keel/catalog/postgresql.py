@@ -411,9 +411,43 @@ WHERE c.relkind IN ('v', 'm') AND {HERE} ORDER BY 1
 SERIAL = {"smallint": "smallserial", "integer": "serial", "bigint": "bigserial"}
 
 
+# what a session, an account or a server may say otherwise, and the server then prints otherwise:
+# https://www.postgresql.org/docs/current/runtime-config-client.html#RUNTIME-CONFIG-CLIENT-FORMAT
+PRINTED = {
+    "TimeZone": "Etc/UTC",
+    "DateStyle": "ISO, MDY",
+    "IntervalStyle": "postgres",
+    "bytea_output": "hex",
+    "quote_all_identifiers": "off",
+}
+
+
 def statements(connection: Connection, ignored: set[str]) -> Iterator[str]:
     """Give the types, the tables with all that belongs to them, the keys between them, the views."""
+    with _printed_alike(connection):
+        yield from _statements(connection, ignored)
 
+
+@contextmanager
+def _printed_alike(connection: Connection) -> Iterator[None]:
+    """Let the server print a moment, a day or a name as it does for everybody, for what runs inside."""
+    asked = ", ".join(f"current_setting('{name}')" for name in PRINTED)
+    found = dict(zip(PRINTED, connection.exec_driver_sql(f"SELECT {asked}").one(), strict=True))
+    _set(connection, {name: it for name, it in PRINTED.items() if found[name] != it})
+    try:
+        yield
+    finally:
+        with suppress(DBAPIError):  # a transaction that failed takes it back by itself
+            _set(connection, {name: it for name, it in found.items() if PRINTED[name] != it})
+
+
+def _set(connection: Connection, settings: dict[str, str]) -> None:
+    if settings:
+        said = ", ".join(f"set_config('{name}', '{it}', false)" for name, it in settings.items())
+        connection.exec_driver_sql(f"SELECT {said}")
+
+
+def _statements(connection: Connection, ignored: set[str]) -> Iterator[str]:
     def rows(query: str) -> list[Value]:
         return [tuple(row) for row in connection.exec_driver_sql(query.replace("%", "%%"))]
 

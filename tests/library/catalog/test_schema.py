@@ -6,6 +6,7 @@ import clients
 import databases
 import pytest
 import sqlalchemy as sa
+from sqlalchemy import make_url
 
 from flask_keel.catalog import postgresql as catalog_postgresql
 from flask_keel.catalog import schema
@@ -131,6 +132,23 @@ def test_an_old_postgresql_gives_the_text_and_the_facts_of_a_new_one(postgresql_
     (old_text, old_facts), (text, facts) = found
     assert text == old_text
     assert schema.between(old_facts, facts).found == []
+
+
+def test_the_text_is_the_same_wherever_one_sits(postgresql_server):
+    settings = ("TimeZone = 'Asia/Tokyo'", "DateStyle = 'German, DMY'", "IntervalStyle = iso_8601")
+    table = (
+        "CREATE TABLE t (at timestamptz DEFAULT '2020-01-01 00:00+02' CHECK (at > '2020-01-01 00:00+02'), "
+        "day date DEFAULT '2020-03-02', span interval DEFAULT '1 day 03:04')"
+    )
+    with databases.fresh(postgresql_server) as url:
+        text = run(url, [table])
+        assert "'2019-12-31 22:00:00+00'" in text and "'2020-03-02'" in text
+        for setting in settings:
+            clients.run(url, f'ALTER DATABASE "{make_url(url).database}" SET {setting}')
+        assert clients.rows(url, "SHOW TimeZone") == [("Asia/Tokyo",)]
+        with databases.engine(url).connect() as connection:
+            assert schema.text(connection) == text
+            assert connection.exec_driver_sql("SHOW DateStyle").scalar() == "German, DMY"
 
 
 # what 15 prints of a view, and what 18 prints of the same
