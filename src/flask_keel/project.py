@@ -220,6 +220,12 @@ class Project:
         opts = {"version_table": self.version_table, **said}
         return set(MigrationContext.configure(connection, opts=opts).get_current_heads())
 
+    def reached(self, applied: Iterable[str]) -> set[str]:
+        """Return these revisions and those below them, as far as files have them."""
+        scripts = self.script.walk_revisions()
+        below = {one.revision: history.parents(self.script, one) for one in scripts}
+        return revisions.reached(applied, below)
+
     @property
     def database(self) -> str:
         """The database as text for people: a path, or a URL without its password."""

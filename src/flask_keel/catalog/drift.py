@@ -12,7 +12,7 @@ from alembic.script import Script
 from sqlalchemy import Column, Connection, MetaData, Table, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from .. import history, log, revisions
+from .. import log
 from ..output import plainly
 from ..project import Project
 from . import diff, schema
@@ -77,8 +77,7 @@ def never_made(project: Project, connection: Connection, applied: set[str]) -> l
     if applied != set(project.script.get_heads()):
         return []
     logged = log.checksums(connection, project.options.get("version_table_schema"))
-    reached = project.script.iterate_revisions(tuple(applied), "base")
-    if all(one.revision in logged for one in reached):
+    if all(revision in logged for revision in project.reached(applied)):
         return []
     found = from_file(project, connection, applied)
     return [it for it in found if it.change == "missing" and it.part.kind in ("table", "column")]
@@ -90,13 +89,9 @@ def edited(project: Project, connection: Connection, applied: set[str]) -> list[
     :param applied: the revisions at which the database is
     """
     said = log.checksums(connection, project.options.get("version_table_schema"))
-    scripts = {one.revision: one for one in project.script.walk_revisions()} if said else {}
-    below = {name: history.parents(project.script, one) for name, one in scripts.items()}
-    return [
-        scripts[name]
-        for name in sorted(revisions.reached(applied, below))
-        if name in said and said[name] != log.checksum(Path(scripts[name].path))
-    ]
+    reached = project.reached(applied) if said else set()
+    scripts = [project.script.get_revision(name) for name in sorted(reached & set(said))]
+    return [one for one in scripts if said[one.revision] != log.checksum(Path(one.path))]
 
 
 def _said(error: SQLAlchemyError) -> str:
