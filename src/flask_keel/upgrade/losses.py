@@ -20,6 +20,7 @@ from ..typing import Options
 from . import statements
 from .statements import Deed, Name
 
+DROPS = ("drop-column", "drop-and-add", "drop-and-compute")
 TAKING = ("CASCADE", "SET NULL", "SET DEFAULT")
 MOST = 1_000_000  # rows that are counted: a table may be enormous
 
@@ -110,15 +111,18 @@ class Live:
         :param quoted: whether PostgreSQL takes its letters as they are
         """
         home = "main" if self.kind == "sqlite" else self._look.default_schema_name
-        exact = self.kind == "postgresql" and quoted
-        return Key(None if schema == home else schema, name if exact else name.lower())
+        folded = name.lower() if self.kind == "postgresql" and not quoted else self._folded(name)
+        return Key(None if schema == home else schema, folded)
+
+    def _folded(self, name: str) -> str:
+        return name.lower() if self.kind == "sqlite" else name
 
     def name(self, table: Key) -> str | None:
         """Return the name that the database has for a table; None when it is not there."""
         if table.schema not in self._names:
             found = self._look.get_table_names(table.schema)
-            self._names[table.schema] = {self.key(table.schema, one).name: one for one in found}
-        return self._names[table.schema].get(table.name)
+            self._names[table.schema] = {self._folded(one): one for one in found}
+        return self._names[table.schema].get(self._folded(table.name))
 
     def _columns(self, table: Key) -> dict[str, Options]:
         """Return what is known of a table's columns, by their names in small letters."""
@@ -194,7 +198,8 @@ class Losses:
         """Return the table of the database that one is by now; None for one that the run has made."""
         if table in self.tables:
             return self.tables[table]
-        return table if self.live.name(table) else None
+        name = self.live.name(table)
+        return Key(table.schema, name) if name else None
 
     def column(self, table: Key, name: str) -> str | None:
         """Return the column of the database that one is by now; None for one that the run has made."""
@@ -229,8 +234,7 @@ class Losses:
             case ops.AddColumnOp():
                 self._add_column(table, op.column.name)
             case ops.DropColumnOp():
-                rules = ("drop-column", "drop-and-add", "drop-and-compute")
-                self._drop_column(table, op.column_name, rules)
+                self._drop_column(table, op.column_name, DROPS)
             case ops.AlterColumnOp():
                 if op.modify_type is not None:
                     self._set_type(table, op)
@@ -318,14 +322,12 @@ class Losses:
         if home is None or column is None:
             return
         if not self.live.columns(home)[column.lower()].get("computed"):
-            rows = Rows(home, (column,))
-            self._lose(Loss(f"{home}.{column}", rules, self.line, rows))
+            self._lose(Loss(f"{home}.{column}", rules, self.line, Rows(home, (column,))))
 
     def _rename_column(self, table: Key, old: str, new: str) -> None:
-        self.names[table, new.lower()], self.names[table, old.lower()] = (
-            self.column(table, old),
-            None,
-        )
+        column = self.column(table, old)
+        self.names[table, old.lower()] = None
+        self.names[table, new.lower()] = column  # which may be the same name in other letters
 
     def _set_type(self, table: Key, op: ops.AlterColumnOp) -> None:
         home, column = self._home(table), self.column(table, op.column_name)
