@@ -13,6 +13,7 @@ from alembic.ddl.impl import DefaultImpl
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import JSON, BindParameter, ClauseElement, Dialect, String
 from sqlalchemy import literal as bound
+from sqlalchemy.dialects import mysql
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from .lexer import string
@@ -33,6 +34,7 @@ def dialect(engine_dialect: Dialect) -> Dialect:
     ours.identifier_preparer._strings = {}  # names that it has quoted, percent signs doubled
     ours.type_compiler_instance = copy.copy(ours.type_compiler_instance)
     ours.type_compiler_instance.dialect = ours
+    ours.type_compiler = ours.type_compiler_instance  # the name by which Alembic knows it
     ours.statement_compiler = _compiler(ours)
     made: Dialect = ours
     return made
@@ -78,6 +80,23 @@ def as_text(sql: str) -> str:
     if UNCLEAR.search(sql):
         return sql.replace(":", r"\:")
     return BIND.sub(r"\:", sql)
+
+
+# what SHOW CREATE TABLE writes for a sign in a string
+ESCAPED = {"0": "\0", "n": "\n", "r": "\r"}
+
+
+def read_enum(inspector: object, table: object, column: Any) -> None:
+    """Give a reflected column of MySQL's the values of its enum: SQLAlchemy leaves them escaped.
+
+    :param column: as an inspector has it; the arguments are those of the event ``column_reflect``
+    """
+    if isinstance(column["type"], mysql.ENUM):
+        values = column["type"].enums
+        column["type"].enums = [
+            re.sub(r"\\(.)", lambda sign: ESCAPED.get(sign[1], sign[1]), value, flags=re.DOTALL)
+            for value in values
+        ]
 
 
 def literal(expression: str | ClauseElement, context: AutogenContext | MigrationContext) -> str:

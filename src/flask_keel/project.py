@@ -46,8 +46,9 @@ def listening(
     :param listeners: functions, by the names of the events
     """
     pairs = list(product(targets, listeners.items()))
+    options = {"retval": True} if retval else {}  # which not every event takes
     for target, (name, listener) in pairs:
-        event.listen(target, name, listener, retval=retval)
+        event.listen(target, name, listener, **options)
     try:
         yield
     finally:

@@ -213,7 +213,10 @@ class Recorder:
 def _columns(connection: Connection, operation: MigrateOperation) -> Columns:
     if not isinstance(operation, ops.DropColumnOp | ops.AlterColumnOp):
         return {}
-    columns = inspect(connection).get_columns(operation.table_name, schema=operation.schema)
+    look, table = inspect(connection), operation.table_name
+    columns = look.get_columns(table, schema=operation.schema)
+    for column in columns:
+        literals.read_enum(look, table, column)
     return {column["name"]: dict(column) for column in columns}
 
 

@@ -10,13 +10,13 @@ from alembic.operations.ops import MigrateOperation
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 from flask import current_app
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table
 from sqlalchemy.exc import SQLAlchemyError
 
 from .. import history as history_module
 from .. import literals, output
 from ..catalog import drift
-from ..project import Environment, left_out
+from ..project import Environment, left_out, listening
 from ..scratch import cache, databases, servers
 from . import adopted, at_head, not_null, questioner, renames, render, summary, type_changes, unheld
 from .comparators import OPTIONS
@@ -142,7 +142,10 @@ def compare(project: Environment) -> None:
             connection.begin()  # it is Alembic's no more: nothing of a comparison is committed
         said = _say_what_is_unheld(project) if project.writing or checking else False
         _configure(project, connection, given, why, AGREE_HERE if said else NO_CHANGES, agreed)
-        with project.context.begin_transaction():
+        with (
+            listening(Table, column_reflect=literals.read_enum),
+            project.context.begin_transaction(),
+        ):
             project.context.run_migrations()
 
 

@@ -1,8 +1,10 @@
 """PostgreSQL's enum types are made, changed and dropped with the columns that use them."""
 
+import clients
 import databases
 import pytest
 import revising
+import sqlalchemy as sa
 from revising import KEY
 
 
@@ -90,6 +92,32 @@ def test_values_that_sql_could_misread_come_and_go(project):
     found = revising.rows(project, 'SELECT mood, "all"::text[] FROM note ORDER BY id')
     assert found == [*((value, [value]) for value in ODD), ("f::g", None)]
     revising.down_and_up(project)
+
+
+def test_values_that_sql_could_misread_come_and_go_on_mariadb(new_project, mariadb_server):
+    def model(*values):
+        listed = ", ".join(map(repr, values))
+        column = f"mapped_column(sa.Enum({listed}), server_default=\"it's\", comment='5%')\n"
+        project.model("note", KEY + f"mood: Mapped[str | None] = {column}")
+
+    with databases.fresh(mariadb_server) as url, databases.fresh(mariadb_server) as twin:
+        project = new_project(starter="bare", database="mysql")
+        project.env["DEV_DATABASE_URL"] = url
+        model(*ODD[:7])
+        revising.applied(project)
+        revising.execute(project, "INSERT INTO note () VALUES ()")
+        model(*ODD)
+        assert "narrower" not in project.db("migrate").assert_ok().err
+        project.db("upgrade").assert_ok()
+        revising.down_and_up(project)
+        mood = sa.table("note", sa.column("mood", sa.Enum(*ODD)))
+        with databases.engine(url).begin() as connection:
+            connection.execute(mood.insert(), [{"mood": value} for value in ODD])
+            assert connection.scalars(sa.select(mood.c.mood)).all() == ["it's", *ODD]
+        project.env["DEV_DATABASE_URL"] = twin
+        clients.feed(twin, project.db("upgrade", "--sql").assert_ok().out)
+        column = "SHOW COLUMNS FROM note LIKE 'mood'"
+        assert clients.rows(twin, column) == clients.rows(url, column)
 
 
 def test_what_compares_with_a_value_stays_where_others_come_and_go(project):
