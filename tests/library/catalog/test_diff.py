@@ -24,7 +24,7 @@ CHANGES = {
     "a dropped column": ("ALTER TABLE tag DROP COLUMN name", "the column tag.name is missing"),
     "an index": ("CREATE INDEX by_hand ON post (slug)", "by_hand was added"),
     "a view": ("DROP VIEW slugs", "the view slugs is missing"),
-    "a row": ("INSERT INTO tag VALUES (1, 'x')", None),
+    "a row": ("INSERT INTO tag (id, name) VALUES (1, 'x')", None),
 }
 ON_SERVERS = {
     "a type": {
