@@ -64,7 +64,9 @@ PATTERNS = {
         r"(BEGIN|COMMIT|ROLLBACK(?!\s+TO)|START\s+TRANSACTION)\b", re.IGNORECASE
     ),
     "delete-rows": re.compile(
-        rf"(?:.*\bDELETE\s+FROM|TRUNCATE(?:\s+TABLE)?)\s+(?:ONLY\s+)?{NAME}", re.I | re.S
+        # MySQL names the tables before FROM, where there are several
+        rf"(?:.*\bDELETE\s+(?:[\w`.*,\s]+?\s)?FROM|TRUNCATE(?:\s+TABLE)?)\s+(?:ONLY\s+)?{NAME}",
+        re.I | re.S,
     ),
     "drop-in-sql": re.compile(
         rf"DROP\s+(?:SCHEMA|DATABASE|(?:TEMPORARY\s+)?TABLE)\s+(?:IF\s+EXISTS\s+)?{NAME}"

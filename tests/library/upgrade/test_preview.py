@@ -26,6 +26,10 @@ ROWS = [
 # what a revision does, and what is said to be lost, one after the other in one run
 STORY = [
     ("op.drop_column('person', 'bio')", ["person.bio (2 values)"]),
+    (
+        "for id in (1, 2):\n    op.execute(f'UPDATE person SET age = 1 WHERE id = {id}')",
+        ["what stands in person.age (1 value)"],
+    ),
     ("op.drop_column('person', 'nick')", []),
     ("op.drop_table('bare')", []),
     ("op.rename_table('old', 'older')", []),
