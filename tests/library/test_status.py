@@ -90,6 +90,11 @@ def facts(project, code, **env):
     return found
 
 
+def facts_of(project):
+    (found,) = json.loads(project.db("status", "--json").out)
+    return found
+
+
 def test_all_is_well_is_one_line_whatever_the_rows_are(agreed):
     clients.run(
         url_of(agreed),
@@ -234,6 +239,24 @@ def test_an_account_that_may_select_is_enough_and_nothing_is_made(agreed, accoun
 
 
 @on("postgresql")
+def test_partitions_that_a_job_makes_are_no_drift_and_an_invalid_index_is(agreed):
+    agreed.migration(
+        "c1",
+        "8b27e4a9c610",
+        "op.execute('CREATE TABLE visit (id INTEGER, at DATE) PARTITION BY RANGE (at)')",
+    )
+    agreed.db("upgrade").assert_ok()
+    agreed.db("schema").assert_ok()
+    clients.run(
+        url_of(agreed),
+        "CREATE TABLE visit_1 PARTITION OF visit FOR VALUES FROM ('2026-01-01') TO ('2026-02-01')",
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_post_user_id'::regclass",
+    )
+    (found,) = facts(agreed, 1)["drift"]["found"]
+    assert found["object"] == "index ix_post_user_id" and found["now"].endswith("INVALID")
+
+
+@on("postgresql")
 def test_schemas_of_others_are_no_business_of_an_account_that_may_not_enter_them(agreed, account):
     clients.run(
         url_of(agreed),
@@ -265,6 +288,27 @@ def test_what_the_account_may_not_see_is_not_called_missing(agreed, account):
     assert told["drift"]["found"] == []
     (said,) = [one for one in told["not_told"] if "Not all of it could be compared" in one]
     assert "GRANT TRIGGER" in said and "GRANT SHOW VIEW" in said
+
+
+@on("sqlite", "mariadb")
+def test_tables_of_others_are_their_business_and_a_new_one_is_told(agreed):
+    clients.run(url_of(agreed), "CREATE TABLE of_another (a INTEGER, b INTEGER)")
+    agreed.db("downgrade").assert_ok()
+    agreed.db("upgrade").assert_ok()
+    status(agreed, 0)
+    clients.run(url_of(agreed), "ALTER TABLE of_another ADD COLUMN c INTEGER")
+    status(agreed, 0)
+    clients.run(url_of(agreed), "DROP TABLE of_another", "CREATE TABLE one_more (a INTEGER)")
+    lines = status(agreed, 1)
+    assert [line for line in lines if line.startswith("  ")] == [
+        "  the table one_more was added (a)"
+    ]
+    agreed.replace(
+        "my_app/extensions.py",
+        "keel = Keel(",
+        "keel = Keel(include_object=lambda *it: it[1] != 'one_more', ",
+    )
+    assert facts_of(agreed)["drift"]["found"] == []
 
 
 @on_servers
@@ -361,8 +405,7 @@ def test_a_stamp_that_lies_is_recognised_when_it_is_made_and_afterwards(blog_on)
 def test_an_upgrade_says_nothing_of_a_file_that_is_older_than_the_history(agreed):
     agreed.migration("c1", "8b27e4a9c610", "op.drop_column('post', 'summary')")
     assert "is missing" not in agreed.db("upgrade").assert_ok().err
-    (found,) = json.loads(agreed.db("status", "--json").out)
-    assert found["drift"] == {"against": "what the last run left", "found": []}
+    assert facts_of(agreed)["drift"] == {"against": "what the last run left", "found": []}
 
 
 def test_printed_sql_leaves_a_database_that_is_well(agreed, tmp_path, request):

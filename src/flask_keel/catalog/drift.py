@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from .. import log
 from ..output import plainly
 from ..project import Project
+from ..typing import AnyColumn
 from . import diff, schema
 from .diff import Difference
 
@@ -46,7 +47,7 @@ def look(project: Project, connection: Connection, applied: set[str]) -> Drift:
 def _look(project: Project, connection: Connection, applied: set[str]) -> Drift:
     run = log.last_run(connection, project.options.get("version_table_schema"))
     if run is not None and run[0] == applied and run[2] == schema.FORMAT:
-        drift = _compare(project, connection, LAST_RUN, run[1])
+        drift = _compare(project, connection, applied, LAST_RUN, run[1])
         known = {one.part.key for one in drift.found}
         missing = never_made(project, connection, applied)
         drift.found += [one for one in missing if one.part.key not in known]
@@ -59,13 +60,13 @@ def _look(project: Project, connection: Connection, applied: set[str]) -> Drift:
     if wanted is None:
         file = project.shown(schema.path(project.folder, project.dialect))
         return Drift(why=f"{NOT_SAID}, and there is no {file}: type db schema to write it")
-    return _compare(project, connection, FILE, wanted)
+    return _compare(project, connection, applied, FILE, wanted)
 
 
 def from_file(project: Project, connection: Connection, applied: set[str]) -> list[Difference]:
     """Return what the schema file says otherwise: nothing where there is none, and off the head."""
     wanted = _text(project) if applied == set(project.script.get_heads()) else None
-    return [] if wanted is None else _compare(project, connection, FILE, wanted).found
+    return [] if wanted is None else _compare(project, connection, applied, FILE, wanted).found
 
 
 def never_made(project: Project, connection: Connection, applied: set[str]) -> list[Difference]:
@@ -109,10 +110,12 @@ def _text(project: Project) -> str | None:
         return None
 
 
-def _compare(project: Project, connection: Connection, against: str, wanted: str) -> Drift:
+def _compare(
+    project: Project, connection: Connection, applied: set[str], against: str, wanted: str
+) -> Drift:
     now, hidden = _now(project, connection)
     found = diff.between(project.dialect, wanted, now)
-    strangers = _Strangers(project, connection, wanted, now)
+    strangers = _Strangers(project, connection, applied, (wanted, now)) if found else None
     unseen = {one.part.kind for one in found if one.part.kind in hidden}
     return Drift(
         against,
@@ -120,7 +123,7 @@ def _compare(project: Project, connection: Connection, against: str, wanted: str
         [
             one
             for one in found
-            if one.part.kind not in unseen and (one.change != "added" or not strangers.own(one))
+            if one.part.kind not in unseen and not (strangers and strangers.own(one))
         ],
     )
 
@@ -161,35 +164,66 @@ def _now(project: Project, connection: Connection) -> tuple[str, dict[str, str]]
     return schema.text(connection, project.version_table, views), hidden
 
 
-class _Strangers:
-    """What was added to a database and is no business of the history.
+# those that a job makes and drops, for the months that come and have gone
+PARTITIONS = (
+    "SELECT oid::regclass::text FROM pg_class WHERE relispartition AND relkind IN ('r', 'p')"
+)
 
-    An extension; what stands in a schema that the history does not name, where Alembic compares the
-    default one alone; a table that the application's ``include_object`` leaves out.
+
+class _Strangers:
+    """What is in a database and no business of the history.
+
+    A table that neither the schema file nor a model names, if it was there already when the last run
+    ended, and one that the application's ``include_object`` leaves out; a schema that the history does not
+    name, where Alembic compares the default one alone; new extensions and partitions.
     """
 
-    def __init__(self, project: Project, connection: Connection, wanted: str, now: str) -> None:
-        self.project, self.now = project, now
+    def __init__(
+        self, project: Project, connection: Connection, applied: set[str], texts: tuple[str, str]
+    ) -> None:
+        self.project = project
         self.home = connection.dialect.default_schema_name
-        self.schemas = {_schema(name) for name in diff.tables(project.dialect, wanted)}
+        before, now = (diff.tables(project.dialect, one) for one in texts)
+        self.tables = before | now
+        self.known = _known(project, applied)
+        self.schemas = {_schema(name) for name in (before if self.known is None else self.known)}
+        self.partitions: set[str] = set()
+        if project.dialect == "postgresql":
+            self.partitions = set(connection.execute(text(PARTITIONS)).scalars())
 
     def own(self, one: Difference) -> bool:
         part = one.part
         if part.kind == "extension":
-            return True
+            return one.change == "added"
         place = part.name if part.kind == "schema" else _schema(part.table or part.name or "")
-        if place and place != self.home and not self.project.options.get("include_schemas"):
-            return place not in self.schemas
-        return part.kind == "table" and not self._is_included(part.name or "")
+        if place and place != self.home and place not in self.schemas:
+            return not self.project.options.get("include_schemas")
+        label = part.name if part.kind == "table" else part.table
+        if label is None:
+            return False
+        if (part.kind, one.change) == ("table", "added"):
+            return label in self.partitions or not self._is_included(label)
+        return self._is_unknown(label) or not self._is_included(label)
+
+    def _is_unknown(self, label: str) -> bool:
+        return self.known is not None and label not in self.known
 
     def _is_included(self, label: str) -> bool:
         include = self.project.options.get("include_object")
         if include is None:
             return True
-        columns = diff.tables(self.project.dialect, self.now)[label]
-        place, name = _schema(label), label.rpartition(".")[2]
-        made = Table(name, MetaData(), *map(Column, columns), schema=place or None)
-        return bool(include(made, name, "table", True, None))
+        columns: list[AnyColumn] = [Column(name) for name in self.tables.get(label, ())]
+        made = Table(label.rpartition(".")[2], MetaData(), *columns, schema=_schema(label) or None)
+        return bool(include(made, made.name, "table", True, None))
+
+
+def _known(project: Project, applied: set[str]) -> set[str] | None:
+    """Return the tables of the schema file and the models; None where that is not of this revision."""
+    wanted = _text(project) if applied == set(project.script.get_heads()) else None
+    if wanted is None:
+        return None
+    models = project.metadata.tables.values()
+    return {*diff.tables(project.dialect, wanted), *(one.fullname for one in models)}
 
 
 def _schema(label: str) -> str:

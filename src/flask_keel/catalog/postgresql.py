@@ -383,7 +383,8 @@ WHERE k.contype IN ('p', 'u', 'f', 'c', 'x') AND {HERE}
 ORDER BY 1, position(k.contype::text in 'pucxf'), k.conname
 """
 WRITTEN_INDEXES = f"""
-SELECT c.oid::regclass::text, pg_get_indexdef(x.indexrelid)
+SELECT c.oid::regclass::text,
+       pg_get_indexdef(x.indexrelid) || CASE WHEN x.indisvalid THEN '' ELSE ' INVALID' END
 FROM pg_index AS x JOIN pg_class AS c ON c.oid = x.indrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE {HERE} AND NOT EXISTS (SELECT 1 FROM pg_constraint AS k
       WHERE k.conindid = x.indexrelid AND k.contype IN ('p', 'u', 'x')) ORDER BY 1, 2
