@@ -270,10 +270,13 @@ def compare_unnamed(
         columns = tuple(fold(name) for name in constraint.columns)
         if columns in wanted:
             change.ops[:] = [op for op in change.ops if not _makes(op, columns)]
-        elif not gone & set(columns):  # what goes takes its constraints along
+        else:
             old = _reflected(there, columns)
             if old and context.run_object_filters(old, None, "unique_constraint", True, None):
-                change.ops.insert(0, ops.DropConstraintOp.from_constraint(old))
+                drop = ops.DropConstraintOp.from_constraint(old)
+                if gone & set(columns):  # which takes it along, and does not bring it back
+                    summary.leave_unsaid(drop)
+                change.ops.insert(0, drop)
     own = dict(cast(Convention, model.metadata.naming_convention or {}))
     for op in change.ops:
         if isinstance(op, ops.DropConstraintOp) and op.constraint_name is None:

@@ -111,7 +111,11 @@ def test_a_unique_that_sqlite_has_without_a_name_is_the_model_s(sqlite_bench, co
 def test_a_column_that_goes_takes_its_unique_along(sqlite_bench):
     sqlite_bench.run(TABLE)
     less = model(sa.Column("b", sa.Integer), convention=None)
-    assert sqlite_bench.changes(less)[1:] == ["batch_op.drop_column('a')"]
+    assert sqlite_bench.changes(less)[1:] == [
+        "batch_op.drop_constraint(batch_op.f('uq_t_b_a'), type_='unique')",
+        "batch_op.drop_constraint(batch_op.f('uq_t_a'), type_='unique')",
+        "batch_op.drop_column('a')",
+    ]
     sqlite_bench.apply(less, sqlite_bench.code[0])
     assert sqlite_bench.changes(less) == ["pass"]
 
@@ -172,6 +176,13 @@ def test_an_index_of_a_key_without_a_name_comes_and_goes(bench):
         return model(a, b, sa.ForeignKeyConstraint(["b"], ["t.id"]), convention=None)
 
     bench.round_trip(keyed(), keyed(index=True), "create_index")
+
+
+@pytest.mark.parametrize("unique", [("a",), ("id", "a"), ("a", "b")])
+def test_a_unique_without_a_name_comes_back_with_its_column(bench, unique):
+    a, b = (sa.Column(name, sa.Integer) for name in "ab")
+    before = model(a, b, sa.UniqueConstraint(*unique), convention=None)
+    bench.round_trip(before, model(sa.Column("b", sa.Integer), convention=None), "drop_column")
 
 
 @pytest.mark.parametrize("more", [", index=True)", ", ondelete='CASCADE')"])
