@@ -275,6 +275,21 @@ op.execute("CREATE TABLE seen AS SELECT setting::int AS bound FROM pg_settings "
     assert 1000 <= bound <= 1500 < TIMEOUT * 1000
 
 
+def test_two_that_wait_for_each_other_both_come_to_their_end(postgresql):
+    postgresql.migration("f2", "f1", CHANGES)
+    configure(postgresql, MIGRATION_LOCK_TIMEOUT=30)
+    # the server looks when somebody has waited for so long, and ends that one
+    name = make_url(url_of(postgresql)).database
+    clients.run(url_of(postgresql), f"ALTER DATABASE {name} SET deadlock_timeout = '3s'")
+    patient = "SET deadlock_timeout = '60s'"
+    with session(postgresql, patient, *READS) as other, upgrading(postgresql) as process:
+        wait_until_it_waits(postgresql, process)
+        other.exec_driver_sql("SELECT * FROM tag")
+        other.exec_driver_sql("COMMIT")
+        assert "all of this revision is given back" in ended(process)
+    assert clients.rows(url_of(postgresql), "SELECT id FROM tag ORDER BY id") == [(1,), (2,)]
+
+
 @pytest.mark.parametrize("holds", [False, True], ids=["holds nothing", "holds another table"])
 def test_validate_may_wait_where_nobody_waits_for_what_is_held(postgresql, holds):
     """A lock that VALIDATE wants lets others read and write; one that was taken before may not."""
