@@ -74,7 +74,7 @@ PRIVATE = (
     "sqlalchemy.sql.type_api.TypeEngine._variant_mapping",
     "sqlalchemy.dialects.sqlite.base.SQLiteDialect._resolve_type_affinity",
     # a dialect that writes values into a statement, in the way of the application's own
-    "sqlalchemy.engine.default.DefaultDialect._json_serializer",
+    "sqlalchemy.dialects.sqlite.base.SQLiteDialect._json_serializer",
     "sqlalchemy.engine.default.DefaultDialect._type_memos",
     "sqlalchemy.sql.compiler.DDLCompiler._prepared_index_name",
     "sqlalchemy.sql.compiler.IdentifierPreparer._double_percents",

@@ -21,7 +21,7 @@ from flask_keel import compat, extension
 LIBRARY = TEMPLATE / "src" / "flask_keel"
 OURS = ("self", "cls")
 # documented for everybody's use: of named tuples, of the interpreter, of Werkzeug's proxies
-DOCUMENTED = {"_replace", "_getframe", "_get_current_object"}
+DOCUMENTED = {"_replace", "_getframe", "_get_current_object", "_mapping"}
 OLDEST = Path(sys.prefix).name == ".venv-oldest"
 
 

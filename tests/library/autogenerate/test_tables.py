@@ -18,6 +18,17 @@ NOT_REFLECTED = (
     "a_table_that_is_not_logged",
     "a_table_in_parts",
     "a_collation_of_an_index",
+    # SQLAlchemy before 2.0.37 does not see those either: the proof of such a migration fails
+    *(
+        ()
+        if zoo.taken(sa.Table, sqlite_strict=True)
+        else (
+            "options_of_sqlite",
+            "named_and_double_checks_of_columns",
+            "indexes_of_postgresql",
+            "options_of_postgresql",
+        )
+    ),
 )
 
 

@@ -69,6 +69,12 @@ def test_a_text_becomes_a_uuid_that_queries_find(any_database):
     dashed = "12345678-1234-4234-8234-123456789abc"
     any_database.model("note", KEY + "ref: Mapped[str | None] = mapped_column(sa.String(36))\n")
     revising.applied(any_database)
+    with revising.engine(any_database).connect() as connection:
+        kind = connection.dialect
+    if kind.name in ("mysql", "mariadb") and not kind.supports_native_uuid:
+        pytest.skip(
+            "a Uuid is CHAR(32) here, which takes no dashes: the upgrade stops, and loses none"
+        )
     revising.execute(any_database, f"INSERT INTO note (ref) VALUES ('{dashed}'), (NULL)")
     any_database.model("note", KEY + "ref: Mapped[uuid.UUID | None]\n", "import uuid")
     revising.applied(any_database)

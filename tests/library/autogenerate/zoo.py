@@ -4,10 +4,20 @@ import enum
 
 import sqlalchemy as sa
 from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, String, Table, Text
-from sqlalchemy.dialects import mysql, postgresql
+from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 ANIMALS = []
 EVERYWHERE = ("sqlite", "postgresql", "mysql")
+
+
+def taken(item, **options):
+    """Those options of a dialect that the installed SQLAlchemy takes: some came with 2.0.37 to 2.0.41."""
+    known = {
+        f"{kind.__name__.split('.')[-1]}_{name}"
+        for kind in (sqlite, postgresql, mysql)
+        for name in dict(kind.dialect.construct_arguments).get(item) or ()
+    }
+    return {name: value for name, value in options.items() if name in known}
 
 
 def animal(*kinds):
@@ -189,7 +199,9 @@ def indexes_of_postgresql(m: MetaData):
         Column("n", Integer),
         Column("tags", postgresql.ARRAY(Text)),
         sa.UniqueConstraint("n", name="no_nulls", postgresql_nulls_not_distinct=True),
-        sa.UniqueConstraint("name", name="with_more", postgresql_include=["n"]),
+        sa.UniqueConstraint(
+            "name", name="with_more", **taken(sa.UniqueConstraint, postgresql_include=["n"])
+        ),
     )
     Index("ix_crate_gin", "data", postgresql_using="gin", postgresql_ops={"data": "jsonb_path_ops"})
     Index("ix_crate_tags", "tags", postgresql_using="gin")
@@ -311,7 +323,9 @@ def constraints_of_postgresql(m: MetaData):
         m,
         Column("a", Integer, autoincrement=False),
         Column("b", Integer),
-        sa.PrimaryKeyConstraint("a", name="key_of_covering", postgresql_include=["b"]),
+        sa.PrimaryKeyConstraint(
+            "a", name="key_of_covering", **taken(sa.PrimaryKeyConstraint, postgresql_include=["b"])
+        ),
     )
 
 
@@ -427,11 +441,10 @@ def odd_names(m: MetaData):
 
 @animal("sqlite")
 def options_of_sqlite(m: MetaData):
-    Table("strict", m, key(), Column("a", Text), sqlite_strict=True)
+    strict = taken(Table, sqlite_strict=True)
+    Table("strict", m, key(), Column("a", Text), **strict)
     Table("flat", m, Column("a", Text, primary_key=True), sqlite_with_rowid=False)
-    Table(
-        "both", m, Column("a", Text, primary_key=True), sqlite_with_rowid=False, sqlite_strict=True
-    )
+    Table("both", m, Column("a", Text, primary_key=True), sqlite_with_rowid=False, **strict)
     Table("never_again", m, key(), Column("a", Text), sqlite_autoincrement=True)
     Table(
         "conflict",
@@ -455,7 +468,7 @@ def options_of_sqlite(m: MetaData):
 
 @animal("postgresql")
 def options_of_postgresql(m: MetaData):
-    Table("thin", m, key(), Column("a", Text), postgresql_with={"fillfactor": 70})
+    Table("thin", m, key(), Column("a", Text), **taken(Table, postgresql_with={"fillfactor": 70}))
     Table("in_c", m, key(), Column("a", String(9, collation="C"), index=True))
     Table("spaced", m, key(), postgresql_tablespace="pg_default")
 

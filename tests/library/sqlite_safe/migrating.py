@@ -10,6 +10,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 
+from flask_keel.catalog.sqlite import tidy
 from flask_keel.sqlite.naming import CONVENTION
 from flask_keel.sqlite_safe.command import make_safe
 
@@ -148,7 +149,16 @@ class Database:
 def schema_of(folder, script):
     """The schema that this SQL makes."""
     folder.mkdir()
-    return Database(folder, script).schema
+    made = sqlite3.connect(":memory:")
+    made.executescript(script)
+    texts = [sql for (sql,) in made.execute("SELECT sql FROM sqlite_master WHERE sql NOT NULL")]
+    return Database(folder, ";".join(map(laid_out, texts))).schema
+
+
+def laid_out(sql):
+    """As SQLAlchemy writes it, a line for each constraint: before 2.0.40 or so it reads no other form."""
+    text = tidy(" ".join(sql.split()))
+    return f"{text.removesuffix(')')}\n)" if sql.startswith("CREATE TABLE") else text
 
 
 def _table(inspector, name):

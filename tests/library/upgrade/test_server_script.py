@@ -6,6 +6,7 @@ import time
 import clients
 import databases
 import pytest
+import sqlalchemy as sa
 from sqlalchemy import create_mock_engine, make_url
 
 from flask_keel.upgrade import server_script
@@ -113,7 +114,10 @@ def test_a_second_downgrade_and_another_way_back_change_nothing(thing):
     to_base = printed(thing, "downgrade", "--sql", "a1:base")
     clients.feed(thing.url, to_base)
     assert_stops(thing, to_base, "this one is at the base")
-    assert clients.rows(thing.url, VERSION) == []
+    with databases.engine(thing.url).connect() as connection:
+        # Alembic before 1.20 prints that the table goes too
+        there = sa.inspect(connection).has_table("alembic_version")
+    assert not there or clients.rows(thing.url, VERSION) == []
 
 
 def test_a_first_upgrade_runs_with_and_without_an_empty_version_table(thing, server):
