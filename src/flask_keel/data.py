@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 
 import click
@@ -48,6 +48,26 @@ def rehearsal() -> Iterator[None]:
         _rehearsing.reset(token)
 
 
+JOURNAL = "keel_journal"  # the option of Alembic's context under which an upgrade keeps its own
+
+
+class Unkept:
+    """The journal of a backfill where none is kept: it always begins at the beginning."""
+
+    last: Row | None = None
+
+    def backfilled(self, what: str) -> bool:
+        """Whether an earlier try has done it; if not, that ended at the key ``last``."""
+        return False
+
+    def batch(self, what: str, last: Row | None) -> AbstractContextManager[None]:
+        """Run one batch, which ends at this key."""
+        return nullcontext()
+
+    def ended(self, what: str) -> None:
+        """It is done."""
+
+
 Keys = Sequence[Expression]
 PATIENCE = 5  # seconds between two lines where there is no terminal
 
@@ -62,8 +82,8 @@ def backfill(
 
     Every batch is committed by itself where that leaves no half of a migration behind: on MySQL,
     and on PostgreSQL where the migration has written nothing before. On SQLite the whole upgrade
-    stays one transaction. After an interruption run it again: when ``where`` leaves out the rows
-    that are done, it goes on where it was.
+    stays one transaction. After an interruption run it again: it goes on behind the last key of the
+    last batch that was committed.
 
     :param table: ``sa.table(...)``, never the application's model, which changes with the time
     :param where: the rows that need it, ``post.c.slug.is_(None)``; None for all of them
@@ -83,18 +103,32 @@ def backfill(
     # printed, batches would leave out the rows that come after; a plan needs no batches
     at_once = context.opts.get("sqlite_portable_sql") or context.opts.get("dry_run")
     keys = [] if at_once else _keys(op.get_bind(), table)
-    if not keys:
-        return op.get_bind().execute(statement).rowcount
-    with _by_itself(context):
+    journal = context.opts.get(JOURNAL) or Unkept()
+    what = f"backfill {table.name} where {where}"  # new values may be mended in the middle of it
+    with _by_itself(context) if keys else nullcontext():
         connection = op.get_bind()
-        count = select(func.count()).select_from(table)
-        total = connection.execute(count if where is None else count.where(where)).scalar_one()
+        if journal.backfilled(what):
+            return 0
         done = 0
-        with _progress(table.name, total) as show:
-            for part in _parts(connection, table, keys, where, batch):
-                done += connection.execute(statement.where(part)).rowcount
-                show(done)
+        if not keys:
+            with journal.batch(what, None):
+                done = connection.execute(statement).rowcount
+        else:
+            last = journal.last
+            begin = where if last is None else _and(where, _after(keys, last))
+            count = select(func.count()).select_from(table)
+            total = connection.execute(count if begin is None else count.where(begin)).scalar_one()
+            with _progress(table.name, total) as show:
+                for part, end in _parts(connection, table, keys, where, batch, last):
+                    with journal.batch(what, end):
+                        done += connection.execute(statement.where(part)).rowcount
+                    show(done)
+        journal.ended(what)
     return done
+
+
+def _and(one: ColumnElement[bool] | None, other: ColumnElement[bool]) -> ColumnElement[bool]:
+    return other if one is None else and_(one, other)
 
 
 def _keys(connection: Connection, table: TableClause) -> Keys:
@@ -116,9 +150,9 @@ def _parts(
     keys: Keys,
     where: ColumnElement[bool] | None,
     batch: int,
-) -> Iterator[ColumnElement[bool]]:
-    """Give the condition of each batch: the keys after the last one, up to the batch's own last."""
-    last: Row | None = None
+    last: Row | None,
+) -> Iterator[tuple[ColumnElement[bool], Row]]:
+    """Give the condition of each batch (the keys after the last one, up to its own last), and that."""
     while True:
         query = select(*keys).select_from(table).order_by(*keys).limit(batch)
         if where is not None:
@@ -129,7 +163,7 @@ def _parts(
         if not rows:
             return
         first, last = (tuple(rows[0]), tuple(rows[-1]))
-        yield and_(_between(keys, first, last))
+        yield and_(_between(keys, first, last)), last
 
 
 def _after(keys: Keys, last: Row) -> ColumnElement[bool]:

@@ -6,6 +6,7 @@ It stands beside Alembic's version table. Nothing in it is ever run, and no sour
 import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import (
@@ -84,6 +85,39 @@ def checksum(file: Path) -> str | None:
     except OSError:
         return None
     return hashlib.sha256(content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")).hexdigest()
+
+
+LOST = "?"  # in flight: what only the connection had that is gone, such as a temporary table
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """A revision that stopped in the middle: what of it stands."""
+
+    revision: str
+    direction: str
+    digests: tuple[str, ...]
+    in_flight: str | None
+    position: str | None
+
+
+def unfinished(connection: Connection, schema: str | None = None) -> Unfinished | None:
+    """Return the revision of which a part stands, and that has not been finished since.
+
+    Whatever was done afterwards, a stamp too, says that somebody has finished or undone it.
+    """
+    kept = table(schema)
+    done = select(func.coalesce(func.max(kept.c.id), 0)).where(kept.c.outcome == DONE)
+    query = (
+        select(kept.c.revision, kept.c.direction, kept.c.digests, kept.c.in_flight, kept.c.position)
+        .where(kept.c.id > done.scalar_subquery(), kept.c.outcome != DONE)
+        .where((kept.c.statements > 0) | kept.c.in_flight.is_not(None))
+        .order_by(kept.c.id.desc())
+        .limit(1)
+    )
+    for revision, direction, digests, in_flight, position in _rows(connection, kept, query):
+        return Unfinished(revision, direction, tuple((digests or "").split()), in_flight, position)
+    return None
 
 
 def last_run(connection: Connection, schema: str | None = None) -> tuple[set[str], str, int] | None:

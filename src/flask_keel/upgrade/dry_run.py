@@ -24,7 +24,7 @@ from ..project import Environment, Project, listening
 from ..recorder import Recorder, Recording
 from ..sqlite import introspection, transaction
 from ..typing import Options, Params
-from . import failures, losses
+from . import losses, recorded
 from .losses import Key, Live, Loss, Losses, Rows
 from .readable import LOSING, File
 
@@ -190,7 +190,7 @@ class _Run:
             unseen = (one for one in file.losing() if one[0] not in seen)
             found.losses += [Loss(what, of, line, unit="rows") for line, what, of in unseen]
         found.raw = found.raw or any(
-            isinstance(event.what, str) and failures.changes(event.what)
+            isinstance(event.what, str) and recorded.changes(event.what)
             for event in recording.events
         )
         if not self.sqlite:
@@ -274,7 +274,7 @@ class _Run:
         def hold(
             _: object, cursor: object, sql: str, parameters: Params, *more: object
         ) -> tuple[str, Params]:
-            if not failures.changes(sql) or sql.lstrip().upper().startswith(PASSING):
+            if not recorded.changes(sql) or sql.lstrip().upper().startswith(PASSING):
                 return sql, parameters
             ran.append(sql)
             if len(ran) > MOST:

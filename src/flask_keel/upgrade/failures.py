@@ -1,27 +1,25 @@
 """Where a run that failed or was stopped has left the database, and which of its statements stand."""
 
-import re
 import signal
-import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
 import click
 from alembic.util import CommandError
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from .. import history, lexer, misfits, output
-from ..literals import inline
-from ..project import LOG_TABLE, Environment, listening
+from .. import history, misfits, output
+from ..data import JOURNAL
+from ..project import Environment, listening
 from ..sqlite import transaction
-from ..typing import Value
 from . import narrowing
+from .standing import Standing
 
 if TYPE_CHECKING:
     from .journal import Journal
@@ -36,14 +34,16 @@ class Run:
 
     ``before`` is where the database was, None as long as nothing has begun; ``last`` and
     ``reached`` are where it was before and after the revision that ran last; ``stands`` are
-    statements of the revision that runs now that no rollback undoes. ``session`` is the server's number
-    of the connection. ``left`` is what else is to be said of a failure.
+    statements of the revision that runs now that no rollback undoes, and ``goes_on`` says that the next
+    try leaves them out. ``session`` is the server's number of the connection. ``left`` is what else is
+    to be said of a failure.
     """
 
     before: set[str] | None = None
     last: set[str] | None = None
     reached: set[str] | None = None
     stands: str = ""
+    goes_on: bool = False
     session: int | None = None
     journal: "Journal | None" = None
     left: str = ""
@@ -190,6 +190,11 @@ def _state(project: Environment, run: Run, now: set[str] | None = None) -> str:
     at = _at(now)
     if project.engine.dialect.name == "sqlite":
         return f"{project.database} is {'as it was, ' if now == run.before else ''}at {at}"
+    if run.stands and run.goes_on:
+        return (
+            f"of this revision {run.stands} cannot be undone and stands, {project.database} being at "
+            f"{at}; the next try leaves that out"
+        )
     if run.stands:
         return (
             f"of this revision {run.stands} cannot be undone and stands, {project.database} being at "
@@ -226,188 +231,14 @@ def _at(revisions: set[str] | None) -> str:
     return " and ".join(sorted(revisions)) or "the base"
 
 
-# A SQLite connection that writes down what it runs, as SQL that the sqlite3 program reads back.
-#
-# SQLite's own trace is not used: it cuts floats to 15 digits and text at NUL, and says the outer
-# statement again for each trigger.
-
-
-# what the engine says of its plan
-COMMENT = re.compile(r"-- [^\n]*")
-READS = {"SELECT", "VALUES", "EXPLAIN", "SHOW"}
-# what env.py itself wraps around the whole; a savepoint may be rolled back, so it is written down
-TRANSACTION = {"BEGIN", "COMMIT", "END", "ROLLBACK"}
-AFTER_WITH = {"SELECT", "VALUES", "INSERT", "REPLACE", "UPDATE", "DELETE"}
-# https://www.sqlite.org/pragma.html: those whose argument says what to look at, and our own
-LOOKS = re.compile(
-    r"(table|index)_x?info|\w+_list|(foreign_key|integrity|quick)_check|busy_timeout",
-    re.IGNORECASE,
-)
-
-
-def recorder(write: Callable[[str], None]) -> type[sqlite3.Connection]:
-    """Return a connection class that hands each statement that changes something to ``write``."""
-
-    def note(sql: str, parameters: Value) -> None:
-        if changes(sql):
-            write(inline(sql, parameters).strip().rstrip(";"))
-        elif COMMENT.fullmatch(sql):
-            write(sql)
-
-    class Cursor(sqlite3.Cursor):
-        def execute(self, sql: str, parameters: Any = (), /) -> Self:
-            super().execute(sql, parameters)
-            note(sql, parameters)
-            return self
-
-        def executemany(self, sql: str, sequence: Iterable[Any], /) -> Self:
-            ran: list[Value] = []
-
-            def feed() -> Iterator[Value]:
-                for parameters in sequence:
-                    ran.append(parameters)
-                    yield parameters
-
-            try:
-                super().executemany(sql, feed())
-                return self
-            except BaseException:
-                del ran[-1:]  # a migration may catch it, and those before stand
-                raise
-            finally:
-                for parameters in ran:
-                    note(sql, parameters)
-
-    class Connection(sqlite3.Connection):
-        def cursor(self, factory: Any = Cursor) -> Any:
-            return super().cursor(factory)
-
-        # the shortcuts of the C class make a plain cursor of their own
-        def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
-            ran: sqlite3.Cursor = self.cursor().execute(sql, parameters)
-            return ran
-
-        def executemany(self, sql: str, sequence: Iterable[Any], /) -> sqlite3.Cursor:
-            ran: sqlite3.Cursor = self.cursor().executemany(sql, sequence)
-            return ran
-
-    return Connection
-
-
-def changes(sql: str) -> bool:
-    """Whether a statement may change the database, or how the connection treats what follows."""
-    words = _words(sql)
-    first = next(words, "")
-    if first == "WITH":
-        first = _after_with(words)
-    if first == "PRAGMA":
-        return _sets(words)
-    if first == "ROLLBACK":
-        return "TO" in words
-    return first not in READS | TRANSACTION | {""}
-
-
-def first(sql: str) -> str:
-    """Return the word with which a statement begins, in capitals."""
-    return next(_words(sql), "")
-
-
-def commits(sql: str) -> bool:
-    """Whether MySQL commits a statement by itself, and before it what came before it."""
-    return bool(COMMITS.match(sql))
-
-
-def _words(sql: str) -> Iterator[str]:
-    for kind, text in lexer.tokens(sql):
-        if kind not in ("blank", "comment") and (kind != "sign" or text in "().="):
-            yield text.upper()
-
-
-def _after_with(words: Iterator[str]) -> str:
-    """Return the verb behind the common table expressions."""
-    depth = 0
-    for word in words:
-        depth += {"(": 1, ")": -1}.get(word, 0)
-        if depth == 0 and word in AFTER_WITH:
-            return word
-    return ""
-
-
-def _sets(words: Iterator[str]) -> bool:
-    name, *rest = words
-    if rest[:1] == ["."]:  # of an attached database
-        _, name, *rest = rest
-    return bool(rest or name in ("OPTIMIZE", "INCREMENTAL_VACUUM")) and not LOOKS.fullmatch(name)
-
-
-# https://mariadb.com/kb/en/sql-statements-that-cause-an-implicit-commit/
-COMMITS = re.compile(
-    r"\s*(ALTER|ANALYZE|CREATE(?!\s+TEMPORARY)|DROP(?!\s+TEMPORARY)|GRANT|LOCK|OPTIMIZE|RENAME"
-    r"|REVOKE|TRUNCATE)\b",
-    re.IGNORECASE,
-)
-NOT_PARSED = 1064  # refused before anything was committed
-LONGEST, MOST = 60, 5
-
-
-class Standing:
-    """The statements of the revision that runs now, apart: those that a rollback undoes, and the others.
-
-    :param version_table: Alembic's own table, of which nobody wants to read here, as of the log
-    """
-
-    def __init__(self, connection: Connection, version_table: str) -> None:
-        self.connection = connection
-        self.version_table = version_table
-        self.pending: list[str] = []
-        self.stood: list[str] = []
-        # the statement that has begun, and what a commit in front of it takes along
-        self.begun: tuple[str, list[str]] = "", []
-
-    def begins(self, connection: Any, cursor: Any, statement: str, *_: Any) -> None:
-        self.begun = statement, list(self.pending)
-
-    def ran(self, connection: Any, cursor: Any, statement: str, *_: Any) -> None:
-        self.begun = "", []
-        ours = self.version_table in statement or LOG_TABLE in statement
-        if ours or not changes(statement):
-            return
-        self.pending.append(statement)
-        autocommit = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
-        if autocommit or self._commits(statement):
-            self.committed()
-
-    def committed(self, *_: object) -> None:
-        self.stood += self.pending
-        self.pending = []
-
-    def rolled_back(self, *_: object) -> None:
-        self.pending = []
-
-    def next_revision(self, **_: object) -> None:
-        self.pending, self.stood = [], []
-
-    def after(self, error: BaseException) -> str:
-        """Return what stands after an error, in the words of a sentence; "" for nothing."""
-        statement, pending = self.begun
-        said_by = error.orig if isinstance(error, DBAPIError) else None
-        parsed = getattr(said_by, "args", ())[:1] != (NOT_PARSED,)
-        if self._commits(statement) and parsed:
-            self.stood += pending  # a commit comes before such a statement, too
-        said = [_short(statement) for statement in self.stood]
-        rest = f" and {len(said) - MOST} more" if len(said) > MOST else ""
-        return ", ".join(said[:MOST]) + rest
-
-    def _commits(self, statement: str) -> bool:
-        return self.connection.dialect.name in ("mysql", "mariadb") and commits(statement)
-
-
 @contextmanager
 def account(project: Environment, connection: Connection, run: Run) -> Iterator[Standing]:
     """Run migrations on a server; when an error leaves, ``run`` knows what stands of the revision."""
     context = project.context.get_context()
     standing = Standing(connection, context.version_table)
-    context.on_version_apply_callbacks += (standing.next_revision,)
+    standing.follow(context)
+    if run.journal is not None:
+        run.journal.standing = context.opts[JOURNAL] = standing
     if not connection.in_transaction():  # it is ours
         asks = "pg_backend_pid" if connection.dialect.name == "postgresql" else "connection_id"
         run.session = connection.exec_driver_sql(f"SELECT {asks}()").scalar_one()
@@ -416,20 +247,23 @@ def account(project: Environment, connection: Connection, run: Run) -> Iterator[
         narrowing.refused(connection) if project.moving == "upgrade" else nullcontext(),
         listening(
             connection,
-            before_cursor_execute=standing.begins,
+            before_cursor_execute=standing.before,
             after_cursor_execute=standing.ran,
-            commit=standing.committed,
+            commit=standing.committing,
             rollback=standing.rolled_back,
+        ),
+        # SQLAlchemy takes these nowhere else
+        listening(
+            connection.engine,
+            handle_error=standing.failed,
+            do_execute=standing.execute,
+            do_executemany=standing.execute,
+            do_execute_no_params=standing.execute,
         ),
         misfits.explained(connection),
     ):
         try:
             yield standing
         except BaseException as error:
-            run.stands = standing.after(error)
+            run.stands, run.goes_on = standing.after(error), standing.goes_on
             raise
-
-
-def _short(statement: str) -> str:
-    line = " ".join(statement.split())
-    return f"'{line}'" if len(line) <= LONGEST else f"'{line[:LONGEST]}...'"

@@ -12,6 +12,7 @@ from functools import wraps
 from pathlib import Path
 
 from alembic.runtime.migration import MigrationContext, MigrationInfo, MigrationStep, RevisionStep
+from alembic.util import CommandError
 from click import ClickException
 from sqlalchemy import Connection, inspect, update
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -21,7 +22,9 @@ from ..catalog import schema
 from ..project import Environment, Steps
 from ..sqlite import foreign_key_check, transaction
 from ..typing import Options
+from . import splits
 from .failures import Run, Stopped
+from .standing import Standing
 
 LONGEST_ERROR = 10_000  # characters
 
@@ -43,6 +46,9 @@ class Journal:
         self.begun = 0.0
         self.waiting: list[Options] = []  # on SQLite all are written at the end
         self.last: int | None = None  # the row that was written last
+        self.written: int | None = None  # the row of the revision that runs now, where it has one
+        self.committed: int | None = None
+        self.standing: Standing | None = None  # on a server
         self._kept: bool | None = None
 
     def following(self, steps: Steps) -> Steps:
@@ -50,28 +56,82 @@ class Journal:
 
         @wraps(steps)
         def followed(applied: object, context: MigrationContext) -> Iterator[MigrationStep]:
+            former: log.Unfinished | None = None
+            first = True
             for step in steps(applied, context):
-                self._begins(step)
+                if not self.sqlite and self._kept is None:
+                    self._kept = self._ready()
+                if self._kept and first:
+                    former = log.unfinished(self.connection, self.table.schema)
+                first = False
+                self._begins(step, former)
+                former = None
                 yield step
 
         return followed
 
-    def _begins(self, step: MigrationStep) -> None:
-        if not self.sqlite and self._kept is None:
-            self._kept = self._ready()
+    def _begins(self, step: MigrationStep, former: log.Unfinished | None) -> None:
+        self.written = self.committed = None
         self.row = {**_said(step), "run": self.run, **_who()}
         self.row |= {"started": datetime.now(UTC).replace(tzinfo=None), "outcome": log.DONE}
         self.begun = time.monotonic()
+        if self.standing is None:
+            return
+        if self.row["direction"] == "stamp":
+            former = None  # it says that somebody has looked after that
+        elif former is not None and not _is(former, self.row):
+            raise self._unfinished(former)
+        path, judged = Path(), False
+        if isinstance(step, RevisionStep):
+            path = Path(step.revision.path)
+            judged = bool(self._kept) and step.revision.revision not in self.project.adopted
+        if judged:
+            splits.require(path, self.row["direction"], self.standing.mysql)
+        self.standing.begin(self if self._kept else None, former, path.name, judged)
+
+    def _unfinished(self, former: log.Unfinished) -> CommandError:
+        self.row = None
+        number = len(former.digests)
+        return CommandError(
+            f"The {former.direction} of {former.revision} stopped in the middle on {self.project.database}, "
+            f"where {number} of its statements stand: type db {former.direction} to finish it first, or "
+            "undo it by hand and type db stamp --purge with the revision at which the database is then."
+        )
+
+    def note(self, values: Options) -> None:
+        """Write how far the revision is that runs now."""
+        assert self.row is not None
+        values["seconds"] = time.monotonic() - self.begun
+        self._put({**values, "outcome": log.BEGUN})
+
+    def _put(self, values: Options) -> None:
+        if self.written is None:
+            done = self.connection.execute(self.table.insert(), {**(self.row or {}), **values})
+            (self.written,) = done.inserted_primary_key or (None,)
+        else:
+            chosen = self.table.c.id == self.written
+            self.connection.execute(update(self.table).where(chosen).values(values))
+
+    def committing(self) -> None:
+        """What was written stays."""
+        self.committed = self.written
+
+    def rolled_back(self) -> None:
+        """What was written in this transaction is gone."""
+        self.written = self.committed
 
     def applied(self, step: MigrationInfo, heads: set[str], **_: object) -> None:
         """Alembic's callback, called in the revision's transaction."""
         assert self.row is not None
         self.row |= {"seconds": time.monotonic() - self.begun, "heads": json.dumps(sorted(heads))}
+        if self.standing is not None:
+            self.standing.end()
+            self.row["statements"] = self.standing.count
         if self.sqlite:
             self.waiting.append(self.row)
         elif self._kept:
-            done = self.connection.execute(self.table.insert(), self.row)
-            (self.last,) = done.inserted_primary_key or (None,)
+            self._put({**self.row, **dict.fromkeys(("digests", "in_flight", "position"))})
+            self.last = self.written
 
     def end(self) -> None:
         """Write where the run has left the database: on SQLite in its transaction, else in one more.
@@ -174,7 +234,12 @@ class Journal:
         with suppress(Exception), self._alone() as connection:
             if inspect(connection).has_table(self.table.name, schema=self.table.schema):
                 self.row["error"] = _sentence(error)[:LONGEST_ERROR]
-                connection.execute(self.table.insert(), self.row)
+                if self.committed is None:
+                    connection.execute(self.table.insert(), self.row)
+                else:
+                    more = self.standing.left_by(connection) if self.standing else {}
+                    chosen = update(self.table).where(self.table.c.id == self.committed)
+                    connection.execute(chosen.values({**self.row, **more}))
                 connection.commit()
 
     @contextmanager
@@ -207,6 +272,10 @@ def _said(step: MigrationStep) -> Options:
 
 def _named(revisions: Iterable[str]) -> str:
     return ", ".join(revisions) or "base"
+
+
+def _is(former: log.Unfinished, row: Options) -> bool:
+    return (former.revision, former.direction) == (row["revision"], row["direction"])
 
 
 def _sentence(error: BaseException) -> str:

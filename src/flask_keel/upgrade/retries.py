@@ -24,9 +24,10 @@ from sqlalchemy.exc import DBAPIError
 
 from .. import lexer, output, waiting
 from ..project import Environment, Steps, listening
-from . import concurrently, failures
+from . import concurrently, failures, recorded
 from .blockers import Watch, short
-from .failures import Run, Standing
+from .failures import Run
+from .standing import Standing
 
 FIRST, GROWS, LONGEST = 0.5, 1.6, 15.0  # seconds between two tries
 FLOOR = 1.0  # seconds that a statement may wait, however long others of its transaction have waited
@@ -185,7 +186,7 @@ class _Patience:
 
     def _whole(self, error: BaseException, statement: str) -> bool:
         """Whether a statement that failed did nothing, and may be run again as it is."""
-        if not LOCKED & _codes(error) or failures.first(statement) not in WHOLE:
+        if not LOCKED & _codes(error) or recorded.first(statement) not in WHOLE:
             return False
         return not AT_ONCE.search(lexer.without_asides(statement))
 
@@ -199,14 +200,14 @@ class _Patience:
 
     def _ends(self, live: Any, cursor: Any, statement: str, *_: Any) -> None:
         self.watch.ends()
-        if failures.first(statement) in ENDS:  # past SQLAlchemy: what stood before it stands now
+        if recorded.first(statement) in ENDS:  # past SQLAlchemy: what stood before it stands now
             self.undoable = False
         self.running = ""
 
     def _elsewhere(self, live: Any, cursor: Any, statement: str, *_: Any) -> None:
         """A migration that writes through another connection: no rollback here undoes that."""
         ours = live is self.connection or threading.get_ident() != self.thread
-        if not ours and failures.changes(statement):
+        if not ours and recorded.changes(statement):
             self.undoable = False
 
     def _failed(self, context: ExceptionContext) -> None:
@@ -376,7 +377,7 @@ class Postgresql(_Patience):
         endless = concurrently.validates(statement) and not self._raw(HOLDS)
         allowed = self.longest
         if not endless:
-            if self.since is None and failures.first(statement) not in ROWS:
+            if self.since is None and recorded.first(statement) not in ROWS:
                 self.since = time.monotonic()
             waited = time.monotonic() - self.since if self.since is not None else 0.0
             allowed = max(min(FLOOR, self.seconds), self.seconds - waited)
@@ -415,7 +416,7 @@ class Mysql(_Patience):
 
     def _ends(self, live: Any, cursor: Any, statement: str, *rest: Any) -> None:
         super()._ends(live, cursor, statement, *rest)
-        self.ran = not failures.commits(statement) and not self._autocommit()
+        self.ran = not recorded.commits(statement) and not self._autocommit()
 
     def _over(self) -> None:
         super()._over()
@@ -442,7 +443,7 @@ class Mysql(_Patience):
         """Whether a statement that failed may be run again by itself, and give back its locks."""
         if not self._whole(error, statement):
             return False
-        if failures.commits(statement):
+        if recorded.commits(statement):
             return True
         if not self.ran:  # it keeps the locks of the rows that it came to
             self._raw("ROLLBACK")

@@ -16,7 +16,7 @@ from ..data import rehearsal
 from ..project import LOG_TABLE, Environment
 from ..sqlite import data_checks, foreign_key_check, transaction
 from ..sqlite.foreign_key_check import KeyWatch
-from . import failures, server_script, session
+from . import recorded, server_script, session
 
 # sqlite3 goes on after an error unless it is told; a rebuild drops the table, and with foreign keys
 # on its children would go with it
@@ -111,7 +111,7 @@ def _require_start(project: Environment, applied: set[str]) -> None:
 
 @contextmanager
 def _copy(project: Environment, write: Callable[[str], None]) -> Iterator[Connection]:
-    factory = failures.recorder(write)
+    factory = recorded.recorder(write)
 
     def connect() -> sqlite3.Connection:
         # no name: a database of this connection alone, on disk when it grows

@@ -83,7 +83,7 @@ def test_a_second_try_on_mysql_does_not_call_undone_what_the_first_one_left(
         first = project.db("upgrade")
         first.assert_one_sentence("'CREATE TABLE first", "stands", "being at the base")
         second = project.db("upgrade")
-        second.assert_one_sentence("already exists", "being at the base", "an earlier one nothing")
+        second.assert_one_sentence("division", "1 of an earlier try", "being at the base")
         assert "did is undone" not in second.err
 
 

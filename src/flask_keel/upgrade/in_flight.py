@@ -1,0 +1,263 @@
+"""Whether a statement that ran when its process was killed has taken effect, by the catalogue."""
+
+import re
+from collections.abc import Callable, Iterator
+
+from sqlalchemy import Connection, Inspector, inspect, text
+
+from .. import lexer
+from ..lexer import NAME
+from ..typing import Value
+
+IF = r"(?:IF\s+(?:NOT\s+)?EXISTS\s+)?"
+_WORDS = re.IGNORECASE | re.DOTALL
+# what says the same when it is run twice
+AGAIN = re.compile(
+    r"(GRANT|REVOKE|ANALYZE|OPTIMIZE|TRUNCATE|COMMENT|VACUUM|REINDEX|REFRESH|CLUSTER|FLUSH|REPAIR"
+    r"|CREATE\s+OR\s+REPLACE|(CREATE|DROP|ALTER)\s+DATABASE)\b",
+    _WORDS,
+)
+CLAUSE_AGAIN = re.compile(
+    r"(MODIFY|ALTER|VALIDATE|COMMENT|ENGINE|CONVERT|AUTO_INCREMENT|SET|DEFAULT|CHARACTER|COLLATE|ORDER"
+    r"|ENABLE|DISABLE|OWNER|ROW_FORMAT|FORCE|CLUSTER|REPLICA)\b",
+    _WORDS,
+)
+INDEX = r"(?:UNIQUE\s+|FULLTEXT\s+|SPATIAL\s+)?(?:INDEX|KEY)\s+"
+END = r"(?:[\s(].*)?"
+KINDS = "TRIGGER|PROCEDURE|FUNCTION|EVENT|SEQUENCE|TYPE|SCHEMA|EXTENSION"
+# where each kind is listed: PostgreSQL's catalogue, and MySQL's
+LISTED = {
+    "TRIGGER": ("pg_trigger", "tgname", "triggers", "trigger_name"),
+    "PROCEDURE": ("pg_proc", "proname", "routines", "routine_name"),
+    "FUNCTION": ("pg_proc", "proname", "routines", "routine_name"),
+    "EVENT": ("pg_event_trigger", "evtname", "events", "event_name"),
+    "SEQUENCE": ("pg_sequences", "sequencename", "tables", "table_name"),
+    "TYPE": ("pg_type", "typname", "tables", "table_name"),
+    "SCHEMA": ("pg_namespace", "nspname", "schemata", "schema_name"),
+    "EXTENSION": ("pg_extension", "extname", "plugins", "plugin_name"),
+}
+SCHEMAS = {"triggers": "trigger_schema", "routines": "routine_schema", "events": "event_schema"}
+
+Answer = bool | None
+
+
+def ran(connection: Connection, statement: str) -> Answer:
+    """Return whether the statement stands, and is to be left out; False where it is to be run (again),
+    None where that cannot be told.
+    """
+    sql = " ".join(lexer.without_comments(statement).split()).rstrip("; ")
+    look = _Look(connection)
+    for pattern, answer in STATEMENTS:
+        if found := re.fullmatch(pattern, sql, _WORDS):
+            return answer(look, *found.groups())
+    return False if AGAIN.match(sql) else None
+
+
+class _Look:
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.postgresql = connection.dialect.name == "postgresql"
+        self.inspector: Inspector = inspect(connection)
+
+    def split(self, name: str) -> tuple[str, str | None]:
+        """Return a name and its schema; PostgreSQL takes one without quotes in small letters."""
+        parts = [
+            text.lower() if kind == "word" and self.postgresql else lexer.unquote(text)
+            for kind, text in lexer.tokens(name)
+            if kind in ("name", "word")
+        ]
+        return parts[-1], parts[-2] if parts[1:] else None
+
+    def table(self, name: str) -> bool:
+        table, schema = self.split(name)
+        return table in (
+            *self.inspector.get_table_names(schema),
+            *self.inspector.get_view_names(schema),
+            *(self.inspector.get_materialized_view_names(schema) if self.postgresql else ()),
+        )
+
+    def columns(self, table: str) -> set[str]:
+        name, schema = self.split(table)
+        return {column["name"].lower() for column in self.inspector.get_columns(name, schema)}
+
+    def key(self, table: str) -> list[str]:
+        name, schema = self.split(table)
+        return self.inspector.get_pk_constraint(name, schema)["constrained_columns"] or []
+
+    def named(self, table: str, kind: str, name: str) -> bool:
+        """Whether there is an index or a constraint of that name; CONSTRAINT is one of any kind."""
+        (called, _), (of, schema) = self.split(name), self.split(table)
+        word = kind.split()[0].upper()
+        found: list[Value] = []
+        if word in ("FOREIGN", "CONSTRAINT"):
+            found += self.inspector.get_foreign_keys(of, schema)
+        if word in ("CHECK", "CONSTRAINT"):
+            found += self.inspector.get_check_constraints(of, schema)
+        if word in ("UNIQUE", "CONSTRAINT", "EXCLUDE"):
+            found += self.inspector.get_unique_constraints(of, schema)
+        # the one that MySQL made for a foreign key stays when that is dropped
+        if word in ("UNIQUE", "INDEX", "KEY", "EXCLUDE"):
+            found += self.inspector.get_indexes(of, schema)
+        if word in ("PRIMARY", "CONSTRAINT"):
+            found.append(self.inspector.get_pk_constraint(of, schema))
+        return called.lower() in {str(one["name"]).lower() for one in found}
+
+    def one(self, query: str, **values: str) -> Value:
+        return self.connection.execute(text(query), values).scalar()
+
+    def listed(self, kind: str, name: str) -> bool:
+        catalogue, column, view, key = LISTED[kind.upper()]
+        called, _ = self.split(name)
+        if self.postgresql:
+            query = f"SELECT count(*) FROM {catalogue} WHERE {column} = :name"
+        else:
+            within = SCHEMAS.get(view, "table_schema" if view == "tables" else "NULL")
+            query = f"SELECT count(*) FROM information_schema.{view} WHERE {key} = :name"
+            query += "" if within == "NULL" else f" AND {within} = DATABASE()"
+        return bool(self.one(query, name=called))
+
+
+def _create_index(look: _Look, name: str, table: str) -> Answer:
+    if not look.postgresql:
+        return look.named(table, "INDEX", name)
+    called, _ = look.split(name)
+    valid = look.one(
+        "SELECT i.indisvalid FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid "
+        "WHERE c.relname = :name AND i.indrelid = to_regclass(:table)",
+        name=called,
+        table=table,
+    )
+    return bool(valid)
+
+
+def _drop_index(look: _Look, name: str, table: str | None = None) -> Answer:
+    if not look.postgresql:
+        return not look.named(str(table), "INDEX", name)
+    return look.one("SELECT to_regclass(:name)", name=name) is None
+
+
+def _add_value(look: _Look, kind: str, label: str) -> Answer:
+    return bool(
+        look.one(
+            "SELECT count(*) FROM pg_enum e JOIN pg_type t ON t.oid = e.enumtypid "
+            "WHERE t.typname = :kind AND e.enumlabel = :label",
+            kind=look.split(kind)[0],
+            label=lexer.unquote(label),
+        )
+    )
+
+
+def _alter(look: _Look, table: str, clauses: str) -> Answer:
+    answers = []
+    for clause in _divided(clauses):
+        for pattern, answer in CLAUSES:
+            if found := re.match(pattern, clause, _WORDS):
+                answers.append(answer(look, table, *found.groups()))
+                break
+        else:
+            answers.append(False if CLAUSE_AGAIN.match(clause) else None)
+    told = [one for one in answers if one is not None]
+    # a statement is done as a whole: one of its clauses that can be told tells of all
+    return True if True in told else False if told and None not in answers else None
+
+
+def _divided(clauses: str) -> Iterator[str]:
+    texts = [part for _, part in lexer.tokens(clauses)]
+    clause = ""
+    for part, depth in zip(texts, lexer.depths(texts), strict=True):
+        if part == "," and not depth:
+            yield clause.strip()
+            clause = ""
+        else:
+            clause += part
+    yield clause.strip()
+
+
+def _key_is(look: _Look, table: str, columns: str) -> Answer:
+    named = [
+        lexer.unquote(text) for kind, text in lexer.tokens(columns) if kind in ("name", "word")
+    ]
+    return [one.lower() for one in look.key(table)] == [one.lower() for one in named]
+
+
+def _renamed(look: _Look, table: str, old: str, new: str) -> Answer:
+    before, after = look.split(old)[0].lower(), look.split(new)[0].lower()
+    if before == after:
+        return False  # CHANGE to another type: once more is the same
+    found = look.columns(table)
+    return after in found and before not in found
+
+
+def _other_name(look: _Look, table: str, old: str, new: str) -> Answer:
+    kind = "CONSTRAINT" if look.postgresql else "INDEX"
+    return look.named(table, kind, new) and not look.named(table, kind, old)
+
+
+def _moved(look: _Look, old: str, new: str) -> Answer:
+    schema = look.split(old)[1]
+    there = f"{schema}.{new}" if schema and not look.split(new)[1] else new
+    return look.table(there) and not look.table(old)
+
+
+def _added(look: _Look, table: str, column: str) -> Answer:
+    return look.split(column)[0].lower() in look.columns(table)
+
+
+def _named(look: _Look, table: str, name: str, kind: str) -> Answer:
+    return look.named(table, kind, name)
+
+
+def _index(look: _Look, table: str, name: str) -> Answer:
+    return look.named(table, "INDEX", name)
+
+
+def _dropped(look: _Look, table: str, kind: str, name: str) -> Answer:
+    return not look.named(table, kind, name)
+
+
+def _gone(answer: Callable[..., Answer]) -> Callable[..., Answer]:
+    return lambda *given: not answer(*given)
+
+
+Rules = tuple[tuple[str, Callable[..., Answer]], ...]
+
+STATEMENTS: Rules = (
+    (rf"CREATE\s+(?:UNLOGGED\s+)?TABLE\s+{IF}({NAME}){END}", _Look.table),
+    (rf"CREATE\s+(?:[\w=@`]+\s+)*?VIEW\s+{IF}({NAME}){END}", _Look.table),
+    (
+        rf"DROP\s+(?:TABLE|(?:MATERIALIZED\s+)?VIEW)\s+{IF}({NAME})(?:\s+(?:CASCADE|RESTRICT))?",
+        _gone(_Look.table),
+    ),
+    (rf"RENAME\s+TABLE\s+({NAME})\s+TO\s+({NAME})", _moved),
+    (rf"ALTER\s+TABLE\s+{IF}({NAME})\s+RENAME\s+(?:TO\s+|AS\s+)(\S+)", _moved),
+    (
+        rf"CREATE\s+(?:UNIQUE\s+|FULLTEXT\s+|SPATIAL\s+)?INDEX\s+(?:CONCURRENTLY\s+)?{IF}({NAME})\s+ON\s+"
+        rf"(?:ONLY\s+)?({NAME}).*",
+        _create_index,
+    ),
+    (
+        rf"DROP\s+INDEX\s+(?:CONCURRENTLY\s+)?{IF}({NAME})(?:\s+ON\s+({NAME}))?(?:\s+CASCADE|\s+RESTRICT)?",
+        _drop_index,
+    ),
+    (rf"ALTER\s+TYPE\s+({NAME})\s+ADD\s+VALUE\s+{IF}('(?:[^']|'')*').*", _add_value),
+    (rf"CREATE\s+(?:DEFINER\s*=\s*\S+\s+)?({KINDS})\s+{IF}({NAME}){END}", _Look.listed),
+    (rf"DROP\s+({KINDS})\s+{IF}({NAME}){END}", _gone(_Look.listed)),
+    (rf"ALTER\s+TABLE\s+{IF}(?:ONLY\s+)?({NAME})\s+(.*)", _alter),
+)
+CLAUSES: Rules = (
+    (r"ADD\s+PRIMARY\s+KEY\s*(\(.*\))", _key_is),
+    (rf"ADD\s+CONSTRAINT\s+{NAME}\s+PRIMARY\s+KEY\s*(\(.*\))", _key_is),
+    (rf"ADD\s+CONSTRAINT\s+{IF}({NAME})\s+(\w+)", _named),
+    (rf"ADD\s+{INDEX}{IF}({NAME})\s*(?=\()", _index),
+    (
+        r"ADD\s+(?:COLUMN\s+)?(?!CONSTRAINT|PRIMARY|FOREIGN|UNIQUE|CHECK|FULLTEXT|SPATIAL|INDEX|KEY|PARTITION)"
+        rf"{IF}({NAME})\s+\w",
+        _added,
+    ),
+    (rf"DROP\s+(CONSTRAINT|INDEX|KEY|FOREIGN\s+KEY|CHECK)\s+{IF}({NAME})", _dropped),
+    (r"DROP\s+(PRIMARY\s+KEY)", lambda look, table, _: not look.key(table)),
+    (rf"DROP\s+(?:COLUMN\s+)?{IF}({NAME})", _gone(_added)),
+    (rf"CHANGE\s+(?:COLUMN\s+)?{IF}({NAME})\s+({NAME})", _renamed),
+    (rf"RENAME\s+(?:INDEX|KEY|CONSTRAINT)\s+({NAME})\s+TO\s+({NAME})", _other_name),
+    (rf"RENAME\s+(?:COLUMN\s+)?{IF}({NAME})\s+TO\s+({NAME})", _renamed),
+)

@@ -1,0 +1,489 @@
+"""Which statements of a revision stand where no rollback undoes them, so that a second try goes on.
+
+MySQL commits each DDL statement by itself, PostgreSQL all that is in an autocommit block. Before and
+after each such statement the log is told how far the revision is; rows are changed in one transaction
+with that. A second try leaves out exactly what the log calls done.
+"""
+
+import hashlib
+import json
+import re
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import Any, Protocol
+from uuid import UUID
+
+from alembic.runtime.migration import MigrationContext
+from alembic.util import CommandError
+from sqlalchemy import Connection, Delete, Insert, Update
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import DBAPIError
+
+from ..log import LOST, Unfinished
+from ..runner import Refused
+from ..typing import Options, Row, Value
+from . import in_flight
+from .recorded import changes, commits
+
+NOT_PARSED = 1064  # refused before anything was committed
+LONGEST, MOST = 60, 5
+# what a new connection does not have any more, and what is not to be run a second time for that
+OF_THE_SESSION = re.compile(
+    r"\s*(LOCK\s+TABLE|CREATE\s+(OR\s+REPLACE\s+)?(LOCAL\s+|GLOBAL\s+)?TEMP(ORARY)?\b|SET\s+@(?!@)|PREPARE\b)",
+    re.IGNORECASE,
+)
+LOCKS = re.compile(r"\s*LOCK\s+TABLE", re.IGNORECASE)
+SETTING = re.compile(r"\s*(SET|RESET|USE|UNLOCK|DISCARD)\b", re.IGNORECASE)
+DATA = re.compile(r"\s*(INSERT|UPDATE|DELETE|MERGE|REPLACE|WITH)\b", re.IGNORECASE)
+PAST = "~"  # before the digest of a DDL statement that does not come from op
+
+
+class Book(Protocol):
+    """Where it is written how far a revision is."""
+
+    def note(self, values: Options) -> None:
+        """Write it, on the connection that does the work."""
+
+    def committing(self) -> None:
+        """What was written stays."""
+
+    def rolled_back(self) -> None:
+        """What was written in this transaction is gone."""
+
+
+SPLIT = (
+    "{written} goes to the database past op, so it could not be left out where the migration has to be "
+    "gone on with, and {next} commits it: use op.execute() for the first (or flask_keel.backfill), or put "
+    "what comes after it into a revision of its own"
+)
+
+
+def digest(statement: str) -> str:
+    """Return what the log keeps of a statement in its place."""
+    return hashlib.sha256(statement.encode()).hexdigest()[:15]
+
+
+def short(statement: str) -> str:
+    """Return a statement as a sentence shows it."""
+    line = " ".join(statement.split())
+    return f"'{line}'" if len(line) <= LONGEST else f"'{line[:LONGEST]}...'"
+
+
+class Standing:
+    """The statements of the revision that runs now, apart: those that a rollback undoes, and the others.
+
+    :param version_table: Alembic's own table
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        version_table: str,
+    ) -> None:
+        self.connection = connection
+        self.version_table = version_table
+        self.book: Book | None = None
+        self.mysql = connection.dialect.name in ("mysql", "mariadb")
+        self.quiet = self.depth = 0
+        self.begin(None)
+        self.running = False
+
+    def begin(
+        self,
+        book: Book | None,
+        former: Unfinished | None = None,
+        path: str = "",
+        judged: bool = False,
+    ) -> None:
+        """A revision begins.
+
+        :param book: None where no log is kept
+        :param former: where an earlier try of it ended
+        :param path: its file
+        :param judged: whether it is to stop where nobody could go on later
+        :raises CommandError: when nobody can go on there
+        """
+        if former is not None and former.in_flight == LOST:
+            raise CommandError(
+                f"{path} stopped in the middle, and used what only its connection had (a temporary table, "
+                f"a lock, a variable), so it cannot be gone on with: {self._by_hand()}"
+            )
+        self.running, self.path, self.book, self.judged = True, path, book, judged
+        self.done: list[str] = list(former.digests) if former else []
+        self.earlier = len(self.done)
+        self.left = deque(self.done)  # what this try has not met yet
+        self.unsure = former.in_flight if former else None
+        self.position = former.position if former else None
+        self.pending: list[str] = []  # what a rollback undoes
+        self.said: list[str] = []  # what stands by this try
+        # what runs now, and stands when it has ended; and what the server did not do
+        self.sent: str | None = None
+        self.refused: str | None = None
+        self.foreign, self.lost, self.skipping, self.block = "", False, False, False
+
+    def end(self) -> None:
+        """The revision is applied: nothing of it is to follow.
+
+        :raises CommandError: when an earlier try did more than this file does
+        """
+        if self.unsure is not None or any(not one.startswith(PAST) for one in self.left):
+            raise self._differs(None)
+        self.running = False
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether a second try leaves out what stands."""
+        return self.book is not None and not self.lost
+
+    @property
+    def stood(self) -> bool:
+        """Whether a rollback leaves anything of this revision."""
+        return bool(self.done or self.said)
+
+    @property
+    def count(self) -> int:
+        """How many statements are done."""
+        return len(self.done) + len(self.pending)
+
+    def follow(self, context: MigrationContext) -> None:
+        """Tell Alembic's own statements from those that go past it: their result nobody looks at."""
+        impl: Any = context.impl  # three of its methods give way to ours
+
+        def inside(method: Callable[..., Value]) -> Callable[..., Value]:
+            def run(construct: Value, *arguments: Value, **keywords: Value) -> Value:
+                if isinstance(construct, Insert | Update | Delete):
+                    if getattr(construct.table, "name", None) == self.version_table:
+                        with self.ours():
+                            return method(construct, *arguments, **keywords)
+                    if isinstance(
+                        construct, Insert
+                    ):  # the key that it would return is of no use here
+                        construct = construct.inline()
+                self.depth += 1
+                try:
+                    return method(construct, *arguments, **keywords)
+                finally:
+                    self.depth -= 1
+
+            return run
+
+        for name in ("_exec", "create_table", "drop_table"):
+            setattr(impl, name, inside(getattr(impl, name)))
+        block = context.autocommit_block
+
+        def autocommit_block() -> AbstractContextManager[None]:
+            if self.running and self.book is not None:
+                self._require_own("an autocommit_block")  # which commits what came before it
+            return block()
+
+        context.autocommit_block = autocommit_block  # type: ignore[method-assign, assignment]
+
+    @contextmanager
+    def ours(self) -> Iterator[None]:
+        """What runs inside is no statement of the migration."""
+        self.quiet += 1
+        try:
+            yield
+        finally:
+            self.quiet -= 1
+
+    # listeners
+
+    def before(self, _: object, cursor: object, statement: str, *more: object) -> None:
+        if not self.running or self.quiet or not changes(statement) or SETTING.match(statement):
+            if self.running and not self.quiet and OF_THE_SESSION.match(statement):
+                self.lost = True  # SET @name
+            return
+        if self.left or self.unsure is not None:
+            self.skipping = self._meets(statement)
+            if self.skipping:
+                return
+        if OF_THE_SESSION.match(statement):
+            self.lost = True
+        self.refused = None
+        if not self.depth and (DATA.match(statement) or not self._stands(statement)):
+            self.foreign = self.foreign or statement
+        elif self._stands(statement) and self.book is not None:
+            self._sends(statement)
+
+    def _meets(self, statement: str) -> bool:
+        """Whether an earlier try has done this statement."""
+        key = self._key(statement)
+        while self.left and self.left[0].startswith(PAST) and self.left[0] != key:
+            self.left.popleft()  # what is there already is not always made by a second try
+        if self.left:
+            if self.left[0] != key:
+                raise self._differs(statement)
+            self.left.popleft()
+            return True
+        unsure, self.unsure = self.unsure, None
+        if unsure is None:
+            return False
+        if unsure != key:
+            raise self._differs(statement)
+        with self.ours():
+            ran = in_flight.ran(self.connection, statement)
+        if ran is None:
+            raise Refused(
+                f"whether {short(statement)} had run when the migration stopped cannot be told: look at "
+                f"the database, {self._by_hand()}"
+            )
+        if ran:
+            self.done.append(key)
+            if self._stands(statement):
+                self._write(None)
+                self._commit()
+        return ran
+
+    def _key(self, statement: str) -> str:
+        return digest(statement) if self.depth else PAST + digest(statement)
+
+    def _stands(self, statement: str) -> bool:
+        """Whether no rollback undoes a statement once it has ended."""
+        return self._autocommit or (self.mysql and commits(statement))
+
+    @property
+    def _autocommit(self) -> bool:
+        return self.connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
+
+    def _sends(self, statement: str) -> None:
+        self._require_own(short(statement))
+        if self._autocommit and DATA.match(statement):
+            self._raw("BEGIN")
+            self.block = True
+            return
+        self.sent = statement
+        self._flush()
+        self._write(self._key(statement))
+        self._commit()
+
+    def _require_own(self, next: str) -> None:
+        if self.foreign and self.judged:
+            raise Refused(SPLIT.format(written=short(self.foreign), next=next))
+        self.lost = self.lost or bool(self.foreign)
+
+    def _flush(self) -> None:
+        self.done += [digest(one) for one in self.pending]
+        self.said += self.pending
+        self.pending = []
+
+    def ran(self, _: object, cursor: object, statement: str, *more: object) -> None:
+        if self.skipping:
+            self.skipping = False
+            return
+        if not self.running or self.quiet or not changes(statement) or SETTING.match(statement):
+            return
+        if not self._stands(statement):
+            if self.depth:
+                self.pending.append(statement)
+            return
+        self._flush()
+        if self.depth or not DATA.match(statement):
+            self.done.append(self._key(statement))
+        self.said.append(statement)
+        self.sent = None
+        if self.lost and LOCKS.match(statement):
+            self.book = None  # the log's table is not one of those that are locked
+        if self.book is not None:
+            self._write(None)
+            self._commit()
+
+    def execute(self, cursor: object, statement: str, *more: Any) -> bool | None:
+        """SQLAlchemy asks who executes a statement: nobody does, where it is done already."""
+        return (self.skipping and more[-1].root_connection is self.connection) or None
+
+    def committing(self, *_: object) -> None:
+        """A migration commits what it did: what is done of it is written with that."""
+        if self.running and self.pending:
+            self._flush()
+            if self.book is not None:
+                self._write(None)
+        if self.book is not None:
+            self.book.committing()
+
+    def rolled_back(self, *_: object) -> None:
+        self.pending, self.foreign = [], ""
+        if self.book is not None:
+            self.book.rolled_back()
+
+    def failed(self, context: ExceptionContext) -> None:
+        if context.connection is not self.connection or self.quiet:
+            return
+        self.skipping = False
+        if isinstance(context.original_exception, Exception) and not context.is_disconnect:
+            self.refused, self.sent = self.sent, None  # the server has answered
+        if self.block:
+            self.block = False
+            with suppress(Exception):
+                self._raw("ROLLBACK")
+
+    # backfill: batches, each with the key that it ended at
+
+    def backfilled(self, what: str) -> bool:
+        """Whether an earlier try has done this backfill; if not, it begins behind :attr:`position`."""
+        if not self.running:
+            return False
+        self.depth += 1
+        try:
+            if self.left:
+                return self._meets(what)
+            if self.unsure is not None and self.unsure != digest(what):
+                raise self._differs(what)
+        finally:
+            self.depth -= 1
+        if self.unsure is None:
+            self.position = None
+        self.unsure = None
+        if self._autocommit and self.book is not None:
+            self._require_own(short(what))
+            self._write(digest(what))
+            self.book.committing()
+        return False
+
+    @property
+    def last(self) -> Row | None:
+        """The key at which the earlier try of this backfill ended."""
+        return None if self.position is None else tuple(map(_decoded, json.loads(self.position)))
+
+    @contextmanager
+    def batch(self, what: str, last: Row | None) -> Iterator[None]:
+        """One batch of it, with the key that it ends at."""
+        alone = self.running and self._autocommit and self.book is not None
+        with self.ours():
+            if not alone:
+                yield
+                return
+            self._raw("BEGIN")
+            try:
+                yield
+                self.position = None if last is None else json.dumps([*map(_encoded, last)])
+                self._write(digest(what))
+                self._raw("COMMIT")
+            except BaseException:
+                with suppress(Exception):
+                    self._raw("ROLLBACK")
+                raise
+
+    def ended(self, what: str) -> None:
+        """It is done."""
+        if not self.running:
+            return
+        self.position = None
+        if not self._autocommit:
+            self.pending.append(what)
+            return
+        self.done.append(digest(what))
+        self.said.append(what)
+        if self.book is not None:
+            self._write(None)
+            self.book.committing()
+
+    # writing
+
+    def _write(self, sent: str | None) -> None:
+        assert self.book is not None
+        values: Options = {"statements": len(self.done), "digests": " ".join(self.done)}
+        values |= {"in_flight": LOST if self.lost else sent, "position": self.position}
+        with self.ours():
+            self.book.note(values)
+
+    def _commit(self) -> None:
+        """Past SQLAlchemy, which takes the transaction for one until the revision ends."""
+        assert self.book is not None
+        if self.block:
+            self._raw("COMMIT")
+            self.block = False
+        elif self.mysql and not self._autocommit:
+            driver: Any = self.connection.connection.driver_connection
+            driver.commit()
+        self.book.committing()
+
+    def _raw(self, word: str) -> None:
+        cursor = self.connection.connection.cursor()
+        try:
+            cursor.execute(word)
+        finally:
+            cursor.close()
+
+    def left_by(self, connection: Connection) -> Options:
+        """Return what the log is to say of the statement that ran when the revision stopped.
+
+        :param connection: another one, on which nothing is open
+        """
+        if self.refused is not None:
+            with suppress(Exception):
+                in_flight.sweep(connection, self.refused)
+            return {} if self.lost else {"in_flight": None}
+        if self.sent is None or self.lost:
+            return {}
+        ran = in_flight.ran(connection, self.sent)
+        if ran is None:
+            return {}
+        self.done += [self._key(self.sent)] if ran else []
+        digests = " ".join(self.done)
+        return {"in_flight": None, "statements": len(self.done), "digests": digests}
+
+    # what is said
+
+    def after(self, error: BaseException) -> str:
+        """Return what stands after an error, in the words of a sentence; "" for nothing."""
+        if self.book is None and self.pending and self.mysql:
+            said_by = error.orig if isinstance(error, DBAPIError) else None
+            statement = getattr(error, "statement", None) or ""
+            parsed = getattr(said_by, "args", ())[:1] != (NOT_PARSED,)
+            if commits(statement) and parsed:
+                self._flush()  # a commit comes before such a statement, too
+        earlier = self.earlier - len([one for one in self.left if not one.startswith(PAST)])
+        said = [f"{earlier} of an earlier try"] if earlier > 0 else []
+        said += [short(statement) for statement in self.said]
+        rest = f" and {len(said) - MOST} more" if len(said) > MOST else ""
+        return ", ".join(said[:MOST]) + rest
+
+    def _differs(self, statement: str | None) -> CommandError:
+        number = self.earlier - len(self.left) + 1
+        found = "is not there any more" if statement is None else f"is {short(statement)} now"
+        return CommandError(
+            f"{self.path}: {self.earlier} of its statements stand since an earlier try, and number "
+            f"{number}, which {'was running' if number > self.earlier else 'is one of them'}, {found}: "
+            f"put it back as it was, {self._by_hand()}"
+        )
+
+    def _by_hand(self) -> str:
+        return (
+            "or finish by hand what the file does and type db stamp with its revision, or undo it by "
+            "hand and type db stamp --purge with the revision before it."
+        )
+
+
+def _encoded(value: Value) -> Value:
+    """Return a value of a key for JSON.
+
+    :raises TypeError: for one that no key has
+    """
+    if value is None or isinstance(value, str | int | float):
+        return value
+    for kind, (type_, write, _) in KINDS.items():
+        if isinstance(value, type_):
+            return {kind: write(value)}
+    raise TypeError(f"backfill cannot keep {type(value).__name__}, of which the primary key is")
+
+
+def _decoded(value: Value) -> Value:
+    if not isinstance(value, dict):
+        return value
+    ((kind, text),) = value.items()
+    return KINDS[kind][2](text)
+
+
+# the order tells a datetime from a date
+KINDS: dict[str, tuple[type, Callable[[Any], str], Callable[[str], Value]]] = {
+    "datetime": (datetime, datetime.isoformat, datetime.fromisoformat),
+    "date": (date, date.isoformat, date.fromisoformat),
+    "time": (time, time.isoformat, time.fromisoformat),
+    "decimal": (Decimal, str, Decimal),
+    "uuid": (UUID, str, UUID),
+    "bytes": (bytes, bytes.hex, bytes.fromhex),
+}
