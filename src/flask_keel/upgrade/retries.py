@@ -347,6 +347,7 @@ class Postgresql(_Patience):
                     self.run.left += f", {what.name or what.relation} may be left invalid"
                 raise
             time.sleep(self.pause)
+            self.standing.anew()
 
     def _last(self, what: concurrently.Asked, before: dict[str, str], error: Exception) -> bool:
         """Clear away what CONCURRENTLY has left; return whether that was the last try of it.
@@ -437,6 +438,7 @@ class Mysql(_Patience):
                 ):
                     raise
             time.sleep(self.pause)
+            self.standing.anew()
         return None
 
     def _alone(self, error: BaseException, statement: str) -> bool:

@@ -295,6 +295,12 @@ class Standing:
         """SQLAlchemy asks who executes a statement: nobody does, where it is done already."""
         return (self.skipping and more[-1].root_connection is self.connection) or None
 
+    def anew(self) -> None:
+        """A statement that failed is sent again: so is what began its transaction."""
+        if self.block:
+            self._raw("ROLLBACK")
+            self._raw("BEGIN")
+
     def committing(self, *_: object) -> None:
         """A migration commits what it did: what is done of it is written with that."""
         if self.running and self.pending:
@@ -357,6 +363,7 @@ class Standing:
                 yield
                 return
             self._raw("BEGIN")
+            self.block = True
             try:
                 yield
                 self.position = None if last is None else json.dumps([*map(_encoded, last)])
@@ -366,6 +373,8 @@ class Standing:
                 with suppress(Exception):
                     self._raw("ROLLBACK")
                 raise
+            finally:
+                self.block = False
 
     def ended(self, what: str) -> None:
         """It is done."""
@@ -414,8 +423,6 @@ class Standing:
         :param connection: another one, on which nothing is open
         """
         if self.refused is not None:
-            with suppress(Exception):
-                in_flight.sweep(connection, self.refused)
             return {} if self.lost else {"in_flight": None}
         if self.sent is None or self.lost:
             return {}
