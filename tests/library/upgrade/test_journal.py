@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 import sqlite3
+import uuid
 
 import clients
 import databases
@@ -199,3 +200,31 @@ def test_a_table_of_another_tool_with_its_name_is_left_alone(project, url):
     assert clients.rows(url, "SELECT count(*) FROM alembic_log") == [(0,)]
     assert clients.rows(url, "SELECT version_num FROM alembic_version") == [("f2",)]
     assert "no log" in project.db("log").assert_ok().err
+
+
+def test_an_account_that_may_not_keep_it_migrates_all_the_same(new_project, server_url):
+    """Its tables are there, and it may make no other."""
+    at, name = make_url(server_url), f"poor_{uuid.uuid4().hex[:8]}"
+    project = new_project(starter="bare", database=at.get_backend_name())
+    project.env["DEV_DATABASE_URL"] = server_url
+    project.migration("f1", None, TABLE, DROPS)
+    project.db("upgrade").assert_ok()
+    clients.run(server_url, "DROP TABLE alembic_log")
+    project.migration("f2", "f1", "op.execute('INSERT INTO a VALUES (1)')")
+    if at.get_backend_name() == "mysql":
+        rights = f"GRANT SELECT, INSERT, UPDATE, DELETE ON `{at.database}`.* TO {name}@localhost"
+        clients.run(server_url, f"CREATE USER {name}@localhost", rights)
+        leave = [f"DROP USER {name}@localhost"]
+    else:
+        rights = f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {name}"
+        clients.run(server_url, f"CREATE ROLE {name} LOGIN", rights)
+        leave = [f"DROP OWNED BY {name}", f"DROP ROLE {name}"]
+    try:
+        poor = at.set(username=name).render_as_string(hide_password=False)
+        said = project.db("upgrade", DEV_DATABASE_URL=poor).assert_ok().err
+        assert said.count("alembic_log is not kept") == 1
+        assert "denied" in said
+    finally:
+        clients.run(server_url, *leave)
+    assert clients.rows(server_url, "SELECT id FROM a") == [(1,)]
+    assert "alembic_log" not in tables(server_url)
