@@ -17,7 +17,6 @@ from sqlalchemy import (
     Identity,
     Integer,
     MetaData,
-    Row,
     Select,
     String,
     Table,
@@ -164,11 +163,14 @@ def entries(connection: Connection, schema: str | None, number: int) -> list[Opt
     kept = table(schema)
     columns = [column for column in kept.c if column.name != "catalog"]
     query = select(*columns).order_by(kept.c.id.desc()).limit(number)
-    return [_entry(row) for row in reversed(_rows(connection, kept, query))]
+    names = [column.name for column in columns]
+    return [
+        _entry(dict(zip(names, row, strict=True)))
+        for row in reversed(_rows(connection, kept, query))
+    ]
 
 
-def _entry(row: Row[Value]) -> Options:
-    entry: Options = dict(row._mapping)
+def _entry(entry: Options) -> Options:
     entry["started"] = f"{entry['started']:%Y-%m-%dT%H:%M:%SZ}"
     entry["heads"] = json.loads(entry["heads"]) if entry["heads"] else None
     return entry
