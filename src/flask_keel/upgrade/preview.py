@@ -67,7 +67,10 @@ class Plan:
         :param whole: whether all is counted, and not only what is asked for
         """
         if not look.there:
-            return cls(project, dry_run.run(project, None, look.steps), {})
+            made = cls(project, dry_run.run(project, None, look.steps), {})
+            for _, loss in made._each(made.revisions):
+                loss.count = 0
+            return made
         with dry_run.looked_at(project) as connection:
             live = Live(connection)
             made = cls(project, dry_run.run(project, live, look.steps), {})
@@ -130,7 +133,7 @@ class Plan:
             yield f"  {self.project.moving} {one.script.revision}  {history.title(one.script)}"
             yield from (f"    {way}" for way in one.ways)
             for table in one.rewrites:
-                if self.rows[table] != 0:
+                if self.rows.get(table, 0) != 0:
                     yield f"    rewrites {table} ({counted(self.rows[table], 'rows')})"
             for loss in one.losses:
                 if loss.count != 0:
@@ -150,7 +153,7 @@ class Plan:
                 "rewrites": [
                     {"table": str(table), **_number("rows", self.rows[table])}
                     for table in one.rewrites
-                    if self.rows[table] != 0
+                    if self.rows.get(table, 0) != 0
                 ],
                 "loses": [
                     {"what": loss.what, **_number("count", loss.count), "unit": loss.unit}

@@ -540,3 +540,21 @@ def test_mariadb_tells_tables_from_one_another_by_the_case_of_their_names(
         )
         story(project, ["op.drop_table('item')", "op.execute('DROP TABLE Item')"])
         assert [said(one) for one in plan(project)["revisions"]] == [[], ["table Item (1 row)"]]
+
+
+def test_a_plan_of_a_database_that_is_not_there_loses_nothing_and_makes_none(bare):
+    story(
+        bare,
+        [
+            "op.execute('CREATE TABLE t (a INT, b INT)')\nop.execute('INSERT INTO t VALUES (1, 2)')",
+            "op.drop_column('t', 'b')\nimport os\nos.getpid()",
+            "op.drop_table('t')",
+        ],
+        above="base",
+    )
+    (bare.versions / "b01x_by_hand.py").write_text(
+        (bare.versions / "b01x_by_hand.py").read_text().replace("'base'", "None")
+    )
+    assert [said(one) for one in plan(bare)["revisions"]] == [[], [], []]
+    assert not bare.database.exists()
+    bare.db("upgrade").assert_ok()
