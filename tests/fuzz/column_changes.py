@@ -50,6 +50,7 @@ def drop_column(random: Random, schema: Schema) -> Change | None:
         table = schema.table(uid)
         found = table.column(column.uid)
         require(found in table.free() and not _is_renamed(marks, table, found))
+        require((uid, found.uid) not in marks.filled)  # the answer would be about nothing
         marks.lost.add((uid, column.uid))
         retire(marks, uid, found.name)
         drop(table, found)

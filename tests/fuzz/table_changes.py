@@ -162,6 +162,7 @@ def drop_table(random: Random, schema: Schema) -> Change | None:
         found = schema.table(table.uid)
         require(all(other is found for other, _ in schema.points_to(table.uid)))
         require(found.uid <= marks.since and found.name not in marks.renames.values())
+        require(found.uid not in [table for table, _ in marks.filled])
         retire(marks, None, found.name)
         marks.lost.add((found.uid, None))
         schema.tables.remove(found)

@@ -5,6 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Dialect
 
+from .. import literals
 from ..lexer import string
 from ..typing import SQLType
 
@@ -151,7 +152,7 @@ def family(type_: SQLType) -> str | None:
 def said(type_: SQLType, dialect: Dialect) -> str:
     """Return a type as the database writes it."""
     try:
-        return str(type_.compile(dialect=dialect))
+        return str(type_.compile(dialect=literals.dialect(dialect)))
     except sa.exc.CompileError:
         return str(type_)
 

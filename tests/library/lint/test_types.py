@@ -90,6 +90,11 @@ def test_the_rows_in_the_way_are_found_and_no_others(old, new, good, bad, connec
     )
 
 
+def test_a_percent_sign_is_said_once(connection):
+    said = types.said(sa.Enum("5%", name="per%"), connection.dialect)
+    assert ("%" in said and "%%" not in said) or connection.dialect.name == "sqlite"
+
+
 def test_where_no_condition_tells_the_values_are_to_be_looked_at(tmp_path):
     from flask_keel.lint import findings
 
