@@ -256,7 +256,10 @@ def change_null(random: Random, schema: Schema) -> Change | None:
         table = schema.table(uid)
         found = table.column(column.uid)
         require(found.uid <= marks.since and (uid, found.uid) not in marks.loose)
-        require((uid, found.uid) not in marks.filled)  # back again, and the answer is about nothing
+        twice = (uid, f"the NULL of {found.uid}")
+        require(twice not in marks.retired)  # back again, and an answer would be about nothing
+        require((uid, found.uid) not in marks.filled)
+        marks.retired.add(twice)
         require(f"{table.name}.{found.name}" not in marks.renames.values())
         if found.nullable:
             if answered and not table.alone(found.uid):
