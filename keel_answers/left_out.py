@@ -24,8 +24,10 @@ LEFT_OUT = {
         "<<cookiecutter.module>>/migrations/schema/sqlite.sql",
         "<<cookiecutter.module>>/migrations/schema/postgresql.sql",
     ),
+    ("starter", "blog"): ("<<cookiecutter.module>>/templates/index.html",),
     ("starter", "bare"): (
         "<<cookiecutter.module>>/blog.py",
+        "<<cookiecutter.module>>/forms.py",
         "<<cookiecutter.module>>/models/post.py",
         "<<cookiecutter.module>>/models/user.py",
         "<<cookiecutter.module>>/templates/blog/",

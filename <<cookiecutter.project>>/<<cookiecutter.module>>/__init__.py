@@ -8,7 +8,9 @@ from flask_keel import engines, health, settings
 from flask_keel.models import import_all
 
 <% if cookiecutter.starter == "blog" %>
-from . import blog
+from . import blog, logs, pages, security
+<% else %>
+from . import logs, pages, security
 <% endif %>
 from .extensions import db, keel
 
@@ -24,10 +26,13 @@ def create_app(
     """
     app = Flask(__name__)
     settings.load(app, settings_file, overrides)  # etc/conf/*.conf becomes app.config
+    logs.init_app(app)  # ids of requests, JSON in production, Sentry
+    security.init_app(app)  # headers, tokens of forms, proxies
     engines.init_app(app, db)  # SQLite gets foreign keys, write-ahead logging and transactions
     import_all(f"{__name__}.models")
     keel.init_app(app)  # the commands `db ...`
-    app.register_blueprint(health.bp)
+    app.register_blueprint(health.bp)  # /healthz and /readyz
+    app.register_blueprint(pages.bp)
 <% if cookiecutter.starter == "blog" %>
     app.register_blueprint(blog.bp)
 <% endif %>

@@ -13,3 +13,9 @@ def test_health_says_that_the_schema_is_behind(empty_app):
     assert response.status_code == 503
     assert response.json["schema"] == "behind"
 <% endif %>
+
+
+def test_a_page_that_is_not_there_looks_like_the_rest(client):
+    page = client.get("/nowhere")
+    assert page.status_code == 404
+    assert "<nav" in page.text

@@ -12,7 +12,9 @@ from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any, NamedTuple
 
-from flask import Blueprint, Flask, current_app
+from flask import Blueprint, Flask, current_app, request
+from flask.blueprints import BlueprintSetupState
+from flask.typing import ResponseReturnValue
 from sqlalchemy import Engine, column, select, table
 
 from . import revisions
@@ -58,6 +60,19 @@ def readyz() -> tuple[dict[str, str], int]:
     if state.schema is None:
         return {"database": "unreachable"}, 503
     return {"database": "ok", "schema": state.schema}, 200 if state.ready else 503
+
+
+@bp.record_once
+def _before_all_else(state: BlueprintSetupState) -> None:
+    """A probe asks by an address and over http: it is answered before a host, a token or a redirect."""
+    prefix = state.url_prefix or ""
+    views = {f"{prefix}/healthz": healthz, f"{prefix}/readyz": readyz}
+
+    def answer() -> ResponseReturnValue | None:
+        view = views.get(request.path) if request.method in ("GET", "HEAD") else None
+        return view() if view else None
+
+    state.app.before_request_funcs.setdefault(None, []).insert(0, answer)
 
 
 def probe(app: Flask) -> "Probe":
