@@ -6,7 +6,7 @@ import time
 import uuid
 
 from flask import Flask, Response, g, has_request_context, request
-from flask_keel.settings import ConfigError, serving
+from flask_keel import settings
 from pythonjsonlogger.json import JsonFormatter
 
 FIELDS = ("levelname", "name", "message", "request_id")
@@ -17,7 +17,7 @@ def init_app(app: Flask) -> None:
     """Give each request an id, write the log as LOG_FORMAT says, and tell Sentry of SENTRY_DSN."""
     app.before_request(_begin)
     app.after_request(_end)
-    if not serving():
+    if not settings.serving():
         return
     handler = logging.StreamHandler()
     handler.addFilter(_add_request_id)
@@ -71,9 +71,9 @@ def _tell_sentry(app: Flask) -> None:
 
         sentry_sdk.init(dsn)
     except ImportError as error:
-        raise ConfigError(
+        raise settings.ConfigError(
             "SENTRY_DSN is set and sentry-sdk is not installed: type "
             "pip install 'sentry-sdk[flask]', or unset it."
         ) from error
     except ValueError as error:
-        raise ConfigError(f"SENTRY_DSN is no address of Sentry ({error}): mend it.") from error
+        raise settings.ConfigError(f"SENTRY_DSN is no address of Sentry ({error}): mend it.") from error

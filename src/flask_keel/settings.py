@@ -1,5 +1,6 @@
 """From SETTINGS to app.config: one Python file, found, read and checked."""
 
+import difflib
 import fcntl
 import os
 import secrets
@@ -14,6 +15,22 @@ from sqlalchemy.engine import URL
 from . import urls
 
 KEY = Path("var", "secret_key")
+# the keys that this library reads, as docs/settings.md has them; True for those that are True or False
+KEYS = {
+    "CONFIRM_DATA_LOSS": True,
+    "DATABASE_VARIABLE": False,
+    "DB_REBUILD_ALLOWED": True,
+    "DEVELOPMENT": True,
+    "MIGRATION_BACKUP": False,
+    "MIGRATION_BACKUPS": False,
+    "MIGRATION_LOCK_TIMEOUT": False,
+    "MIGRATION_LOCK_WAIT": False,
+    "MIGRATION_RETRIES": False,
+    "SQLALCHEMY_DATABASE_URI": False,
+    "SQLALCHEMY_ENGINE_OPTIONS": False,
+    "SQLITE_SCHEMA_EDITS": True,
+    "ZERO_DOWNTIME": True,
+}
 
 
 class ConfigError(click.ClickException):
@@ -34,6 +51,7 @@ def load(
     path = find(os.environ.get("SETTINGS") if settings is None else settings, project)
     read(app, path)
     app.config.update(overrides or {})
+    require_known_keys(app, path)
     root = path.parents[2] if path.parent.parts[-2:] == ("etc", "conf") else path.parent
     app.config["SETTINGS"] = str(path)
     app.config["SQLALCHEMY_DATABASE_URI"] = database_url(app, path, root)
@@ -86,6 +104,24 @@ def read(app: Flask, path: Path) -> None:
         raise ConfigError(
             f"{path} does not run ({type(error).__name__}: {error}); mend it and try again."
         ) from error
+
+
+def require_known_keys(app: Flask, path: Path) -> None:
+    """Refuse a key that means one of this library's and is not it, and a yes or no that is neither.
+
+    Keys of the application are its own: those that are nearly one of ours, or begin as ours do, are not.
+
+    :raises ConfigError: with the key that was meant
+    """
+    for key, value in app.config.items():
+        if KEYS.get(key) and not (value is None or isinstance(value, bool)):
+            raise ConfigError(f"{path} says {key} = {value!r}: give True or False.")
+        if key in KEYS or key in app.default_config:
+            continue
+        meant = difflib.get_close_matches(key, KEYS, 1, 0.9)
+        if meant or key.startswith("MIGRATION_"):
+            meant = meant or difflib.get_close_matches(key, KEYS, 1, 0)
+            raise ConfigError(f"{path} sets {key}, which nothing reads: did you mean {meant[0]}?")
 
 
 def database_url(app: Flask, path: Path, root: Path) -> URL:
