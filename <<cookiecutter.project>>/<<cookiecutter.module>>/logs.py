@@ -76,4 +76,5 @@ def _tell_sentry(app: Flask) -> None:
             "pip install 'sentry-sdk[flask]', or unset it."
         ) from error
     except ValueError as error:
-        raise settings.ConfigError(f"SENTRY_DSN is no address of Sentry ({error}): mend it.") from error
+        message = f"SENTRY_DSN is no address of Sentry ({error}): mend it."
+        raise settings.ConfigError(message) from error
