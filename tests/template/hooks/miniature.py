@@ -40,6 +40,8 @@ FILES = {
         "email = <<cookiecutter.email|quoted>>\n"
     ),
     f"{PROJECT}/{MODULE}/blog.py": "",
+    f"{PROJECT}/{MODULE}/forms.py": "",
+    f"{PROJECT}/{MODULE}/templates/index.html": "",
     f"{PROJECT}/{MODULE}/migrations/schema/sqlite.sql": "",
     f"{PROJECT}/{MODULE}/migrations/schema/postgresql.sql": "",
     f"{PROJECT}/{MODULE}/migrations/schema/mysql.sql": "",
