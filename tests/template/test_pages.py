@@ -1,5 +1,6 @@
 """The pages of a generated project in a real browser: they work, fit a telephone, and can be read by all."""
 
+import os
 from pathlib import Path
 
 import axe_core_python
@@ -18,7 +19,11 @@ def browser(tmp_path_factory):
         yield window
 
 
-@pytest.fixture(scope="module", params=["blog", "bare"])
+# in make test the one with more pages, in make test-all each
+STARTERS = ["blog", "bare"] if os.environ.get("LONG_DRILLS") else ["blog"]
+
+
+@pytest.fixture(scope="module", params=STARTERS)
 def site(request, generated, tmp_path_factory):
     """The URL of a served project, and which starter it has."""
     project = projects.copy(generated(starter=request.param), tmp_path_factory.mktemp("site"))
