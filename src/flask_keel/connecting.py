@@ -4,13 +4,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
 
 import click
-from sqlalchemy import Engine, event
+from sqlalchemy import Dialect, Engine, event
 from sqlalchemy.pool import Pool
 
-from .typing import Options
+from .typing import Options, Value
 
 PATIENCE = 10  # seconds
 # where a click context keeps the error of a server that could not be reached
@@ -51,7 +50,7 @@ def bounded() -> Iterator[None]:
     before: list[tuple[Options, Options]] = []
     said: list[str] = []
 
-    def connecting(dialect: Any, record: object, arguments: object, options: Options) -> None:
+    def connecting(dialect: Dialect, record: object, arguments: object, options: Options) -> None:
         own = next((own for given, own in before if given is options), None)
         if own is None:
             own = dict(options)
@@ -64,7 +63,7 @@ def bounded() -> Iterator[None]:
         if name := NAMES.get(dialect.driver):
             options[name] = _called(own.get(name) or os.environ.get(VARIABLES.get(name, "")), said)
 
-    def connected(connection: Any, record: object) -> None:
+    def connected(connection: Value, record: object) -> None:
         if isinstance(getattr(connection, "_read_timeout", None), _Handshake):
             connection._read_timeout = None
 

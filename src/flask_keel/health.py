@@ -6,7 +6,7 @@ the database lacks a revision that its code needs, and is ready where the databa
 
 import socket
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 from threading import Event, Lock, Thread
@@ -66,7 +66,10 @@ def readyz() -> tuple[dict[str, str], int]:
 def _before_all_else(state: BlueprintSetupState) -> None:
     """A probe asks by an address and over http: it is answered before a host, a token or a redirect."""
     prefix = state.url_prefix or ""
-    views = {f"{prefix}/healthz": healthz, f"{prefix}/readyz": readyz}
+    views: dict[str, Callable[[], ResponseReturnValue]] = {
+        f"{prefix}/healthz": healthz,
+        f"{prefix}/readyz": readyz,
+    }
 
     def answer() -> ResponseReturnValue | None:
         view = views.get(request.path) if request.method in ("GET", "HEAD") else None

@@ -57,12 +57,12 @@ class Compared:
     found: Pair
 
 
-def remember(context: AutogenContext, key: Any, found: Any) -> None:
+def remember(context: AutogenContext, key: object, found: object) -> None:
     """Keep something until the whole comparison ends."""
     _known.setdefault(context, {})[key] = found
 
 
-def remembered(context: AutogenContext, key: Any) -> Any:
+def remembered(context: AutogenContext, key: object) -> Any:
     """Return what was kept, two empty lists for nothing."""
     return _known.get(context, {}).get(key, ([], []))
 

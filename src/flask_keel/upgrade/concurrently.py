@@ -6,7 +6,9 @@ done. https://www.postgresql.org/docs/current/sql-createindex.html#SQL-CREATEIND
 
 import re
 from contextlib import closing
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from .. import lexer, output
 
@@ -72,7 +74,7 @@ def validates(statement: str) -> bool:
     return bool(VALIDATES.match(lexer.without_asides(statement)))
 
 
-def invalid(connection: Any, what: Asked) -> dict[str, str]:
+def invalid(connection: DBAPIConnection, what: Asked) -> dict[str, str]:
     """Return the invalid indexes of a statement's table.
 
     :param connection: the driver's, in autocommit
@@ -81,13 +83,13 @@ def invalid(connection: Any, what: Asked) -> dict[str, str]:
     return dict(_asked(connection, INVALID, what))
 
 
-def _asked(connection: Any, query: str, what: Asked) -> list[Any]:
+def _asked(connection: DBAPIConnection, query: str, what: Asked) -> list[tuple[str, str]]:
     with closing(connection.cursor()) as cursor:
         cursor.execute(query.format(table=TABLE), {"relation": what.relation})
         return list(cursor.fetchall())
 
 
-def sweep(connection: Any, what: Asked, before: dict[str, str]) -> bool:
+def sweep(connection: DBAPIConnection, what: Asked, before: dict[str, str]) -> bool:
     """Drop what an interrupted statement of the same kind has left; return whether there was anything.
 
     After the statement, which has had the lock that whoever makes such an index holds: so nobody does.
@@ -110,13 +112,13 @@ def sweep(connection: Any, what: Asked, before: dict[str, str]) -> bool:
     return bool(again)
 
 
-def drop(connection: Any, typed: str) -> None:
+def drop(connection: DBAPIConnection, typed: str) -> None:
     """Drop an index while others use its table."""
     with closing(connection.cursor()) as cursor:
         cursor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {typed}")
 
 
-def clear(connection: Any, what: Asked, before: dict[str, str]) -> str:
+def clear(connection: DBAPIConnection, what: Asked, before: dict[str, str]) -> str:
     """Drop what a statement that failed has left; return the words for a sentence that says it.
 
     What another session may be making is only named.

@@ -7,13 +7,13 @@ that the process had sent still runs. On SQLite the write lock of the one transa
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
 
 from alembic.util import CommandError
 from sqlalchemy import Connection, text
 
 from .. import waiting
 from ..project import Environment, kind
+from ..typing import Value
 
 
 @contextmanager
@@ -88,7 +88,7 @@ class _Lock:
             with suppress(Exception):
                 self.connection.invalidate()
 
-    def _one(self, statement: str, **values: Any) -> Any:
+    def _one(self, statement: str, **values: Value) -> Value:
         return self.connection.execute(text(statement), values).scalar()
 
     def _where(self) -> list[str]:

@@ -44,12 +44,12 @@ def recorder(write: Callable[[str], None]) -> type[sqlite3.Connection]:
             write(sql)
 
     class Cursor(sqlite3.Cursor):
-        def execute(self, sql: str, parameters: Any = (), /) -> Self:
+        def execute(self, sql: str, parameters: Value = (), /) -> Self:
             super().execute(sql, parameters)
             note(sql, parameters)
             return self
 
-        def executemany(self, sql: str, sequence: Iterable[Any], /) -> Self:
+        def executemany(self, sql: str, sequence: Iterable[Value], /) -> Self:
             ran: list[Value] = []
 
             def feed() -> Iterator[Value]:
@@ -72,11 +72,11 @@ def recorder(write: Callable[[str], None]) -> type[sqlite3.Connection]:
             return super().cursor(factory)
 
         # the shortcuts of the C class make a plain cursor of their own
-        def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        def execute(self, sql: str, parameters: Value = (), /) -> sqlite3.Cursor:
             ran: sqlite3.Cursor = self.cursor().execute(sql, parameters)
             return ran
 
-        def executemany(self, sql: str, sequence: Iterable[Any], /) -> sqlite3.Cursor:
+        def executemany(self, sql: str, sequence: Iterable[Value], /) -> sqlite3.Cursor:
             ran: sqlite3.Cursor = self.cursor().executemany(sql, sequence)
             return ran
 

@@ -15,15 +15,17 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import wraps
 from itertools import count
-from typing import Any
 
 from alembic.runtime.migration import MigrationContext, MigrationStep
 from sqlalchemy import Connection
 from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.engine.default import DefaultExecutionContext
+from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import DBAPIError
 
 from .. import lexer, output, waiting
 from ..project import Environment, Steps, listening
+from ..typing import Value
 from . import concurrently, failures, recorded
 from .blockers import Watch, short
 from .failures import Run
@@ -192,19 +194,19 @@ class _Patience:
 
     # what SQLAlchemy calls
 
-    def _begins(self, live: Any, cursor: Any, statement: str, *_: Any) -> None:
+    def _begins(self, live: Connection, cursor: object, statement: str, *_: object) -> None:
         self.running = statement
         if "_timeout" in statement.lower() and THEIRS.search(statement):
             self.theirs = True
         self.watch.begins(statement)
 
-    def _ends(self, live: Any, cursor: Any, statement: str, *_: Any) -> None:
+    def _ends(self, live: Connection, cursor: object, statement: str, *_: object) -> None:
         self.watch.ends()
         if recorded.first(statement) in ENDS:  # past SQLAlchemy: what stood before it stands now
             self.undoable = False
         self.running = ""
 
-    def _elsewhere(self, live: Any, cursor: Any, statement: str, *_: Any) -> None:
+    def _elsewhere(self, live: Connection, cursor: object, statement: str, *_: object) -> None:
         """A migration that writes through another connection: no rollback here undoes that."""
         ours = live is self.connection or threading.get_ident() != self.thread
         if not ours and recorded.changes(statement):
@@ -227,19 +229,27 @@ class _Patience:
     def _over(self) -> None:
         self.applied = False
 
-    def _execute_plainly(self, cursor: Any, statement: str, context: Any) -> bool | None:
+    def _execute_plainly(
+        self, cursor: DBAPICursor, statement: str, context: DefaultExecutionContext
+    ) -> bool | None:
         def run() -> None:
             context.dialect.do_execute_no_params(cursor, statement, context)
 
         return self._ours(context) and self._carry_out(statement, run)
 
-    def _execute(self, cursor: Any, statement: str, parameters: Any, context: Any) -> bool | None:
+    def _execute(
+        self,
+        cursor: DBAPICursor,
+        statement: str,
+        parameters: Value,
+        context: DefaultExecutionContext,
+    ) -> bool | None:
         def run() -> None:
             context.dialect.do_execute(cursor, statement, parameters, context)
 
         return self._ours(context) and self._carry_out(statement, run)
 
-    def _ours(self, context: Any) -> bool:
+    def _ours(self, context: DefaultExecutionContext) -> bool:
         return context is not None and context.root_connection is self.connection
 
     # what the databases do differently
@@ -266,13 +276,13 @@ class _Patience:
                 self._set(before)
                 self._driver().commit()
 
-    def _raw(self, statement: str) -> list[Any]:
+    def _raw(self, statement: str) -> list[Value]:
         """Run a statement of our own between two of the migration's, which nobody notes."""
         with closing(self._driver().cursor()) as cursor:
             cursor.execute(statement)
             return list(cursor.fetchall()) if cursor.description else []
 
-    def _driver(self) -> Any:
+    def _driver(self) -> Value:
         return self.connection.connection.driver_connection
 
 
@@ -392,9 +402,7 @@ class Postgresql(_Patience):
 class Mysql(_Patience):
     """A statement of DDL is committed, and so is what stood before it: this one alone is run again."""
 
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self.ran = False  # something, since the last commit
+    ran = False  # something, since the last commit
 
     def _begin(self) -> dict[str, str]:
         names = ("lock_wait_timeout", "innodb_lock_wait_timeout")
@@ -415,7 +423,7 @@ class Mysql(_Patience):
     def _set(self, values: Mapping[str, str]) -> None:
         self._raw("SET " + ", ".join(f"SESSION {name} = {value}" for name, value in values.items()))
 
-    def _ends(self, live: Any, cursor: Any, statement: str, *rest: Any) -> None:
+    def _ends(self, live: Connection, cursor: object, statement: str, *rest: object) -> None:
         super()._ends(live, cursor, statement, *rest)
         self.ran = not recorded.commits(statement) and not self._autocommit()
 
@@ -459,7 +467,7 @@ class Mysql(_Patience):
         return not NOT_UNDONE & {row[1] for row in self._raw("SHOW WARNINGS")}
 
 
-def _codes(error: BaseException | None) -> set[Any]:
+def _codes(error: BaseException | None) -> set[object]:
     """What a driver's error says of itself: PostgreSQL's five characters, MySQL's number."""
     found = {getattr(error, "sqlstate", None), getattr(error, "pgcode", None)}
     return found | set(getattr(error, "args", ())[:1])

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from alembic.migration import MigrationContext
 from alembic.runtime.migration import MigrationInfo
@@ -247,7 +246,7 @@ def _say_nothing_to_do(project: Environment, heads: Iterable[str]) -> None:
     output.say(NOTHING_TO_DO.format(database=project.database, revision=at))
 
 
-def _schema_file(project: Environment, connection: Connection) -> Any:
+def _schema_file(project: Environment, connection: Connection) -> AbstractContextManager[None]:
     if connection.dialect.name == "sqlite" or project.moving != "upgrade":
         return nullcontext()
     from ..autogenerate import at_head
