@@ -72,8 +72,10 @@ def _left() -> Iterator[None]:
 
 
 # a comma begins the next answer only where a column and a colon follow it
-NEXT_FILL = re.compile(r",(?=\w+(?:\.\w+)+:)")
-FILL = re.compile(r"(\w+(?:\.\w+)+):(.*)", re.DOTALL)
+# a name may hold blanks and hyphens; what begins like JSON or a string is a text that goes on
+NAMES = r"""[^\s:,=."'{}[\]][^:,=."'{}[\]]*(?:\.[^\s:,=."'{}[\]][^:,=."'{}[\]]*)+"""
+NEXT_FILL = re.compile(rf",(?={NAMES}:)")
+FILL = re.compile(rf"({NAMES}):(.*)", re.DOTALL)
 NONE = "none"
 
 

@@ -26,6 +26,8 @@ NOTE = KEY + "title: Mapped[str]\nbody: Mapped[str | None]\n"
         ("post.slug:a, post.n:3", {"post.slug": Fill("a, post.n:3")}),
         ("post.slug:=f(a,b),post.n:", {"post.slug": Fill("f(a,b)", True), "post.n": Fill("")}),
         ("s.post.slug:a\nb", {"s.post.slug": Fill("a\nb")}),
+        ("my post.a-slug:a,my post.a n:3", {"my post.a-slug": Fill("a"), "my post.a n": Fill("3")}),
+        ('post.json:{"a":1,"b.c":2}', {"post.json": Fill('{"a":1,"b.c":2}')}),
     ],
 )
 def test_an_answer_is_literal_text_up_to_the_next_column_and_colon(typed, fills):
@@ -77,6 +79,19 @@ def test_without_an_answer_the_text_to_type_is_said_and_works(grown):
     found = revising.rows(grown, "SELECT slug, mood, stars FROM note ORDER BY id")
     assert found == [("1", "so $o", 0), ("2", "so $o", 0)]
     revising.down_and_up(grown)
+
+
+def test_what_is_said_of_names_with_blanks_and_hyphens_works_too(bare):
+    odd = "__tablename__ = 'my note'\n" + KEY
+    bare.model("note", odd)
+    revising.applied(bare)
+    revising.execute(bare, 'INSERT INTO "my note" (id) VALUES (1)')
+    bare.model("note", odd + "new: Mapped[int] = mapped_column('is-new')\n")
+    said = bare.db("migrate").err
+    (answer,) = (word for word in shlex.split(said) if word.startswith("fill="))
+    assert answer == "fill=my note.is-new:0"
+    revising.applied(bare, "-x", answer)
+    assert revising.rows(bare, 'SELECT "is-new" FROM "my note"') == [(0,)]
 
 
 @pytest.mark.parametrize(
