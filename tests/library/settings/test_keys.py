@@ -26,21 +26,21 @@ FLASKS_OWN = {*Flask("any").default_config, "SETTINGS"}
         ("DB_REBUILD_ALLOWED = 1", "DB_REBUILD_ALLOWED = 1: give True or False."),
     ],
 )
-def test_a_misspelt_key_is_named_with_what_was_meant(project, line, words):
-    conf = project.path / "etc/conf/mine.conf"
+def test_a_misspelt_key_is_named_with_what_was_meant(project, tmp_path, line, words):
+    conf = tmp_path / "mine.conf"
     conf.write_text(f"SQLALCHEMY_DATABASE_URI = 'sqlite:///var/mine.db'\n{line}\n")
-    answer = project.db("current", SETTINGS="mine.conf")
+    answer = project.db("current", SETTINGS=str(conf))
     answer.assert_one_sentence(str(conf), words)
-    assert not (project.path / "var/mine.db").exists()
+    assert not (tmp_path / "var/mine.db").exists()
 
 
 @pytest.mark.parametrize(
     "key", ["SECRET_KEYS", "MAIL_SERVER", "BACKUPS", "ZERO", "SQLALCHEMY_ECHO", "PROXIES"]
 )
-def test_a_key_of_the_application_is_its_own(project, key):
-    conf = project.path / "etc/conf/mine.conf"
+def test_a_key_of_the_application_is_its_own(project, tmp_path, key):
+    conf = tmp_path / "mine.conf"
     conf.write_text(f"SQLALCHEMY_DATABASE_URI = 'sqlite:///var/mine.db'\n{key} = 1\n")
-    assert "which nothing reads" not in project.db("heads", SETTINGS="mine.conf").assert_ok().said
+    assert "which nothing reads" not in project.db("heads", SETTINGS=str(conf)).assert_ok().said
 
 
 def test_every_key_that_the_library_reads_is_known_and_no_other():
