@@ -13,8 +13,8 @@ from sqlalchemy import make_url
 
 
 def pytest_xdist_auto_num_workers():
-    """Half as many again as there are cores: tests wait for servers, locks and processes."""
-    return max(2, (os.cpu_count() or 1) * 3 // 2)
+    """Two for each core: more than half of the time tests wait for servers, locks and processes."""
+    return 2 * (os.cpu_count() or 1)
 
 
 def pytest_collection_modifyitems(items):

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -65,7 +66,10 @@ def _without_log(content: bytes) -> object:
     with tempfile.NamedTemporaryFile() as copy:
         copy.write(content)
         copy.flush()
-        return contents(Path(copy.name))
+        try:
+            return contents(Path(copy.name))
+        except sqlite3.DatabaseError:  # a damaged one
+            return content
 
 
 def without_power() -> tuple[str, ...]:
