@@ -13,6 +13,7 @@ import textwrap
 import tomllib
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -204,8 +205,13 @@ def variables() -> dict[str, set[str]]:
     return dict(found)
 
 
-def _read() -> Iterator[tuple[str, str, bool]]:
-    """Give the module, the key and whether it is the environment's, for each key that is read."""
+@cache
+def _read() -> list[tuple[str, str, bool]]:
+    """Return the module, the key and whether it is the environment's, for each key that is read."""
+    return list(_readers())
+
+
+def _readers() -> Iterator[tuple[str, str, bool]]:
     for path in sorted(LIBRARY.rglob("*.py")):
         module = ".".join(path.relative_to(LIBRARY).with_suffix("").parts)
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+from collections import defaultdict
 from pathlib import Path
 
 import databases
@@ -17,9 +18,31 @@ def pytest_xdist_auto_num_workers():
     return 2 * (os.cpu_count() or 1)
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     """Begin with what takes long: nobody is to wait for it at the end, with the other cores idle."""
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
+    if os.environ.get("LONG_DRILLS"):
+        return
+    thinned = defaultdict(list)
+    for item in items:
+        if item.get_closest_marker("one_of_each"):
+            thinned[item.parent.nodeid, item.originalname].append(item)
+    left_out = {item for group in thinned.values() for item in group} - {
+        item for group in thinned.values() for item in one_of_each(group)
+    }
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def one_of_each(items):
+    """Give a few of a test's combinations: in them is each value of each parameter."""
+    values = {item: {(k, repr(v)) for k, v in item.callspec.params.items()} for item in items}
+    missing = set().union(*values.values())
+    while missing:
+        best = max(items, key=lambda item: len(values[item] & missing))
+        missing -= values[best]
+        yield best
 
 
 @pytest.fixture(scope="session")

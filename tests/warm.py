@@ -6,6 +6,7 @@ own code from its files, with its own environment, folder and exit, only sooner.
 imports, of kills and of interpreters use `Project.run`, a cold start.
 """
 
+import atexit
 import json
 import os
 import runpy
@@ -13,13 +14,19 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import types
 from pathlib import Path
+from typing import NoReturn
 
 LIBRARIES = (
     "flask.cli",
     "flask_migrate.cli",
-    "flask_sqlalchemy",
+    "flask_sqlalchemy.cli",
+    "flask_talisman",
+    "flask_wtf",
+    "pythonjsonlogger.json",
+    "werkzeug.middleware.proxy_fix",
     "alembic.command",
     "alembic.autogenerate",
     "sqlalchemy.dialects.sqlite",
@@ -128,6 +135,26 @@ def execute(arguments: list[str]) -> None:
             runpy.run_path(script, run_name="__main__")
 
 
+def end(arguments: list[str]) -> NoReturn:
+    """Run it and end as Python does, but for taking apart what the child shares with its parent."""
+    code: int | str | None = None
+    try:
+        execute(arguments)
+    except SystemExit as asked:
+        code = asked.code
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        code = 1
+    if isinstance(code, str):
+        print(code, file=sys.stderr)
+        code = 1
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code or 0)
+
+
 if __name__ == "__main__":
     import contextlib
     import gc
@@ -145,10 +172,10 @@ if __name__ == "__main__":
         for module in pkgutil.walk_packages(flask_keel.__path__, "flask_keel."):
             if not module.name.endswith("__main__"):
                 importlib.import_module(module.name)
-    # a child that ends would look through all of it once more
+    # what is collected in a child would copy all of it
     gc.collect()
     gc.freeze()
     ordered = serve()
     if ordered is not None:
         become(ordered)
-        execute(ordered["command"][1:])
+        end(ordered["command"][1:])

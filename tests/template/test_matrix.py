@@ -1,6 +1,7 @@
 """Each pair of options together in some project: generated whole, its style and its tests pass."""
 
 import json
+import os
 import sys
 from itertools import combinations, product
 
@@ -30,6 +31,16 @@ def one_of(answers):
     # those of one database together, so that its server is started once
     group = pytest.mark.xdist_group(f"matrix-{answers['database']}")
     return pytest.param(answers, id="-".join(answers.values()), marks=group)
+
+
+def kinds():
+    """Of those, one of each database and starter: a license changes nothing that runs."""
+    found = {(answers["database"], answers["starter"]): answers for answers in covering()}
+    return found.values()
+
+
+RUN = covering if os.environ.get("LONG_DRILLS") else kinds
+EACH_KIND = pytest.mark.parametrize("answers", [one_of(a) for a in RUN()], indirect=True)
 
 
 @pytest.fixture(params=[one_of(answers) for answers in covering()])
@@ -75,6 +86,7 @@ def test_its_style_is_right(project):
     project.run(*ruff, "format", "--check", ".").assert_ok()
 
 
+@EACH_KIND
 def test_it_is_imported_without_a_warning(project):
     script = "import my_app, my_app.cli, my_app.seed; my_app.import_all('my_app.models')"
     answer = project.run(sys.executable, "-W", "error", "-c", script).assert_ok()
@@ -91,6 +103,7 @@ def database(answers, request):
         yield {"DEV_DATABASE_URL": url}
 
 
+@EACH_KIND
 def test_its_own_tests_pass(generated, open_folder, answers, database):
     project = projects.copy(generated(**answers), open_folder)
     command = sys.executable, "-m", "pytest", "-q"

@@ -185,6 +185,7 @@ def test_a_unique_without_a_name_comes_back_with_its_column(bench, unique):
     bench.round_trip(before, model(sa.Column("b", sa.Integer), convention=None), "drop_column")
 
 
+@pytest.mark.one_of_each
 @pytest.mark.parametrize("more", [", index=True)", ", ondelete='CASCADE')"])
 def test_a_change_of_a_key_without_a_name_is_proved(any_database, more):
     project = any_database

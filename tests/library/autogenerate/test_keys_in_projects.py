@@ -96,6 +96,7 @@ class Place(db.Model):
 }
 
 
+@pytest.mark.one_of_each
 @pytest.mark.parametrize("case", TABLES)
 def test_a_key_changes_with_its_rows(any_database, case):
     before, after, inserts, query, expected = TABLES[case]

@@ -115,6 +115,7 @@ def test_a_dropped_not_null_column_comes_back_on_the_way_down(any_database):
 ENUM = "sa.Enum('new', 'it\\'s', native_enum=False, create_constraint=True, name='state')"
 
 
+@pytest.mark.one_of_each
 @pytest.mark.parametrize(
     "kind, rule, gone, back",
     [
@@ -149,6 +150,7 @@ def test_a_dropped_column_whose_check_nothing_fulfils_is_said_to_be_gone_for_goo
     assert "# irreversible because" in revising.applied(any_database).read_text()
 
 
+@pytest.mark.one_of_each
 @pytest.mark.parametrize(
     "kind, typed, value",
     [

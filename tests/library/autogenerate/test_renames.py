@@ -110,6 +110,7 @@ def test_a_key_of_another_type_gets_an_index_at_the_same_time(any_database):
     assert revising.names(any_database, "note") == before
 
 
+@pytest.mark.one_of_each
 @pytest.mark.parametrize("new", ["'other', 'person_id'", "'first', 'person_id', 'size'"])
 def test_the_index_of_a_key_is_another_one(any_database, new):
     any_database.model("person", PERSON)

@@ -28,6 +28,7 @@ def test_a_table_changes_its_capitals(bare, answer):
     assert revising.rows(bare, joined) == [("a",)]
 
 
+@pytest.mark.one_of_each
 @pytest.mark.parametrize("more, name", [("unique", "uq_thing_Name"), ("index", "ix_thing_Name")])
 def test_what_is_named_after_a_column_changes_its_capitals_with_it(any_database, more, name):
     body = KEY + "{}: Mapped[str] = mapped_column(sa.String(20), " + more + "=True)\n"

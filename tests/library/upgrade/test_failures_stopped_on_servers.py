@@ -47,6 +47,7 @@ def tables(url):
     }
 
 
+@pytest.mark.one_of_each
 @SIGNALS
 @pytest.mark.parametrize("where", WAITS)
 def test_the_sentence_says_what_stands_and_the_next_upgrade_goes_on(

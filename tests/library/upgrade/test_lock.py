@@ -17,7 +17,7 @@ import pytest
 from serving import free_port
 from sqlalchemy import make_url
 
-ROUNDS = range(20 if os.environ.get("LONG_DRILLS") else 2)
+ROUNDS = range(20 if os.environ.get("LONG_DRILLS") else 1)
 # each a process of its own, forked after the imports so that they meet at the database
 EIGHT_AT_ONCE = """
 import os, sys
@@ -59,6 +59,7 @@ def rows(project, query):
         return connection.execute(query).fetchall()
 
 
+@pytest.mark.one_of_each
 @pytest.mark.parametrize("round_", ROUNDS)
 @pytest.mark.parametrize("begun", [False, True], ids=["from empty", "from half-way"])
 def test_of_eight_at_once_each_revision_runs_once_and_all_end_well(any_database, begun, round_):

@@ -58,6 +58,7 @@ def test_values_that_would_be_cut_stop_the_upgrade(project):
     revising.down_and_up(project)
 
 
+@pytest.mark.one_of_each
 @pytest.mark.parametrize(
     "said", ["# proof: note.d because noon is enough", "# lint: change-type because it is"]
 )

@@ -173,6 +173,7 @@ def test_after_the_last_try_the_sentence_says_who_holds_the_lock_and_the_next_up
     assert version(project) == [("f2",)]
 
 
+@pytest.mark.one_of_each
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGKILL"])
 def test_what_an_upgrade_waits_for_is_free_when_it_was_stopped(project, name):
     project.migration("f2", "f1", CHANGES)

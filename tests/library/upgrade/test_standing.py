@@ -200,6 +200,7 @@ def test_a_half_of_a_downgrade_is_gone_on_with_as_well(project, server_url):
     assert set(content(server_url)) == {"post", "alembic_version"}
 
 
+@pytest.mark.one_of_each
 @pytest.mark.parametrize(
     "write",
     [
