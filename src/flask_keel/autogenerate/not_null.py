@@ -523,10 +523,11 @@ def _divided(
     if not any(_name(op) in fills for op in _of(table, ops.AddColumnOp, ops.AlterColumnOp)):
         yield table
         return
-    adds: list[MigrateOperation] = []
+    # a new key that numbers the rows comes first, since a value may be made of it, after the old one
+    adds: list[MigrateOperation] = _of_new_key(table)
     filling: list[MigrateOperation] = []
     rest: list[MigrateOperation] = []
-    for op in table.ops:
+    for op in [op for op in table.ops if op not in adds]:
         fill = fills.get(_name(op)) if isinstance(op, ops.AddColumnOp | ops.AlterColumnOp) else None
         if isinstance(op, ops.AddColumnOp):
             if fill and not op.column.nullable:
@@ -546,6 +547,28 @@ def _divided(
     for part in (adds, rest):
         part[:] = [ops.ModifyTableOps(table.table_name, part, schema=table.schema)] if part else []
     yield from [*adds, *filling, *rest]
+
+
+def _of_new_key(table: ops.ModifyTableOps) -> list[MigrateOperation]:
+    """What takes the old key away and adds the column that is the new one; empty where none is added."""
+    if not any(map(_adds_key, table.ops)):
+        return []
+    return [op for op in table.ops if _adds_key(op) or _drops_key(op)]
+
+
+def _adds_key(op: MigrateOperation | None) -> bool:
+    return isinstance(op, ops.AddColumnOp) and bool(op.inline_primary_key)
+
+
+def _drops_key(op: MigrateOperation) -> bool:
+    match op:
+        case ops.DropConstraintOp():
+            return op.constraint_type == "primary"
+        case ops.DropColumnOp():
+            return _adds_key(op._reverse)
+        case ops.AlterColumnOp():  # AUTO_INCREMENT of MySQL goes before its key
+            return op.kw.get("autoincrement") is False and not op.has_changes()
+    return False
 
 
 def _not_null(op: ops.AddColumnOp) -> ops.AlterColumnOp:

@@ -143,12 +143,13 @@ def compare_rows_below(scene: Scene, below: Schema, recording: Recording) -> Non
     homes = {now: was for was, now in up.tables.items()}
     emptied = {homes[now]: sql for now, sql in down.emptied.items() if now in homes}
     judge = Judge(scene.connection, scene.before, below, scene.source.agreed)
+    written = up.rewritten | rewritten
     outcomes = judge.outcomes(
         scene.old,
         scene.take(below, same),
         same,
         {column: column for column in columns},
-        up.rewritten | rewritten | set(_lost_keys(scene)),
+        written | set(_lost(scene, written)),
         _through(scene),
     )
     for label in list(outcomes):
@@ -168,10 +169,13 @@ def _through(scene: Scene) -> set[tuple[str, str]]:
     }
 
 
-def _lost_keys(scene: Scene) -> Iterator[tuple[str, str]]:
-    """A key that was dropped comes back with other numbers: no row can be found by it."""
-    for label, name in scene.lineage.lost_columns():
-        if name in scene.before.tables[label].primary_key:
+def _lost(scene: Scene, rewritten: set[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Where no row can be found by its key, none can be by what was dropped beside it: a key that
+    was dropped too comes back with other numbers."""
+    lost = list(scene.lineage.lost_columns())
+    for label, name in lost:
+        key = {(label, each) for each in scene.before.tables[label].primary_key}
+        if not key or key & {*lost, *rewritten}:
             scene.note(proof_verdict.ON_THE_WAY.format(what=f"{label}.{name}", way="up"))
             yield label, name
 

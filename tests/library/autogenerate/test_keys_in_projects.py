@@ -116,6 +116,67 @@ def test_a_key_changes_with_its_rows(any_database, case):
     project.db("check").assert_ok()
 
 
+PARENT = """
+class Parent(db.Model):
+    {id}: Mapped[int] = column(primary_key=True)
+"""
+PAIR = """
+class Child(db.Model):
+    parent_id: Mapped[int] = column(sa.ForeignKey("parent.id"), primary_key=True)
+    code: Mapped[str] = column(sa.String(20), primary_key=True)
+"""
+COUNTED = """
+class Child(db.Model):
+    id: Mapped[int] = column(primary_key=True)
+    {up}_id: Mapped[int] = column(sa.ForeignKey("parent.{key}"))
+    code: Mapped[str] = column(sa.String(20))
+    rank: Mapped[int]
+"""
+MOVED = """
+class Child(db.Model):
+    up_id: Mapped[int] = column(sa.ForeignKey("parent.number"))
+    label: Mapped[str] = column(sa.String(20), primary_key=True)
+    note: Mapped[str] = column(sa.String(20))
+"""
+
+
+def test_a_key_changes_with_renamed_columns_and_with_columns_that_need_values(any_database):
+    project, module = any_database, "my_app/models/tables.py"
+    project.write(module, HEAD + PARENT.format(id="id") + PAIR)
+    applied(project, "-m", "before")
+    execute(
+        project,
+        "INSERT INTO parent (id) VALUES (1), (2)",
+        "INSERT INTO child (parent_id, code) VALUES (1, 'a'), (2, 'b')",
+    )
+
+    def change(models, query, expected, *answers):
+        project.write(module, HEAD + models)
+        answers = ["-x", f"rename={answers[0]}", *(p for a in answers[1:] for p in ("-x", a))]
+        assert "proved" in project.db("migrate", *answers).assert_ok().err
+        assert "DROP" in project.db("upgrade", "--sql").assert_ok().out
+        project.db("upgrade").assert_ok()
+        assert rows(project, query) == expected
+        assert_nothing_left(project)
+        down_and_up(project)
+        assert rows(project, query) == expected
+
+    change(
+        PARENT.format(id="number") + COUNTED.format(up="up", key="number"),
+        "SELECT id, up_id, code, rank FROM child ORDER BY id",
+        [(1, 1, "a", 1), (2, 2, "b", 2)],
+        "child.parent_id:up_id,parent.id:number,none",
+        "fill=child.rank:=id",
+    )
+    change(
+        PARENT.format(id="number") + MOVED,
+        "SELECT up_id, label, note FROM child ORDER BY label",
+        [(1, "a", "new"), (2, "b", "new")],
+        "child.code:label,none",
+        "fill=child.note:new",
+    )
+
+
 def test_a_key_that_no_database_numbers_is_asked_for(any_database):
     project, module = any_database, "my_app/models/tables.py"
     project.write(

@@ -119,6 +119,12 @@ GENERATED = [
     ),
     ("drop a column that is NOT NULL", [person, post], [person, table("post", *POST[:3])], None),
     ("drop a column with an index", [item(C("a", sa.Integer, index=True))], [item()], None),
+    (
+        "drop a column of a table without a key",
+        [table("item", name(), C("a", sa.Integer))],
+        [table("item", name())],
+        None,
+    ),
     ("drop a column with a unique key", [item(C("a", sa.Integer, unique=True))], [item()], None),
     ("drop a column that points", [person, post], [person, table("post", pk(), *POST[2:])], None),
     (
