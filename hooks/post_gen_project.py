@@ -62,6 +62,8 @@ def next_steps(project, module, database, shell_folder=None):
         "make server         # serves the application on this machine",
         f"make newmigration   # after each change in {module}/models/",
     ]
+    if not any((folder / ".git").exists() for folder in project.resolve().parents):
+        lines.append('git init && git add . && git commit -m "As generated"')
     return "\n".join([f"{project.name} is ready. Next:", "", *(f"  {line}" for line in lines), ""])
 
 

@@ -86,8 +86,8 @@ def install(project: Project, folder: Path, path: str) -> Installed:
     """
     copy = projects.copy(project, folder)
     installed = Installed(copy.path, copy.module, {"PATH": path})
-    installed.remember()
     installed.make("install").assert_ok()
+    installed.remember()  # uv.lock too
     return installed
 
 

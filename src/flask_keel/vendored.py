@@ -34,6 +34,11 @@ def main(step: str, *wheels: str) -> str | bool:
         members = read(Path(wheels[0]))
     except BROKEN as error:
         return f"Error: {wheels[0]} is no whole wheel of flask-keel ({error}): {MEND}"
+    if step == "before" and _locked_otherwise(Path(wheels[0])):
+        return (
+            f"Error: {wheels[0]} is not the file that uv.lock was written for: put it back "
+            "(git checkout vendor), or type uv lock -P flask-keel and look at what changed."
+        )
     return step == "after" and not _installed(members)
 
 
@@ -58,6 +63,14 @@ def read(path: Path) -> dict[str, bytes]:
     if set(known) != set(members):
         raise ValueError("its RECORD is not of what it holds")
     return members
+
+
+def _locked_otherwise(wheel: Path) -> bool:
+    """Whether uv.lock names this file with another hash; uv would say so in ten lines."""
+    lock = Path("uv.lock")
+    text = lock.read_text(encoding="utf-8") if lock.is_file() else ""
+    named = re.search(rf'filename = "{re.escape(wheel.name)}", hash = "sha256:(\w+)"', text)
+    return named is not None and named[1] != hashlib.sha256(wheel.read_bytes()).hexdigest()
 
 
 def _installed(members: dict[str, bytes]) -> bool:

@@ -178,7 +178,7 @@ def test_no_stranger_of_that_name_gets_in(installer, generated, strangers, tmp_p
     assert not (site / "stranger.pth").exists()
 
 
-def test_a_wheel_that_was_changed_under_its_old_name_is_installed_by_the_next_target(application):
+def changed_under_its_old_name(application):
     file, record = vendored(application), f"flask_keel-{wheel.version()}.dist-info/RECORD"
     with zipfile.ZipFile(file) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
@@ -189,6 +189,23 @@ def test_a_wheel_that_was_changed_under_its_old_name_is_installed_by_the_next_ta
     with zipfile.ZipFile(file, "w") as archive:
         for name, content in members.items():
             archive.writestr(name, content)
+    return file
+
+
+def test_a_wheel_that_was_changed_under_its_old_name_is_not_what_was_locked(application):
+    file = changed_under_its_old_name(application)
+    answer = application.make("migrate")
+    assert answer.code != 0 and not application.database.exists()
+    (said,) = (line for line in answer.err.splitlines() if line.startswith("Error: "))
+    assert f"vendor/{file.name} is not the file that uv.lock was written for" in said
+    application.typed("uv lock --quiet -P flask-keel").assert_ok()
+    application.make("migrate").assert_ok()
+    assert application.revision
+
+
+def test_a_wheel_that_was_changed_under_its_old_name_is_installed_by_the_next_target(application):
+    changed_under_its_old_name(application)
+    (application.path / "uv.lock").unlink()
     application.make("migrate").assert_ok()
     python = str(application.path / ".venv/bin/python")
     application.run(python, "-c", "from flask_keel.health import CHANGED").assert_ok()

@@ -156,7 +156,13 @@ def test_the_next_steps_are_printed_after_generating(template, bakery):
         "make db",
         "make server",
         "make newmigration",
+        'git init && git add . && git commit -m "As generated"',
     ]
+
+
+def test_no_repository_is_offered_within_another(tmp_path):
+    (tmp_path / ".git").mkdir()
+    assert "git init" not in post_gen.next_steps(tmp_path / "apps" / "my-app", "my_app", "sqlite")
 
 
 def test_the_path_is_whole_when_the_shell_is_elsewhere(tmp_path):

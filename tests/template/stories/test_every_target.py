@@ -87,6 +87,10 @@ def test_every_target_of_a_fresh_project(fresh, tmp_path):
 
     make("test")
     make("lint")
+    make("install-prod")
+    assert not (fresh.path / ".venv/bin/ruff").exists(), "a tool is left"
+    fresh.typed("pip check").assert_ok()
+    assert "nothing to do" in fresh.make("migrate").assert_ok().said
     make("clean")
     assert not (fresh.path / ".venv").exists()
     assert fresh.database.exists(), "clean leaves var/ alone"
