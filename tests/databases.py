@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy import URL, Engine, create_engine, make_url, text
 from sqlalchemy.pool import NullPool, Pool
 
 
@@ -121,12 +121,19 @@ def _alive(pid: int) -> bool:
     return Path("/proc", str(pid)).exists()
 
 
+def driven(url: str) -> URL:
+    """The URL with the driver that is installed."""
+    made = make_url(url)
+    driver = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}
+    made = made.set(drivername=driver.get(made.drivername, made.drivername))
+    if "unix_socket" in made.query:  # PyMySQL would read all certificates for each connection
+        made = made.update_query_dict({"ssl_disabled": "true"})
+    return made
+
+
 def engine(url: str, poolclass: type[Pool] = NullPool) -> Engine:
     """An engine in AUTOCOMMIT, which keeps no connection unless a pool is given."""
-    url = make_url(url)
-    driver = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}
-    url = url.set(drivername=driver.get(url.drivername, url.drivername))
-    return create_engine(url, isolation_level="AUTOCOMMIT", poolclass=poolclass)
+    return create_engine(driven(url), isolation_level="AUTOCOMMIT", poolclass=poolclass)
 
 
 def names(url: str) -> set[str]:

@@ -7,8 +7,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import databases
 from projects import Answer, Project
-from sqlalchemy import make_url
 from warm import WARM
 
 MODULE = """import os
@@ -150,7 +150,4 @@ def with_keel(application: Plain) -> Plain:
 
 def url(server_url: str) -> str:
     """The URL of a server's database with the driver that is installed."""
-    drivers = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}
-    made = make_url(server_url)
-    made = made.set(drivername=drivers.get(made.drivername, made.drivername))
-    return made.render_as_string(hide_password=False)
+    return databases.driven(server_url).render_as_string(hide_password=False)

@@ -60,7 +60,17 @@ def normalise(value: str | URL, root: Path) -> URL:
     if url.get_backend_name() == "sqlite":
         return _absolute(url, root)
     require(url.get_driver_name())
-    return url
+    return _without_tls_on_a_socket(url)
+
+
+def _without_tls_on_a_socket(url: URL) -> URL:
+    """Return the URL so that PyMySQL, since its release 1.2, does not encrypt what never leaves the
+    machine: it would read all certificates of the system for each connection.
+    """
+    says = any(key.startswith(("ssl", "read_default")) for key in url.query)
+    if url.get_driver_name() != "pymysql" or "unix_socket" not in url.query or says:
+        return url
+    return url.update_query_dict({"ssl_disabled": "true"})
 
 
 def _require_plain_account(text: str) -> None:

@@ -16,6 +16,14 @@ PASSWORD = "hunter2"
         ("postgres://localhost/shop", "postgresql+psycopg://localhost/shop"),
         ("postgresql://u:p@h:5432/shop?sslmode=require", None),
         ("mysql://root@localhost/shop", "mysql+pymysql://root@localhost/shop"),
+        (
+            "mysql://root@localhost/shop?unix_socket=/run/mysqld.sock",
+            "mysql+pymysql://root@localhost/shop?ssl_disabled=true&unix_socket=%2Frun%2Fmysqld.sock",
+        ),
+        (
+            "mysql://root@localhost/shop?unix_socket=/s&ssl_ca=ca.pem",
+            "mysql+pymysql://root@localhost/shop?ssl_ca=ca.pem&unix_socket=%2Fs",
+        ),
         ("mariadb://root@localhost/shop", "mariadb+pymysql://root@localhost/shop"),
         ("postgresql+psycopg://localhost/shop", "postgresql+psycopg://localhost/shop"),
         ("postgres://u:p%40ss@h/shop", "postgresql+psycopg://u:p%40ss@h/shop"),

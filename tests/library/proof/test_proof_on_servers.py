@@ -142,13 +142,13 @@ def named(cases, names):
 @pytest.fixture(scope="module")
 def postgresql_url(postgresql_server):
     with databases.fresh(postgresql_server) as url:
-        yield sa.make_url(url).set(drivername="postgresql+psycopg")
+        yield databases.driven(url)
 
 
 @pytest.fixture(scope="module")
 def mariadb_url(mariadb_server):
     with databases.fresh(mariadb_server) as url:
-        yield sa.make_url(url).set(drivername="mysql+pymysql")
+        yield databases.driven(url)
 
 
 @pytest.fixture(params=["postgresql", "mariadb"])

@@ -135,12 +135,11 @@ def test_any_schema_gets_rows_on_sqlite(metadata):
 def empty(request):
     """A connection to an empty database on each of the servers."""
     server = request.getfixturevalue(f"{request.param}_server")
-    with databases.fresh(server) as url:
-        driver = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}
-        url = sa.make_url(url)
-        url = url.set(drivername=driver[url.get_backend_name()])
-        with sa.create_engine(url, poolclass=NullPool).connect() as connection:
-            yield connection
+    with (
+        databases.fresh(server) as url,
+        sa.create_engine(databases.driven(url), poolclass=NullPool).connect() as connection,
+    ):
+        yield connection
 
 
 @settings(
