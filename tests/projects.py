@@ -155,10 +155,16 @@ class Project:
             + "".join(f"    {line}\n" for line in body.splitlines()),
         )
 
+    def head(self, revision: str) -> None:
+        """Write head.txt, as the commands do that write a migration."""
+        file = self.package / "migrations" / "head.txt"
+        if file.exists():
+            file.write_text(f"{revision}\n")
+
     def migration(
         self, revision: str, down: str | None, upgrade: str, downgrade: str = UNDONE
     ) -> Path:
-        """Write a migration by hand."""
+        """Write a migration by hand, and head.txt."""
 
         def indent(text: str) -> str:
             return "".join(f"    {line}\n" for line in text.splitlines())
@@ -169,6 +175,7 @@ class Project:
             f"revision = {revision!r}\ndown_revision = {down!r}\n\n\n"
             f"def upgrade():\n{indent(upgrade)}\n\ndef downgrade():\n{indent(downgrade)}"
         )
+        self.head(revision)
         return path
 
 

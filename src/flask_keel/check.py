@@ -9,7 +9,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from . import git, history, lint, output
+from . import git, heads, history, lint, output, revisions
 from . import project as project_module
 from .catalog import schema
 from .lint import findings as lint_findings
@@ -211,11 +211,19 @@ def run(project: Project) -> None:
         )
     output.add("head", head)
     left_out = project_module.left_out(project.app)
-    wrong = [NO_MODELS] * alone + _migrations(project) + ([left_out] if left_out else [])
+    wrong = [NO_MODELS] * alone + _migrations(project) + _head_file(project)
+    wrong += [left_out] if left_out else []
     if wrong:
         more = f" (and {len(wrong) - 1} more, see above)" if wrong[1:] else ""
         raise CommandError(f"{wrong[0]}{more}.")
     _schema(project, wanted)
+
+
+def _head_file(project: Project) -> list[str]:
+    """Return what is wrong with head.txt, in no or one sentence."""
+    known = revisions.read_all(project.folder)
+    wrong = heads.wrong(project.folder, known) if known is not None else None
+    return [wrong] if wrong else []
 
 
 def _made(project: Project) -> str:

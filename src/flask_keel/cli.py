@@ -6,7 +6,8 @@ import re
 import shlex
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from flask import Flask, current_app, g
 from flask.cli import ScriptInfo, with_appcontext
 from flask_migrate import Migrate
 
-from . import connecting, errors, health, history, output, urls
+from . import connecting, errors, heads, health, history, output, urls
 from .project import AGREED, PLANNED, Project
 from .scratch import databases, servers
 from .sqlite_safe import command as sqlite_safe_command
@@ -208,6 +209,13 @@ def post_write(path: str, options: Mapping[str, str]) -> None:
     output.add("next", output.as_typed("make migrate"))
 
 
+@contextmanager
+def _written() -> Iterator[None]:
+    """Let head.txt follow the migrations that are written inside; none stays where the disk is full."""
+    with heads.following(history.folder(), history.files), history.migrations():
+        yield
+
+
 @click.command("migrate", params=[*COMMANDS["migrate"].params, JSON], help=COMMANDS["migrate"].help)
 @with_appcontext
 def migrate(as_json: bool, **options: Value) -> object:
@@ -218,8 +226,10 @@ def migrate(as_json: bool, **options: Value) -> object:
     with (
         output.printed(as_json, empty, errors.of_the_application),
         output.quiet_alembic(),
-        history.migrations(),
+        _written(),
     ):
+        if conflict := heads.conflict(history.folder()):
+            raise CommandError(f"{conflict}.")
         if given:
             said = ", ".join(f"{key}={value}" for key, value in given.items())
             output.say(f"  answered: {said}")
@@ -229,7 +239,7 @@ def migrate(as_json: bool, **options: Value) -> object:
 @click.command("revision", params=COMMANDS["revision"].params, help=COMMANDS["revision"].help)
 @with_appcontext
 def revision(**options: Value) -> object:
-    with output.quiet_alembic(), history.migrations():
+    with output.quiet_alembic(), _written():
         return COMMANDS["revision"].callback(**options)
 
 
@@ -463,7 +473,7 @@ def downgrade(sql: bool, revision: str, **options: Value) -> object:
 def merge(revisions: tuple[str, ...], **options: Value) -> object:
     if not revisions:  # Alembic would write a migration that stands on nothing
         raise CommandError("Which revisions are to be merged: type db merge heads -m 'merge'.")
-    with output.quiet_alembic(), history.migrations():
+    with output.quiet_alembic(), _written():
         return COMMANDS["merge"].callback(revisions=revisions, **options)
 
 

@@ -33,14 +33,32 @@ def not_on_main_branch(*folders: str | Path) -> set[str] | None:
     """
     paths = [str(Path(folder).resolve()) for folder in folders]
     here = Path(paths[0])
-    base = run(here, "merge-base", "HEAD", "origin/HEAD")
-    if not base:
-        return None
-    changed = run(here, "diff", "--name-only", "-z", base[0].strip(), "--", *paths)
+    # in the middle of a merge the files of both sides are there
+    found = [_changed_since(here, tip, paths) for tip in ("HEAD", "MERGE_HEAD")]
     others = run(here, "ls-files", "--others", "-z", "--", *paths)
-    if changed is None or others is None:
+    if found[0] is None or others is None:
         return None
-    return {Path(name).name for name in changed + others}
+    changed = found[0] if found[1] is None else found[0] & found[1]
+    return changed | {Path(name).name for name in others}
+
+
+def _changed_since(here: Path, tip: str, paths: list[str]) -> set[str] | None:
+    """The names of the files that are not as where one side left the main branch."""
+    base = run(here, "merge-base", tip, "origin/HEAD")
+    changed = base and run(here, "diff", "--name-only", "-z", base[0].strip(), "--", *paths)
+    return {Path(name).name for name in changed} if changed is not None else None
+
+
+# what git does when it has stopped at a conflict, by the name that stands for it meanwhile
+STOPPED = {"MERGE_HEAD": "merge", "REBASE_HEAD": "rebase", "CHERRY_PICK_HEAD": "cherry-pick"}
+
+
+def stopped(folder: Path) -> str | None:
+    """Return which command of git's waits for a conflict to be solved: "merge", "rebase" ..., or None."""
+    for name, command in STOPPED.items():
+        if run(folder, "rev-parse", "--quiet", "--verify", name):
+            return command
+    return None
 
 
 def main_branch_has(path: Path) -> bool:

@@ -6,7 +6,7 @@ import re
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -125,11 +125,16 @@ def require_one_head(script: ScriptDirectory) -> None:
 
 def two_heads(script: ScriptDirectory, found: Iterable[str]) -> str:
     """Say which heads there are, and in which files."""
-    names = [f"{head} ({Path(script.get_revision(head).path).name})" for head in sorted(found)]
+    return f"{several_heads({one: Path(script.get_revision(one).path) for one in found})}."
+
+
+def several_heads(files: Mapping[str, Path]) -> str:
+    """Say it of the heads and their files, without a full stop."""
+    names = [f"{head} ({file.name})" for head, file in sorted(files.items())]
     heads = ", ".join(names[:-1]) + f" and {names[-1]}"
     return (
         f"The history has {len(names)} heads, {heads}: type make rebase (db rebase) to put "
-        "one after the other, or type db merge heads -m 'merge' and look at it."
+        "one after the other, or type db merge heads -m 'merge' and look at it"
     )
 
 
@@ -268,13 +273,13 @@ def migrations() -> Iterator[None]:
 
     :raises CommandError: when the disk is full
     """
-    known = _python()
+    known = files()
     try:
         yield
     except OSError as error:
         if error.errno not in NO_ROOM:
             raise
-        for file in _python() - known:
+        for file in files() - known:
             file.unlink()
         raise CommandError(
             f"The disk of {versions()[0]} is full: make room, then try again; no migration was "
@@ -282,5 +287,6 @@ def migrations() -> Iterator[None]:
         ) from error
 
 
-def _python() -> set[Path]:
+def files() -> set[Path]:
+    """Return the files of the current application's migrations."""
     return {file for folder in versions() for file in folder.glob("*.py")}

@@ -1,8 +1,10 @@
 """`db rebase`: of two heads, one is put after the other, and proved where it stands now."""
 
 import ast
+import os
 import re
-from collections.abc import Iterator
+import shlex
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from importlib.util import cache_from_source
 from pathlib import Path
@@ -10,15 +12,16 @@ from pathlib import Path
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
 
-from . import check, errors, git, history, output
+from . import check, errors, git, heads, history, output
 from .catalog import schema
 from .project import Project
 from .proof import prove
+from .proof.commuting import meeting
 from .scratch import databases, servers
 
 
-def chosen(script: ScriptDirectory, revision: str | None) -> tuple[Script, list[Script]]:
-    """Return the head that stays, and the branch that is to stand after it, its first one first.
+def chosen(script: ScriptDirectory, revision: str | None) -> tuple[list[Script], list[Script]]:
+    """Return the branch that stays and the one that is to stand after it, the first migration first.
 
     :param revision: the head that is to stand last; None to find it out
     :raises CommandError: when there are not two heads, or it cannot be told or done
@@ -34,7 +37,7 @@ def chosen(script: ScriptDirectory, revision: str | None) -> tuple[Script, list[
     last = _given(heads, revision) if revision else _later(script, heads, branches)
     for one in branches[last]:
         _require_movable(one)
-    return heads[1 - last], branches[last]
+    return branches[1 - last], branches[last]
 
 
 def _branch(script: ScriptDirectory, head: Script, other: Script) -> list[Script]:
@@ -150,14 +153,16 @@ def run(project: Project, revision: str | None) -> None:
     :param revision: the head that is to stand last; None to find it out
     :raises CommandError: when it cannot be done; then the files are as they were
     """
-    heads = project.script.get_heads()
-    if len(heads) < 2:
+    found = project.script.get_heads()
+    if len(found) < 2:
         output.say(
-            f"The history has one head ({heads[0] if heads else 'none'}): there is nothing to "
+            f"The history has one head ({found[0] if found else 'none'}): there is nothing to "
             "put after another."
         )
+        _write_heads(project, found)
         return
-    head, moved = chosen(project.script, revision)
+    stays, moved = chosen(project.script, revision)
+    head = stays[-1]
     path = Path(moved[0].path)
     before = path.read_text(encoding="utf-8")
     text = after(before, head.revision)
@@ -169,6 +174,7 @@ def run(project: Project, revision: str | None) -> None:
     _write(path, text)
     try:
         _prove(replace(project), [one.revision for one in moved])
+        commuting = _commuting(project, stays, moved)
     except BaseException as error:
         _write(path, before)
         if not isinstance(error, Exception):
@@ -178,11 +184,46 @@ def run(project: Project, revision: str | None) -> None:
             f"{path.name} cannot stand after {head.revision}, so it is as it was: {reason}"
         ) from error
     output.say(f"{project.shown(path)} now stands after {head.revision}")
+    output.say(f"  {commuting}")
+    _write_heads(project, [moved[-1].revision])
     output.say(
         f"Next: a database that has {moved[0].revision} already does not get {head.revision} "
         "any more: type make db there. Then make check (db check)."
     )
+    if command := git.stopped(project.folder):
+        folder = os.path.relpath(project.folder)
+        output.say(f"Then git add {shlex.quote(folder)} && git {command} --continue.")
     output.add("file", project.shown(path))
+
+
+def _write_heads(project: Project, found: Collection[str]) -> None:
+    if heads.write(project.folder, found):
+        output.say(f"  {project.shown(heads.path(project.folder))}")
+
+
+COMMUTE = "They commute: in either order they make the same schema and the same rows."
+MEET = "They meet on {objects}, so read both: {how}."
+CANNOT_TELL = "Whether they commute cannot be told: {reason}."
+MOST = 5  # objects that are named
+
+
+def _commuting(project: Project, stays: list[Script], moved: list[Script]) -> str:
+    """Say whether the order of two branches matters, before and after a change of their files.
+
+    :param project: as it was read before the change
+    """
+    ours = {one.revision for one in (*stays, *moved)}
+    below = {down for one in (*stays, *moved) for down in history.parents(project.script, one)}
+    try:
+        met = meeting(project, tuple(sorted(below - ours)), stays, moved)
+    except servers.NotAllowed as denied:
+        return CANNOT_TELL.format(reason=denied.reason)
+    except Exception as error:
+        return CANNOT_TELL.format(reason=errors.of_the_application(error).rstrip("."))
+    if met is None:
+        return COMMUTE
+    more = f" and {len(met.objects) - MOST} more" if met.objects[MOST:] else ""
+    return MEET.format(objects=", ".join(met.objects[:MOST]) + more, how=met.how)
 
 
 def _write(path: Path, text: str) -> None:

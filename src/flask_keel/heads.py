@@ -1,0 +1,103 @@
+"""``migrations/head.txt``: the head of the history, one line for each where there are several.
+
+Two branches that each add a migration change the same line: they conflict in git, and not in production.
+Only where the file is there it is kept, and held equal: a history without it is not judged.
+"""
+
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from . import revisions
+from .revisions import Revision
+
+# never HEAD: inside of the folder `git diff HEAD` would then be ambiguous
+NAME = "head.txt"
+MARKERS = re.compile(r"^(?:<{7}|\|{7}|={7}|>{7})(?: |$)", re.MULTILINE)
+
+CONFLICT = (
+    "{file} holds a conflict of git's: type make rebase (db rebase), which puts one migration after "
+    "the other and writes it"
+)
+NO_REVISION = (
+    "{file} names {named}, which is no migration: type make rebase (db rebase) to write it anew"
+)
+ANOTHER = (
+    "{file} says {said}, and the head of the history is {head}: type make rebase (db rebase) to "
+    "write it anew"
+)
+
+
+def path(folder: Path) -> Path:
+    """Return where the file is.
+
+    :param folder: of the migrations
+    """
+    return folder / NAME
+
+
+def wrong(folder: Path, known: Mapping[str, Revision]) -> str | None:
+    """Say that there are two heads which nobody meant, or that the file is not what they are.
+
+    Alembic is not imported for it, unless there are two.
+
+    :param folder: of the migrations
+    :param known: the revisions, as :func:`revisions.read` returns them
+    :return: a sentence without its full stop; None where all is well
+    """
+    found, text = revisions.heads_of(known), _text(folder)
+    words = {"file": f"{folder.name}/{NAME}", "head": " and ".join(sorted(found)) or "none"}
+    if text is not None and MARKERS.search(text):
+        return CONFLICT.format(**words)
+    said = set((text or "").split())
+    if len(found) > 1 and said != found:
+        from . import history
+
+        return history.several_heads({one: known[one].path for one in found})
+    if text is None or said == found:
+        return None
+    named = " and ".join(sorted(said - set(known)))
+    if named:
+        return NO_REVISION.format(named=named, **words)
+    return ANOTHER.format(said=" and ".join(sorted(said)) or "nothing", **words)
+
+
+def conflict(folder: Path) -> str | None:
+    """Say that the file holds a conflict, without a full stop; None where it holds none."""
+    text = _text(folder)
+    if text is None or not MARKERS.search(text):
+        return None
+    return CONFLICT.format(file=f"{folder.name}/{NAME}")
+
+
+def _text(folder: Path) -> str | None:
+    file = path(folder)
+    return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else None
+
+
+def write(folder: Path, heads: Collection[str]) -> bool:
+    """Write the file where there is one, and return whether it was another."""
+    from . import history
+
+    wanted = "".join(f"{head}\n" for head in sorted(heads))
+    if _text(folder) in (None, wanted):
+        return False
+    history.replace(path(folder), wanted)
+    return True
+
+
+@contextmanager
+def following(folder: Path, files: Callable[[], Collection[Path]]) -> Iterator[None]:
+    """Write the file after what runs inside, where that has written a migration; failed or not.
+
+    :param folder: of the migrations
+    :param files: returns the migrations' files
+    """
+    before = files()
+    try:
+        yield
+    finally:
+        known = revisions.read_all(folder) if files() != before else None
+        if known is not None:
+            write(folder, revisions.heads_of(known))

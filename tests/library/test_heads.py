@@ -1,0 +1,158 @@
+"""migrations/head.txt: two branches that each add a migration conflict in git, and `db rebase` mends it."""
+
+import os
+import subprocess
+
+import pytest
+
+HEAD = "8b27e4a9c610"
+FILE = "my_app/migrations/head.txt"
+
+
+def git(project, *arguments, ok=True):
+    """Run git as somebody; return what it said."""
+    who = {
+        f"GIT_{role}_{key}": "a@b.c"
+        for role in ("AUTHOR", "COMMITTER")
+        for key in ("NAME", "EMAIL")
+    }
+    ran = subprocess.run(
+        ["git", *arguments],
+        cwd=project.path,
+        env={**os.environ, **who, "GIT_EDITOR": "true"},
+        capture_output=True,
+        text=True,
+    )
+    assert (ran.returncode == 0) is ok, ran.stdout + ran.stderr
+    return ran.stdout + ran.stderr
+
+
+def commit(project, message):
+    git(project, "add", "-A")
+    git(project, "commit", "-q", "-m", message)
+
+
+def branch_with_a_column(project, branch, model, column):
+    """On a branch that begins at main, add a column to a model, with its migration."""
+    git(project, "checkout", "-q", "-b", branch, "main")
+    text = (project.package / "models" / f"{model}.py").read_text()
+    line = next(line for line in text.splitlines() if line.startswith("    created_at"))
+    added = f"    {column}: Mapped[str | None] = mapped_column(String(30))"
+    project.replace(f"my_app/models/{model}.py", line, f"{line}\n{added}")
+    file = project.new_migration("-m", f"add {column}")
+    commit(project, f"add {column}")
+    return file
+
+
+@pytest.fixture
+def two_people(blog):
+    """A project in git, with two branches that each add a migration: mine is checked out."""
+    git(blog, "init", "-q", "-b", "main")
+    commit(blog, "all")
+    theirs = branch_with_a_column(blog, "theirs", "user", "nickname")
+    mine = branch_with_a_column(blog, "mine", "post", "subtitle")
+    return blog, theirs, mine
+
+
+def revision(file):
+    return file.name.partition("_")[0]
+
+
+def test_two_branches_that_add_a_migration_conflict_and_rebase_lets_the_merge_go_on(two_people):
+    project, _, mine = two_people
+    assert (project.path / FILE).read_text() == f"{revision(mine)}\n"
+    said = git(project, "merge", "theirs", ok=False)
+    assert f"CONFLICT (content): Merge conflict in {FILE}" in said
+    project.db("migrate").assert_one_sentence("head.txt holds a conflict", "make rebase")
+    project.db("upgrade", HEAD).assert_ok()
+    said = project.db("rebase", revision(mine)).assert_ok().err
+    assert "They commute" in said
+    assert "git add my_app/migrations && git merge --continue" in said
+    assert (project.path / FILE).read_text() == f"{revision(mine)}\n"
+    git(project, "add", "my_app/migrations")
+    git(project, "merge", "--continue")
+    assert git(project, "status", "--porcelain") == ""
+    project.db("check").assert_ok()
+    project.db("upgrade").assert_ok()
+
+
+def test_a_rebase_of_gits_goes_on_as_well_and_mine_stands_last(two_people, tmp_path):
+    project, theirs, mine = two_people
+    git(project, "checkout", "-q", "main")
+    git(project, "merge", "-q", "theirs")
+    git(project, "clone", "-q", "--bare", ".", str(tmp_path / "origin.git"))
+    git(project, "remote", "add", "origin", str(tmp_path / "origin.git"))
+    git(project, "fetch", "-q", "origin")
+    git(project, "remote", "set-head", "origin", "main")
+    git(project, "checkout", "-q", "mine")
+    for command in ("merge", "rebase"):
+        git(project, command, "main", ok=False)
+        said = project.db("rebase").assert_ok().err
+        assert f"{mine.name} now stands after {revision(theirs)}" in said
+        assert f"git {command} --continue" in said
+        if command == "merge":
+            git(project, "reset", "-q", "--hard")
+    git(project, "add", "my_app/migrations")
+    git(project, "rebase", "--continue")
+    project.db("check").assert_ok()
+
+
+def test_what_writes_a_migration_writes_the_file(blog):
+    written = []
+    for command in (
+        ["revision", "-m", "one"],
+        ["revision", "-m", "two", "--head", HEAD, "--splice"],
+    ):
+        blog.db(*command).assert_ok()
+        written.append((blog.path / FILE).read_text().split())
+    (first,), both = written
+    assert first in both and len(both) == 2  # a line for each
+    blog.db("merge", "heads", "-m", "three").assert_ok()
+    (head,) = (blog.path / FILE).read_text().split()
+    assert blog.db("heads").out.split()[0] == head
+
+
+def test_one_that_fails_its_proof_stays_and_the_file_names_it(blog):
+    blog.write(FILE, "")
+    blog.replace("my_app/models/post.py", "    summary:", "    x: Mapped[str | None]\n    summary:")
+    blog.replace(
+        "my_app/migrations/script.py.mako", "def downgrade():\n", "def downgrade():\n    return\n"
+    )
+    blog.db("migrate").assert_one_sentence("downgrade")
+    assert (blog.path / FILE).read_text().split() == blog.db("heads").out.split()[:1] != [HEAD]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("ffffffffffff\n", ["names ffffffffffff, which is no migration", "make rebase"]),
+        ("3f8a1c52d7e0\n", ["says 3f8a1c52d7e0", f"the head of the history is {HEAD}"]),
+        ("", ["says nothing", f"the head of the history is {HEAD}"]),
+        ("\xff\x00 not a\n revision", ["is no migration"]),
+        (f"<<<<<<< mine\n{HEAD}\n=======\nffff\n>>>>>>> theirs\n", ["a conflict of git's"]),
+    ],
+)
+def test_a_file_that_is_not_the_head_is_a_sentence_and_rebase_mends_it(blog, text, words):
+    (blog.path / FILE).write_text(text, encoding="latin-1")
+    blog.db("check").assert_one_sentence("head.txt", *words)
+    for command in ("upgrade", "current", "status"):
+        blog.db(command).assert_ok()
+    assert "head.txt" in blog.db("rebase").assert_ok().err
+    assert (blog.path / FILE).read_text() == f"{HEAD}\n"
+    blog.db("check").assert_ok()
+
+
+def test_a_history_without_the_file_is_not_judged_and_gets_none(blog):
+    (blog.path / FILE).unlink()
+    blog.db("check").assert_ok()
+    blog.db("revision", "-m", "one").assert_ok()
+    blog.db("rebase").assert_ok()
+    assert not (blog.path / FILE).exists()
+
+
+def test_the_first_migration_of_two_people_conflicts_too(bare):
+    assert (bare.path / FILE).read_text() == ""
+    bare.db("check").assert_ok()
+    bare.model("note", "id: Mapped[int] = mapped_column(primary_key=True)")
+    file = bare.new_migration()
+    assert (bare.path / FILE).read_text() == f"{revision(file)}\n"
