@@ -336,6 +336,22 @@ def compare_generated(
     return before, after
 
 
+def _compute_last(change: ops.ModifyTableOps) -> None:
+    """A generated column goes before the columns that it is computed from, and comes after them."""
+    for kind, last in ((ops.DropColumnOp, False), (ops.AddColumnOp, True)):
+        places = [place for place, op in enumerate(change.ops) if isinstance(op, kind)]
+        found = sorted(
+            (change.ops[place] for place in places), key=lambda op: _is_computed(op) == last
+        )
+        for place, op in zip(places, found, strict=True):
+            change.ops[place] = op
+
+
+def _is_computed(op: MigrateOperation) -> bool:
+    made = op._reverse if isinstance(op, ops.DropColumnOp) else op
+    return isinstance(made, ops.AddColumnOp) and made.column.computed is not None
+
+
 def _update(context: AutogenContext, column: AnyColumn) -> str:
     quote = literals.dialect(context.dialect).identifier_preparer
     computed = column.server_default
@@ -513,6 +529,9 @@ def arrange(context: AutogenContext, upgrade: ops.UpgradeOps, *_: object) -> Pri
     """Put all operations in order."""
     tables.leave_inherited(context, upgrade)
     tables.arrange(upgrade)
+    for op in upgrade.ops:
+        if isinstance(op, ops.ModifyTableOps):
+            _compute_last(op)
     return CONTINUE
 
 

@@ -27,11 +27,12 @@ from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from ..catalog.schema import Check
 from ..catalog.shadow import live
+from ..lexer import string
 from ..rows.checks import Judge, columns_of, suggestions
 from ..rows.plan import Domain
 from ..rows.values import Kind, accepts, as_text, kind_of, whole_numbers
 from ..typing import AnyColumn, SQLType, Value
-from . import questioner, summary
+from . import brought_back, questioner, summary
 from .candidates import families, named
 from .questioner import Answers, Fill
 from .render import LibraryCall, Remark
@@ -593,7 +594,7 @@ def _backwards(
 ) -> None:
     """Give a column that comes back on the way down a value that stands for those that are gone."""
     values: dict[str, Fill] = {}
-    remarks = []
+    whys: list[tuple[set[str], str]] = []
     for op in _of(container, ops.AddColumnOp):
         if not needed(op.column, context.dialect):
             continue
@@ -606,8 +607,13 @@ def _backwards(
             values[name] = Fill(text)
         else:
             why = f"the values of {name} are gone, and no neutral one can stand in for them"
-            remarks.append(Remark(f"irreversible because {why}"))
+            whys.append(({name}, why))
+    lost = {name for names, _ in whys for name in names}
+    own = lost | {name for name, fill in values.items() if fill.expression}
+    same = {name: string(fill.text) for name, fill in values.items() if name not in own}
+    whys += brought_back.reasons(container, own, same, context)
     _forwards(container, values, context)
+    remarks = [Remark(f"irreversible because {why}") for why in dict.fromkeys(w for _, w in whys)]
     container.ops[:] = [*remarks, *container.ops]
 
 

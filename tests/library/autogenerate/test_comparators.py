@@ -22,6 +22,21 @@ def letters(*values, **options):
     return sa.Enum(*values, name="letters", native_enum=False, create_constraint=True, **options)
 
 
+def test_generated_columns_come_after_what_they_are_computed_from_and_go_before_it(bench):
+    def pairs():
+        return [
+            sa.Column(name, sa.Integer, *computed)
+            for number in range(4)
+            for name, *computed in (
+                (f"c{number}", sa.Computed(f"b{number} + 1", persisted=True)),
+                (f"b{number}",),
+            )
+        ]
+
+    bench.round_trip(model(), model(*pairs()))
+    bench.round_trip(model(*pairs()), model())
+
+
 def test_a_check_comes(bench):
     lines = bench.round_trip(
         model(a(), b()), model(a(), b(), check("a > 0")), "create_check_constraint"

@@ -7,6 +7,7 @@ import pytest
 import revising
 import sqlalchemy as sa
 from revising import KEY
+from sqlalchemy import make_url
 
 NOTE = (
     KEY
@@ -110,6 +111,117 @@ def test_a_dropped_not_null_column_comes_back_on_the_way_down(any_database):
 
     any_database.model("note", NOTE)
     assert "# irreversible because" in revising.applied(any_database).read_text()
+
+
+KEYED = """import sqlalchemy as sa
+
+from my_app.extensions import db
+
+
+def table(name, *parts):
+    db.Table(name, db.metadata, *parts)
+
+
+def c(name, kind=sa.Integer, *more, **options):
+    return sa.Column(name, kind, *more, **{"nullable": False, **options})
+
+
+def key():
+    return c("id", primary_key=True)
+
+
+def where(name, *columns, on):
+    on = {f"{kind}_where": sa.text(on) for kind in ("sqlite", "postgresql")}
+    return sa.Index(name, *columns, unique=True, **on)
+
+
+zero = {"server_default": "0"}
+"""
+# (before, after, rows): the column that goes comes back with one value for every row
+HOLD = {
+    "beside": (
+        "key(), c('a', unique=True), c('b', **zero), sa.UniqueConstraint('a', 'b')",
+        "key(), c('a', unique=True)",
+        "(a, b) VALUES (1, 1), (2, 1)",
+    ),
+    "nulls": (
+        "key(), c('a'), c('b', unique=True, nullable=True), sa.UniqueConstraint('a', 'b')",
+        "key(), c('a')",
+        "(a, b) VALUES (1, 1), (1, 2)",
+    ),
+    "chief": (
+        "key(), c('a'), c('b', **zero), where('uq_chief', 'a', on='b > 0')",
+        "key(), c('a')",
+        "(a, b) VALUES (1, 1), (1, 0), (1, 0)",
+    ),
+    "pair": (
+        "c('a', primary_key=True), c('b', primary_key=True, **zero)",
+        "c('a', primary_key=True)",
+        "(a, b) VALUES (1, 1), (2, 1)",
+    ),
+    "token": (
+        "key(), c('a'), c('b', sa.String(36), unique=True, server_default=sa.text('{uuid}'))",
+        "key(), c('a')",
+        "(a, b) VALUES (1, 'x'), (2, 'y')",
+    ),
+}
+CLASH = {
+    "one": ("key(), c('a'), c('b', unique=True, **zero)", "key(), c('a')"),
+    "spare": ("key(), c('a'), c('b', unique=True, nullable=True, **zero)", "key(), c('a')"),
+    "two": ("key(), c('a'), c('b', **zero), sa.UniqueConstraint('a', 'b')", "key(), c('a')"),
+    "bare": ("key(), c('a'), c('b'), sa.UniqueConstraint('a', 'b')", "key(), c('a')"),
+    "both": (
+        "key(), c('a', **zero), c('b'), sa.Index('uq_both', 'b', 'a', unique=True)",
+        "key(), c('b')",
+    ),
+    "gone": (
+        "key(), c('a'), c('b', nullable=True), where('uq_gone', 'a', on='b IS NULL')",
+        "key(), c('a')",
+    ),
+    "moved": ("c('a'), c('b', sa.String(9), primary_key=True, **zero)", "key(), c('a')"),
+    "made": (
+        "key(), c('a'), c('b', **zero), "
+        "c('d', sa.Integer, sa.Computed('b + 1', persisted=True), nullable=True, unique=True)",
+        "key(), c('a')",
+    ),
+    "child": (
+        "key(), c('a'), c('b', sa.Integer, sa.ForeignKey('one.id'), **zero)",
+        "key(), c('a')",
+    ),
+}
+
+
+def test_a_downgrade_brings_a_key_back_with_its_rows_or_says_why_it_cannot(any_database):
+    kind = make_url(any_database.env.get("DEV_DATABASE_URL", "sqlite://")).get_backend_name()
+    uuid = "gen_random_uuid()" if kind == "postgresql" else "(uuid())"
+    hold, clash = dict(HOLD), dict(CLASH)
+    if kind == "sqlite":  # where a new column has one value, whatever makes it
+        clash["token"], uuid = hold.pop("token")[:2], "(hex(randomblob(16)))"
+    if kind == "mysql":  # which has no partial indexes
+        del hold["chief"], clash["gone"]
+
+    def write(hold_place, clash_place):
+        tables = {name: sides[hold_place] for name, sides in hold.items()}
+        tables |= {name: sides[clash_place] for name, sides in clash.items()}
+        lines = [f"table({name!r}, {parts})\n" for name, parts in tables.items()]
+        models = KEYED + "".join(lines).replace("{uuid}", uuid)
+        any_database.write("my_app/models/tables.py", models)
+
+    write(0, 0)
+    revising.applied(any_database)
+    rows = [f"INSERT INTO {name} {rows}" for name, (_, _, rows) in hold.items()]
+    revising.execute(any_database, *rows)
+    write(1, 0)
+    assert "irreversible" not in revising.applied(any_database, "-x", "rename=none").read_text()
+    revising.down_and_up(any_database)
+
+    write(1, 1)
+    file = any_database.new_migration("-x", "rename=none").read_text()
+    said = [line.strip() for line in file.splitlines() if "# irreversible because" in line]
+    for name in clash:
+        assert any(f" {name}." in line for line in said), (name, said)
+    assert len(said) == len(clash)
+    assert "fails its proof" not in any_database.db("check").err
 
 
 ENUM = "sa.Enum('new', 'it\\'s', native_enum=False, create_constraint=True, name='state')"
