@@ -20,9 +20,8 @@ from .. import history, output
 from ..project import Environment
 from ..typing import Options
 from . import dry_run
-from .dry_run import Planned
+from .dry_run import File, Planned
 from .losses import MOST, Key, Live, Loss, Rows, counted
-from .readable import File
 
 FEW = 3  # losses that a sentence names
 

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from flask_keel.upgrade.readable import File
+from flask_keel.upgrade.dry_run import File
 
 RUN = {
     "operations": "op.add_column('t', sa.Column('c', sa.Integer))\nop.drop_table('u')",
