@@ -32,9 +32,9 @@ def run(**options: Value) -> None:
     # the module stands for one: https://alembic.sqlalchemy.org/en/latest/api/runtime.html
     project = Environment.of_context(cast("EnvironmentContext", context), current_app, options)
     if context.is_offline_mode():  # --sql
-        from .upgrade import sqlite_script
+        from .upgrade import sql_script
 
-        sqlite_script.print_sql(project)
+        sql_script.print_sql(project)
     elif project.comparing:  # migrate, revision --autogenerate, check
         from .autogenerate import run as autogenerate_run
 

@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, Phase, given, note, seed, settings
 from hypothesis import strategies as st
 
 from flask_keel.sqlite.tokenizer import fold, quote
-from flask_keel.upgrade import recorded, sqlite_script
+from flask_keel.upgrade import recorded, sql_script
 
 from . import shapes
 from .memory import migrating
@@ -217,7 +217,7 @@ def printed(raw, case: Case) -> str:
     assert migrate(rehearsed, case, case.asked, sqlite_portable_sql=True) is None
     rehearsed.close()
     ended = "".join(s + "\n" if s.startswith("-- ") else s + "\n;\n" for s in script)
-    return sqlite_script.HEAD.format(patience=1000) + ended + "COMMIT;\n"
+    return sql_script.HEAD.format(patience=1000) + ended + "COMMIT;\n"
 
 
 def everything_else(raw, case: Case) -> list[tuple]:

@@ -1,12 +1,18 @@
-"""`--sql` for a server: written by Alembic, guarded so that it stops where it is not what it was made for."""
+"""`--sql` for a server: written by Alembic, guarded so that it stops where it is not what it was made for.
 
+`--sql` on SQLite: the revisions run on a copy, and what they did is written down.
+"""
+
+import sqlite3
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import redirect_stdout
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from typing import Any, NamedTuple, NoReturn, cast
 
-from alembic.runtime.migration import MigrationContext
+from alembic.runtime.migration import MigrationContext, MigrationInfo
+from alembic.script import Script
+from alembic.util import CommandError
 from sqlalchemy import (
     BindParameter,
     ClauseElement,
@@ -14,20 +20,26 @@ from sqlalchemy import (
     Dialect,
     Insert,
     Update,
+    create_engine,
+    inspect,
     text,
 )
 from sqlalchemy.engine.mock import MockConnection
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import StaticPool
 from sqlalchemy.schema import CreateTable, DDLElement
 from sqlalchemy.sql import visitors
 from sqlalchemy.types import NullType
 
-from .. import history, literals, output, runner
+from .. import history, literals, output, runner, waiting
+from ..data import rehearsal
 from ..lexer import string
-from ..project import Environment
+from ..project import LOG_TABLE, Environment
 from ..runner import Refused
+from ..sqlite import data_checks, foreign_key_check, transaction
+from ..sqlite.foreign_key_check import KeyWatch
 from ..typing import Params, Value
-from . import session
+from . import recorded, session
 from .statements import ROUTINE
 
 ONLY_ONLINE = "it wants {name} of the database, which --sql does not ask (db upgrade does)"
@@ -47,6 +59,14 @@ STOPS = {
     "mysql": "-- The client stops at its first error and names a line: what stands above that line here "
     "has been\n-- done and stays, what stands below has not. Finish or undo that revision by hand.",
 }
+# sqlite3 goes on after an error unless it is told; a rebuild drops the table, and with foreign keys
+# on its children would go with it
+HEAD = """\
+.bail on
+.timeout {patience}
+PRAGMA foreign_keys=OFF;
+BEGIN IMMEDIATE;
+"""
 
 
 class Guards(NamedTuple):
@@ -363,3 +383,102 @@ def _start(project: Environment) -> list[str] | None:
             raise
         # somebody without the server said where to begin: the dialect's defaults must do
         return project.start.split(",")
+
+
+def print_sql(project: Environment) -> None:
+    """Print the SQL on stdout: all of it, or on a failure none. What migrations print goes to stderr."""
+    if project.engine.dialect.name == "sqlite":
+        sql = _rehearse(project)
+    else:
+        sql = write(project)
+    sys.stdout.write(sql)
+    sys.stdout.flush()
+
+
+def _rehearse(project: Environment) -> str:
+    """Run the revisions on a copy and write down what they did."""
+    script: list[str] = []
+    pending: list[str] = []
+    watched: list[KeyWatch] = []
+
+    def note(statement: str) -> None:
+        if statement.startswith("-- "):
+            pending.append(f"{statement}\n")
+            return
+        # the semicolon must not end up in a comment
+        pending.append(f"{statement}\n;\n" if "--" in statement else f"{statement};\n")
+
+    def close(step: MigrationInfo, ctx: MigrationContext, **_: object) -> None:
+        watched[:] = [foreign_key_check.watch_of(ctx.impl)]
+        revision = step.up_revision
+        if isinstance(revision, Script):
+            script.append(f"-- {revision.revision} {history.title(revision)}\n")
+        script.extend(pending)
+        pending.clear()
+
+    with _copy(project, note) as connection, rehearsal(), redirect_stdout(sys.stderr):
+        applied = history.applied(connection)
+        _require_start(project, applied)
+        session.check(project, connection, applied)
+        start = data_checks.at_revisions(
+            applied, inspect(connection).has_table("alembic_version"), _command(project)
+        )
+        before = foreign_key_check.broken(connection)
+        connection.rollback()
+        pending.clear()
+        runner.run(
+            project,
+            connection,
+            project.work,
+            prints=sys.stderr,
+            on_version_apply=close,
+            sqlite_portable_sql=True,
+        )
+        foreign_key_check.require_whole(connection, before, foreign_key_check.broken(connection))
+        keys = foreign_key_check.guards(connection, before, watched[0].now() if script else ())
+    if not script:
+        at = " and ".join(sorted(applied)) or "the base"
+        output.say(session.NOTHING_TO_DO.format(database=project.database, revision=at))
+        return ""
+    head = HEAD.format(patience=int(waiting.patience(project.settings) * 1000))
+    begin, end = _ended([*start, *keys.start]), _ended(keys.end)
+    return "".join([head, begin, *script, end, "COMMIT;\n"])
+
+
+def _ended(sql: list[str]) -> str:
+    return "".join(f"{statement};\n" for statement in sql)
+
+
+def _command(project: Environment) -> str:
+    return f"db {project.moving or 'stamp'} --sql"
+
+
+def _require_start(project: Environment, applied: set[str]) -> None:
+    """Stop when the SQL is asked from a revision at which the database is not."""
+    live = ",".join(sorted(applied)) or "base"
+    if not project.start or project.start in (live, *applied):
+        return
+    start = project.script.get_revision(project.start)
+    if (start.revision if start else "base") != live:
+        raise CommandError(
+            f"{project.database} is at {live}, and the SQL was asked from {project.start}: leave the "
+            "start out, so that it begins where the database is."
+        )
+
+
+@contextmanager
+def _copy(project: Environment, write: Callable[[str], None]) -> Iterator[Connection]:
+    factory = recorded.recorder(write)
+
+    def connect() -> sqlite3.Connection:
+        # no name: a database of this connection alone, on disk when it grows
+        copy = sqlite3.connect("", factory=factory, check_same_thread=False)
+        with transaction.named(project.engine) as source:
+            if source is not None:
+                source.backup(copy)
+        sqlite3.Connection.execute(copy, f"DROP TABLE IF EXISTS {LOG_TABLE}")
+        return copy
+
+    engine = create_engine("sqlite://", creator=connect, poolclass=StaticPool)
+    with transaction.connect(engine, app=project.engine) as connection:
+        yield connection

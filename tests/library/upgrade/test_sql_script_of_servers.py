@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import create_mock_engine, make_url
 
-from flask_keel.upgrade import server_script
+from flask_keel.upgrade import sql_script
 
 TABLE = """
 op.create_table(
@@ -214,7 +214,7 @@ def test_an_autocommit_block_that_works_leaves_no_mark(thing, server):
 def test_mysql_that_raises_nothing_stops_too(thing):
     """Its guard, on MariaDB, which reads the same statements."""
     dialect = create_mock_engine("mysql://", lambda *_: None).dialect
-    sql = server_script.Guards(dialect, "db upgrade --sql")
+    sql = sql_script.Guards(dialect, "db upgrade --sql")
     clients.feed(thing.url, sql.at({"a1"}))
     assert_stops(thing, sql.at({"a2"}), "This SQL is for a database at a2: print it anew")
     assert_stops(thing, sql.at(set()), "This SQL is for a database at the base")
