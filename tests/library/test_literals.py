@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from flask_keel import literals
 from flask_keel.lexer import string
-from flask_keel.upgrade import recorded
+from flask_keel.upgrade import statements
 
 CHANGES = (
     "INSERT INTO t VALUES (1)",
@@ -59,12 +59,12 @@ values = st.one_of(
 
 @pytest.mark.parametrize("sql", CHANGES)
 def test_what_changes_is_written_down(sql):
-    assert recorded.changes(sql)
+    assert statements.changes(sql)
 
 
 @pytest.mark.parametrize("sql", READS)
 def test_what_only_reads_is_not(sql):
-    assert not recorded.changes(sql)
+    assert not statements.changes(sql)
 
 
 @settings(deadline=None, max_examples=300)

@@ -31,7 +31,7 @@ from ..project import Environment, Project, listening
 from ..recorder import Recorder, Recording
 from ..sqlite import introspection, transaction
 from ..typing import Options, Params
-from . import losses, recorded
+from . import losses, statements
 from .losses import Key, Live, Loss, Losses, Rows
 
 SECONDS = 60  # that a question to a server may take: a plan waits for nobody
@@ -253,7 +253,7 @@ class _Run:
             unseen = (one for one in file.losing() if one[0] not in seen)
             found.losses += [Loss(what, of, line, unit="rows") for line, what, of in unseen]
         found.raw = found.raw or any(
-            isinstance(event.what, str) and recorded.changes(event.what)
+            isinstance(event.what, str) and statements.changes(event.what)
             for event in recording.events
         )
         if not self.sqlite:
@@ -337,7 +337,7 @@ class _Run:
         def hold(
             _: object, cursor: object, sql: str, parameters: Params, *more: object
         ) -> tuple[str, Params]:
-            if not recorded.changes(sql) or sql.lstrip().upper().startswith(PASSING):
+            if not statements.changes(sql) or sql.lstrip().upper().startswith(PASSING):
                 return sql, parameters
             ran.append(sql)
             if len(ran) > MOST:

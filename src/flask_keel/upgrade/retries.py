@@ -26,7 +26,7 @@ from sqlalchemy.exc import DBAPIError
 from .. import lexer, output, waiting
 from ..project import Environment, Steps, listening
 from ..typing import Value
-from . import concurrently, failures, recorded
+from . import concurrently, failures, statements
 from .blockers import Watch, short
 from .failures import Run
 from .standing import Standing
@@ -188,7 +188,7 @@ class _Patience:
 
     def _whole(self, error: BaseException, statement: str) -> bool:
         """Whether a statement that failed did nothing, and may be run again as it is."""
-        if not LOCKED & _codes(error) or recorded.first(statement) not in WHOLE:
+        if not LOCKED & _codes(error) or statements.first(statement) not in WHOLE:
             return False
         return not AT_ONCE.search(lexer.without_asides(statement))
 
@@ -202,14 +202,14 @@ class _Patience:
 
     def _ends(self, live: Connection, cursor: object, statement: str, *_: object) -> None:
         self.watch.ends()
-        if recorded.first(statement) in ENDS:  # past SQLAlchemy: what stood before it stands now
+        if statements.first(statement) in ENDS:  # past SQLAlchemy: what stood before it stands now
             self.undoable = False
         self.running = ""
 
     def _elsewhere(self, live: Connection, cursor: object, statement: str, *_: object) -> None:
         """A migration that writes through another connection: no rollback here undoes that."""
         ours = live is self.connection or threading.get_ident() != self.thread
-        if not ours and recorded.changes(statement):
+        if not ours and statements.changes(statement):
             self.undoable = False
 
     def _failed(self, context: ExceptionContext) -> None:
@@ -388,7 +388,7 @@ class Postgresql(_Patience):
         endless = concurrently.validates(statement) and not self._raw(HOLDS)
         allowed = self.longest
         if not endless:
-            if self.since is None and recorded.first(statement) not in ROWS:
+            if self.since is None and statements.first(statement) not in ROWS:
                 self.since = time.monotonic()
             waited = time.monotonic() - self.since if self.since is not None else 0.0
             allowed = max(min(FLOOR, self.seconds), self.seconds - waited)
@@ -425,7 +425,7 @@ class Mysql(_Patience):
 
     def _ends(self, live: Connection, cursor: object, statement: str, *rest: object) -> None:
         super()._ends(live, cursor, statement, *rest)
-        self.ran = not recorded.commits(statement) and not self._autocommit()
+        self.ran = not statements.commits(statement) and not self._autocommit()
 
     def _over(self) -> None:
         super()._over()
@@ -453,7 +453,7 @@ class Mysql(_Patience):
         """Whether a statement that failed may be run again by itself, and give back its locks."""
         if not self._whole(error, statement):
             return False
-        if recorded.commits(statement):
+        if statements.commits(statement):
             return True
         if not self.ran:  # it keeps the locks of the rows that it came to
             self._raw("ROLLBACK")

@@ -39,7 +39,7 @@ from ..runner import Refused
 from ..sqlite import data_checks, foreign_key_check, transaction
 from ..sqlite.foreign_key_check import KeyWatch
 from ..typing import Params, Value
-from . import recorded, session
+from . import session, statements
 from .statements import ROUTINE
 
 ONLY_ONLINE = "it wants {name} of the database, which --sql does not ask (db upgrade does)"
@@ -468,7 +468,7 @@ def _require_start(project: Environment, applied: set[str]) -> None:
 
 @contextmanager
 def _copy(project: Environment, write: Callable[[str], None]) -> Iterator[Connection]:
-    factory = recorded.recorder(write)
+    factory = statements.recorder(write)
 
     def connect() -> sqlite3.Connection:
         # no name: a database of this connection alone, on disk when it grows

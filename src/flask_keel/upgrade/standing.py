@@ -26,7 +26,7 @@ from ..log import LOST, Unfinished
 from ..runner import Refused
 from ..typing import Options, Row, Value
 from . import in_flight
-from .recorded import changes, commits
+from .statements import changes, commits
 
 NOT_PARSED = 1064  # refused before anything was committed
 LONGEST, MOST = 60, 5

@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, Phase, given, note, seed, settings
 from hypothesis import strategies as st
 
 from flask_keel.sqlite.tokenizer import fold, quote
-from flask_keel.upgrade import recorded, sql_script
+from flask_keel.upgrade import sql_script, statements
 
 from . import shapes
 from .memory import migrating
@@ -210,7 +210,7 @@ def printed(raw, case: Case) -> str:
     """The SQL that `upgrade --sql` prints for what is asked."""
     script: list[str] = []
     rehearsed = sqlite3.connect(
-        ":memory:", isolation_level=None, factory=recorded.recorder(script.append)
+        ":memory:", isolation_level=None, factory=statements.recorder(script.append)
     )
     rehearsed.text_factory = raw.text_factory
     raw.backup(rehearsed)
