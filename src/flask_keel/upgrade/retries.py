@@ -27,8 +27,8 @@ from .. import lexer, output, waiting
 from ..project import Environment, Steps, listening
 from ..typing import Value
 from . import concurrently, failures, statements
-from .blockers import Watch, short
 from .failures import Run
+from .lock import Watch, short
 from .standing import Standing
 
 FIRST, GROWS, LONGEST = 0.5, 1.6, 15.0  # seconds between two tries
