@@ -21,13 +21,9 @@ def of(subject: Project) -> Copies:
         from .online import File
 
         return File(subject)
-    if kind == "postgresql":
-        from .pg_dump import PostgreSQL
+    from .dumps import MySQL, PostgreSQL
 
-        return PostgreSQL(subject)
-    from .mysqldump import MySQL
-
-    return MySQL(subject)
+    return PostgreSQL(subject) if kind == "postgresql" else MySQL(subject)
 
 
 def wanted(subject: Project) -> str:

@@ -194,8 +194,8 @@ def test_where_a_scratch_is_allowed_nothing_is_touched_before_all_of_it_is_loade
 
 OTHER_PROGRAMS = """
 from my_app import create_app; from flask import current_app; from alembic.util import CommandError
-from flask_keel import backup; from flask_keel.backup import pg_dump; from flask_keel.project import Project
-pg_dump._programs = lambda name: {found!r}
+from flask_keel import backup; from flask_keel.backup import dumps; from flask_keel.project import Project
+dumps._programs = lambda name: {found!r}
 with create_app("dev.conf").app_context():
     config = current_app.extensions["migrate"].migrate.get_config()
     try:
