@@ -1,7 +1,11 @@
-"""Rows made from a schema: they satisfy its types, keys and checks, and hold what is odd but allowed."""
+"""Rows made from a schema: they satisfy its types, keys and checks, and hold what is odd but allowed.
 
+Each is drawn, then drawn again where a key or a CHECK says no.
+"""
+
+import unicodedata
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 
@@ -10,16 +14,241 @@ from sqlalchemy.exc import DBAPIError
 
 from .. import pipeline
 from ..catalog.schema import ForeignKey
-from . import draw
-from .checks import Judge, savepoint
-from .draw import Drawer, Row
-from .plan import TablePlan, of_schema
+from ..typing import Value
+from .checks import Judge, savepoint, suggestions
+from .plan import Domain, TablePlan, of_schema
 from .values import raw
 
+Row = dict[str, Value]
 __all__ = ["Made", "TablePlan", "fill", "of_schema"]
 
 SEED = 1
 REFUSALS = 12
+
+
+@dataclass
+class Order:
+    """Tables in the order of insertion; ``later`` are keys set only once all rows are there."""
+
+    tables: list[str]
+    later: list[tuple[str, ForeignKey]]
+
+
+def ordered(plans: Mapping[str, TablePlan]) -> Order:
+    """Put parents before children; a circle is opened at a key that may be NULL.
+
+    A circle in which every key is NOT NULL stays closed: only a database that looks at keys late, or
+    not at all, can hold such rows.
+    """
+    waiting = {
+        label: [k for k in plan.foreign_keys if k.parent in plans and k.parent != label]
+        for label, plan in plans.items()
+    }
+    done: list[str] = []
+    later: list[tuple[str, ForeignKey]] = []
+    while waiting:
+        free = [label for label, keys in waiting.items() if _all_in(keys, done)]
+        if not free:
+            free = [_opened(waiting, plans, done, later)]
+        for label in free:
+            del waiting[label]
+        done += free
+    return Order(done, later)
+
+
+def _all_in(keys: list[ForeignKey], done: list[str]) -> bool:
+    return all(key.parent in done for key in keys)
+
+
+def _opened(
+    waiting: Mapping[str, list[ForeignKey]],
+    plans: Mapping[str, TablePlan],
+    done: list[str],
+    later: list[tuple[str, ForeignKey]],
+) -> str:
+    for label, keys in waiting.items():
+        open_ = [key for key in keys if key.parent not in done]
+        if all(optional(plans[label], key) for key in open_):
+            later += [(label, key) for key in open_]
+            return label
+    return next(iter(waiting))
+
+
+def optional(plan: TablePlan, key: ForeignKey) -> bool:
+    """Whether a row may leave the key NULL."""
+    return any(name not in plan.required and plan.domains[name].nullable for name in key.columns)
+
+
+def fitting(key: ForeignKey, row: Mapping[str, Value], parents: list[Row]) -> list[Row]:
+    """Return the parents to which the row can point, with what it holds of the key already."""
+    pairs = list(zip(key.columns, key.parent_columns, strict=False))
+    return [
+        parent
+        for parent in parents
+        if all(parent.get(theirs) is not None for _, theirs in pairs)
+        and all(row[own] == parent[theirs] for own, theirs in pairs if own in row)
+    ]
+
+
+class Taken:
+    """The values that the unique keys of one table hold so far."""
+
+    def __init__(self, keys: Iterable[tuple[str, ...]], primary: tuple[str, ...]) -> None:
+        self.keys = list(dict.fromkeys(keys))
+        self.primary = primary
+        self.held: dict[tuple[str, ...], set[tuple[Value, ...]]] = {key: set() for key in self.keys}
+
+    def add(self, row: Mapping[str, Value]) -> None:
+        """Note a row that the table holds."""
+        for key in self.keys:
+            self.held[key].add(self._of(row, key))
+
+    def broken(self, row: Mapping[str, Value]) -> list[tuple[str, ...]]:
+        """Return the keys that the row would break."""
+        return [key for key in self.keys if self._of(row, key) in self.held[key]]
+
+    def _of(self, row: Mapping[str, Value], key: tuple[str, ...]) -> tuple[Value, ...]:
+        values = tuple(comparable(row.get(name)) for name in key)
+        # rows with NULL are all different, but not in a primary key
+        return (object(),) if None in values and key != self.primary else values
+
+
+def comparable(value: Value) -> Value:
+    """Return a value so that two are equal if any collation takes them for equal."""
+    if isinstance(value, str):
+        letters = unicodedata.normalize("NFKD", value)
+        plain = "".join(c for c in letters if not unicodedata.combining(c))
+        return plain.casefold().rstrip()
+    return value if value is None or isinstance(value, bytes) else str(value)
+
+
+TRIES = 120
+
+
+class Drawer:
+    """Draws the rows of one table.
+
+    :param parents: the rows of every table that has some, this one's among them
+    :param later: keys that stay NULL for now
+    """
+
+    def __init__(
+        self,
+        plan: TablePlan,
+        random: Random,
+        judge: Judge,
+        parents: Mapping[str, list[Row]],
+        later: list[ForeignKey],
+    ) -> None:
+        self.plan, self.random, self.judge, self.parents = plan, random, judge, parents
+        self.later = later
+        self.taken = Taken(plan.uniques, plan.table.primary_key)
+        self.count = 0
+        pointing = sorted(plan.foreign_keys, key=lambda key: -len(key.columns))
+        self.pointing = [key for key in pointing if all(c in plan.domains for c in key.columns)]
+        self.own = {name for key in self.pointing for name in key.columns}
+
+    def row(self, number: int, avoid: int = 0) -> Row | None:
+        """Return the next row, or None when none is found that satisfies everything.
+
+        :param number: 0 is a plain row, 1 holds NULL wherever it may, then come the extremes
+        :param avoid: how many rows the database has refused before
+        """
+        row = self._first(number, avoid)
+        for attempt in range(TRIES):
+            wrong = self._wrong(row) if row is not None else None
+            if wrong == set():
+                return row
+            row = self._first(number, attempt + 1) if row is None else row
+            if row is None:
+                continue
+            self._again(row, wrong or set(), attempt)
+        return None
+
+    def keep(self, row: Row) -> None:
+        """Note that the database has the row."""
+        self.taken.add(row)
+
+    def _wrong(self, row: Row) -> set[str]:
+        broken = {name for key in self.taken.broken(row) for name in key}
+        return broken or {name for columns in self.judge.failing(row) for name in columns}
+
+    def _first(self, number: int, shift: int) -> Row | None:
+        row: Row = {}
+        if not self._point(row, number, shift):
+            return None
+        for place, (name, domain) in enumerate(self.plan.domains.items()):
+            if name not in row:
+                value = self._value(name, domain, number, shift)
+                if number < 2 and value is not None and value in row.values():
+                    other = domain.numbered(place)  # columns that are mixed up are to show
+                    value = value if other is None else other
+                row[name] = value
+        for name in self.own:
+            row.setdefault(name, None)
+        return row
+
+    def _value(self, name: str, domain: Domain, number: int, shift: int) -> Value:
+        if domain.empty or (number == 1 and name not in self.plan.required and domain.nullable):
+            return None
+        if domain.unique:
+            return self._next(domain)
+        specials = domain.specials
+        if not specials:
+            return None if domain.nullable else domain.numbered(self.count)
+        if number in (0, 1) and not shift:
+            return specials[0]
+        if number < 2 + len(specials):
+            return specials[(number - 1 + shift) % len(specials)]
+        return self.random.choice(specials)
+
+    def _next(self, domain: Domain) -> Value:
+        self.count += 1
+        value = domain.numbered(self.count - 1)
+        return self.random.choice(domain.specials) if value is None and domain.specials else value
+
+    def _point(self, row: Row, number: int, shift: int) -> bool:
+        """Choose the row's parents; False when it must have one and there is none."""
+        for place, key in enumerate(self.pointing):
+            empty = optional(self.plan, key) and (key in self.later or (number == 1 and not shift))
+            found = [] if empty else fitting(key, row, self._parents(key))
+            if found:
+                parent = found[(number + place + shift) % len(found)]
+                pairs = zip(key.columns, key.parent_columns, strict=True)
+                row.update((own, parent[theirs]) for own, theirs in pairs)
+            elif key.parent == self.plan.table.label and not optional(self.plan, key):
+                self._point_to_itself(row, key)
+            elif optional(self.plan, key):
+                free = [c for c in key.columns if c not in self.plan.required]
+                fixed = [c for c in free if row.get(c) is None] or free
+                row.update(dict.fromkeys(fixed[:1] if len(key.columns) > 1 else fixed))
+            else:
+                return False
+        return True
+
+    def _parents(self, key: ForeignKey) -> list[Row]:
+        return self.parents.get(key.parent, [])
+
+    def _point_to_itself(self, row: Row, key: ForeignKey) -> None:
+        for own, theirs in zip(key.columns, key.parent_columns, strict=True):
+            if theirs not in row:
+                row[theirs] = self._next(self.plan.domains[theirs])
+            row[own] = row[theirs]
+
+    def _again(self, row: Row, wrong: set[str], attempt: int) -> None:
+        """Draw the columns again that a key or a CHECK has refused."""
+        if wrong & self.own:
+            fresh = self._first(2 + self.random.randrange(9), attempt + 1)
+            if fresh is not None:
+                row.update({name: fresh[name] for name in self.own})
+        for name in wrong - self.own:
+            domain = self.plan.domains[name]
+            if domain.empty:
+                continue
+            last = attempt > TRIES // 2 and name not in self.plan.required and domain.nullable
+            choice = [value for value in suggestions(domain, attempt) if domain.accepts(value)]
+            choice += [self._next(domain)] if domain.unique or not choice else []
+            row[name] = self.random.choice([*choice, None] if last else choice)
 
 
 @dataclass
@@ -41,7 +270,7 @@ def fill(connection: Connection, plans: Mapping[str, TablePlan], seed: int = SEE
     """
     random = Random(seed)
     made = Made()
-    order = draw.order(plans)
+    order = ordered(plans)
     held = _held(connection, [plans[label] for label in order.tables])
     for label in order.tables:
         later = [key for table, key in order.later if table == label]
