@@ -9,9 +9,8 @@ from alembic.util import CommandError
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from . import git, heads, history, lint, output, revisions
+from . import catalog, git, heads, history, lint, output, revisions
 from . import project as project_module
-from .catalog import schema
 from .lint import findings as lint_findings
 from .lint.findings import Finding
 from .project import Project
@@ -162,8 +161,8 @@ def judge_new(project: Project, revision: str) -> None:
         output.say(f"  and {len(proof.lines) - MOST} notes more: db migrate --json has them all")
     if project.script.get_heads() == [revision]:  # the proof has compared it with the models
         cache.note_agreed(project)
-    file = schema.path(project.folder, project.dialect)
-    if wanted is not None and schema.write(file, wanted):
+    file = catalog.path(project.folder, project.dialect)
+    if wanted is not None and catalog.write(file, wanted):
         output.say(f"  {project.shown(file)}")
     output.add("schema", project.shown(file))
 
@@ -172,7 +171,7 @@ def _schema_at_head(project: Project, proof: Verdict) -> str | None:
     if project.script.get_heads() == [proof.revision] or not proof.ok:
         return proof.schema
     with databases.at_head(project) as connection:
-        return schema.text(connection, project.version_table)
+        return catalog.text(connection, project.version_table)
 
 
 def _say_findings(found: list[Finding]) -> None:
@@ -200,7 +199,7 @@ def run(project: Project) -> None:
     """
     unknown = not project.metadata.tables
     wanted = _made(project) if unknown else _agree(project)
-    alone = unknown and wanted != schema.HEADER
+    alone = unknown and wanted != catalog.HEADER
     head = ", ".join(project.script.get_heads()) or "none"
     output.say(f"one head: {head}")
     if not alone:
@@ -234,7 +233,7 @@ def _made(project: Project) -> str:
     history.require_one_head(project.script)
     try:
         with databases.at_head(project) as connection:
-            return schema.text(connection, project.version_table)
+            return catalog.text(connection, project.version_table)
     except servers.NotAllowed as denied:
         raise CommandError(NEEDS_SCRATCH.format(reason=denied.reason)) from denied
 
@@ -245,7 +244,7 @@ def _agree(project: Project) -> str | None:
     config = project.config
 
     def look(connection: Connection) -> None:
-        texts.append(schema.text(connection, project.version_table))
+        texts.append(catalog.text(connection, project.version_table))
 
     config.attributes["at_head"] = look
     config.stdout = StringIO()  # "No new upgrade operations detected."
@@ -315,10 +314,10 @@ def _schema(project: Project, wanted: str | None) -> None:
 
     :raises CommandError: when it is another
     """
-    file = schema.path(project.folder, project.dialect)
+    file = catalog.path(project.folder, project.dialect)
     if wanted is None:
         return  # there was no scratch database, which was said
-    if not schema.is_equal(file, wanted):
+    if not catalog.is_equal(file, wanted):
         raise CommandError(
             f"{project.shown(file)} is not what the migrations make: type db schema to write it, "
             "and look at the difference."

@@ -60,12 +60,12 @@ def status(directory: str | None, as_json: bool) -> None:
 @with_appcontext
 def schema(directory: str | None) -> None:
     """Write the schema file anew, as the migrations make it."""
-    from .catalog import schema as catalog_schema
+    from . import catalog
 
     project = _project()
-    file = catalog_schema.path(project.folder, project.dialect)
+    file = catalog.path(project.folder, project.dialect)
     with databases.at_head(project) as connection:
-        changed = catalog_schema.write(file, catalog_schema.text(connection, project.version_table))
+        changed = catalog.write(file, catalog.text(connection, project.version_table))
     output.say(f"{project.shown(file)} is {'written' if changed else 'as it was'}.")
 
 

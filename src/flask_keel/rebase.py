@@ -12,8 +12,7 @@ from pathlib import Path
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
 
-from . import check, errors, git, heads, history, output
-from .catalog import schema
+from . import catalog, check, errors, git, heads, history, output
 from .project import Project
 from .proof import prove
 from .proof.commuting import meeting
@@ -239,7 +238,7 @@ def _prove(project: Project, moved: list[str]) -> None:
     """
     try:
         with databases.at_head(project) as connection:
-            wanted = schema.text(connection, project.version_table)
+            wanted = catalog.text(connection, project.version_table)
         for revision in moved:
             proof = prove(project, revision)
             if not proof.ok:
@@ -249,6 +248,6 @@ def _prove(project: Project, moved: list[str]) -> None:
     except servers.NotAllowed as denied:
         output.say(check.NOT_JUDGED.format(reason=denied.reason))
         return
-    file = schema.path(project.folder, project.dialect)
-    if schema.write(file, wanted):
+    file = catalog.path(project.folder, project.dialect)
+    if catalog.write(file, wanted):
         output.say(f"  {project.shown(file)}")

@@ -14,9 +14,9 @@ from flask import Flask
 from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import SQLAlchemyError
 
+from .. import catalog, output
 from .. import history as history_module
-from .. import output
-from ..catalog import diff, schema
+from ..catalog import diff
 from ..project import AHEAD_TABLE, Environment, Project
 from ..scratch import servers
 
@@ -47,7 +47,7 @@ def require(project: Environment, connection: Connection, denied: servers.NotAll
         )
     file = _file(project)
     found = _live(project, connection, file)
-    if not schema.is_equal(file, found):
+    if not catalog.is_equal(file, found):
         wanted = file.read_text("utf-8") if file.exists() else ""
         said = [str(one) for one in diff.between(project.dialect, wanted, found)]
         rest = f"; and {len(said) - MOST_DIFFERENCES} more" if said[MOST_DIFFERENCES:] else ""
@@ -79,15 +79,15 @@ def followed(project: Environment, connection: Connection) -> Iterator[None]:
         return
     file, equal = _file(project), False
     with suppress(SQLAlchemyError):  # what cannot be read is not followed
-        equal = schema.is_equal(file, _live(project, connection, file))
+        equal = catalog.is_equal(file, _live(project, connection, file))
     connection.rollback()
     yield
     if not equal or history_module.applied(connection) != set(project.script.get_heads()):
         return
     found = _live(project, connection, file)
     connection.rollback()
-    if not schema.is_equal(file, found) and not _may_make_databases(project):
-        schema.write(file, found)
+    if not catalog.is_equal(file, found) and not _may_make_databases(project):
+        catalog.write(file, found)
         output.say(f"  {project.shown(file)}")
 
 
@@ -100,12 +100,12 @@ def _may_make_databases(project: Environment) -> bool:
 
 
 def _file(project: Environment) -> Path:
-    return schema.path(project.folder, project.dialect)
+    return catalog.path(project.folder, project.dialect)
 
 
 def _live(project: Environment, connection: Connection, file: Path) -> str:
     """Return the schema of the application's database without the tables of others."""
-    return schema.text(connection, project.version_table, _others(project, connection, file))
+    return catalog.text(connection, project.version_table, _others(project, connection, file))
 
 
 def _others(project: Environment, connection: Connection, file: Path) -> set[str]:
@@ -123,6 +123,6 @@ def made(config: Config, app: Flask, connection: Connection) -> None:
     :param app: the Flask application
     """
     project = Project.of(app, config)
-    file = schema.path(project.folder, project.dialect)
-    if schema.write(file, schema.text(connection, project.version_table)):
+    file = catalog.path(project.folder, project.dialect)
+    if catalog.write(file, catalog.text(connection, project.version_table)):
         output.say(f"  {project.shown(file)}")

@@ -13,7 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Column, PrimaryKeyConstraint, Table, UniqueConstraint
 from sqlalchemy.exc import SQLAlchemyError
 
-from ..catalog.shadow import live
+from ..catalog import live
 from ..literals import literal
 from ..rows.checks import columns_of, savepoint
 from ..typing import AnyColumn

@@ -25,10 +25,8 @@ from sqlalchemy import Table as Model
 from sqlalchemy.sql.elements import conv
 from sqlalchemy.types import SchemaType
 
-from .. import compat, literals
-from ..catalog import shadow
-from ..catalog.schema import ReflectedCheck, ReflectedColumn, ReflectedIndex
-from ..catalog.shadow import Pair, pair
+from .. import catalog, compat, literals
+from ..catalog import Pair, ReflectedCheck, ReflectedColumn, ReflectedIndex, pair
 from ..literals import as_text, literal
 from ..sqlite import naming
 from ..typing import AnyColumn, DiffTuple, Options
@@ -473,7 +471,7 @@ def table(
     if there is None or model is None:
         return CONTINUE
     found = pair(context, model, name, schema)
-    shadow.remember(context, (schema, name, "table"), shadow.Compared(there, model, found))
+    catalog.remember(context, (schema, name, "table"), catalog.Compared(there, model, found))
     tables.json_columns(there, found.real)
     compare_checks(context, change, found, there, model)
     compare_indexes(context, change, found, there, model)
@@ -483,7 +481,7 @@ def table(
         constraints.follow(change, there, model)
         constraints.compare_needed_indexes(change, there, model)
     around = compare_generated(context, change, found, there, model)
-    shadow.remember(context, (schema, name), around)
+    catalog.remember(context, (schema, name), around)
     return CONTINUE
 
 
@@ -493,7 +491,7 @@ def new_tables(
     """Stop before a table is written that this database cannot have."""
     for op in upgrade.ops:
         if isinstance(op, ops.CreateTableOp):
-            shadow.require_makeable(context, op.to_table())
+            catalog.require_makeable(context, op.to_table())
     return CONTINUE
 
 
@@ -501,7 +499,7 @@ def values(context: AutogenContext, upgrade: ops.UpgradeOps, *_: object) -> Prio
     """Put what keeps the values of generated columns around the changes of their tables."""
     for op in list(upgrade.ops):
         if isinstance(op, ops.ModifyTableOps):
-            before, after = shadow.remembered(context, (op.schema, op.table_name))
+            before, after = catalog.remembered(context, (op.schema, op.table_name))
             place = upgrade.ops.index(op)
             upgrade.ops[place + 1 : place + 1] = after
             upgrade.ops[place:place] = before

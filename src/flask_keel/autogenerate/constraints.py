@@ -15,9 +15,8 @@ from sqlalchemy import ForeignKeyConstraint, Index, MetaData, UniqueConstraint
 from sqlalchemy import Table as Model
 from sqlalchemy.sql.elements import conv
 
-from .. import literals
-from ..catalog import schema as catalog_schema
-from ..catalog.shadow import Compared, live
+from .. import catalog, literals
+from ..catalog import Compared, live
 from ..literals import as_text
 from ..sqlite import naming
 from ..sqlite.create_table import CreateTable
@@ -457,9 +456,7 @@ def _is_changed(change: ops.ModifyTableOps, name: str) -> bool:
     )
 
 
-def _as_it_is(
-    reflected: UniqueConstraint, said: catalog_schema.ReflectedUnique
-) -> UniqueConstraint:
+def _as_it_is(reflected: UniqueConstraint, said: catalog.ReflectedUnique) -> UniqueConstraint:
     made = Model(
         reflected.table.name,
         MetaData(),

@@ -23,11 +23,9 @@ from sqlalchemy.dialects.postgresql import DOMAIN, CreateDomainType
 from sqlalchemy.schema import CreateSequence, ExecutableDDLElement
 from sqlalchemy.sql.elements import conv
 
-from .. import compat, literals
-from ..catalog import schema as catalog_schema
-from ..catalog import shadow
+from .. import catalog, compat, literals
+from ..catalog import Compared, live
 from ..catalog.postgresql import named_types, of_table
-from ..catalog.shadow import Compared, live
 from ..lexer import string
 from ..literals import as_text, literal
 from ..typing import AnyColumn, ServerDefault
@@ -159,7 +157,7 @@ def compare_numbering(context: AutogenContext, table: Compared) -> tuple[Changes
 
 
 def _state(
-    context: AutogenContext, column: catalog_schema.ReflectedColumn, known: AnyColumn, sequence: str
+    context: AutogenContext, column: catalog.ReflectedColumn, known: AnyColumn, sequence: str
 ) -> State:
     if column.counts == "identity":
         assert isinstance(known.server_default, Identity)
@@ -277,7 +275,7 @@ def compare_primary_keys(
 ) -> PriorityDispatchResult:
     """Give every table the key of its model; what refers to the old one goes around it."""
     changed: dict[str, list[tuple[str, ...]]] = {}
-    tables = shadow.compared(context)
+    tables = catalog.compared(context)
     for table in tables:
         touched: list[tuple[str, ...]] = []
         if table.found.real.key != table.found.twin.key:
@@ -360,7 +358,7 @@ def _named(
 
 
 def _taken(
-    change: ops.ModifyTableOps, kind: type[ColumnOp], table: catalog_schema.ReflectedTable
+    change: ops.ModifyTableOps, kind: type[ColumnOp], table: catalog.ReflectedTable
 ) -> ColumnOp | None:
     """Take out the operation on the column of the key that the database numbers."""
     for op in change.ops:
@@ -394,7 +392,7 @@ def _key(table: Model, columns: tuple[str, ...], name: str) -> PrimaryKeyConstra
     return key
 
 
-def _auto(table: Compared, said: catalog_schema.ReflectedTable, on: bool) -> list[SetAutoIncrement]:
+def _auto(table: Compared, said: catalog.ReflectedTable, on: bool) -> list[SetAutoIncrement]:
     return [
         _set_auto(table, name, on)
         for name, column in said.columns.items()

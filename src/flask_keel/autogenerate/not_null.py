@@ -25,8 +25,7 @@ from sqlalchemy import types as sa
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
-from ..catalog.schema import Check
-from ..catalog.shadow import live
+from ..catalog import Check, live
 from ..lexer import string
 from ..rows.checks import Judge, columns_of, suggestions
 from ..rows.plan import Domain

@@ -19,7 +19,7 @@ from alembic.util import CommandError
 from sqlalchemy import Dialect, Table
 
 from .. import history, output
-from ..catalog.shadow import live
+from ..catalog import live
 from . import candidates, questioner, rename_ops, summary
 from .candidates import Differences, Likeness, Pair, named
 from .questioner import Answers

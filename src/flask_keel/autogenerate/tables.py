@@ -31,9 +31,7 @@ from sqlalchemy import text as sql_text
 from sqlalchemy.exc import NoReferenceError
 from sqlalchemy.sql.elements import TextClause, conv
 
-from ..catalog import mysql, sqlite
-from ..catalog.schema import ReflectedIndex, ReflectedTable
-from ..catalog.shadow import live
+from ..catalog import ReflectedIndex, ReflectedTable, live, mysql, sqlite
 from ..literals import as_text
 from ..sqlite import model as sqlite_model
 from ..sqlite import naming

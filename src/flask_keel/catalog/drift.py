@@ -12,11 +12,11 @@ from alembic.script import Script
 from sqlalchemy import Column, Connection, MetaData, Table, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from .. import log
+from .. import catalog, log
 from ..output import plainly
 from ..project import Project
 from ..typing import AnyColumn
-from . import diff, schema
+from . import diff
 from .diff import Difference
 
 LAST_RUN, FILE = "what the last run left", "the schema file"
@@ -46,7 +46,7 @@ def look(project: Project, connection: Connection, applied: set[str]) -> Drift:
 
 def _look(project: Project, connection: Connection, applied: set[str]) -> Drift:
     run = log.last_run(connection, project.options.get("version_table_schema"))
-    if run is not None and run[0] == applied and run[2] == schema.FORMAT:
+    if run is not None and run[0] == applied and run[2] == catalog.FORMAT:
         drift = _compare(project, connection, applied, LAST_RUN, run[1])
         known = {one.part.key for one in drift.found}
         missing = never_made(project, connection, applied)
@@ -58,7 +58,7 @@ def _look(project: Project, connection: Connection, applied: set[str]) -> Drift:
         return Drift(why=f"{NOT_SAID}, and the schema file is of the head")
     wanted = _text(project)
     if wanted is None:
-        file = project.shown(schema.path(project.folder, project.dialect))
+        file = project.shown(catalog.path(project.folder, project.dialect))
         return Drift(why=f"{NOT_SAID}, and there is no {file}: type db schema to write it")
     return _compare(project, connection, applied, FILE, wanted)
 
@@ -101,9 +101,9 @@ def _said(error: SQLAlchemyError) -> str:
 
 def _text(project: Project) -> str | None:
     """The schema file; a project without tables needs none."""
-    file: Path = schema.path(project.folder, project.dialect)
+    file: Path = catalog.path(project.folder, project.dialect)
     if not file.exists() and not project.metadata.tables:
-        return schema.HEADER
+        return catalog.HEADER
     try:
         return file.read_text(encoding="utf-8")
     except (OSError, ValueError):
@@ -144,7 +144,7 @@ def _now(project: Project, connection: Connection) -> tuple[str, dict[str, str]]
     https://mariadb.com/kb/en/show-triggers/, https://mariadb.com/kb/en/show-create-view/
     """
     if project.dialect != "mysql":
-        return schema.text(connection, project.version_table), {}
+        return catalog.text(connection, project.version_table), {}
     rights = set(connection.execute(text(RIGHTS)).scalars())
     wanted = {"trigger": "TRIGGER", "view": "SHOW VIEW"}
     database = project.engine.url.database
@@ -154,14 +154,14 @@ def _now(project: Project, connection: Connection) -> tuple[str, dict[str, str]]
         if right not in rights
     }
     try:
-        return schema.text(connection, project.version_table), {
+        return catalog.text(connection, project.version_table), {
             kind: said for kind, said in hidden.items() if kind == "trigger"
         }
     except DBAPIError:
         if "view" not in hidden:
             raise
     views = connection.execute(text(VIEWS)).scalars()
-    return schema.text(connection, project.version_table, views), hidden
+    return catalog.text(connection, project.version_table, views), hidden
 
 
 # those that a job makes and drops, for the months that come and have gone

@@ -17,7 +17,7 @@ from .. import pipeline
 from ..lexer import closing
 from ..scratch import servers
 from ..typing import Row, Value
-from .schema import (
+from . import (
     Check,
     Column,
     ForeignKey,

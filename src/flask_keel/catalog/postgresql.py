@@ -22,7 +22,7 @@ from sqlalchemy.sql.functions import next_value
 from .. import compat, lexer, literals, pipeline
 from ..lexer import bare
 from ..typing import Options, Row, Value
-from .schema import (
+from . import (
     Check,
     Column,
     ForeignKey,

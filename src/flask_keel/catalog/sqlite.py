@@ -18,7 +18,7 @@ from ..sqlite.create_table import CreateTable
 from ..sqlite.introspection import Database, driver, read_table
 from ..sqlite.tokenizer import Token, Unreadable, fold, identifiers, lex, plain, tokenize, unquote
 from ..typing import Row
-from .schema import (
+from . import (
     Check,
     Column,
     ForeignKey,

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from alembic.script import Script
 from sqlalchemy import Connection
 
-from .. import runner
-from ..catalog import schema as catalog_schema
-from ..catalog.schema import Schema
+from .. import catalog, runner
+from ..catalog import Schema
 from ..project import Project
 from ..recorder import Recorder, Recording
 from ..scratch.databases import stage
@@ -102,7 +101,7 @@ class _End:
         return cls(schema, comparison.take(connection, schema, schema.tables))
 
     def tables(self, before: Schema) -> set[str]:
-        return catalog_schema.between(before, self.schema).tables
+        return catalog.between(before, self.schema).tables
 
     def unlike(self, other: "_End", without: Iterable[str] = ()) -> set[str]:
         """Name the columns, or the tables, whose rows are others there."""
@@ -124,7 +123,7 @@ class _End:
 
 def _between(one: Schema, other: Schema) -> Iterator[str]:
     """Name the columns, the tables and the rest in which two schemas differ."""
-    found = catalog_schema.between(one, other)
+    found = catalog.between(one, other)
     for label in sorted(found.tables):
         sides = [schema.tables[label].columns for schema in (one, other) if label in schema.tables]
         names = {name for side in sides for name in side}

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from .. import pipeline
-from ..catalog.schema import Schema, Table
+from ..catalog import Schema, Table
 from ..rows.values import kind_of
 from ..typing import Value
 from . import verdict

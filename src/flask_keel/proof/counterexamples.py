@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from ..catalog.schema import Schema
+from ..catalog import Schema
 from ..rows import column, name_of
 from ..rows.checks import Judge
 from ..rows.plan import TablePlan

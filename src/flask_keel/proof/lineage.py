@@ -6,7 +6,7 @@ from alembic.operations import ops
 from alembic.operations.ops import MigrateOperation
 
 from .. import lexer
-from ..catalog.schema import Schema
+from ..catalog import Schema
 from ..recorder import Recording
 
 NAME = f"({lexer.NAME})"

@@ -12,8 +12,8 @@ from alembic.util import CommandError
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from ..catalog import schema as catalog_schema
-from ..catalog.schema import Differences, Schema
+from .. import catalog
+from ..catalog import Differences, Schema
 from ..project import Project
 from ..recorder import Recorder, Recording
 from ..rows.plan import TablePlan
@@ -236,7 +236,7 @@ class Scene:
 
     def read(self, connection: Connection | None = None) -> Schema:
         """Return the schema as it is now."""
-        return catalog_schema.read(connection or self.connection, self.project.ignored)
+        return catalog.read(connection or self.connection, self.project.ignored)
 
     def take(self, schema: Schema, labels: Iterable[str]) -> dict[str, list[comparison.Row]]:
         """Return the rows of some tables as they are now."""

@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from alembic.operations import ops
 from sqlalchemy import Connection, Table
 
-from .. import rows, runner
-from ..catalog import schema as catalog_schema
-from ..catalog.schema import Schema
+from .. import catalog, rows, runner
+from ..catalog import Schema
 from ..data import rehearsal
 from ..history import parents
 from ..project import Project
@@ -83,7 +82,7 @@ def compare_schema(scene: Scene) -> Schema:
     :raises Failed: with the differences, but not for the order of columns
     """
     below = scene.read()
-    found = catalog_schema.between(scene.before, below)
+    found = catalog.between(scene.before, below)
     left = found.found
     if scene.dialect == "mysql":
         remade, kept = set(_remade(scene, below)), _kept(scene, below)
@@ -300,8 +299,8 @@ def _same(project: Project, schema: Schema, tables: set[str]) -> bool:
 
     with create_engine("sqlite://").connect() as empty:
         project.metadata.create_all(empty)
-        made = catalog_schema.read(empty, project.ignored)
-    return not catalog_schema.between(made, schema).tables & tables
+        made = catalog.read(empty, project.ignored)
+    return not catalog.between(made, schema).tables & tables
 
 
 Include = Callable[..., bool]
@@ -347,7 +346,7 @@ def rehearse(scene: Scene) -> Recording:
         try:
             runner.upgrade(scene.project, connection, scene.script, recorder)
             scene.after = scene.read(connection)
-            scene.verdict.schema = catalog_schema.text(connection, scene.project.version_table)
+            scene.verdict.schema = catalog.text(connection, scene.project.version_table)
         except Exception as error:
             if "autocommit_block" not in scene.source.text or scene.dialect == "sqlite":
                 raise Failed("upgrade", said(error, scene.script.path)) from error
@@ -358,7 +357,7 @@ def rehearse(scene: Scene) -> Recording:
 
 def understand(scene: Scene, recording: Recording) -> None:
     """Note what changed between the two schemas, and where everything went."""
-    scene.changes = catalog_schema.between(scene.before, scene.after)
+    scene.changes = catalog.between(scene.before, scene.after)
     scene.lineage = Lineage(scene.before, scene.after, recording)
 
 
@@ -518,7 +517,7 @@ def upgrade(scene: Scene) -> None:
     scene.after = scene.read()
     if scene.verdict.schema is None:  # it was not to be tried before
         scene.verdict.recording = recording
-        scene.verdict.schema = catalog_schema.text(scene.connection, scene.project.version_table)
+        scene.verdict.schema = catalog.text(scene.connection, scene.project.version_table)
     understand(scene, recording)
 
 
@@ -582,7 +581,7 @@ def upgrade_again(scene: Scene) -> None:
     :raises Failed: with what it raised, or when the schema is not what it was the first time
     """
     scene.step("upgrade again", runner.upgrade)
-    found = catalog_schema.between(scene.after, scene.read()).found
+    found = catalog.between(scene.after, scene.read()).found
     scene.connection.rollback()
     if found:
         raise Failed("upgrade again", listed(found))

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from .. import pipeline
-from ..catalog.schema import ForeignKey
+from ..catalog import ForeignKey
 from ..typing import Value
 from .checks import Judge, savepoint, suggestions
 from .plan import Domain, TablePlan, of_schema

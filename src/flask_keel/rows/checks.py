@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from .. import lexer
-from ..catalog.schema import Check
+from ..catalog import Check
 from ..typing import Value
 from .plan import Domain
 from .values import Kind, bears, near, raw

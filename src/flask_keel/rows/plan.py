@@ -7,7 +7,7 @@ from functools import cached_property
 
 from sqlalchemy import Dialect, MetaData
 
-from ..catalog.schema import Check, Column, ForeignKey, Schema, Table
+from ..catalog import Check, Column, ForeignKey, Schema, Table
 from ..typing import AnyColumn, SQLType, Value
 from .values import GUESSES, Kind, accepts, as_text, kind_of, moderate, numbered, specials
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
-from ..catalog.schema import Schema
+from ..catalog import Schema
 from ..sqlite.introspection import affinity
 from ..typing import Value
 

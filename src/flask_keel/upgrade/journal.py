@@ -21,8 +21,7 @@ from click import ClickException
 from sqlalchemy import Connection, inspect, update
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from .. import errors, history, log, output
-from ..catalog import schema
+from .. import catalog, errors, history, log, output
 from ..project import Environment, Steps
 from ..sqlite import foreign_key_check, transaction
 from ..typing import Options
@@ -176,8 +175,8 @@ class Journal:
         """After a stamp nothing: what a person says of a database is not what a run made of it."""
         if not self.project.moving:
             return {}
-        text = schema.text(self.connection, self.project.version_table)
-        return {"catalog": text, "format": schema.FORMAT}
+        text = catalog.text(self.connection, self.project.version_table)
+        return {"catalog": text, "format": catalog.FORMAT}
 
     def _ready(self) -> bool:
         """Make the table where there is none; say where that, or writing to it, is not allowed."""

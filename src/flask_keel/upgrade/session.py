@@ -14,8 +14,8 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, inspect, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from .. import backup, history, output, rebuild, runner, waiting
-from ..catalog import drift, schema
+from .. import backup, catalog, history, output, rebuild, runner, waiting
+from ..catalog import drift
 from ..data import is_rehearsal
 from ..project import AHEAD_TABLE, Environment, Project
 from ..scratch.servers import interruptible
@@ -189,7 +189,7 @@ def _say_what_was_never_made(project: Environment, connection: Connection) -> No
     except (CommandError, SQLAlchemyError):
         return  # db status says why
     if found and project.moving != "downgrade":
-        file = project.shown(schema.path(project.folder, project.dialect))
+        file = project.shown(catalog.path(project.folder, project.dialect))
         more = f"; and {len(found) - MOST_DIFFERENCES} more" if found[MOST_DIFFERENCES:] else ""
         said = f"{'; '.join(found[:MOST_DIFFERENCES])}{more}"
         output.say(NOT_WHAT_IT_SAYS.format(database=project.database, file=file, found=said))

@@ -6,7 +6,7 @@ import clients
 import pytest
 import sqlalchemy as sa
 
-from flask_keel.catalog import schema
+from flask_keel import catalog
 
 from . import zoo
 from .compared import CONVENTION
@@ -59,7 +59,7 @@ def _ours(name, kind, parents):
 def looks(bench):
     """The schema as facts, and as the server's own dump says it, whatever the order."""
     with bench.engine.connect() as connection:
-        found = schema.read(connection, frozenset())
+        found = catalog.read(connection, frozenset())
     if bench.kind == "sqlite":
         return found, []
     url = bench.engine.url.set(drivername=bench.kind).render_as_string(hide_password=False)
@@ -70,7 +70,7 @@ def looks(bench):
 
 
 def assert_alike(one, other):
-    assert schema.between(one[0], other[0]).found == []
+    assert catalog.between(one[0], other[0]).found == []
     assert one[1] == other[1]
 
 

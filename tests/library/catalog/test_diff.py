@@ -6,7 +6,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import make_url
 
-from flask_keel.catalog import diff, schema
+from flask_keel import catalog
+from flask_keel.catalog import diff
 
 COMMON = [
     "CREATE TABLE tag (id INTEGER PRIMARY KEY, name VARCHAR(20))",
@@ -67,7 +68,7 @@ def at(request, tmp_path):
 
 def text(url):
     with databases.engine(url).connect() as connection:
-        return schema.text(connection)
+        return catalog.text(connection)
 
 
 def said(url, before):
@@ -152,7 +153,7 @@ def _between(*tables):
         with engine.connect() as connection:
             for sql in ("CREATE TABLE p (id INTEGER PRIMARY KEY)", f"CREATE TABLE t ({inside})"):
                 connection.exec_driver_sql(sql)
-            texts.append(schema.text(connection))
+            texts.append(catalog.text(connection))
     return [str(one) for one in diff.between("sqlite", *texts)]
 
 

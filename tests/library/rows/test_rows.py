@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateTable
 
-from flask_keel import rows
-from flask_keel.catalog import schema as catalog_schema
+from flask_keel import catalog, rows
 from flask_keel.proof import comparison
 from flask_keel.rows import plan
 
@@ -107,7 +106,7 @@ def _pointing(draw, metadata, table, number, place):
 def fill(connection, metadata):
     """Make the tables and their rows; return how many each has got."""
     metadata.create_all(connection)
-    schema = catalog_schema.read(connection)
+    schema = catalog.read(connection)
     plans = plan.of_schema(schema, connection.dialect.name, dict.fromkeys(schema.tables, 5))
     made = rows.fill(connection, plans)
     for label in schema.tables:
@@ -154,7 +153,7 @@ def test_any_schema_gets_rows_on_servers(empty, metadata):
         empty.rollback()
         if empty.dialect.name == "mysql":
             empty.exec_driver_sql("SET foreign_key_checks=0")
-            for label in catalog_schema.read(empty).tables:
+            for label in catalog.read(empty).tables:
                 empty.exec_driver_sql(f"DROP TABLE {label}")
             empty.exec_driver_sql("SET foreign_key_checks=1")
             empty.commit()
@@ -168,7 +167,7 @@ def test_the_same_seed_gives_the_same_rows():
     for seed in (3, 3, 4):
         with sa.create_engine("sqlite://").connect() as connection:
             metadata.create_all(connection)
-            schema = catalog_schema.read(connection)
+            schema = catalog.read(connection)
             plans = plan.of_schema(schema, "sqlite", {"t": 12})
             rows.fill(connection, plans, seed)
             found.append(connection.exec_driver_sql("SELECT * FROM t").all())
@@ -183,7 +182,7 @@ def test_rows_hold_null_and_extremes_and_what_is_odd():
     )  # fmt: skip
     with sa.create_engine("sqlite://").connect() as connection:
         metadata.create_all(connection)
-        schema = catalog_schema.read(connection)
+        schema = catalog.read(connection)
         rows.fill(connection, plan.of_schema(schema, "sqlite", {"t": 6}))
         numbers, texts, days = zip(
             *connection.exec_driver_sql("SELECT n, s, d FROM t").all(), strict=True
@@ -201,7 +200,7 @@ def test_rows_of_the_history_are_respected():
     with sa.create_engine("sqlite://").connect() as connection:
         metadata.create_all(connection)
         connection.execute(role.insert(), [{"name": "admin"}, {"name": "v1"}])
-        schema = catalog_schema.read(connection)
+        schema = catalog.read(connection)
         made = rows.fill(connection, plan.of_schema(schema, "sqlite", {"user": 4, "role": 3}))
         assert made.rows == {"user": 4, "role": 3}
         assert connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []
@@ -213,9 +212,7 @@ def test_a_check_that_nothing_satisfies_is_told_with_its_reason():
              sa.CheckConstraint("id < 0 AND id > 0"))  # fmt: skip
     with sa.create_engine("sqlite://").connect() as connection:
         metadata.create_all(connection)
-        made = rows.fill(
-            connection, plan.of_schema(catalog_schema.read(connection), "sqlite", {"t": 4})
-        )
+        made = rows.fill(connection, plan.of_schema(catalog.read(connection), "sqlite", {"t": 4}))
         assert made.rows == {"t": 0}
         assert "checks" in made.empty["t"]
 
@@ -243,7 +240,7 @@ def test_what_refuses_one_row_keeps_no_other_out():
         connection.exec_driver_sql(
             "CREATE TRIGGER tr BEFORE INSERT ON t WHEN new.n > 100 BEGIN SELECT RAISE(ABORT, 'big'); END"
         )
-        schema = catalog_schema.read(connection)
+        schema = catalog.read(connection)
         made = rows.fill(connection, plan.of_schema(schema, "sqlite", {"t": 6}))
         numbers = connection.exec_driver_sql("SELECT n FROM t").scalars().all()
     assert made.rows == {"t": 6} and made.empty == {} and len(numbers) == 6
@@ -257,7 +254,7 @@ def test_a_percent_sign_in_a_name_keeps_no_row_out(server_url):
     engine = databases.engine(server_url).execution_options(isolation_level="READ COMMITTED")
     with engine.connect() as connection:
         metadata.create_all(connection)
-        schema = catalog_schema.read(connection)
+        schema = catalog.read(connection)
         plans = plan.of_schema(schema, connection.dialect.name, {"50%% off": 3})
         made = rows.fill(connection, plans)
         taken = comparison.take(connection, schema, schema.tables)

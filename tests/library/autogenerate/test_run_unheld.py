@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql
 
-from flask_keel.autogenerate import unheld
+from flask_keel.autogenerate import run
 
 from .compared import model
 
@@ -26,8 +26,8 @@ def index(**options):
 
 def said(before, after, sources=""):
     """What is said of models whose history made others."""
-    history, models = (unheld.of_models(model(*parts())) for parts in (before, after))
-    return "; ".join(unheld._differences(history, models, sources))
+    history, models = (run.of_models(model(*parts())) for parts in (before, after))
+    return "; ".join(run._differences(history, models, sources))
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import make_url
 
+from flask_keel import catalog
 from flask_keel.catalog import postgresql as catalog_postgresql
-from flask_keel.catalog import schema
 from flask_keel.catalog import sqlite as catalog_sqlite
 
 SQLITE = [
@@ -21,7 +21,7 @@ SQLITE = [
     "CREATE TABLE alembic_version (version_num VARCHAR(32))",
 ]
 SQLITE_TEXT = (
-    schema.HEADER
+    catalog.HEADER
     + """
 CREATE TABLE parent (id INTEGER PRIMARY KEY AUTOINCREMENT,
     name TEXT DEFAULT 'a, b' COLLATE NOCASE,
@@ -69,7 +69,7 @@ def run(url, statements):
             connection.exec_driver_sql(
                 statement.replace("%", "%%") if "sqlite" not in url else statement
             )
-        return schema.text(connection)
+        return catalog.text(connection)
 
 
 def test_sqlites_text_has_a_line_for_each_column_and_everything_else():
@@ -126,12 +126,12 @@ def test_an_old_postgresql_gives_the_text_and_the_facts_of_a_new_one(postgresql_
             with databases.fresh(server) as url:
                 text = run(url, NOT_NULL)
                 with databases.engine(url).connect() as connection:
-                    found.append((text, schema.read(connection)))
+                    found.append((text, catalog.read(connection)))
                 query = "SELECT count(*) FROM pg_constraint WHERE contype = 'n'"
                 assert bool(clients.rows(url, query)[0][0]) == (server != old)
     (old_text, old_facts), (text, facts) = found
     assert text == old_text
-    assert schema.between(old_facts, facts).found == []
+    assert catalog.between(old_facts, facts).found == []
 
 
 def test_the_text_is_the_same_wherever_one_sits(postgresql_server):
@@ -147,7 +147,7 @@ def test_the_text_is_the_same_wherever_one_sits(postgresql_server):
             clients.run(url, f'ALTER DATABASE "{make_url(url).database}" SET {setting}')
         assert clients.rows(url, "SHOW TimeZone") == [("Asia/Tokyo",)]
         with databases.engine(url).connect() as connection:
-            assert schema.text(connection) == text
+            assert catalog.text(connection) == text
             assert connection.exec_driver_sql("SHOW DateStyle").scalar() == "German, DMY"
 
 
