@@ -32,9 +32,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from . import errors, history, output, seed
-from .autogenerate import adopted, at_head, constraints, summary
+from .autogenerate import adopted, constraints, summary
 from .autogenerate.comparators import OPTIONS
 from .backup import copies, online
+from .catalog import drift
 from .project import (
     AHEAD_TABLE,
     LOG_TABLE,
@@ -277,7 +278,7 @@ def _build_alone(config: Config, engine: Engine, starter_rows: Rows) -> None:
     options = servers.connection_options(_engine_options())
     with create_engine(url, **options).connect() as connection:
         _upgrade(config, connection)
-        at_head.made(config, current_app, connection)
+        drift.made(config, current_app, connection)
         _, script = _compare(connection)
         said = summary.phrases(script.upgrade_ops)
     if said:

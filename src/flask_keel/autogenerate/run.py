@@ -32,7 +32,7 @@ from ..recorder import Recorder
 from ..scratch import cache, databases, servers
 from ..scratch.cache import Cache
 from ..typing import AnyColumn, Options
-from . import adopted, at_head, not_null, questioner, renames, render, summary, type_changes
+from . import adopted, not_null, questioner, renames, render, summary, type_changes
 from .comparators import OPTIONS
 
 NO_CHANGES = "The models and the history agree: there is nothing to migrate."
@@ -151,7 +151,7 @@ def compare(project: Environment) -> None:
                 connection.rollback()
         except servers.NotAllowed as denied:
             connection = stack.enter_context(project.engine.connect())
-            _leave_alone(project, at_head.require(project, connection, denied))
+            _leave_alone(project, drift.require(project, connection, denied))
             connection.rollback()
             output.say(
                 f"{denied.reason}, so the models are compared with {project.database}, which is what "

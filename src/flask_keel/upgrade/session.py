@@ -249,9 +249,9 @@ def _say_nothing_to_do(project: Environment, heads: Iterable[str]) -> None:
 def _schema_file(project: Environment, connection: Connection) -> AbstractContextManager[None]:
     if connection.dialect.name == "sqlite" or project.moving != "upgrade":
         return nullcontext()
-    from ..autogenerate import at_head
+    from ..catalog import drift
 
-    return at_head.followed(project, connection)
+    return drift.followed(project, connection)
 
 
 @contextmanager
