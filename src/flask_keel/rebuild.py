@@ -32,7 +32,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from . import errors, history, output, seed
-from .autogenerate import adopted, constraints, summary
+from .autogenerate import constraints, summary
 from .autogenerate.comparators import OPTIONS
 from .backup import copies, online
 from .catalog import drift
@@ -334,7 +334,7 @@ def _compare(connection: Connection) -> tuple[MigrationContext, ops.MigrationScr
     keep_one_transaction(context)
     metadata = _models()
     with context.begin_transaction():
-        adopted.keep_names(Project.of(current_app, history.config()), connection)
+        constraints.keep_names(Project.of(current_app, history.config()), connection)
         context.opts["target_metadata"] = metadata
         script = produce_migrations(context, metadata)
     return context, script

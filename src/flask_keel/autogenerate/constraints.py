@@ -1,6 +1,8 @@
 """Unique constraints that say something else under their name, and PostgreSQL's EXCLUDE.
 
 Alembic compares the columns of a unique constraint in no order, and neither DEFERRABLE nor EXCLUDE.
+
+Names of an adopted history: what is there keeps its name, whatever the models' convention says now.
 """
 
 import re
@@ -11,20 +13,31 @@ from alembic.autogenerate import render, renderers
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import MigrateOperation, Operations, ops
 from alembic.util import CommandError
-from sqlalchemy import ForeignKeyConstraint, Index, MetaData, UniqueConstraint
+from sqlalchemy import (
+    Connection,
+    ForeignKeyConstraint,
+    Index,
+    Inspector,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    UniqueConstraint,
+    inspect,
+)
 from sqlalchemy import Table as Model
 from sqlalchemy.sql.elements import conv
 
 from .. import catalog, literals
 from ..catalog import Compared, live
 from ..literals import as_text
+from ..project import Project
 from ..sqlite import naming
 from ..sqlite.create_table import CreateTable
 from ..sqlite.introspection import Database, read_table
 from ..sqlite.model import Constraint
 from ..sqlite.naming import conventional_name
 from ..sqlite.tokenizer import fold, plain
-from ..typing import Convention, DiffTuple, Options
+from ..typing import Convention, DiffTuple, Options, Value
 from . import summary
 
 # The index that MySQL makes for a foreign key: it stays when the key goes, and a key needs one.
@@ -472,3 +485,50 @@ def _as_it_is(reflected: UniqueConstraint, said: catalog.ReflectedUnique) -> Uni
     )
     made.append_constraint(old)
     return old
+
+
+def keep_names(project: Project, connection: Connection) -> None:
+    """Give the models' keys, unique constraints and indexes the names that the history made.
+
+    Only those that a naming convention named, and only where the library was adopted: new tables and
+    columns are named by the convention.
+
+    :param connection: to a database that the history has made
+    """
+    if not project.adopted:
+        return
+    look = inspect(connection)
+    for table in project.metadata.tables.values():
+        if not look.has_table(table.name, schema=table.schema):
+            continue
+        there = dict(_there(look, table))
+        items: list[Value] = [*table.constraints, *table.indexes]
+        for item in items:
+            name = there.get(_key(item))
+            if name is not None and isinstance(item.name, conv):
+                item.name = name
+
+
+def _key(item: Value) -> Value:
+    columns = tuple(column.name for column in item.columns)
+    match item:
+        case PrimaryKeyConstraint():
+            return "primary key"
+        case UniqueConstraint():
+            return "unique", frozenset(columns)
+        case ForeignKeyConstraint():
+            return "foreign key", columns, item.referred_table.name
+    return "index", columns, bool(getattr(item, "unique", False))
+
+
+def _there(look: Inspector, table: Table) -> Iterator[tuple[Value, str | None]]:
+    of = table.name, table.schema
+    yield "primary key", look.get_pk_constraint(*of).get("name")
+    for key in look.get_foreign_keys(*of):
+        columns = tuple(key["constrained_columns"])
+        yield ("foreign key", columns, key["referred_table"]), key.get("name")
+    for unique in look.get_unique_constraints(*of):
+        yield ("unique", frozenset(unique["column_names"])), unique.get("name")
+    for index in look.get_indexes(*of):
+        columns = tuple(str(name) for name in index["column_names"])
+        yield ("index", columns, bool(index["unique"])), index.get("name")

@@ -32,7 +32,7 @@ from ..recorder import Recorder
 from ..scratch import cache, databases, servers
 from ..scratch.cache import Cache
 from ..typing import AnyColumn, Options
-from . import adopted, not_null, questioner, renames, render, summary, type_changes
+from . import constraints, not_null, questioner, renames, render, summary, type_changes
 from .comparators import OPTIONS
 
 NO_CHANGES = "The models and the history agree: there is nothing to migrate."
@@ -158,7 +158,7 @@ def compare(project: Environment) -> None:
                 "the schema file says."
             )
             why = denied.reason
-        adopted.keep_names(project, connection)
+        constraints.keep_names(project, connection)
         connection.rollback()
         if project.dialect == "postgresql":
             connection.begin()  # it is Alembic's no more: nothing of a comparison is committed

@@ -261,7 +261,7 @@ def differences(
     from alembic.migration import MigrationContext
 
     from .. import literals
-    from ..autogenerate import adopted, summary
+    from ..autogenerate import constraints, summary
     from ..autogenerate.comparators import OPTIONS
 
     own = {table.key for table in project.metadata.tables.values()}
@@ -271,7 +271,7 @@ def differences(
     options: Options = OPTIONS | {
         key: project.options[key] for key in KEPT if key in project.options
     }
-    adopted.keep_names(project, connection)
+    constraints.keep_names(project, connection)
     options |= databases.comparison(project.metadata, options)
     options["include_object"] = _only(looked_at, own, options.get("include_object"))
     options["include_name"] = _named(looked_at, options.get("include_name"))
