@@ -11,8 +11,7 @@ from ..rows.checks import Judge
 from ..rows.plan import TablePlan
 from ..rows.values import accepts, numbered, raw
 from ..typing import Options
-from .comparison import Row
-from .lineage import Lineage
+from .comparison import Lineage, Row
 
 MOST = 3
 

@@ -20,7 +20,7 @@ from ..rows.plan import TablePlan
 from ..scratch.databases import Stage
 from ..sqlite import foreign_key_check
 from . import comparison
-from .lineage import Lineage
+from .comparison import Lineage
 from .verdict import SAMPLE, Failed, Verdict, listed, said
 
 # The values of a column that a migration speaks of: what it maps, and what it compares with.

@@ -21,9 +21,8 @@ from ..scratch.databases import stage
 from ..typing import Options, SQLType
 from . import scene as proof_scene
 from . import verdict as proof_verdict
-from .comparison import Judge, Outcome, parents_of
+from .comparison import Judge, Lineage, Outcome, parents_of
 from .counterexamples import Hostile
-from .lineage import Lineage
 from .scene import Scene
 from .verdict import Failed, Verdict, listed, passing, said
 
