@@ -10,8 +10,7 @@ from typing import Self
 
 from . import editing
 from .editing import Change, apply
-from .model import Column, Constraint, Definition, NoSuchPart
-from .parser import read
+from .model import Column, Constraint, Definition, NoSuchPart, read
 from .tokenizer import Unreadable, fold, identifiers, in_style, quote, same, tokenize, unquote
 
 __all__ = [
