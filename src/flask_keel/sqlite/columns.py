@@ -11,7 +11,7 @@ from sqlalchemy.util import topological
 from ..lexer import string
 from . import introspection
 from .clone import Mirror, require_no_string
-from .create_table import CreateTable
+from .create_table import Change, CreateTable, apply
 from .data_checks import Condition, escaped, not_null
 from .draft import (
     AddColumn,
@@ -25,7 +25,6 @@ from .draft import (
     SetOptions,
     Step,
 )
-from .editing import Change, apply
 from .model import Column, Constraint
 from .short_rows import reads_otherwise
 from .table_constraints import (

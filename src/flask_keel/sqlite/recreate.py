@@ -15,8 +15,7 @@ from sqlalchemy.exc import DatabaseError
 from ..lexer import string
 from . import data_checks
 from .clone import free_name
-from .create_table import CreateTable
-from .editing import Change, apply, expressions
+from .create_table import Change, CreateTable, apply, expressions
 from .introspection import (
     Database,
     indexes,

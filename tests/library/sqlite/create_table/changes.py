@@ -3,8 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from flask_keel.sqlite.create_table import CreateTable
-from flask_keel.sqlite.editing import note_after
+from flask_keel.sqlite.create_table import CreateTable, note_after
 from flask_keel.sqlite.model import Column, Constraint
 from flask_keel.sqlite.tokenizer import fold, identifiers, lex, same, tokenize
 
