@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 import libcst as cst
 
 from .calls import Operation, code, text, texts
-from .names import MissingNames
+from .names import Declaration, MissingNames, Survey
 from .scan import DROPS
-from .survey import Declaration, Survey
 
 
 def clashes(operation: Operation, others: Iterable[Operation]) -> bool:

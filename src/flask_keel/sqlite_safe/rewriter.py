@@ -12,9 +12,8 @@ from ..typing import Convention
 from . import scan
 from .calls import Batch, Operation, code, is_none, last_name
 from .grouping import Edit, Group, Item, Mirrors, Statement, grouped, in_order
-from .names import MissingNames, missing_names
+from .names import NAME_PLACES, MissingNames, Survey, Surveyor, missing_names
 from .scan import schema_parameter, table_parameter
-from .survey import NAME_PLACES, Survey, Surveyor
 
 _SPACE = cst.SimpleWhitespace(" ")
 
