@@ -15,7 +15,7 @@ from .lint import findings as lint_findings
 from .lint.findings import Finding
 from .project import Project
 from .proof import Verdict, prove
-from .recorder import Recorder
+from .runner import Recorder
 from .scratch import cache, databases, servers
 from .scratch.cache import Seen
 from .typing import Options

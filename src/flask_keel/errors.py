@@ -12,7 +12,7 @@ from flask import current_app
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import DBAPIError
 
-from . import history, misfits, output, project, runner
+from . import data, history, output, project, runner
 from .autogenerate import summary
 from .output import plainly
 from .scratch import servers
@@ -235,5 +235,5 @@ def _said(error: BaseException) -> str:
         return ENDS_TRANSACTION
     if isinstance(error, SyntaxError):
         return f"{type(error).__name__}: {error.msg}"
-    rows = misfits.of(inner)
+    rows = data.of(inner)
     return f"{type(inner).__name__}: {plainly(str(inner))}" + (f": {rows}" if rows else "")

@@ -28,7 +28,7 @@ from .. import history as history_module
 from .. import literals, output
 from ..catalog import drift
 from ..project import Environment, Project, left_out, listening
-from ..recorder import Recorder
+from ..runner import Recorder
 from ..scratch import cache, databases, servers
 from ..scratch.cache import Cache
 from ..typing import AnyColumn, Options

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from sqlalchemy import Dialect
 
-from ..recorder import Recording
+from ..runner import Recording
 from . import rules, source
 from .findings import BLOCKS, LOCKS, LOSES_DATA, NOTE, SEVERITIES, Finding
 
@@ -21,7 +21,7 @@ def check(path: Path, recording: Recording, dialect: Dialect) -> list[Finding]:
     What cannot be judged is a finding, too: the rest of the migration is judged all the same.
 
     :param path: its file
-    :param recording: what its ``upgrade()`` did (:class:`..recorder.Recording`)
+    :param recording: what its ``upgrade()`` did (:class:`..runner.Recording`)
     :param dialect: SQLAlchemy's, of the database on which it did that
     """
     with tokenize.open(path) as file:  # it may say its own encoding

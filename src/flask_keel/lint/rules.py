@@ -10,7 +10,7 @@ from alembic.operations import ops
 from alembic.operations.ops import MigrateOperation
 from sqlalchemy import ClauseElement, Dialect
 
-from ..recorder import Columns, Event
+from ..runner import Columns, Event
 from ..typing import AnyColumn, SQLType, Value
 from . import source, types
 from .findings import COUNT, LOOK, NOTE, RULES, Facts, Finding
@@ -399,7 +399,7 @@ class Ruler:
     def findings(self, events: list[Event]) -> list[Finding]:
         """Return what the rules say, in the order of the file.
 
-        :param events: of a :class:`..recorder.Recording`
+        :param events: of a :class:`..runner.Recording`
         """
         found: list[Finding] = []
         again = made_again(events, self.scope)

@@ -18,8 +18,8 @@ from sqlalchemy.exc import DBAPIError
 
 from .. import lexer, pipeline
 from ..catalog import Schema, Table
-from ..recorder import Recording
 from ..rows.values import kind_of
+from ..runner import Recording
 from ..typing import Value
 from . import verdict
 from .verdict import Failed

@@ -15,8 +15,8 @@ from sqlalchemy.exc import DBAPIError
 from .. import catalog
 from ..catalog import Differences, Schema
 from ..project import Project
-from ..recorder import Recorder, Recording
 from ..rows.plan import TablePlan
+from ..runner import Recorder, Recording
 from ..scratch.databases import Stage
 from ..sqlite import foreign_key_check
 from . import comparison

@@ -12,10 +12,10 @@ from ..catalog import Schema
 from ..data import rehearsal
 from ..history import parents
 from ..project import Project
-from ..recorder import Recorder, Recording
 from ..rows import plan as rows_plan
 from ..rows.plan import Domain
 from ..rows.values import accepts, kind_of
+from ..runner import Recorder, Recording
 from ..scratch import databases
 from ..scratch.databases import stage
 from ..typing import Options, SQLType

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from sqlalchemy.exc import DBAPIError
 
 from .. import errors, output, runner
-from ..recorder import Recording
+from ..runner import Recording
 
 PROVED = "proved on {rows}: {steps} (seed {seed})"
 PROVED_EMPTY = "proved on empty tables: {steps}"

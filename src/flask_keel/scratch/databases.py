@@ -23,7 +23,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from .. import output, runner
 from .. import project as project_module
 from ..project import Project, listening
-from ..recorder import Recorder
+from ..runner import Recorder
 from ..sqlite import transaction as sqlite_transaction
 from ..sqlite.introspection import driver
 from ..typing import Options

@@ -28,7 +28,7 @@ from sqlalchemy.pool import NullPool
 from .. import output, runner
 from ..lint import rules, source
 from ..project import Environment, Project, listening
-from ..recorder import Recorder, Recording
+from ..runner import Recorder, Recording
 from ..sqlite import introspection, transaction
 from ..typing import Options, Params
 from . import losses, statements

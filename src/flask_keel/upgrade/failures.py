@@ -22,7 +22,7 @@ from sqlalchemy import Connection, column, inspect, table, text
 from sqlalchemy.engine import ExecutionContext
 from sqlalchemy.exc import DBAPIError
 
-from .. import history, misfits, output
+from .. import data, history, output
 from ..data import JOURNAL
 from ..project import Environment, listening
 from ..sqlite import transaction
@@ -186,7 +186,7 @@ def _failed(project: Environment, run: Run, error: BaseException) -> str:
             f"another process has migrated {project.database}, which is at {_at(now)} now: "
             "type db current, and try again when it has ended."
         )
-    return f"{_state(project, run, now)}{run.left}: {misfits.advice(error)}"
+    return f"{_state(project, run, now)}{run.left}: {data.advice(error)}"
 
 
 def _interrupted(project: Environment, run: Run) -> str:
@@ -281,7 +281,7 @@ def account(project: Environment, connection: Connection, run: Run) -> Iterator[
             do_executemany=standing.execute,
             do_execute_no_params=standing.execute,
         ),
-        misfits.explained(connection),
+        data.explained(connection),
     ):
         try:
             yield standing
@@ -325,7 +325,7 @@ def _look(
     if not old or not condition or _converts(altering, old, new) or _said(home, name):
         return
     source = table(home, schema=altering.schema)
-    rows = misfits.number_and_examples(connection, source, text(condition), (column(name),))
+    rows = data.number_and_examples(connection, source, text(condition), (column(name),))
     if rows:
         kind = new.compile(connection.dialect)
         raise CommandError(LOSES.format(table=home, column=name, type=kind, rows=rows))

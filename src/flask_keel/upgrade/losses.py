@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from .. import literals
 from ..lint import types
-from ..recorder import Event
+from ..runner import Event
 from ..typing import Options
 from . import statements
 from .statements import Deed, Name

@@ -185,7 +185,7 @@ def test_a_file_may_have_an_encoding_of_its_own(tmp_path):
     from sqlalchemy.dialects import sqlite
 
     from flask_keel import lint
-    from flask_keel.recorder import Recording
+    from flask_keel.runner import Recording
 
     (tmp_path / "m.py").write_bytes("# -*- coding: latin-1 -*-\n# für\n".encode("latin-1"))
     assert lint.check(tmp_path / "m.py", Recording(), sqlite.dialect()) == []
