@@ -9,7 +9,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from . import catalog, git, heads, history, lint, output, revisions
+from . import catalog, heads, history, lint, output, revisions
 from . import project as project_module
 from .lint import findings as lint_findings
 from .lint.findings import Finding
@@ -81,7 +81,7 @@ def judge(project: Project) -> list[Judged]:
 
     :raises CommandError: when there may be no scratch database
     """
-    seen, new = Seen(project), git.not_on_main_branch(*project.script._version_locations)
+    seen, new = Seen(project), history.not_on_main_branch(*project.script._version_locations)
     revisions = list(reversed(list(project.script.walk_revisions())))
     wanted = [
         one.revision

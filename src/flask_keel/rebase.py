@@ -12,7 +12,7 @@ from pathlib import Path
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
 
-from . import catalog, check, errors, git, heads, history, output
+from . import catalog, check, errors, heads, history, output
 from .project import Project
 from .proof import prove
 from .proof.commuting import meeting
@@ -58,7 +58,7 @@ def _given(heads: list[Script], revision: str) -> int:
 
 def _later(script: ScriptDirectory, heads: list[Script], branches: list[list[Script]]) -> int:
     """Return the place of the head that is not on the main branch; else of the one begun later."""
-    new = git.not_on_main_branch(*script._version_locations)
+    new = history.not_on_main_branch(*script._version_locations)
     if new is not None:
         ours = [all(Path(one.path).name in new for one in branch) for branch in branches]
         if ours.count(True) == 1:
@@ -189,7 +189,7 @@ def run(project: Project, revision: str | None) -> None:
         f"Next: a database that has {moved[0].revision} already does not get {head.revision} "
         "any more: type make db there. Then make check (db check)."
     )
-    if command := git.stopped(project.folder):
+    if command := history.stopped(project.folder):
         folder = os.path.relpath(project.folder)
         output.say(f"Then git add {shlex.quote(folder)} && git {command} --continue.")
     output.add("file", project.shown(path))

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from .. import catalog, runner
 from ..catalog import Schema
 from ..project import Project
-from ..recorder import Recorder, Recording
+from ..runner import Recorder, Recording
 from ..scratch.databases import stage
 from . import comparison, steps
 from .scene import Scene

@@ -179,13 +179,13 @@ def sqlite_safe_command(
     context: click.Context, paths: tuple[Path, ...], check: bool, diff: bool, names: bool
 ) -> None:
     """Edit migration FILES so that they are safe on SQLite."""
-    from .. import git
+    from .. import history
 
     failed = False
     convention = naming_convention()
     for path in paths:
         try:
-            name = names or not git.main_branch_has(path)
+            name = names or not history.main_branch_has(path)
             full = result = rewrite(path, convention, write=not (check or diff) and name)
             if not name:
                 result = rewrite(path, convention, write=not (check or diff), name=False)
