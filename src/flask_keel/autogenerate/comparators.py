@@ -336,13 +336,22 @@ def compare_generated(
 
 def _compute_last(change: ops.ModifyTableOps) -> None:
     """A generated column goes before the columns that it is computed from, and comes after them."""
-    for kind, last in ((ops.DropColumnOp, False), (ops.AddColumnOp, True)):
-        places = [place for place, op in enumerate(change.ops) if isinstance(op, kind)]
-        found = sorted(
-            (change.ops[place] for place in places), key=lambda op: _is_computed(op) == last
-        )
-        for place, op in zip(places, found, strict=True):
-            change.ops[place] = op
+    drops = [op for op in change.ops if isinstance(op, ops.DropColumnOp)]
+    adds = [op for op in change.ops if isinstance(op, ops.AddColumnOp)]
+    for drop in filter(_is_computed, drops):
+        _move(change, drop, next((op for op in drops if not _is_computed(op)), drop), 0)
+    for add in filter(_is_computed, reversed(adds)):
+        _move(change, add, next((op for op in reversed(adds) if not _is_computed(op)), add), 1)
+
+
+def _move(
+    change: ops.ModifyTableOps, op: MigrateOperation, other: MigrateOperation, behind: int
+) -> None:
+    """Move an operation before another, or behind it, where it does not stand there anyhow."""
+    place, wanted = change.ops.index(op), change.ops.index(other)
+    if (place < wanted) if behind else (place > wanted):
+        change.ops.remove(op)
+        change.ops.insert(change.ops.index(other) + behind, op)
 
 
 def _is_computed(op: MigrateOperation) -> bool:

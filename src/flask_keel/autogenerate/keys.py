@@ -328,6 +328,8 @@ def _change(context: AutogenContext, upgrade: ops.UpgradeOps, table: Compared) -
     dropped = _taken(change, ops.DropColumnOp, real) if len(real.key) == 1 else None
     added = _taken(change, ops.AddColumnOp, twin)
     whole = added is not None and len(twin.key) == 1
+    # MySQL numbers the rows by a key alone, which then gets its other columns
+    alone = added is not None and not whole and mysql
     if dropped is not None:
         first.append(_numbered(dropped.reverse(), True).reverse())
         _named(upgrade, change, table.there, real.key_name or name, False)
@@ -337,13 +339,20 @@ def _change(context: AutogenContext, upgrade: ops.UpgradeOps, table: Compared) -
         first.append(ops.DropConstraintOp.from_constraint(old))
         summary.leave_unsaid(first[-1])
     if added is not None:
-        (first if whole else last).append(_numbered(added, whole))
+        (first if whole or alone else last).append(_numbered(added, whole or alone))
+    if added is not None and alone:
+        column = added.column.name
+        key = ops.DropConstraintOp.from_constraint(_key(table.model, (column,), name))
+        summary.leave_unsaid(key)
+        last += [_set_auto(table, column, False), key]
     if whole:
         _named(upgrade, change, table.model, name, True)
     elif twin.key:
         last.append(ops.CreatePrimaryKeyOp.from_constraint(_key(table.model, twin.key, name)))
         summary.say_instead(last[-1], ("change the key of", table.model.name, ""))
         last += _auto(table, twin, True) if mysql else []
+        if added is not None and alone:
+            last.append(_set_auto(table, added.column.name, True))
     if mysql:
         _without_autoincrement(change)
     change.ops[:] = [*first, *change.ops, *last]
@@ -402,8 +411,8 @@ def _auto(table: Compared, said: catalog.ReflectedTable, on: bool) -> list[SetAu
 
 def _set_auto(table: Compared, name: str, on: bool) -> SetAutoIncrement:
     sides = table.found.real.columns.get(name), table.found.twin.columns.get(name)
-    same = all(sides) and len({side.type for side in sides if side}) == 1
-    known = table.model if on or same else table.there
+    same = len({side.type for side in sides if side}) == 1  # or it is new
+    known = table.model if name in table.model.c and (on or same) else table.there
     op = SetAutoIncrement(
         table.there.name,
         name,

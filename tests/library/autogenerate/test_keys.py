@@ -78,6 +78,11 @@ CHANGES = {
         "INSERT INTO t (id, code) VALUES (1, 'a'), (2, 'b')",
         "INSERT INTO child (id, t_id) VALUES (1, 2), (2, NULL)",
     ),
+    "a number that counts joins the key, and leaves it": lambda: (
+        [("t", code(key=True), column("n"))],
+        [("t", column("id", key=True, autoincrement=True), code(key=True), column("n"))],
+        "INSERT INTO t (code, n) VALUES ('a', 1), ('b', 2)",
+    ),
     "a number that counts by itself becomes the key": lambda: (
         [("t", code(key=True), column("n", nullable=False))],
         [("t", code(nullable=False), column("n", key=True))],
@@ -89,6 +94,8 @@ CHANGES = {
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_key_changes(bench, change):
     before, after, *inserts = CHANGES[change]()
+    if bench.kind == "sqlite" and "counts joins" in change:
+        pytest.skip("SQLite numbers the rows by a key alone")
     before, after = models(*before), models(*after)
     bench.create(before)
     bench.run(*inserts)
