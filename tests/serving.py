@@ -40,8 +40,13 @@ def get(url: str) -> tuple[int, str]:
 
 
 @contextmanager
-def served(command: tuple[str, ...], cwd, env: dict[str, str], port: int) -> Iterator[str]:
-    """Run a server until it answers on ``port``; give its URL; stop it and its children."""
+def served(
+    command: tuple[str, ...], cwd, env: dict[str, str], port: int, **account
+) -> Iterator[str]:
+    """Run a server until it answers on ``port``; give its URL; stop it and its children.
+
+    :param account: Popen's ``user`` and so on, where it is to be another account
+    """
     process = subprocess.Popen(
         command,
         cwd=cwd,
@@ -50,6 +55,7 @@ def served(command: tuple[str, ...], cwd, env: dict[str, str], port: int) -> Ite
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        **account,
     )
     try:
         _wait(process, port)
