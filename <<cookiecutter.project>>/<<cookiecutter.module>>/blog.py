@@ -38,12 +38,13 @@ def write() -> str | Response | tuple[str, int]:
     if not form.validate_on_submit():
         page = render_template("blog/write.html", form=form)
         return (page, 422) if form.errors else page
+    said = form.data
     new = Post(
-        author=author(form.name.data, form.email.data),
-        title=form.title.data,
-        slug=re.sub(r"\W+", "-", form.title.data.lower()).strip("-")[:200] or "post",
-        summary=form.summary.data or None,
-        body=form.body.data,
+        author=author(said["name"], said["email"]),
+        title=said["title"],
+        slug=re.sub(r"\W+", "-", said["title"].lower()).strip("-")[:200] or "post",
+        summary=said["summary"] or None,
+        body=said["body"],
         published_at=datetime.now(UTC).replace(tzinfo=None),
     )
     db.session.add(new)

@@ -6,6 +6,8 @@ from pathlib import Path
 import axe_core_python
 import projects
 import pytest
+from selenium.webdriver.support.expected_conditions import staleness_of
+from selenium.webdriver.support.ui import WebDriverWait
 from serving import chromium, free_port, get, gunicorn, served
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -127,3 +129,4 @@ def fill(browser, **values):
     button = browser.find_element("css selector", "form button")
     browser.execute_script("arguments[0].scrollIntoView()", button)
     button.click()
+    WebDriverWait(browser, 30).until(staleness_of(button))
