@@ -86,6 +86,10 @@ def as_text(sql: str) -> str:
 ESCAPED = {"0": "\0", "n": "\n", "r": "\r"}
 
 
+# what text() takes for one
+PARAMETER = re.compile(r"(?<![:\w\\]):(?=\w)")
+
+
 def read_enum(inspector: object, table: object, column: Any) -> None:
     """Give a reflected column of MySQL's the values of its enum: SQLAlchemy leaves them escaped.
 
@@ -97,6 +101,13 @@ def read_enum(inspector: object, table: object, column: Any) -> None:
             re.sub(r"\\(.)", lambda sign: ESCAPED.get(sign[1], sign[1]), value, flags=re.DOTALL)
             for value in values
         ]
+
+
+def read_column(inspector: object, table: object, column: Any) -> None:
+    """Do that, and keep a colon in a default from being taken for a parameter of ``text()``."""
+    read_enum(inspector, table, column)
+    if isinstance(column.get("default"), str):
+        column["default"] = PARAMETER.sub(r"\:", column["default"])
 
 
 def literal(expression: str | ClauseElement, context: AutogenContext | MigrationContext) -> str:

@@ -165,7 +165,7 @@ def compare(project: Environment) -> None:
         said = _say_what_is_unheld(project) if project.writing or checking else False
         _configure(project, connection, given, why, AGREE_HERE if said else NO_CHANGES, agreed)
         with (
-            listening(Table, column_reflect=literals.read_enum),
+            listening(Table, column_reflect=literals.read_column),
             project.context.begin_transaction(),
         ):
             project.context.run_migrations()

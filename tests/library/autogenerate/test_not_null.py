@@ -113,6 +113,18 @@ def test_a_dropped_not_null_column_comes_back_on_the_way_down(any_database):
     assert "# irreversible because" in revising.applied(any_database).read_text()
 
 
+def test_a_dropped_column_comes_back_with_a_colon_in_its_default(any_database):
+    gone = "gone: Mapped[str] = mapped_column(sa.String(9), server_default=':c d::e')\n"
+    any_database.model("note", NOTE + gone)
+    revising.applied(any_database)
+    revising.execute(any_database, "INSERT INTO note (title) VALUES ('A')")
+    any_database.model("note", NOTE)
+    revising.applied(any_database)
+    revising.down_and_up(any_database)
+    any_database.db("downgrade").assert_ok()
+    assert revising.rows(any_database, "SELECT gone FROM note") == [(":c d::e",)]
+
+
 KEYED = """import sqlalchemy as sa
 
 from my_app.extensions import db
