@@ -19,10 +19,9 @@ from flask import Flask, current_app, g
 from flask.cli import ScriptInfo, with_appcontext
 from flask_migrate import Migrate
 
-from . import connecting, errors, heads, health, history, output, urls
+from . import connecting, errors, heads, health, history, output, sqlite_safe, urls
 from .project import AGREED, PLANNED, Project
 from .scratch import databases, servers
-from .sqlite_safe import command as sqlite_safe_command
 from .typing import Options, Value
 
 COMMANDS = flask_migrate.cli.db.commands
@@ -295,7 +294,7 @@ def group() -> Db:
     """Return the group."""
     theirs = flask_migrate.cli.db
     _let_errors_through()
-    sqlite_safe_command.register()
+    sqlite_safe.register()
     register()
 
     @with_appcontext
@@ -310,7 +309,7 @@ def group() -> Db:
                 param.callback = _note_directory
         db.add_command(command, name)
     ours = (migrate, revision, merge, upgrade, downgrade, wait, check, schema, rebase, rebuild)
-    rest = (status, log, backup, restore, adopt, sqlite_safe_command.sqlite_safe_command)
+    rest = (status, log, backup, restore, adopt, sqlite_safe.sqlite_safe_command)
     for command in (*ours, *rest):
         db.add_command(command)
     return db

@@ -1,5 +1,5 @@
 """``python -m flask_keel.sqlite_safe FILES...``, where there is no application."""
 
-from .command import sqlite_safe_command
+from . import sqlite_safe_command
 
 sqlite_safe_command(prog_name="python -m flask_keel.sqlite_safe")

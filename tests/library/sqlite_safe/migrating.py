@@ -12,7 +12,7 @@ from alembic.operations import Operations
 
 from flask_keel.catalog.sqlite import tidy
 from flask_keel.sqlite.naming import CONVENTION
-from flask_keel.sqlite_safe.command import make_safe
+from flask_keel.sqlite_safe import make_safe
 
 HEAD = '''"""a migration
 

@@ -5,7 +5,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import render
 
 from flask_keel.sqlite import naming
-from flask_keel.sqlite_safe.command import make_safe
+from flask_keel.sqlite_safe import make_safe
 from flask_keel.sqlite_safe.rewriter import UNNAMED
 
 from .migrating import Database, assert_same_on_postgresql, body, migration, safe

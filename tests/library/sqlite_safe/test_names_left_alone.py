@@ -2,7 +2,7 @@
 
 import pytest
 
-from flask_keel.sqlite_safe.command import NotUnderstood, make_safe
+from flask_keel.sqlite_safe import NotUnderstood, make_safe
 
 from .migrating import HEAD, body, migration
 

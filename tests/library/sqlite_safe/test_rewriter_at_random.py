@@ -6,8 +6,7 @@ from pathlib import Path
 
 from hypothesis import given, settings
 
-from flask_keel.sqlite_safe import scan
-from flask_keel.sqlite_safe.command import make_safe
+from flask_keel.sqlite_safe import make_safe, scan
 from flask_keel.sqlite_safe.rewriter import transform
 
 from .generated_migrations import BEFORE, migrations

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flask_keel.sqlite_safe.command import rewrite
+from flask_keel.sqlite_safe import rewrite
 
 from .migrating import migration, safe
 

@@ -17,7 +17,7 @@ from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 
 import flask_keel
-from flask_keel.sqlite_safe.command import register, sqlite_safe_command
+from flask_keel.sqlite_safe import register, sqlite_safe_command
 
 from .migrating import ENV, migration
 
@@ -221,7 +221,7 @@ def test_the_hook_names_a_file_that_it_does_not_understand_and_fails_nothing(
 
 LOOK = """
 import sys
-from flask_keel.sqlite_safe.command import rewrite
+from flask_keel.sqlite_safe import rewrite
 result = rewrite(sys.argv[1], write=False)
 print(result.changed, "libcst" in sys.modules)
 """
