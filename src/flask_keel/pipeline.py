@@ -44,11 +44,6 @@ def quoted(connection: Connection, *parts: str | None) -> str:
     return ".".join(names)
 
 
-def text(value: str) -> str:
-    """Return a text as such a query has it."""
-    return "'" + value.replace("'", "''") + "'"
-
-
 def _in_one_message(connection: Connection, queries: Sequence[str]) -> list[list[Row]]:
     result = _run(connection, ";\n".join(queries))
     cursor, found = result.cursor, []

@@ -20,7 +20,7 @@ from sqlalchemy.sql import visitors
 from sqlalchemy.sql.functions import next_value
 
 from .. import compat, lexer, literals, pipeline
-from ..lexer import bare
+from ..lexer import bare, string
 from ..typing import Options, Row, Value
 from . import (
     Check,
@@ -157,7 +157,7 @@ def _twins(connection: Connection, models: list[Model]) -> Reflected:
         said.append(f"PREPARE {prefix}_{place} (oid[]) AS {query.format(tables='$1')}")
     said.append(f"SAVEPOINT {prefix}")
     for model in models:
-        table = pipeline.text(pipeline.quoted(connection, TWIN, model.name))
+        table = string(pipeline.quoted(connection, TWIN, model.name))
         made: list[CreateTable | CreateIndex] = [
             CreateTable(model, include_foreign_key_constraints=[]),
             *map(CreateIndex, model.indexes),
@@ -207,7 +207,7 @@ def _create(connection: Connection, model: Model) -> None:
 def _read(connection: Connection, schema: str, names: list[str]) -> dict[str, ReflectedTable]:
     """Return what the database has of some tables; nothing in them where there is none."""
     quoted = [pipeline.quoted(connection, schema, name) for name in names]
-    known = ", ".join(pipeline.text(name) for name in quoted)
+    known = ", ".join(string(name) for name in quoted)
     find = f"SELECT CAST(to_regclass(name) AS oid) FROM unnest(ARRAY[{known}]) AS name"
     (numbers,) = pipeline.ask(connection, [find])
     oids = [number for (number,) in numbers]

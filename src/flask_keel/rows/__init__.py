@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from .. import pipeline
 from ..catalog import ForeignKey
+from ..lexer import string
 from ..typing import Value
 from .checks import Judge, savepoint, suggestions
 from .plan import Domain, TablePlan, of_schema
@@ -455,7 +456,7 @@ def _count_on(connection: Connection, plans: list[TablePlan]) -> None:
         table = pipeline.quoted(connection, plan.table.schema, plan.table.name)
         for name, facts in plan.table.columns.items():
             if facts.automatic:
-                sequence = f"pg_get_serial_sequence({pipeline.text(table)}, {pipeline.text(name)})"
+                sequence = f"pg_get_serial_sequence({string(table)}, {string(name)})"
                 values = f"SELECT {pipeline.quoted(connection, name)} AS v FROM {table}"
                 queries.append(
                     f"SELECT setval({sequence}, greatest(max(v), 1)) FROM ({values}) AS rows "
