@@ -26,7 +26,7 @@ from .draft import (
     Step,
 )
 from .model import Column, Constraint
-from .short_rows import reads_otherwise
+from .recreate import reads_otherwise
 from .table_constraints import (
     check_condition,
     check_keys_later,

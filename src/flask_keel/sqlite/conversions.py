@@ -23,7 +23,7 @@ from .ddl import constraint_names
 from .draft import Draft, SetType, Step
 from .introspection import affinity
 from .model import Column, Constraint
-from .short_rows import reads_otherwise
+from .recreate import reads_otherwise
 from .table_constraints import (
     check_keys_later,
     describe,

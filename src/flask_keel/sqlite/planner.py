@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from alembic.util import CommandError
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from . import clone, data_checks, introspection, recreate, short_rows
+from . import clone, data_checks, introspection, recreate
 from . import draft as sqlite_draft
 from .clone import as_name
 from .columns import (
@@ -30,8 +30,7 @@ from .data_checks import check
 from .draft import Draft, Settings, Step
 from .introspection import Database
 from .model import Constraint, NoSuchPart
-from .recreate import rebuild_table
-from .short_rows import is_unsteady
+from .recreate import is_unsteady, rebuild_table
 from .table_constraints import (
     add_constraint,
     create_index,
@@ -327,7 +326,7 @@ def _run_in_place(chosen: Plan) -> None:
     if chosen.text:
         target = _applied(draft, chosen.text)
         if not draft.is_empty:
-            short_rows.settle(db, target)
+            recreate.settle(db, target)
         recreate.write(db, target)
         for step in chosen.text:
             if step.update:

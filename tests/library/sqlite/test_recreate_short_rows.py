@@ -5,7 +5,7 @@ import sqlite3
 import pytest
 from alembic.util import CommandError
 
-from flask_keel.sqlite import clone, draft, short_rows
+from flask_keel.sqlite import clone, draft, recreate
 
 from .memory import migrating
 
@@ -252,10 +252,10 @@ def test_a_library_that_writes_no_schema_table_rebuilds(monkeypatch):
 
     original = clone.Mirror.run
     monkeypatch.setattr(clone.Mirror, "run", run)
-    short_rows._read.cache_clear()
+    recreate._read.cache_clear()
     raw = database("indexed", "TEXT DEFAULT 1.10")
     before = held(raw)
     with migrating(raw, sqlite_schema_edits=False) as op:
         op.impl._change("t", None, [draft.SetDefault("d", None)])
     assert held(raw) == before
-    short_rows._read.cache_clear()
+    recreate._read.cache_clear()
