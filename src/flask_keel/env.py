@@ -40,6 +40,6 @@ def run(**options: Value) -> None:
 
         autogenerate_run.compare(project)
     else:  # upgrade, downgrade, stamp, current
-        from .upgrade import session
+        from . import upgrade
 
-        session.migrate(project)
+        upgrade.migrate(project)

@@ -31,7 +31,7 @@ from sqlalchemy.schema import CreateTable, DDLElement
 from sqlalchemy.sql import visitors
 from sqlalchemy.types import NullType
 
-from .. import history, literals, output, runner, waiting
+from .. import history, literals, output, runner, upgrade, waiting
 from ..data import rehearsal
 from ..lexer import string
 from ..project import LOG_TABLE, Environment
@@ -39,7 +39,7 @@ from ..runner import Refused
 from ..sqlite import data_checks, foreign_key_check, transaction
 from ..sqlite.foreign_key_check import KeyWatch
 from ..typing import Params, Value
-from . import session, statements
+from . import statements
 from .statements import ROUTINE
 
 ONLY_ONLINE = "it wants {name} of the database, which --sql does not ask (db upgrade does)"
@@ -376,7 +376,7 @@ def _start(project: Environment) -> list[str] | None:
             if project.start is not None:
                 return project.start.split(",")
             applied = history.applied(connection)
-            session.check(project, connection, applied)
+            upgrade.check(project, connection, applied)
             return sorted(applied) or None
     except DBAPIError:
         if project.start is None:
@@ -419,7 +419,7 @@ def _rehearse(project: Environment) -> str:
     with _copy(project, note) as connection, rehearsal(), redirect_stdout(sys.stderr):
         applied = history.applied(connection)
         _require_start(project, applied)
-        session.check(project, connection, applied)
+        upgrade.check(project, connection, applied)
         start = data_checks.at_revisions(
             applied, inspect(connection).has_table("alembic_version"), _command(project)
         )
@@ -438,7 +438,7 @@ def _rehearse(project: Environment) -> str:
         keys = foreign_key_check.guards(connection, before, watched[0].now() if script else ())
     if not script:
         at = " and ".join(sorted(applied)) or "the base"
-        output.say(session.NOTHING_TO_DO.format(database=project.database, revision=at))
+        output.say(upgrade.NOTHING_TO_DO.format(database=project.database, revision=at))
         return ""
     head = HEAD.format(patience=int(waiting.patience(project.settings) * 1000))
     begin, end = _ended([*start, *keys.start]), _ended(keys.end)
