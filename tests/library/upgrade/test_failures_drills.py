@@ -64,7 +64,7 @@ def served(new_project, server):
 
 
 def test_kill_9_at_random_moments_loses_no_row(served):
-    # on SQLite: test_session_killed.py
+    # on SQLite: test_upgrade_killed.py
     """One change of the schema in each revision, which every database does whole or not at all."""
     before = rows(served)
     sleep = SLEEP[kind_of(served)]
