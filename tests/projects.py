@@ -98,12 +98,13 @@ class Project:
         )
         return Answer(ran.returncode, ran.stdout, ran.stderr)
 
-    def start(self, *command: str, **env) -> subprocess.Popen:
+    def start(self, *command: str, stdin: int | None = None, **env) -> subprocess.Popen:
         """Start a command and do not wait for it."""
         return subprocess.Popen(
             command,
             cwd=self.path,
             env=self.environment(**env),
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

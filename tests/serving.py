@@ -41,17 +41,23 @@ def get(url: str) -> tuple[int, str]:
 
 @contextmanager
 def served(
-    command: tuple[str, ...], cwd, env: dict[str, str], port: int, **account
+    command: tuple[str, ...],
+    cwd,
+    env: dict[str, str],
+    port: int,
+    log: Path | None = None,
+    **account,
 ) -> Iterator[str]:
     """Run a server until it answers on ``port``; give its URL; stop it and its children.
 
+    :param log: the file that gets what it prints
     :param account: Popen's ``user`` and so on, where it is to be another account
     """
     process = subprocess.Popen(
         command,
         cwd=cwd,
         env=env,
-        stdout=subprocess.PIPE,
+        stdout=log.open("w") if log else subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Flask
-from flask_keel import engines, health, settings
+from flask_keel import engines, health, pending, settings
 from flask_keel.models import import_all
 
 <% if cookiecutter.starter == "blog" %>
@@ -31,6 +31,7 @@ def create_app(
     engines.init_app(app, db)  # SQLite gets foreign keys, write-ahead logging and transactions
     import_all(f"{__name__}.models")
     keel.init_app(app)  # the commands `db ...`
+    pending.init_app(app)  # in development, what is not migrated is a page
     app.register_blueprint(health.bp)  # /healthz and /readyz
     app.register_blueprint(pages.bp)
 <% if cookiecutter.starter == "blog" %>

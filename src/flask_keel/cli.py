@@ -4,6 +4,8 @@ import gc
 import os
 import re
 import shlex
+import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -123,6 +125,22 @@ def _agree(copies: Any, file: Path) -> None:
 
 def _shown() -> str:
     return urls.shown(current_app.extensions["migrate"].db.engine.url)
+
+
+@click.command("shell", params=[*COMMANDS["check"].params])
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@with_appcontext
+def shell(directory: str | None, arguments: tuple[str, ...]) -> None:
+    """Open the database's own client: sqlite3, psql or mariadb. What stands after -- is handed to it."""
+    from . import backup as backup_module
+
+    with backup_module.of(_project()).client() as (command, more):
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the client's
+        try:
+            ran = subprocess.run([*command, *arguments], env={**os.environ, **more})
+        finally:
+            signal.signal(signal.SIGINT, before)
+    raise click.exceptions.Exit(ran.returncode)
 
 
 @click.command("log", params=[*COMMANDS["check"].params, JSON])
@@ -309,7 +327,7 @@ def group() -> Db:
                 param.callback = _note_directory
         db.add_command(command, name)
     ours = (migrate, revision, merge, upgrade, downgrade, wait, check, schema, rebase, rebuild)
-    rest = (status, log, backup, restore, adopt, sqlite_safe.sqlite_safe_command)
+    rest = (status, log, backup, restore, shell, adopt, sqlite_safe.sqlite_safe_command)
     for command in (*ours, *rest):
         db.add_command(command)
     return db

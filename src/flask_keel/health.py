@@ -104,6 +104,16 @@ class Probe:
 
     def look(self) -> State:
         """Return the state of the database, after :data:`PATIENCE` seconds at the latest."""
+        applied = self.applied()
+        if applied is None:
+            return State(None)
+        if not self._known:
+            folder = Path(self._app.extensions["keel"].directory)
+            self._known.append(revisions.read_all(folder))
+        return State(revisions.compare(self._known[0], applied), applied)
+
+    def applied(self) -> frozenset[str] | None:
+        """Return what the version table holds; None where the database does not answer in time."""
         with self._lock:
             attempt = self._attempt
             if attempt is None or attempt.ended.is_set():
@@ -112,20 +122,13 @@ class Probe:
         if not attempt.ended.wait(PATIENCE):
             self._hang_up()
             attempt.error = TimeoutError(f"no answer within {PATIENCE} seconds")
-        state = (
-            State(None)
-            if attempt.error
-            else State(revisions.compare(self._known[0], attempt.applied), attempt.applied)
-        )
         self._log(str(attempt.error or ""))
-        return state
+        return None if attempt.error else attempt.applied
 
     def ask(self) -> frozenset[str]:
         """Return what the version table holds, from the attempt's thread."""
         with self._app.app_context():
             keel = self._app.extensions["keel"]
-            if not self._known:
-                self._known.append(revisions.read_all(Path(keel.directory)))
             engine = keel.db.engine
             given = keel.alembic_ctx_kwargs
             name, schema = (given.get(f"version_table{part}") for part in ("", "_schema"))

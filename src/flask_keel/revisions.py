@@ -165,6 +165,12 @@ def heads_of(revisions: Mapping[str, Revision]) -> set[str]:
     return set(revisions) - {below for one in revisions.values() for below in one.down}
 
 
+def in_order(known: Mapping[str, Revision]) -> Iterator[Revision]:
+    """Return the revisions so that each comes after those on which it stands."""
+    order = TopologicalSorter({name: sorted(one.below) for name, one in sorted(known.items())})
+    return (known[name] for name in order.static_order())
+
+
 def _has_an_order(known: Mapping[str, Revision]) -> bool:
     try:
         TopologicalSorter({name: one.below for name, one in known.items()}).prepare()

@@ -7,7 +7,7 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -53,6 +53,15 @@ class Copies:
         self.root = subject.root
 
     # what each kind of database does in its own way
+
+    def client(self) -> AbstractContextManager[tuple[list[str], dict[str, str]]]:
+        """Give the command that opens the database's own client, and what its environment gets besides.
+
+        No password stands in the command, which others may see while it runs.
+
+        :raises CommandError: when there is no client, or no database
+        """
+        raise NotImplementedError
 
     def write(self, part: Path) -> None:
         """Copy the database into this file, which is there and empty.

@@ -218,6 +218,12 @@ class MySQL(Dumps):
     def _database(self) -> str:
         return str(self.engine.url.database)
 
+    @contextmanager
+    def client(self) -> Iterator[tuple[list[str], dict[str, str]]]:
+        program, _ = self._program("")
+        with self._options() as options:
+            yield [program, options, CHARSET, f"--database={self._database}"], {}
+
     def content(self, file: Path, called: str) -> tuple[set[str], set[str] | None]:
         tables, revisions, begun, line = set(), None, False, b""
         begin = f"INSERT INTO {quoted(self.version_table)} VALUES".encode()
@@ -361,6 +367,10 @@ class PostgreSQL(Dumps):
         command += ["--lock-wait-timeout=60s", f"--dbname={self._conninfo()}"]
         # not to stdout, where it cannot go back and write what is where
         self._run([*command, f"--file={part}"], part.parent, self._secret())
+
+    @contextmanager
+    def client(self) -> Iterator[tuple[list[str], dict[str, str]]]:
+        yield [self._program("psql"), f"--dbname={self._conninfo()}"], self._secret()
 
     def content(self, file: Path, called: str) -> tuple[set[str], set[str] | None]:
         with file.open("rb") as opened:

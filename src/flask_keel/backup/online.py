@@ -9,7 +9,8 @@ import sqlite3
 import sys
 import time
 import zlib
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 from alembic.util import CommandError
@@ -231,6 +232,19 @@ class File(Copies):
         if path is None:
             raise CommandError("The database is in memory, where there is no file to copy.")
         self.path = path.absolute()
+
+    @contextmanager
+    def client(self) -> Iterator[tuple[list[str], dict[str, str]]]:
+        transaction.require(_url(self.path))
+        open_to_read(self.path).close()
+        program = shutil.which("sqlite3")
+        if program is None:
+            raise CommandError(
+                "There is no program sqlite3 here: install it (apt-get install sqlite3), then try again."
+            )
+        # as the application opens it
+        settings = ["-cmd", "PRAGMA foreign_keys=ON", "-cmd", ".timeout 5000"]
+        yield [program, *settings, str(self.path)], {}
 
     def beside(self) -> Path:
         return self.path.parent

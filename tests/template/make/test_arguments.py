@@ -73,6 +73,13 @@ def test_sqlite_safe_without_a_file_says_what_it_needs(application):
     assert "give the path of a migration file" in answer.err
 
 
+@pytest.mark.parametrize("port", ["0", "65536", "-1", "80 90", "a", COMMANDS])
+def test_a_port_that_is_none_is_a_sentence(application, typed, port):
+    answer = application.make("server", f"port={typed(port)}")
+    assert answer.code != 0 and "Traceback" not in answer.said
+    assert f"Error: port={typed(port)} is no port: give a number from 1 to 65535." in answer.err
+
+
 def test_what_the_shell_exports_under_these_names_does_not_arrive(application):
     application.make("migrate").assert_ok()
     stray = {"to": "base", "m": "stray", "file": "stray", "check": "1", "diff": "1"}

@@ -37,10 +37,14 @@ def test_every_target_of_a_fresh_project(fresh, tmp_path):
     used.add("server")
     _look_at_the_posts(fresh, tmp_path)
 
-    shell = "from my_app.models.post import Post\nprint(Post.query.count(), 'posts')\n"
-    used.add("shell")
-    answer = fresh.run("sh", "-c", 'printf "%s" "$0" | make shell', shell).assert_ok()
-    assert "2 posts" in answer.out
+    for target, text in (
+        ("shell", "print(db.session.query(Post).count(), 'posts')"),
+        ("dbshell", "SELECT count(*), 'posts' FROM post;"),
+    ):
+        used.add(target)
+        typed = f"printf '%s\\n' \"$0\" | make {target}"
+        answer = fresh.run("sh", "-c", typed, text).assert_ok()
+        assert answer.out.replace("|", " ").count("2 posts") == 1
 
     make("test")
     make("lint")
@@ -99,8 +103,8 @@ def test_every_target_of_a_fresh_project(fresh, tmp_path):
 
 def _look_at_the_posts(project, folder):
     port = free_port()
-    env = project.environment(FLASK_RUN_PORT=str(port))
-    with served(("make", "server"), project.path, env, port) as url:
+    command = ("make", "server", f"port={port}")
+    with served(command, project.path, project.environment(), port) as url:
         assert get(f"{url}/readyz")[0] == 200
         with chromium(folder / "browser") as window:
             window.get(url)
