@@ -51,12 +51,6 @@ class Installed(Project):
     def db(self, *arguments: str, **env: str | None) -> Answer:
         return self.run(str(self.path / ".venv/bin/db"), *arguments, **env)
 
-    def remember(self) -> None:
-        """Put the project as it is into git."""
-        self.git("init", "--quiet")
-        self.git("add", "--all")
-        self.git("commit", "--quiet", "--message", "generated")
-
     def reset(self) -> None:
         """Bring the project back to what was remembered, databases included."""
         self.git("checkout", "--quiet", ".")
@@ -68,10 +62,6 @@ class Installed(Project):
         """The files that git sees as changed or new."""
         status = self.git("status", "--porcelain", "--untracked-files=all").out.splitlines()
         return [line[3:] for line in status]
-
-    def git(self, *arguments: str) -> Answer:
-        person = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com"]
-        return self.run("git", *person, *arguments).assert_ok()
 
     def targets(self) -> list[str]:
         """The targets that `make help` lists."""

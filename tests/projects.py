@@ -129,6 +129,16 @@ class Project:
         (new,) = set(self.versions.glob("*.py")) - before
         return new
 
+    def git(self, *arguments: str, **env) -> Answer:
+        person = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com"]
+        return self.run("git", *person, *arguments, **env).assert_ok()
+
+    def remember(self, message: str = "generated") -> None:
+        """Put the project as it is into git."""
+        self.git("init", "--quiet", "--initial-branch=main")
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", message)
+
     def write(self, name: str, text: str) -> Path:
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)

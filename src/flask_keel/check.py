@@ -1,21 +1,27 @@
 """`db check`: one head, models and history, lint and proof of what is new, the schema file."""
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from io import StringIO
+from itertools import groupby
 from pathlib import Path
 
 from alembic import command
+from alembic.operations import ops
+from alembic.script import Script
 from alembic.util import CommandError
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Dialect, make_url
 from sqlalchemy.exc import DBAPIError
 
 from . import catalog, heads, history, lint, output, revisions
 from . import project as project_module
+from .autogenerate import summary
 from .lint import findings as lint_findings
+from .lint import offline
 from .lint.findings import Finding
 from .project import Project
 from .proof import Verdict, prove
-from .runner import Recorder
+from .runner import Recorder, Recording
 from .scratch import cache, databases, servers
 from .scratch.cache import Seen
 from .typing import Options
@@ -50,16 +56,26 @@ def findings(project: Project, revision: str, verdict: Verdict | None = None) ->
     :param verdict: of its proof, where it has run already; else it runs for the lint alone
     :raises servers.NotAllowed: when the account may not create a scratch database
     """
-    script = project.script.get_revision(revision)
-    did = verdict.recording if verdict else None
-    if did is None:
-        recorder = Recorder([script])
-        with databases.at_head(project, recorder):
-            did = recorder.recordings[revision]
-    return lint.check(Path(script.path), did, did.dialect or project.engine.dialect)
+    return _linted(project, revision, _did(project, revision, verdict))
+
+
+def _did(project: Project, revision: str, verdict: Verdict | None) -> Recording:
+    if verdict is not None and verdict.recording is not None:
+        return verdict.recording
+    recorder = Recorder([project.script.get_revision(revision)])
+    with databases.at_head(project, recorder):
+        return recorder.recordings[revision]
+
+
+def _linted(project: Project, revision: str, did: Recording) -> list[Finding]:
+    path = Path(project.script.get_revision(revision).path)
+    return lint.check(path, did, did.dialect or project.engine.dialect)
 
 
 NOT_PROVED = "{file} cannot be proved ({error}): mend what it imports, or say so to those who make this proof"
+
+
+Done = tuple[str, str]  # "phrase" or "sql", and the words
 
 
 @dataclass
@@ -67,6 +83,8 @@ class Judged:
     """One migration: what the lint found, and what the proof said.
 
     ``proof`` is None for a migration on the main branch: what it does was decided there.
+
+    :param did: what its upgrade does: phrases, and the statements of its own
     """
 
     revision: str
@@ -74,14 +92,17 @@ class Judged:
     findings: list[Finding]
     proof: Proved | None
     before: bool
+    did: list[Done] = field(default_factory=list)
 
 
-def judge(project: Project) -> list[Judged]:
-    """Judge the history, as far as it is not on the main branch, the oldest migration first.
+def judge(project: Project, new: set[str] | None) -> list[Judged]:
+    """Judge the history, the oldest migration first.
 
+    :param new: the names of the files to judge, since the main branch has not decided on them; None
+        for all
     :raises CommandError: when there may be no scratch database
     """
-    seen, new = Seen(project), history.not_on_main_branch(*project.script._version_locations)
+    seen = Seen(project)
     revisions = list(reversed(list(project.script.walk_revisions())))
     wanted = [
         one.revision
@@ -105,7 +126,8 @@ def judge(project: Project) -> list[Judged]:
         found = [Finding(**finding) for finding in verdict["findings"]]
         proof = Proved(**verdict["proof"])
         before = one.revision not in fresh
-        judged.append(Judged(one.revision, Path(one.path), found, proof, before))
+        did = [tuple(said) for said in verdict["did"]]
+        judged.append(Judged(one.revision, Path(one.path), found, proof, before, did))
     return judged
 
 
@@ -113,9 +135,31 @@ def _judge(project: Project, revisions: list[str]) -> dict[str, Options]:
     found = {}
     for revision in revisions:
         verdict, proved = _prove(project, revision)
-        said = [asdict(finding) for finding in findings(project, revision, verdict)]
-        found[revision] = {"findings": said, "proof": asdict(proved)}
+        try:
+            did = _did(project, revision, verdict)
+            said = _linted(project, revision, did)
+        except Exception as error:
+            if proved.ok or _gone(error):
+                raise
+            did, said = Recording(), []  # why it does not run, its proof says
+        found[revision] = {"findings": list(map(asdict, said)), "proof": asdict(proved)}
+        found[revision]["did"] = list(_phrases(did))
     return found
+
+
+def _phrases(recording: Recording) -> Iterator[Done]:
+    for is_sql, events in groupby(recording.did, lambda event: isinstance(event, str)):
+        if is_sql:
+            yield from (("sql", str(sql)) for sql in events)
+        else:
+            operations = [event for event in events if not isinstance(event, str)]
+            said = summary.phrases(ops.UpgradeOps(operations))
+            yield from (("phrase", phrase) for phrase in said)
+
+
+def _gone(error: Exception) -> bool:
+    """Whether the server is gone, for other migrations too."""
+    return isinstance(error, DBAPIError) and (error.connection_invalidated or not error.statement)
 
 
 def _prove(project: Project, revision: str) -> tuple[Verdict | None, Proved]:
@@ -129,8 +173,8 @@ def _prove(project: Project, revision: str) -> tuple[Verdict | None, Proved]:
     except servers.NotAllowed:
         raise
     except Exception as error:
-        if isinstance(error, DBAPIError) and (error.connection_invalidated or not error.statement):
-            raise  # the server is gone, for the others too
+        if _gone(error):
+            raise
         said = f"{type(error).__name__}: {' '.join(str(error).split())}"
         sentence = NOT_PROVED.format(file=Path(one.path).name, error=said)
         return None, Proved(False, sentence, [sentence], lasting=False)
@@ -210,7 +254,7 @@ def run(project: Project) -> None:
         )
     output.add("head", head)
     left_out = project_module.left_out(project.app)
-    wrong = [NO_MODELS] * alone + _migrations(project) + _head_file(project)
+    wrong = [NO_MODELS] * alone + _migrations(project) + head_file(project)
     wrong += [left_out] if left_out else []
     if wrong:
         more = f" (and {len(wrong) - 1} more, see above)" if wrong[1:] else ""
@@ -218,7 +262,7 @@ def run(project: Project) -> None:
     _schema(project, wanted)
 
 
-def _head_file(project: Project) -> list[str]:
+def head_file(project: Project) -> list[str]:
     """Return what is wrong with head.txt, in no or one sentence."""
     known = revisions.read_all(project.folder)
     wrong = heads.wrong(project.folder, known) if known is not None else None
@@ -256,7 +300,7 @@ def _agree(project: Project) -> str | None:
 def _migrations(project: Project) -> list[str]:
     """Say what lint and proof found, and return a sentence without full stop for what fails."""
     wrong = []
-    judged = judge(project)
+    judged = judge(project, history.not_on_main_branch(*project.script._version_locations))
     for one in judged:
         failing = [finding for finding in one.findings if finding.fails(project.zero_downtime)]
         _tell(project, one)
@@ -274,6 +318,53 @@ def _migrations(project: Project) -> list[str]:
     return wrong
 
 
+UNTOLD = "not all of it can be told without a database ({why}): make check does"
+
+
+def quick(project: Project) -> None:
+    """Check what needs no database: one head, and the lint of the migrations that are new or changed.
+
+    :raises CommandError: with the first thing that is wrong
+    """
+    head = ", ".join(project.script.get_heads()) or "none"
+    output.say(f"head: {head}")
+    output.add("head", head)
+    wrong, changed, dialect = head_file(project), _changed(project), _dialect(project)
+    for one in changed:
+        found, stopped = offline.findings(project, one, dialect)
+        judged = Judged(one.revision, Path(one.path), found, None, False)
+        _tell(project, judged, main=False)
+        if stopped:
+            output.say(f"{project.shown(one.path)}: {UNTOLD.format(why=stopped)}")
+        failing = [finding for finding in found if finding.loses_data and not finding.silenced]
+        wrong += [_failing(judged, failing)] if failing else []
+    if wrong:
+        more = f" (and {len(wrong) - 1} more, see above)" if wrong[1:] else ""
+        raise CommandError(f"{wrong[0]}{more}.")
+    count = f"{len(changed)} changed migration{'s' if len(changed) != 1 else ''}"
+    output.say(f"{count} linted, without a database: make check proves them")
+
+
+def _changed(project: Project) -> list[Script]:
+    """The migrations that the main branch has not as they are; all, where git does not tell."""
+    folders = project.script._version_locations
+    base = history.merge_base(project.folder, history.main_branch(project.folder) or "HEAD")
+    new = history.changes(base, *folders) if base else None
+    return [
+        one
+        for one in reversed(list(project.script.walk_revisions()))
+        if one.revision not in project.adopted and (new is None or Path(one.path).resolve() in new)
+    ]
+
+
+def _dialect(project: Project) -> Dialect:
+    """The dialect of the application's database; of the schema file, where no database is named."""
+    kinds = [file.stem for file in (project.folder / "schema").glob("*.sql")]
+    if str(project.engine.url) == "sqlite://" and len(kinds) == 1:
+        return make_url(f"{kinds[0]}://").get_dialect()()
+    return project.engine.dialect
+
+
 def _failing(one: Judged, failing: list[Finding]) -> str:
     line = f", line {failing[0].line}" if failing[0].line else ""
     rules = ", ".join(dict.fromkeys(finding.rule for finding in failing))
@@ -283,7 +374,7 @@ def _failing(one: Judged, failing: list[Finding]) -> str:
     )
 
 
-def _tell(project: Project, one: Judged) -> None:
+def _tell(project: Project, one: Judged, main: bool = True) -> None:
     proof = one.proof
     output.add(
         "migrations",
@@ -293,7 +384,7 @@ def _tell(project: Project, one: Judged) -> None:
                 "file": project.shown(one.path),
                 "findings": [lint_findings.as_facts(finding) for finding in one.findings],
                 "proof": proof and {key: getattr(proof, key) for key in ("ok", "lines", "changes")},
-                "on_main_branch": proof is None,
+                "on_main_branch": main and proof is None,
                 "judged_before": one.before,
             }
         ],

@@ -30,15 +30,38 @@ COMMANDS = flask_migrate.cli.db.commands
 JSON = click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON document on stdout.")
 
 
-@click.command("check", params=[*COMMANDS["check"].params, JSON])
+QUICK = click.Option(
+    ["--quick"],
+    is_flag=True,
+    help="Look at the files alone, without a database: one head, lint of what has changed.",
+)
+
+
+@click.command("check", params=[*COMMANDS["check"].params, QUICK, JSON])
 @with_appcontext
-def check(directory: str | None, as_json: bool) -> None:
+def check(directory: str | None, quick: bool, as_json: bool) -> None:
     """Check the history for CI: one head, equal to the models, linted and proved."""
     from . import check as check_module
 
     empty: Options = {"head": None, "migrations": [], "schema": None}
     with output.printed(as_json, empty, errors.of_the_application):
-        check_module.run(_project())
+        (check_module.quick if quick else check_module.run)(_project())
+
+
+@click.command("report", params=[*COMMANDS["check"].params])
+@click.option(
+    "--base",
+    metavar="REF",
+    help="Compare with where this branch left that branch or commit, in the place of the main branch.",
+)
+@click.option("--markdown", is_flag=True, help="Write it for GitHub, as the summary of a job.")
+@with_appcontext
+def report(directory: str | None, base: str | None, markdown: bool) -> None:
+    """Say what the branch does to the schema: operations, SQL, lint and proof of each new migration."""
+    from . import report as report_module
+
+    made = report_module.of(_project(), base)
+    click.echo((report_module.markdown if markdown else report_module.plain)(made), nl=False)
 
 
 @click.command("status", params=[*COMMANDS["check"].params, JSON])
@@ -327,7 +350,7 @@ def group() -> Db:
                 param.callback = _note_directory
         db.add_command(command, name)
     ours = (migrate, revision, merge, upgrade, downgrade, wait, check, schema, rebase, rebuild)
-    rest = (status, log, backup, restore, shell, adopt, sqlite_safe.sqlite_safe_command)
+    rest = (report, status, log, backup, restore, shell, adopt, sqlite_safe.sqlite_safe_command)
     for command in (*ours, *rest):
         db.add_command(command)
     return db

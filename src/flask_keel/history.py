@@ -301,9 +301,19 @@ def git(folder: Path, *arguments: str) -> list[str] | None:
 
     :param folder: in which it runs
     """
+    env = dict(os.environ)
+    if "GIT_WORK_TREE" not in env:
+        env.pop(
+            "GIT_DIR", None
+        )  # of a hook's in a linked worktree: git would take the folder for its top
     try:
         ran = subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=60
+            ["git", "-C", str(folder), *arguments],
+            capture_output=True,
+            encoding="utf-8",
+            errors="surrogateescape",  # names of files are bytes
+            timeout=60,
+            env=env,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
@@ -319,22 +329,65 @@ def not_on_main_branch(*folders: str | Path) -> set[str] | None:
     :param folders: in which the migrations' files are
     :return: None when it cannot be told: no git, no remote, a clone without history
     """
+    # in the middle of a merge the files of both sides are there
+    ours, theirs = (_changed_since(tip, *folders) for tip in ("HEAD", "MERGE_HEAD"))
+    if ours is None:
+        return None
+    return {path.name for path in (ours if theirs is None else ours.keys() & theirs.keys())}
+
+
+def _changed_since(tip: str, *folders: str | Path) -> dict[Path, str] | None:
+    """The files that are not as where one side left the main branch."""
+    base = merge_base(Path(folders[0]).resolve(), "origin/HEAD", tip)
+    return changes(base, *folders) if base else None
+
+
+def merge_base(folder: Path, reference: str, tip: str = "HEAD") -> str | None:
+    """Return the commit in which this branch left another one; None for none that is known here."""
+    found = git(folder, "merge-base", tip, reference)
+    return found[0].strip() if found else None
+
+
+def changes(base: str, *folders: str | Path) -> dict[Path, str] | None:
+    """Return the files of some folders that are not what a commit has: A for new, M for changed, D for gone.
+
+    :param base: the commit
+    :return: by their paths; None when it cannot be told
+    """
     paths = [str(Path(folder).resolve()) for folder in folders]
     here = Path(paths[0])
-    # in the middle of a merge the files of both sides are there
-    found = [_changed_since(here, tip, paths) for tip in ("HEAD", "MERGE_HEAD")]
-    others = git(here, "ls-files", "--others", "-z", "--", *paths)
-    if found[0] is None or others is None:
+    changed = git(here, "diff", "--name-status", "--no-renames", "-z", base, "--", *paths)
+    others = git(here, "ls-files", "--others", "--full-name", "-z", "--", *paths)
+    top = git(here, "rev-parse", "--show-toplevel")
+    if changed is None or others is None or not top:
         return None
-    changed = found[0] if found[1] is None else found[0] & found[1]
-    return changed | {Path(name).name for name in others}
+    found = dict(zip(changed[1::2], changed[::2], strict=True)) | dict.fromkeys(others, "A")
+    return {Path(top[0].rstrip("\n"), name): state for name, state in found.items()}
 
 
-def _changed_since(here: Path, tip: str, paths: list[str]) -> set[str] | None:
-    """The names of the files that are not as where one side left the main branch."""
-    base = git(here, "merge-base", tip, "origin/HEAD")
-    changed = base and git(here, "diff", "--name-only", "-z", base[0].strip(), "--", *paths)
-    return {Path(name).name for name in changed} if changed is not None else None
+# the main branch, by what git knows of it
+MAIN = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
+
+
+def main_branch(folder: Path) -> str | None:
+    """Return the name of the main branch, the remote's if there is one; None when git knows none."""
+    known = next((name for name in MAIN if commit(folder, name)), None)
+    named = git(folder, "rev-parse", "--abbrev-ref", known) if known == MAIN[0] else None
+    return named[0].strip() if named else known
+
+
+def commit(folder: Path, reference: str) -> str | None:
+    """Return the commit that a name stands for; None for a name that git does not know."""
+    named = f"{reference}^{{commit}}"
+    found = git(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", named)
+    return found[0].strip() if found else None
+
+
+def text_at(folder: Path, base: str, path: Path) -> str:
+    """Return what a file held in a commit; nothing, where it was not there."""
+    path = Path(os.path.relpath(path, folder.resolve()))
+    inside = path if path.parts[0] == ".." else f"./{path}"
+    return "\0".join(git(folder, "show", f"{base}:{inside}") or [])
 
 
 # what git does when it has stopped at a conflict, by the name that stands for it meanwhile

@@ -132,11 +132,25 @@ class Recorder:
         operations.batch_alter_table = self._batches(connection, operations.batch_alter_table)
         operations._install_proxy()
         try:
-            run, read = self._statement, self._read
-            with listening(context.connection, before_cursor_execute=run, before_execute=read):
+            with self._listening(connection):
                 yield
         finally:
             operations._remove_proxy()
+
+    def _listening(self, connection: Connection) -> AbstractContextManager[None]:
+        if not isinstance(
+            connection, Connection
+        ):  # what stands for one says itself what it is given
+            return nullcontext()
+        run, read = self._statement, self._read
+        return listening(connection, before_cursor_execute=run, before_execute=read)
+
+    def note(self, statement: str) -> None:
+        """Write down a statement of the migration's own, which nothing ran."""
+        if found := self._place():
+            recording, line = found
+            recording.sql.append((line, statement))
+            recording.events.append(Event(line, statement))
 
     def _noting(self, connection: Connection, invoke: Invoke, inside: bool) -> Invoke:
         def noted(operation: MigrateOperation) -> object:
@@ -188,10 +202,7 @@ class Recorder:
                 said = str(said.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
             except CompileError:  # a value that is no literal
                 said = str(said.compile(dialect=dialect))
-        if found := self._place():
-            recording, line = found
-            recording.sql.append((line, said))
-            recording.events.append(Event(line, said))
+        self.note(said)
 
     def _before(
         self, connection: Connection, operation: MigrateOperation
@@ -314,7 +325,7 @@ def guarded(connection: Connection, live: Engine) -> Iterator[None]:
     :param live: the application's engine
     :raises Refused: out of the migration, when it opens another connection
     """
-    sqlite = connection.dialect.name == "sqlite"
+    sqlite = connection.dialect.name == "sqlite" and isinstance(connection, Connection)
     engines = {live, connection.engine} if sqlite else {live} - {connection.engine}
     thread = threading.get_ident()
 

@@ -11,6 +11,7 @@ import logging
 import os
 import secrets
 import subprocess
+import sys
 import tempfile
 import time
 import warnings
@@ -145,6 +146,8 @@ def database_url(app: Flask, path: Path, root: Path) -> URL:
     ``embedded:FOLDER#NAME`` is a real PostgreSQL of the project's own, its data in the folder.
     """
     value = app.config.get("SQLALCHEMY_DATABASE_URI")
+    if not value and without_database():
+        return make_url("sqlite://")
     if not value:
         variable = app.config.get("DATABASE_VARIABLE", "DATABASE_URL")
         raise ConfigError(
@@ -153,6 +156,8 @@ def database_url(app: Flask, path: Path, root: Path) -> URL:
         )
     try:
         if isinstance(value, str) and value.startswith("embedded:"):
+            if without_database():
+                return make_url("postgresql+psycopg://")
             return postgresql(value.removeprefix("embedded:"), root)
         return urls.normalise(value, root)
     except urls.UrlError as error:
@@ -181,6 +186,11 @@ def development_key(root: Path) -> str:
             f"The development key {file} cannot be read or made ({error.strerror}): "
             f"look at the owner and permissions of {file.parent} (ls -ld)."
         ) from error
+
+
+def without_database() -> bool:
+    """Whether this process is ``db check --quick``, for which no server is started."""
+    return {"check", "--quick"} <= set(sys.argv)
 
 
 def serving() -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from dataclasses import replace
 
 import pytest
 
@@ -256,3 +257,102 @@ def test_what_a_migration_does_to_values_is_said_and_fails_nothing(blog):
     assert "sets post.title to 'gone' in every row" in blog.db("check").assert_ok().err
     facts = json.loads(blog.db("check", "--json").out)["migrations"][-1]["proof"]
     assert facts["changes"] == ["sets post.title to 'gone' in every row"]
+
+
+# --quick: the files alone
+
+
+def test_a_quick_check_asks_no_database(new_project):
+    project = new_project(database="postgresql")
+    project.env["DEV_DATABASE_URL"] = "postgresql://nobody@127.0.0.1:1/nothing"
+    said = project.db("check", "--quick").assert_ok()
+    assert "2 changed migrations linted, without a database" in said.err
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "mysql"])
+def test_a_quick_check_starts_no_server_and_needs_no_variable(kind, new_project):
+    project = new_project(database=kind)
+    file = drop_summary(project)
+    project.db("check", "--quick").assert_one_sentence(
+        f"{file.name}, line 12: loses data (drop-column)"
+    )
+    assert not (project.path / "var" / "postgres").exists()
+
+
+def test_a_quick_check_looks_at_what_has_changed(blog):
+    blog.remember()
+    drop_summary(blog)
+    blog.db("check", "--quick").assert_one_sentence("aaaa00000001_by_hand.py, line 12: loses data")
+    blog.remember("shipped")
+    assert "0 changed migrations linted" in blog.db("check", "--quick").assert_ok().err
+    document = json.loads(blog.db("check", "--quick", "--json").assert_ok().out)
+    assert (document["head"], document["migrations"]) == ("aaaa00000001", [])
+
+
+def test_a_quick_check_takes_a_reason(blog):
+    drop_summary(blog, "# lint: drop-column because nobody reads it\n")
+    blog.db("check", "--quick").assert_ok()
+
+
+def test_a_quick_check_finds_two_heads_and_a_head_file_that_is_none(blog):
+    blog.migration("aaaa00000001", HEAD, "pass")
+    blog.migration("aaaa00000002", HEAD, "pass")
+    blog.db("check", "--quick").assert_one_sentence("The history has 2 heads", "make rebase")
+    (blog.versions / "aaaa00000002_by_hand.py").unlink()
+    blog.db("check", "--quick").assert_one_sentence("head.txt names aaaa00000002")
+
+
+READS = """\
+bind = op.get_bind()
+for row in bind.execute(sa.text("SELECT id FROM post")).mappings():
+    bind.execute(sa.text("UPDATE post SET title = :t"), {"t": row["id"]})
+op.bulk_insert(sa.table("user", sa.column("name")), [{"name": "Ada"}])
+with op.get_context().autocommit_block():
+    op.create_index("ix_post_title", "post", ["title"], postgresql_concurrently=True)
+if bind.execute(sa.text("SELECT count(*) FROM post")).scalar() is None:
+    op.execute(sa.text("DELETE FROM post WHERE id = :n").bindparams(n=3))
+"""
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql", "mysql"])
+def test_a_quick_check_goes_through_a_migration_that_reads(kind, new_project):
+    project = new_project(database=kind)
+    project.migration("aaaa00000001", HEAD, READS)
+    said = project.db("check", "--quick").assert_one_sentence("line 18: loses data (delete-rows)")
+    assert "cannot be told" not in said.err
+
+
+def test_a_quick_check_says_what_only_a_database_can_tell(blog):
+    looks = 'if "note" in sa.inspect(op.get_bind()).get_table_names():\n    op.drop_table("note")'
+    blog.migration("aaaa00000001", HEAD, 'op.rename_table("post", "note")\n' + looks)
+    said = blog.db("check", "--quick").assert_ok()
+    assert "renames post to note" in said.err, "what came before it is linted"
+    assert "not all of it can be told without a database" in said.err
+
+
+def test_a_quick_check_of_a_computed_column_made_anew_is_left_to_the_whole_one(blog):
+    add = 'op.add_column("post", sa.Column("short", sa.String(9), sa.Computed("substr(title, 1, 9)")))'
+    drop = 'op.drop_column("post", "short")'
+    blog.migration("aaaa00000001", HEAD, f"{drop}\n{add}")
+    blog.db("check", "--quick").assert_ok()
+
+
+def test_a_hook_of_git_sees_what_is_committed(blog):
+    """git gives its hooks an index of their own, and in a linked worktree its folder, too."""
+    blog.remember()
+    linked = replace(blog, path=blog.path.with_name("linked"))
+    blog.git("worktree", "add", "--quiet", str(linked.path))
+    hook = blog.write(
+        ".git/hooks/pre-commit", "#!/bin/sh\nexec python bin/manage.py db check --quick\n"
+    )
+    hook.chmod(0o755)
+    for project in (blog, linked):
+        project.write("notes.txt", "one")
+        project.git("add", "notes.txt")
+        said = project.git("commit", "--message", "a note", "notes.txt")
+        assert "0 changed migrations linted" in said.err
+    drop_summary(blog)
+    blog.git("add", "--all")
+    person = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+    refused = blog.run("git", *person, "commit", "--message", "drop", "--", "my_app")
+    assert refused.code == 1 and "loses data (drop-column)" in refused.err

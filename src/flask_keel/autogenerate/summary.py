@@ -92,6 +92,8 @@ def _operations(container: ops.OpContainer) -> Iterator[tuple[str, str, str]]:
                 yield "link", op.source_table, ", ".join(op.local_cols)
             case ops.CreateCheckConstraintOp() | ops.CreatePrimaryKeyOp():
                 yield "constrain", op.table_name, str(op.constraint_name or "")
+            case ops.BulkInsertOp():
+                yield "insert into", op.table.name, ""
             case ops.DropIndexOp():
                 yield "drop index", op.table_name or "", str(op.index_name)
             case ops.DropConstraintOp():

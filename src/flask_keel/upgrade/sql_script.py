@@ -3,14 +3,16 @@
 `--sql` on SQLite: the revisions run on a copy, and what they did is written down.
 """
 
+import re
 import sqlite3
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from typing import Any, NamedTuple, NoReturn, cast
 
-from alembic.runtime.migration import MigrationContext, MigrationInfo
+from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext, MigrationInfo, MigrationStep
 from alembic.script import Script
 from alembic.util import CommandError
 from sqlalchemy import (
@@ -34,11 +36,13 @@ from sqlalchemy.types import NullType
 from .. import history, literals, output, runner, upgrade, waiting
 from ..data import rehearsal
 from ..lexer import string
-from ..project import LOG_TABLE, Environment
+from ..project import LOG_TABLE, Environment, Project
 from ..runner import Refused
+from ..scratch import databases
 from ..sqlite import data_checks, foreign_key_check, transaction
 from ..sqlite.foreign_key_check import KeyWatch
-from ..typing import Params, Value
+from ..sqlite.introspection import driver
+from ..typing import Options, Params, Value
 from . import statements
 from .statements import ROUTINE
 
@@ -202,13 +206,15 @@ class Offline(MockConnection):
 
     :param dialect: as :func:`..literals.dialect` gives it
     :param write: takes one piece of SQL
-    :param again: the command that prints the SQL anew
+    :param again: the command that prints the SQL anew; None for SQL that is read and not run, without
+        its guards
     """
 
-    def __init__(self, dialect: Dialect, write: Callable[[str], None], again: str) -> None:
+    def __init__(self, dialect: Dialect, write: Callable[[str], None], again: str | None) -> None:
         super().__init__(dialect, self.run)
         self.write = write
-        self.guards = Guards(dialect, again)
+        self.guards = Guards(dialect, again or "")
+        self.guarded = again is not None
         self.heads: set[str] = set()
         # what runs now, and what of it a rollback would not undo any more
         self.running: str | None = None
@@ -258,18 +264,18 @@ class Offline(MockConnection):
             # the title of a migration may have several lines
             self.write("\n-- ".join(words.splitlines()))
             self.running = words.removeprefix(RUNNING).splitlines()[0]
-            if not self.guards.transactional:
+            if self.guarded and not self.guards.transactional:
                 self.write(self.guards.at(self.heads))
                 self._mark()
             return
         if words == COMMIT and self.running:
             self._mark()  # an autocommit block: what ran so far stays, whatever comes
         self.write("\n-- ".join(words.splitlines()) if words.startswith("--") else words)
-        if words == BEGIN:
+        if words == BEGIN and self.guarded:
             self.write(self.guards.at(self.heads, self.begun))
 
     def _mark(self) -> None:
-        if self.begun is None:
+        if self.begun is None and self.guarded:
             self.begun = self.running
             self.write(self.guards.mark(self.begun))
 
@@ -369,6 +375,47 @@ def write(project: Environment) -> str:
     return "".join(f"{piece}\n\n" for piece in head + pieces)
 
 
+def of_one(project: Project, revision: Script, server: Dialect | None) -> str:
+    """Return the SQL of one migration's upgrade; on SQLite as it runs on empty tables, else nothing is run.
+
+    :param server: the dialect of a connection, which knows what kind of server it is; None for SQLite
+    :raises Refused: when it asks a server
+    """
+    step = MigrationStep.upgrade_from_script(project.script.revision_map, revision)
+    below, ran = history.parents(project.script, revision), list[str]()
+    if server is None:
+        with databases.stage(project, below) as scratch:
+            source = nullcontext(driver(scratch.connection.connection))
+            with _copy(project, source, ran.append) as connection:
+                ran.clear()
+                runner.run(project, connection, lambda *_: [step], sqlite_portable_sql=True)
+                return "".join(map(_line, _without_version(project, ran)))
+    stand_in = Offline(literals.dialect(server), ran.append, None)
+    options: Options = {"as_sql": True, "literal_binds": True, "transaction_per_migration": True}
+    options["starting_rev"] = list(below) or None
+    bind = cast(Connection, stand_in)
+    with runner.environment(project, bind, lambda *_: [step], **options) as nested:
+        stand_in.settle(nested.get_context())
+        with (
+            Operations.context(nested.get_context()),
+            runner.guarded(bind, project.engine),
+            nested.begin_transaction(),
+        ):
+            nested.run_migrations()
+    return "".join(f"{piece}\n" for piece in _without_version(project, ran))
+
+
+def _without_version(project: Project, ran: list[str]) -> list[str]:
+    """Leave out what only notes where the database is."""
+    table = re.escape(project.version_table)
+    note = re.compile(
+        rf"(INSERT INTO|UPDATE|DELETE FROM|CREATE TABLE( IF NOT EXISTS)?) \S*{table}\b"
+    )
+    kept = [one for one in ran if not note.match(one) and not one.startswith(RUNNING)]
+    # the transaction around the whole; those within say that something commits in the middle
+    return kept[1:-1] if kept[:1] == [BEGIN] and kept[-1] == COMMIT else kept
+
+
 def _start(project: Environment) -> list[str] | None:
     """Return the revisions to begin at; by asking, the engine learns what kind of server it is."""
     try:
@@ -402,11 +449,7 @@ def _rehearse(project: Environment) -> str:
     watched: list[KeyWatch] = []
 
     def note(statement: str) -> None:
-        if statement.startswith("-- "):
-            pending.append(f"{statement}\n")
-            return
-        # the semicolon must not end up in a comment
-        pending.append(f"{statement}\n;\n" if "--" in statement else f"{statement};\n")
+        pending.append(_line(statement))
 
     def close(step: MigrationInfo, ctx: MigrationContext, **_: object) -> None:
         watched[:] = [foreign_key_check.watch_of(ctx.impl)]
@@ -416,7 +459,8 @@ def _rehearse(project: Environment) -> str:
         script.extend(pending)
         pending.clear()
 
-    with _copy(project, note) as connection, rehearsal(), redirect_stdout(sys.stderr):
+    live = transaction.named(project.engine)
+    with _copy(project, live, note) as connection, rehearsal(), redirect_stdout(sys.stderr):
         applied = history.applied(connection)
         _require_start(project, applied)
         upgrade.check(project, connection, applied)
@@ -445,6 +489,13 @@ def _rehearse(project: Environment) -> str:
     return "".join([head, begin, *script, end, "COMMIT;\n"])
 
 
+def _line(statement: str) -> str:
+    if statement.startswith("-- "):
+        return f"{statement}\n"
+    # the semicolon must not end up in a comment
+    return f"{statement}\n;\n" if "--" in statement else f"{statement};\n"
+
+
 def _ended(sql: list[str]) -> str:
     return "".join(f"{statement};\n" for statement in sql)
 
@@ -467,15 +518,19 @@ def _require_start(project: Environment, applied: set[str]) -> None:
 
 
 @contextmanager
-def _copy(project: Environment, write: Callable[[str], None]) -> Iterator[Connection]:
+def _copy(
+    project: Project,
+    source: AbstractContextManager[sqlite3.Connection | None],
+    write: Callable[[str], None],
+) -> Iterator[Connection]:
     factory = statements.recorder(write)
 
     def connect() -> sqlite3.Connection:
         # no name: a database of this connection alone, on disk when it grows
         copy = sqlite3.connect("", factory=factory, check_same_thread=False)
-        with transaction.named(project.engine) as source:
-            if source is not None:
-                source.backup(copy)
+        with source as there:
+            if there is not None:
+                there.backup(copy)
         sqlite3.Connection.execute(copy, f"DROP TABLE IF EXISTS {LOG_TABLE}")
         return copy
 

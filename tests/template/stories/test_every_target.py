@@ -71,6 +71,7 @@ def test_every_target_of_a_fresh_project(fresh, tmp_path):
     assert "nothing to migrate" in make("newmigration").said
     assert "linted and proved" in make("check").err
     assert "one head" in make("rebase").said
+    assert "| add subtitle to post |" in make("report", "markdown=1", "base=HEAD").out
 
     plain = fresh.write(
         "my_app/migrations/plain.py",
