@@ -104,10 +104,13 @@ def read_enum(inspector: object, table: object, column: Any) -> None:
 
 
 def read_column(inspector: object, table: object, column: Any) -> None:
-    """Do that, and keep a colon in a default from being taken for a parameter of ``text()``."""
+    """Do that, and keep a colon in a default, or in what computes the column, from being taken for
+    a parameter of ``text()``.
+    """
     read_enum(inspector, table, column)
-    if isinstance(column.get("default"), str):
-        column["default"] = PARAMETER.sub(r"\:", column["default"])
+    for holder, key in ((column, "default"), (column.get("computed") or {}, "sqltext")):
+        if isinstance(holder.get(key), str):
+            holder[key] = PARAMETER.sub(r"\:", holder[key])
 
 
 def literal(expression: str | ClauseElement, context: AutogenContext | MigrationContext) -> str:

@@ -82,6 +82,9 @@ WAITING = sql_text("""
 
 def complete(context: AutogenContext, change: ops.ModifyTableOps, there: Model) -> None:
     """Add to a table that goes, and to the drops of its indexes, what was not reflected."""
+    for check in there.constraints:
+        if isinstance(check, CheckConstraint) and isinstance(check.sqltext, TextClause):
+            check.sqltext = sql_text(as_text(check.sqltext.text))
     if context.dialect.name == "sqlite":
         _sqlite(context, change, there)
     elif context.dialect.name == "postgresql":

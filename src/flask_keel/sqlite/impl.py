@@ -314,7 +314,7 @@ class EngineImpl(SQLiteImpl):
             said = introspection.read_table(Database(inspector.bind, table.schema), table.name)
             generated = said.column(column_info["name"]).last("generated")
             if generated is not None:
-                column_info["computed"]["sqltext"] = generated.expression
+                column_info["computed"]["sqltext"] = sa.literal_column(generated.expression)
 
     # -- Alembic's calls -------------------------------------------------------------------------
 

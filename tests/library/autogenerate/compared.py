@@ -15,6 +15,7 @@ from flask_keel.autogenerate import (
     run,
     type_changes,
 )
+from flask_keel.project import listening
 
 CONVENTION = {
     "ix": "ix_%(column_0_N_label)s",
@@ -77,7 +78,8 @@ class Bench:
     def written(self, metadata):
         """The upgrade and the downgrade of a migration."""
         with self.context(metadata) as context:
-            script = produce_migrations(context, metadata)
+            with listening(sa.Table, column_reflect=literals.read_column):
+                script = produce_migrations(context, metadata)
             for step in (type_changes.cast, type_changes.mend, run.go_with_the_table):
                 step(context, None, [script])
             self.code = [

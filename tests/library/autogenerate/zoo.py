@@ -121,6 +121,22 @@ def checks_of_columns(m: MetaData):
     )
 
 
+@animal()
+def colons(m: MetaData):
+    Table(
+        "colons",
+        m,
+        key(),
+        Column("a", String(20), server_default=":a b"),
+        Column(
+            "b",
+            Integer,
+            sa.Computed("CASE WHEN a = '\\:x y' THEN 1 ELSE 0 END", persisted=True),
+        ),
+        sa.CheckConstraint("a <> '\\:c d'", name="colon"),
+    )
+
+
 @animal("sqlite", "postgresql")
 def named_and_double_checks_of_columns(m: MetaData):
     Table(
