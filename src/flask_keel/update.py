@@ -169,10 +169,14 @@ def _used(text: str) -> Iterator[str]:
 
 def _lock(project: Path) -> None:
     uv = shutil.which("uv")
-    if uv and (project / "uv.lock").exists():
-        ran = subprocess.run([uv, "lock", "--quiet", "--project", str(project)])
-        if ran.returncode:
-            raise click.ClickException("The wheel is in vendor/, and uv.lock is not: type uv lock.")
+    if not (project / "uv.lock").exists():
+        return
+    if not uv:
+        click.echo(
+            "uv.lock names the older one: type uv lock where uv is, before CI reads it.", err=True
+        )
+    elif subprocess.run([uv, "lock", "--quiet", "--project", str(project)]).returncode:
+        raise click.ClickException("The wheel is in vendor/, and uv.lock is not: type uv lock.")
 
 
 if __name__ == "__main__":

@@ -108,6 +108,15 @@ def test_a_library_that_lacks_what_a_migration_uses_is_refused(application, newe
     refused(application, older, "0001_rows.py uses flask_keel.backfill", "give a newer one")
 
 
+def test_without_uv_it_is_said_that_the_lock_file_stays_behind(application, newer):
+    before = (application.path / "uv.lock").read_bytes()
+    python = str(application.path / ".venv/bin/python")
+    answer = application.run(python, "-m", "flask_keel.update", "--", str(newer), PATH="/nowhere")
+    assert "uv.lock names the older one: type uv lock" in answer.assert_ok().err
+    assert (application.path / "uv.lock").read_bytes() == before
+    assert application.typed("uv lock --check").code != 0
+
+
 def test_the_library_is_updated_without_an_application(newer, tmp_path):
     """It has to work where the application does not start any more."""
     command = [sys.executable, "-m", "flask_keel.update", "--", str(newer)]

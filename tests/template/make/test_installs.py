@@ -89,3 +89,13 @@ def test_what_is_no_list_of_extras_is_a_sentence(application, tmp_path, extras):
     assert answer.code != 0 and "Traceback" not in answer.said
     (said,) = (line for line in answer.err.splitlines() if line.startswith("Error: "))
     assert "is no list of names" in said and not file.exists()
+
+
+def test_within_a_workspace_of_uv_a_project_has_an_environment_of_its_own(generated, tmp_path):
+    members = '[project]\nname = "all"\nversion = "0"\nrequires-python = ">=3.11"\n\n'
+    members += '[tool.uv.workspace]\nmembers = ["my-*"]\n'
+    (tmp_path / "pyproject.toml").write_text(members)
+    copy = projects.copy(generated(), tmp_path)
+    project = Installed(copy.path, copy.module, {"PATH": with_uv()})
+    project.make("migrate").assert_ok()
+    assert "flask" in packages(project) and not (tmp_path / ".venv").exists()
