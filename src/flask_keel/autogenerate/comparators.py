@@ -180,9 +180,7 @@ def same_type(
     model: AnyColumn,
 ) -> PriorityDispatchResult:
     """Stop before Alembic guesses, when the database writes both types in the same way."""
-    if _compares_no_types(context):
-        return CONTINUE
-    real, twin = _column_of(context, schema, table, name, model)
+    real, twin = _types_of(context, schema, table, name, model)
     if not (real and twin):
         return CONTINUE
     tables.json_columns(there.table, pair(context, model.table, table, schema).real)
@@ -202,9 +200,7 @@ def other_type(
     model: AnyColumn,
 ) -> PriorityDispatchResult:
     """Add what Alembic does not see: a collation, and on a server any other difference."""
-    if _compares_no_types(context):
-        return CONTINUE
-    real, twin = _column_of(context, schema, table, name, model)
+    real, twin = _types_of(context, schema, table, name, model)
     if not (real and twin):
         return CONTINUE
     collated = real.collation != twin.collation
@@ -218,8 +214,13 @@ def other_type(
     return CONTINUE
 
 
-def _compares_no_types(context: AutogenContext) -> bool:
-    return context.migration_context.opts.get("compare_type", True) is False
+def _types_of(
+    context: AutogenContext, schema: str | None, table: str, name: str, model: AnyColumn
+) -> tuple[ReflectedColumn | None, ReflectedColumn | None]:
+    """Return the column's two sides; none where types are not to be compared."""
+    if context.migration_context.opts.get("compare_type", True) is False:
+        return None, None
+    return _column_of(context, schema, table, name, model)
 
 
 def server_default(

@@ -6,6 +6,7 @@ import re
 import sqlite3
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
@@ -32,7 +33,7 @@ class Half(CommandError):
 Keep = Callable[[Callable[[Path], None]], Path]
 
 
-class Copies:
+class Copies(ABC):
     """The copies of one database.
 
     :param subject: the application, whose database it is
@@ -54,6 +55,7 @@ class Copies:
 
     # what each kind of database does in its own way
 
+    @abstractmethod
     def client(self) -> AbstractContextManager[tuple[list[str], dict[str, str]]]:
         """Give the command that opens the database's own client, and what its environment gets besides.
 
@@ -61,47 +63,46 @@ class Copies:
 
         :raises CommandError: when there is no client, or no database
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def write(self, part: Path) -> None:
         """Copy the database into this file, which is there and empty.
 
         :raises CommandError: when that cannot be done
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def content(self, file: Path, called: str) -> tuple[set[str], set[str] | None]:
         """Return a copy's tables, and the revisions at which it is (None: it does not say).
 
         :param called: the file in the words of a sentence
         :raises CommandError: when the file is no whole copy
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def replace(self, file: Path, keep: Keep) -> None:
         """Put what a copy holds in the place of the database, all of it or nothing.
 
         :param keep: keeps what is replaced
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def describe(self, file: Path | None = None) -> str | None:
         """Say where the database (or a copy of it) is, and how many rows it has where that is known."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def empty(self) -> bool:
         """Whether there is nothing to copy."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def name(self) -> str:
         """The database in a file's name; another one's copies may lie in the same folder."""
-        raise NotImplementedError
 
+    @abstractmethod
     def beside(self) -> Path:
         """The folder in which copies are kept where the project has no var."""
-        raise NotImplementedError
 
     # what is the same for all
 

@@ -8,8 +8,9 @@ taken away before anything in it changes: what a killed command has left is not 
 
 import re
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -176,7 +177,7 @@ def _new(project: Project) -> Iterator[Connection]:
         yield connection
 
 
-class Stage:
+class Stage(ABC):
     """A scratch database: one connection to it.
 
     :param app: the application's engine
@@ -191,11 +192,9 @@ class Stage:
         self.connection.commit()
         self.copy = None
 
-    @contextmanager
-    def attempt(self) -> Iterator[Connection]:
+    @abstractmethod
+    def attempt(self) -> AbstractContextManager[Connection]:
         """Give a connection on which all can be done: the scratch itself stays as it was settled."""
-        raise NotImplementedError
-        yield
 
 
 class SQLite(Stage):
@@ -240,7 +239,11 @@ class MySQL(Stage):
             self.connection.commit()
 
 
-STAGES = {"sqlite": SQLite, "postgresql": PostgreSQL, "mysql": MySQL}
+STAGES: dict[str, Callable[[Connection, Engine, Copy | None], Stage]] = {
+    "sqlite": SQLite,
+    "postgresql": PostgreSQL,
+    "mysql": MySQL,
+}
 
 
 @contextmanager

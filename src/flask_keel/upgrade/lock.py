@@ -8,6 +8,7 @@ Whom a statement waits for, and since when: said after two seconds, as far as th
 
 import hashlib
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from threading import Event, Thread
@@ -86,7 +87,7 @@ def held(project: Environment, connection: Connection) -> Iterator[None]:
         lock.release()
 
 
-class _Lock:
+class _Lock(ABC):
     def __init__(self, project: Environment, connection: Connection) -> None:
         self.project = project
         self.connection = connection
@@ -138,20 +139,20 @@ class _Lock:
     def _one(self, statement: str, **values: Value) -> Value:
         return self.connection.execute(text(statement), values).scalar()
 
-    def _where(self) -> list[str]:
-        raise NotImplementedError
+    @abstractmethod
+    def _where(self) -> list[str]: ...
 
-    def _holder(self) -> str | None:
-        raise NotImplementedError
+    @abstractmethod
+    def _holder(self) -> str | None: ...
 
-    def _release(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _release(self) -> None: ...
 
-    def require_possible(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def require_possible(self) -> None: ...
 
-    def take(self) -> bool:
-        raise NotImplementedError
+    @abstractmethod
+    def take(self) -> bool: ...
 
 
 class PostgresqlLock(_Lock):

@@ -11,6 +11,7 @@ import random
 import re
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import wraps
@@ -103,7 +104,7 @@ def run_migrations(project: Environment, connection: Connection, run: Run) -> No
                 time.sleep(patience.pause)
 
 
-class _Patience:
+class _Patience(ABC):
     """One run's: how long its statements wait, what is tried again, and who is waited for."""
 
     def __init__(
@@ -254,16 +255,16 @@ class _Patience:
 
     # what the databases do differently
 
+    @abstractmethod
     def _begin(self) -> dict[str, str]:
         """Set the session's variables; return what they were."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _carry_out(self, statement: str, run: Callable[[], None]) -> bool | None:
         """Run a statement as often as it may be tried alone; None leaves it to SQLAlchemy."""
-        raise NotImplementedError
 
-    def _set(self, values: Mapping[str, str]) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _set(self, values: Mapping[str, str]) -> None: ...
 
     def _undone(self) -> bool:
         """Whether the rollback has undone all that the transaction did."""
