@@ -130,6 +130,13 @@ def test_a_version_table_in_another_schema_is_heeded(folder, postgresql_server, 
         assert ready(app) == (200, "at head")
 
 
+def assert_head_is_c(app, url):
+    put_at(url, "b")
+    assert ready(app) == (503, "behind")
+    put_at(url, "c")
+    assert ready(app) == (200, "at head")
+
+
 def test_files_in_several_folders_are_heeded(folder, url):
     more = folder / "more"
     more.mkdir()
@@ -137,21 +144,13 @@ def test_files_in_several_folders_are_heeded(folder, url):
         "[alembic]\npath_separator = os\nversion_locations = %(here)s/versions:%(here)s/more\n"
     )
     (more / "c.py").write_text(FILE.format("c", "b"))
-    app = application(folder, url)
-    put_at(url, "b")
-    assert ready(app) == (503, "behind")
-    put_at(url, "c")
-    assert ready(app) == (200, "at head")
+    assert_head_is_c(application(folder, url), url)
 
 
 def test_files_that_only_alembic_understands_are_read_by_it(folder, url):
     (folder / "versions" / "c.py").write_text("name = 'c'\nrevision = name\ndown_revision = 'b'\n")
     assert revisions.read(folder) is None
-    app = application(folder, url)
-    put_at(url, "b")
-    assert ready(app) == (503, "behind")
-    put_at(url, "c")
-    assert ready(app) == (200, "at head")
+    assert_head_is_c(application(folder, url), url)
 
 
 def test_files_that_nobody_can_read_take_no_process_out(folder, url):

@@ -17,6 +17,8 @@ import pytest
 from serving import free_port
 from sqlalchemy import make_url
 
+from .waiting_migrations import WAITS, wait_for
+
 ROUNDS = range(20 if os.environ.get("LONG_DRILLS") else 1)
 # each a process of its own, forked after the imports so that they meet at the database
 EIGHT_AT_ONCE = """
@@ -33,22 +35,6 @@ for number in range(8):
     children.append(child)
 print(*(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children))
 """
-WAITS = """
-import pathlib, time
-pathlib.Path("begun").touch()
-for _ in range(3000):
-    if pathlib.Path("go").exists():
-        break
-    time.sleep(0.02)
-"""
-
-
-def wait_for(path, process):
-    ends = time.monotonic() + 60
-    while not path.exists():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < ends
-        time.sleep(0.01)
 
 
 def rows(project, query):

@@ -102,22 +102,23 @@ def said(revision):
     return found
 
 
+def with_rows(project):
+    project.migration("f0", None, TABLES)
+    project.db("upgrade").assert_ok()
+    clients.run(url_of(project), *ROWS)
+    return project
+
+
 @pytest.fixture
 def grown(any_database):
     """A project with tables and rows, at revision f0."""
-    any_database.migration("f0", None, TABLES)
-    any_database.db("upgrade").assert_ok()
-    clients.run(url_of(any_database), *ROWS)
-    return any_database
+    return with_rows(any_database)
 
 
 @pytest.fixture
 def small(bare):
     """The same, on SQLite alone."""
-    bare.migration("f0", None, TABLES)
-    bare.db("upgrade").assert_ok()
-    clients.run(url_of(bare), *ROWS)
-    return bare
+    return with_rows(bare)
 
 
 def test_a_plan_follows_what_is_there_through_the_whole_run_and_changes_nothing(grown):

@@ -236,11 +236,14 @@ def test_a_migration_says_itself_how_long_it_waits_and_the_next_one_does_not(pro
     assert clients.rows(url_of(project), "SELECT bound FROM seen3") == [(ours,)]
 
 
-def test_what_was_committed_is_not_done_twice_on_postgresql(postgresql):
-    block = """with op.get_context().autocommit_block():
+INSERTED_ALONE = """with op.get_context().autocommit_block():
     op.execute("INSERT INTO tag VALUES (1, 1)")
-op.add_column("post", sa.Column("slug", sa.Integer))"""
-    postgresql.migration("f2", "f1", block)
+"""
+SLUG = 'op.add_column("post", sa.Column("slug", sa.Integer))'
+
+
+def test_what_was_committed_is_not_done_twice_on_postgresql(postgresql):
+    postgresql.migration("f2", "f1", INSERTED_ALONE + SLUG)
     configure(postgresql, MIGRATION_LOCK_TIMEOUT=0.3)
     with session(postgresql, *READS):
         postgresql.db("upgrade").assert_one_sentence(
@@ -250,10 +253,7 @@ op.add_column("post", sa.Column("slug", sa.Integer))"""
 
 
 def test_a_statement_outside_of_a_transaction_is_tried_again_by_itself(postgresql):
-    block = """with op.get_context().autocommit_block():
-    op.execute("INSERT INTO tag VALUES (1, 1)")
-    op.add_column("post", sa.Column("slug", sa.Integer))"""
-    postgresql.migration("f2", "f1", block)
+    postgresql.migration("f2", "f1", f"{INSERTED_ALONE}    {SLUG}")
     configure(postgresql, MIGRATION_LOCK_TIMEOUT=0.3)
     with session(postgresql, *READS) as reader, upgrading(postgresql) as process:
         assert any(

@@ -1,7 +1,6 @@
 """Two upgrades at once, and a writer that does not let go."""
 
 import sqlite3
-import time
 from contextlib import closing
 
 from sqlite_contents import beside, contents, rows
@@ -9,21 +8,7 @@ from sqlite_contents import beside, contents, rows
 from flask_keel.sqlite import transaction
 
 from .families import REBUILD
-
-WAITS = """
-import pathlib, time
-pathlib.Path("begun").touch()
-for _ in range(3000):
-    if pathlib.Path("go").exists():
-        break
-    time.sleep(0.02)
-"""
-
-
-def wait_for(path, process):
-    while not path.exists():
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.01)
+from .waiting_migrations import WAITS, wait_for
 
 
 def test_of_two_upgrades_at_once_the_second_waits_and_has_nothing_to_do(family):
