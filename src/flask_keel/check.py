@@ -13,7 +13,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, Dialect, make_url
 from sqlalchemy.exc import DBAPIError
 
-from . import catalog, heads, history, lint, output, revisions
+from . import catalog, diagram, heads, history, lint, output, revisions
 from . import project as project_module
 from .autogenerate import summary
 from .lint import findings as lint_findings
@@ -254,8 +254,11 @@ def run(project: Project) -> None:
         )
     output.add("head", head)
     left_out = project_module.left_out(project.app)
-    wrong = [NO_MODELS] * alone + _migrations(project) + head_file(project)
-    wrong += [left_out] if left_out else []
+    others = [*head_file(project), *filter(None, (left_out, diagram.wrong(project)))]
+    wrong = [NO_MODELS] * alone + _migrations(project) + others
+    for sentence in wrong[1:]:
+        if sentence in others:
+            output.say(f"{sentence}.")
     if wrong:
         more = f" (and {len(wrong) - 1} more, see above)" if wrong[1:] else ""
         raise CommandError(f"{wrong[0]}{more}.")

@@ -97,6 +97,18 @@ def _project() -> Project:
     return Project.of(current_app, history.config())
 
 
+@click.command("diagram", params=COMMANDS["check"].params)
+@with_appcontext
+def diagram(directory: str | None) -> None:
+    """Draw the models into docs/schema.md."""
+    from . import diagram as diagram_module
+
+    project = _project()
+    changed = diagram_module.write(project)
+    file = project.shown(diagram_module.path(project))
+    output.say(f"{file} is {'written' if changed else 'as it was'}.")
+
+
 @click.command("backup", params=[*COMMANDS["check"].params])
 @click.option(
     "--to",
@@ -350,8 +362,9 @@ def group() -> Db:
                 param.callback = _note_directory
         db.add_command(command, name)
     ours = (migrate, revision, merge, upgrade, downgrade, wait, check, schema, rebase, rebuild)
-    rest = (report, status, log, backup, restore, shell, adopt, sqlite_safe.sqlite_safe_command)
-    for command in (*ours, *rest):
+    rest = (report, status, log, diagram, backup, restore, shell, adopt)
+    more = (*ours, *rest, sqlite_safe.sqlite_safe_command)
+    for command in more:
         db.add_command(command)
     return db
 

@@ -55,7 +55,9 @@ STOPPED = "Stopped by hand."
 
 
 MAKES = {"newmigration": "migrate", "migrate": "upgrade", "db": "rebuild"}
-MAKES |= {name: name for name in ("check", "status", "rebase", "downgrade", "sqlite-safe")}
+MAKES |= {
+    name: name for name in ("check", "status", "rebase", "downgrade", "sqlite-safe", "diagram")
+}
 # of make's arguments, those that are options of the command
 OPTIONS = {"m": "-m ", "rename": "-x rename=", "fill": "-x fill=", "empty": "-x empty="}
 COMMAND = re.compile(

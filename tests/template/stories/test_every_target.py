@@ -72,6 +72,8 @@ def test_every_target_of_a_fresh_project(fresh, tmp_path):
     assert "linted and proved" in make("check").err
     assert "one head" in make("rebase").said
     assert "| add subtitle to post |" in make("report", "markdown=1", "base=HEAD").out
+    make("diagram")
+    assert "VARCHAR(100) subtitle" in (fresh.path / "docs/schema.md").read_text()
 
     plain = fresh.write(
         "my_app/migrations/plain.py",
