@@ -41,9 +41,10 @@ def test_each_target_that_can_be_typed_is_in_the_help(generated):
     assert set(phony.replace("\\\n", " ").split()) == targets_of_help(project)
 
 
-def test_what_the_projects_readme_types_with_make_is_a_target(generated):
+@pytest.mark.parametrize("name", ["README.md", "docs/deploy.md"])
+def test_what_the_projects_documents_type_with_make_is_a_target(generated, name):
     project = generated()
-    readme = (project.path / "README.md").read_text()
+    readme = (project.path / name).read_text()
     typed = re.findall(r"`make ([a-z-]+)", readme)
     typed += [command.split()[1] for command in shell_commands(readme) if command[:5] == "make "]
     assert set(typed) <= targets_of_help(project)
