@@ -25,6 +25,15 @@ def project(request, generated):
     return generated(database=request.param)
 
 
+@pytest.fixture
+def folder(open_folder):
+    """A folder for an image, whose tree nobody may write until it goes."""
+    yield open_folder
+    for path in open_folder.rglob("*"):
+        if path.is_dir() and not path.is_symlink():
+            path.chmod(0o755)
+
+
 def services(project):
     return yaml.safe_load((project.path / "compose.yaml").read_text())["services"]
 
@@ -88,10 +97,10 @@ def works(image, project, url=None):
 
 @pytest.mark.long
 def test_an_image_of_the_lock_file_migrates_and_serves_on_a_tree_that_it_may_not_write(
-    generated, open_folder
+    generated, folder
 ):
     project = generated()
-    image = build(project, open_folder, locked=True)
+    image = build(project, folder, locked=True)
     works(image, project)
     assert (image.app / "var/prod.db").exists()
     assert image.run(["touch", "my_app/x.py"]).code != 0
@@ -111,10 +120,10 @@ def _holds_no_tool_and_no_secret(image):
 @pytest.mark.long
 @pytest.mark.parametrize("kind", ["postgresql", "mysql"])
 def test_an_image_without_a_lock_file_has_the_driver_and_the_extra(
-    kind, generated, open_folder, request
+    kind, generated, folder, request
 ):
     project = generated(database=kind)
-    image = build(project, open_folder, locked=False, EXTRAS="sentry")
+    image = build(project, folder, locked=False, EXTRAS="sentry")
     assert list((image.app / ".venv/lib").glob("*/site-packages/sentry_sdk"))
     name = {"postgresql": "postgresql", "mysql": "mariadb"}[kind]
     with databases.fresh(request.getfixturevalue(f"{name}_server")) as url:
