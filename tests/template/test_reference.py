@@ -21,6 +21,7 @@ MADE = (
     "vendor/",
     "my-app/",
     "schema/",
+    "docs/schema.md",
     "dist/",
     "/healthz",
     "/readyz",
