@@ -13,25 +13,10 @@ from sqlalchemy import Table as Model
 from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql.elements import conv
 
-from .. import pipeline
+from .. import catalog, pipeline
 from ..lexer import closing
 from ..scratch import servers
 from ..typing import Row, Value
-from . import (
-    Check,
-    Column,
-    ForeignKey,
-    Reflected,
-    ReflectedCheck,
-    ReflectedColumn,
-    ReflectedIndex,
-    ReflectedTable,
-    ReflectedUnique,
-    Schema,
-    Table,
-    Unique,
-    listed,
-)
 
 # MySQL's columns and CHECKs as SHOW CREATE TABLE has them: information_schema knows no temporary table.
 #
@@ -132,12 +117,14 @@ NOT_TEMPORARY = ("_row_format", "_key_block_size", "_page_compressed", "_page_co
 NOT_IN_A_TEMPORARY = {"FULLTEXT", "SPATIAL"}
 
 
-def real(connection: Connection, schema: str | None, name: str) -> ReflectedTable:
+def real(connection: Connection, schema: str | None, name: str) -> catalog.ReflectedTable:
     """Return what the database has."""
     return _read(connection, schema or connection.dialect.default_schema_name or "", name)
 
 
-def ahead(connection: Connection, models: list[Model]) -> tuple[Reflected, Reflected]:
+def ahead(
+    connection: Connection, models: list[Model]
+) -> tuple[catalog.Reflected, catalog.Reflected]:
     """Return what the database has of many tables, and no twins: those are made one by one."""
     here = {name for (name,) in pipeline.ask(connection, [NAMES])[0]}
     home = connection.dialect.default_schema_name or ""
@@ -147,7 +134,7 @@ def ahead(connection: Connection, models: list[Model]) -> tuple[Reflected, Refle
     return {model: _reflected(next(answers)[0][1], next(answers)) for model in models}, {}
 
 
-def twin(connection: Connection, model: Model) -> ReflectedTable:
+def twin(connection: Connection, model: Model) -> catalog.ReflectedTable:
     """Make the model's table, ask the database of it, and take it away.
 
     :raises servers.NotAllowed: when the account may do that nowhere
@@ -165,7 +152,7 @@ def _is_beside(connection: Connection, model: Model) -> bool:
     )
 
 
-def _beside(connection: Connection, model: Model) -> ReflectedTable:
+def _beside(connection: Connection, model: Model) -> catalog.ReflectedTable:
     home = connection.dialect.default_schema_name or ""
     away = servers.beside(home)
     servers.create(connection, away, servers.locale(connection, home))
@@ -180,7 +167,7 @@ def _beside(connection: Connection, model: Model) -> ReflectedTable:
         servers.drop(connection, away)
 
 
-def _temporary(connection: Connection, model: Model) -> ReflectedTable:
+def _temporary(connection: Connection, model: Model) -> catalog.ReflectedTable:
     schema = model.schema or connection.dialect.default_schema_name or ""
     quoted = connection.dialect.identifier_preparer.format_table(model)
     made = model.to_metadata(_alike(model))
@@ -228,12 +215,12 @@ def _with_checks_apart(model: Model, connection: Connection) -> Model:
 Shown = dict[str, list[Value]]  # what SHOW INDEX says of each
 
 
-def _read(connection: Connection, schema: str, name: str) -> ReflectedTable:
+def _read(connection: Connection, schema: str, name: str) -> catalog.ReflectedTable:
     created, indexes = pipeline.ask(connection, _questions(connection, schema, name))
     return _reflected(created[0][1], indexes)
 
 
-def _reflected(text: str, indexes: list[Row]) -> ReflectedTable:
+def _reflected(text: str, indexes: list[Row]) -> catalog.ReflectedTable:
     said, ruled = list(shown_columns(text)), sorted(shown_checks(text))
     # the type JSON is an alias there, by its own CHECK: https://mariadb.com/kb/en/json/
     json = {rule for rule, sql in ruled if sql == f"json_valid(`{rule}`)"}
@@ -242,17 +229,17 @@ def _reflected(text: str, indexes: list[Row]) -> ReflectedTable:
         generated = "GENERATED" in (extra or "") and "DEFAULT_GENERATED" not in extra
         plain = None if default is None or default == "NULL" else default
         on_update = "on update" in (extra or "").lower()
-        columns[column] = ReflectedColumn(
+        columns[column] = catalog.ReflectedColumn(
             type="json" if column in json else kind,
             default=None if generated else f"{plain or ''} {extra}" if on_update else plain,
             generated=f"{expression} {extra}" if generated else None,
             collation=collation,
             counts="auto_increment" if "auto_increment" in (extra or "").lower() else None,
         )
-    checks = [ReflectedCheck(rule, sql, sql) for rule, sql in ruled if rule not in json]
+    checks = [catalog.ReflectedCheck(rule, sql, sql) for rule, sql in ruled if rule not in json]
     shown = _shown(indexes)
     key = sorted(shown.pop("PRIMARY", []), key=lambda row: row["Seq_in_index"])
-    return ReflectedTable(
+    return catalog.ReflectedTable(
         columns,
         tuple(checks),
         _indexes(shown),
@@ -261,12 +248,12 @@ def _reflected(text: str, indexes: list[Row]) -> ReflectedTable:
     )
 
 
-def _uniques(shown: Shown) -> Iterator[tuple[str, ReflectedUnique]]:
+def _uniques(shown: Shown) -> Iterator[tuple[str, catalog.ReflectedUnique]]:
     for name, rows in shown.items():
         columns = [r["Column_name"] for r in sorted(rows, key=lambda row: row["Seq_in_index"])]
         # an index on an expression or a part of a text is no constraint
         if not rows[0]["Non_unique"] and all(columns) and not any(r["Sub_part"] for r in rows):
-            yield name, ReflectedUnique(repr(columns), tuple(columns))
+            yield name, catalog.ReflectedUnique(repr(columns), tuple(columns))
 
 
 # what SHOW INDEX says; MariaDB says Ignored for Visible, and no Expression
@@ -298,9 +285,9 @@ def _shown(rows: list[Row]) -> Shown:
     return parts
 
 
-def _indexes(parts: Shown) -> dict[str, ReflectedIndex]:
+def _indexes(parts: Shown) -> dict[str, catalog.ReflectedIndex]:
     return {
-        key: ReflectedIndex(
+        key: catalog.ReflectedIndex(
             key,
             repr(
                 [
@@ -423,17 +410,17 @@ FROM information_schema.triggers WHERE trigger_schema = DATABASE()
 VIEWS = "SELECT table_name, view_definition FROM information_schema.views WHERE table_schema = DATABASE()"
 
 
-def read(connection: Connection, ignore: frozenset[str]) -> Schema:
+def read(connection: Connection, ignore: frozenset[str]) -> catalog.Schema:
     """Read the database that the connection is in."""
 
     def rows(query: str) -> list[Row]:
         found = connection.execute(text(query))
         return [tuple(row) for row in found if row[0] not in ignore]
 
-    schema = Schema()
+    schema = catalog.Schema()
     for name, kind, engine, collation, comment in rows(TABLES):
         if kind == "BASE TABLE":
-            table = schema.tables[name] = Table(name)
+            table = schema.tables[name] = catalog.Table(name)
             table.parts["options"] = f"{engine} {collation} {comment or ''}".strip()
     for name, *facts in rows(COLUMNS):
         if name in schema.tables:
@@ -450,7 +437,7 @@ def read(connection: Connection, ignore: frozenset[str]) -> Schema:
     )
     for name, constraint, clause in rows(CHECKS.format(same_table=same_table)):
         table = schema.tables[name]
-        table.checks.append(Check(clause, clause, constraint))
+        table.checks.append(catalog.Check(clause, clause, constraint))
         if clause == f"json_valid(`{constraint}`)":
             continue  # this is how MariaDB spells the type JSON
         table.call(f"check ({clause})", constraint)
@@ -463,7 +450,7 @@ def read(connection: Connection, ignore: frozenset[str]) -> Schema:
     return schema
 
 
-def _column(table: Table, name: str, declared: str, nullable: str, *facts: Value) -> None:
+def _column(table: catalog.Table, name: str, declared: str, nullable: str, *facts: Value) -> None:
     default, extra, expression, collation, comment = facts
     extra = (extra or "").lower()
     own = table.parts["options"].split()[1:2]
@@ -473,7 +460,7 @@ def _column(table: Table, name: str, declared: str, nullable: str, *facts: Value
         "collation": collation if collation and [collation] != own else None,
         "comment": comment,
     }
-    table.columns[name] = Column(
+    table.columns[name] = catalog.Column(
         name=name,
         type=_text(declared).lower() if "'" not in _text(declared) else _text(declared),
         nullable=nullable == "YES",
@@ -488,12 +475,12 @@ def _text(value: Value) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def _index(table: Table, index: str, rows: list[Row]) -> None:
+def _index(table: catalog.Table, index: str, rows: list[Row]) -> None:
     _, _, non_unique, *_, kind = rows[0]
     columns = tuple(row[3] for row in rows if row[3])
     if index == "PRIMARY":
         table.primary_key = columns
-        table.call(f"primary key {listed(columns)}", None)
+        table.call(f"primary key {catalog.listed(columns)}", None)
     else:
         parts = [
             f"{column or 'an expression'}{f'({part})' if part else ''}{' desc' if way == 'D' else ''}"
@@ -502,14 +489,16 @@ def _index(table: Table, index: str, rows: list[Row]) -> None:
         unique = "" if non_unique else "unique "
         table.parts[f"index {index}"] = f"{unique}{kind.lower()} ({', '.join(parts)})"
     if not non_unique:
-        table.uniques.append(Unique(columns))
+        table.uniques.append(catalog.Unique(columns))
 
 
-def _foreign_key(table: Table, name: str, rows: list[Row]) -> None:
+def _foreign_key(table: catalog.Table, name: str, rows: list[Row]) -> None:
     columns = tuple(row[2] for row in rows)
     parent, referred = rows[0][3], tuple(row[4] for row in rows)
     on_update, on_delete = rows[0][5:7]
-    table.foreign_keys.append(ForeignKey(columns, parent, referred, name=name))
-    label = f"foreign key {listed(columns)} to {parent}"
+    table.foreign_keys.append(catalog.ForeignKey(columns, parent, referred, name=name))
+    label = f"foreign key {catalog.listed(columns)} to {parent}"
     table.call(label, name)
-    table.options[label] = f"{listed(referred)} on update {on_update} on delete {on_delete}".lower()
+    table.options[label] = (
+        f"{catalog.listed(referred)} on update {on_update} on delete {on_delete}".lower()
+    )

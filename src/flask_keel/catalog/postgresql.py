@@ -19,23 +19,9 @@ from sqlalchemy.schema import CreateIndex, CreateSequence, CreateTable
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.functions import next_value
 
-from .. import compat, lexer, literals, pipeline
+from .. import catalog, compat, lexer, literals, pipeline
 from ..lexer import bare, string
 from ..typing import Options, Row, Value
-from . import (
-    Check,
-    Column,
-    ForeignKey,
-    Reflected,
-    ReflectedCheck,
-    ReflectedColumn,
-    ReflectedIndex,
-    ReflectedTable,
-    ReflectedUnique,
-    Schema,
-    Table,
-    Unique,
-)
 
 
 def of_table(model: Model) -> Iterator[Sequence]:
@@ -106,7 +92,7 @@ REFLECTED_INDEXES = """
 REFLECTED = (REFLECTED_COLUMNS, CHECKS, KEYS, REFLECTED_INDEXES)
 
 
-def real(connection: Connection, schema: str | None, name: str) -> ReflectedTable:
+def real(connection: Connection, schema: str | None, name: str) -> catalog.ReflectedTable:
     """Return what the database has."""
     with _traceless(connection):
         if schema:  # so that its own types are written as those of the twin, which has no schema
@@ -117,13 +103,15 @@ def real(connection: Connection, schema: str | None, name: str) -> ReflectedTabl
         return _read(connection, home, [name])[name]
 
 
-def ahead(connection: Connection, models: list[Model]) -> tuple[Reflected, Reflected]:
+def ahead(
+    connection: Connection, models: list[Model]
+) -> tuple[catalog.Reflected, catalog.Reflected]:
     """Return what the database has of many tables, and their twins: in a few messages, not in thousands.
 
     :param models: those whose names are the tables'; what would take more than one message is left out
     """
     models = [model for model in models if model.schema is None]
-    twins: Reflected = {}
+    twins: catalog.Reflected = {}
     if connection.dialect.driver != "psycopg" or not models:
         return {}, twins
     with _traceless(connection):
@@ -148,7 +136,7 @@ def _is_plain(model: Model, dialect: Dialect) -> bool:
 _numbers = count()
 
 
-def _twins(connection: Connection, models: list[Model]) -> Reflected:
+def _twins(connection: Connection, models: list[Model]) -> catalog.Reflected:
     """Make each of them for itself, ask the database of it, and undo it, all in one message."""
     dialect, prefix = literals.dialect(connection.dialect), f"twin_{next(_numbers)}"
     away: Options = {"schema_translate_map": {None: TWIN}, "render_schema_translate": True}
@@ -172,7 +160,7 @@ def _twins(connection: Connection, models: list[Model]) -> Reflected:
     return {model: _reflected(*(next(answers) for _ in REFLECTED)) for model in models}
 
 
-def twin(connection: Connection, model: Model) -> ReflectedTable:
+def twin(connection: Connection, model: Model) -> catalog.ReflectedTable:
     """Make the model's table, ask the database of it, and leave no trace."""
     with _traceless(connection):
         away = connection.execution_options(schema_translate_map={model.schema: TWIN})
@@ -204,7 +192,9 @@ def _create(connection: Connection, model: Model) -> None:
         connection.execute(CreateIndex(index))
 
 
-def _read(connection: Connection, schema: str, names: list[str]) -> dict[str, ReflectedTable]:
+def _read(
+    connection: Connection, schema: str, names: list[str]
+) -> dict[str, catalog.ReflectedTable]:
     """Return what the database has of some tables; nothing in them where there is none."""
     quoted = [pipeline.quoted(connection, schema, name) for name in names]
     known = ", ".join(string(name) for name in quoted)
@@ -227,12 +217,12 @@ def _read(connection: Connection, schema: str, names: list[str]) -> dict[str, Re
 
 def _reflected(
     columns: list[Row], checks: list[Row], keys: list[Row], indexes: list[Row]
-) -> ReflectedTable:
+) -> catalog.ReflectedTable:
     ruled = [(kind, name, key, more) for _, kind, name, key, *more in keys]
     key_name, key = next(((name, key) for kind, name, key, _ in ruled if kind == "p"), (None, ()))
-    return ReflectedTable(
+    return catalog.ReflectedTable(
         {
-            column: ReflectedColumn(
+            column: catalog.ReflectedColumn(
                 type=kind,
                 default=None if generated else default,
                 generated=f"{default} {generated}" if generated else None,
@@ -242,15 +232,15 @@ def _reflected(
             )
             for _, column, kind, default, generated, collation, *counted in columns
         },
-        tuple(ReflectedCheck(name, sql, sql) for _, name, sql in checks),
+        tuple(catalog.ReflectedCheck(name, sql, sql) for _, name, sql in checks),
         {
-            name: ReflectedIndex(name, f"{unique} {sql[sql.index(' USING ') :]}", unique)
+            name: catalog.ReflectedIndex(name, f"{unique} {sql[sql.index(' USING ') :]}", unique)
             for _, name, sql, unique in indexes
         },
         key=tuple(key),
         key_name=key_name,
         uniques={
-            name: ReflectedUnique(sql, tuple(names), *when)
+            name: catalog.ReflectedUnique(sql, tuple(names), *when)
             for kind, name, names, (sql, *when) in ruled
             if kind == "u"
         },
@@ -266,8 +256,8 @@ def _counts(default: str | None, identity: str, sequence: str | None, kind: str)
 
 
 def _settled(
-    connection: Connection, table: str, checks: tuple[ReflectedCheck, ...]
-) -> tuple[ReflectedCheck, ...]:
+    connection: Connection, table: str, checks: tuple[catalog.ReflectedCheck, ...]
+) -> tuple[catalog.ReflectedCheck, ...]:
     """Return the CHECKs as PostgreSQL writes them after reading its own writing.
 
     It writes ``IN ('a')`` as ``= ANY (ARRAY['a'::varchar]::text[])``, and that, read again, otherwise.
@@ -280,7 +270,7 @@ def _settled(
         plain = _written(connection, check.sql) or check.sql
         simple = _simple(check.sql)
         same = _written(connection, simple) == plain
-        found.append(ReflectedCheck(check.name, plain, simple if same else check.sql))
+        found.append(catalog.ReflectedCheck(check.name, plain, simple if same else check.sql))
     connection.execute(text(f"DROP TABLE {TWIN}.settled"))
     return tuple(found)
 
@@ -670,7 +660,7 @@ WHERE t.typtype IN ('e', 'd') AND {OF_NO_EXTENSION.format(oid="t.oid")}
 """
 
 
-def read(connection: Connection, ignore: frozenset[str]) -> Schema:
+def read(connection: Connection, ignore: frozenset[str]) -> catalog.Schema:
     """Read all schemas of a PostgreSQL database."""
     home = connection.execute(text("SELECT current_schema()")).scalar()
 
@@ -683,10 +673,10 @@ def read(connection: Connection, ignore: frozenset[str]) -> Schema:
                 continue
             yield schema, name, facts
 
-    schema = Schema()
+    schema = catalog.Schema()
     for place, name, facts in rows(COLUMNS):
         own = None if place == home else place
-        table = schema.tables.setdefault(label(place, name), Table(name, own))
+        table = schema.tables.setdefault(label(place, name), catalog.Table(name, own))
         _column(table, *facts)
     for place, name, (constraint, kind, definition, columns, *facts) in rows(CONSTRAINTS):
         table = schema.tables[label(place, name)]
@@ -696,7 +686,7 @@ def read(connection: Connection, ignore: frozenset[str]) -> Schema:
         table = schema.tables[label(place, name)]
         table.parts[f"index {index}"] = definition + ("" if valid else " INVALID")
         if unique:
-            table.uniques.append(Unique(tuple(columns), partial))
+            table.uniques.append(catalog.Unique(tuple(columns), partial))
     for place, name, (trigger, definition) in rows(TRIGGERS):
         schema.tables[label(place, name)].parts[f"trigger {trigger}"] = definition
     for kind, place, name, definition in connection.execute(text(OTHERS)):
@@ -714,7 +704,7 @@ def read(connection: Connection, ignore: frozenset[str]) -> Schema:
     return schema
 
 
-def _column(table: Table, name: str | None, *facts: Value) -> None:
+def _column(table: catalog.Table, name: str | None, *facts: Value) -> None:
     declared, not_null, default, identity, generated, collation, comment, said, persistence = facts
     if said or persistence != "p":
         table.parts["options"] = f"{said or ''} {'' if persistence == 'p' else persistence}".strip()
@@ -726,7 +716,7 @@ def _column(table: Table, name: str | None, *facts: Value) -> None:
         "comment": comment,
         "generated": default if generated else None,
     }
-    table.columns[name] = Column(
+    table.columns[name] = catalog.Column(
         name=name,
         type=declared,
         nullable=not not_null,
@@ -738,18 +728,18 @@ def _column(table: Table, name: str | None, *facts: Value) -> None:
 
 
 def _constraint(
-    table: Table, kind: str, columns: tuple[str, ...], facts: Value, name: str, label: Value
+    table: catalog.Table, kind: str, columns: tuple[str, ...], facts: Value, name: str, label: Value
 ) -> None:
     schema, parent, parent_columns, expression = facts
     if kind == "p":
         table.primary_key = columns
     if kind in "pu":
-        table.uniques.append(Unique(columns))
+        table.uniques.append(catalog.Unique(columns))
     elif kind == "f":
-        key = ForeignKey(columns, label(schema, parent), tuple(parent_columns), name=name)
+        key = catalog.ForeignKey(columns, label(schema, parent), tuple(parent_columns), name=name)
         table.foreign_keys.append(key)
     elif kind == "c":
-        table.checks.append(Check(expression, plain(expression), name))
+        table.checks.append(catalog.Check(expression, plain(expression), name))
 
 
 def plain(expression: str) -> str:

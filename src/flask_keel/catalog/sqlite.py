@@ -12,33 +12,19 @@ from sqlalchemy import Table as Model
 from sqlalchemy.schema import CreateIndex
 from sqlalchemy.schema import CreateTable as CreateTableDDL
 
+from .. import catalog
 from ..lexer import closing, depths
 from ..sqlite import create_table, model
 from ..sqlite.create_table import CreateTable
 from ..sqlite.introspection import Database, driver, read_table
 from ..sqlite.tokenizer import Token, Unreadable, fold, identifiers, lex, plain, tokenize, unquote
 from ..typing import Row
-from . import (
-    Check,
-    Column,
-    ForeignKey,
-    Reflected,
-    ReflectedCheck,
-    ReflectedColumn,
-    ReflectedIndex,
-    ReflectedTable,
-    ReflectedUnique,
-    Schema,
-    Table,
-    Unique,
-    listed,
-)
 
 # one type in several words, of eight bytes each: https://www.sqlite.org/datatype3.html#affinity_name_examples
 FLOATS = ("float", "double", "double precision", "real")
 
 
-def real(connection: Connection, schema: str | None, name: str) -> ReflectedTable:
+def real(connection: Connection, schema: str | None, name: str) -> catalog.ReflectedTable:
     """Return what the database has."""
     db = Database(connection, schema)
     query = f"SELECT sql FROM {db.catalogue} WHERE type = 'index' AND sql NOT NULL"
@@ -46,12 +32,14 @@ def real(connection: Connection, schema: str | None, name: str) -> ReflectedTabl
     return _reflected_table(read_table(db, name), texts)
 
 
-def ahead(connection: Connection, models: list[Model]) -> tuple[Reflected, Reflected]:
+def ahead(
+    connection: Connection, models: list[Model]
+) -> tuple[catalog.Reflected, catalog.Reflected]:
     """Return nothing: here each question is a call."""
     return {}, {}
 
 
-def twin(connection: Connection, model: Model) -> ReflectedTable:
+def twin(connection: Connection, model: Model) -> catalog.ReflectedTable:
     """Return what the database would have, were the model made."""
     dialect = connection.dialect
     text = str(CreateTableDDL(model).compile(dialect=dialect)).strip()
@@ -64,11 +52,11 @@ def plain_text(sql: str | None) -> str | None:
     return None if sql is None else " ".join(plain(sql))
 
 
-def _reflected_table(text: create_table.CreateTable, indexes: list[str]) -> ReflectedTable:
+def _reflected_table(text: create_table.CreateTable, indexes: list[str]) -> catalog.ReflectedTable:
     columns = {}
     for column in text.columns:
         generated = column.last("generated")
-        columns[column.name] = ReflectedColumn(
+        columns[column.name] = catalog.ReflectedColumn(
             type=_type(column.type_text),
             default=None if generated else plain_text(column.default_text),
             generated=(
@@ -78,14 +66,14 @@ def _reflected_table(text: create_table.CreateTable, indexes: list[str]) -> Refl
             counts="rowid" if column == text.rowid_alias else None,
         )
     checks = [
-        ReflectedCheck(c.name, plain_text(c.expression) or "", (c.expression or "").strip())
+        catalog.ReflectedCheck(c.name, plain_text(c.expression) or "", (c.expression or "").strip())
         for c in text.all_constraints()
         if c.kind == "check"
     ]
     found = [_reflected_index(sql) for sql in indexes]
     counts = any(column.autoincrement for column in text.columns)
     key = text.primary_key
-    return ReflectedTable(
+    return catalog.ReflectedTable(
         columns,
         tuple(checks),
         {index.name: index for index in found},
@@ -93,7 +81,9 @@ def _reflected_table(text: create_table.CreateTable, indexes: list[str]) -> Refl
         tuple(text.column(name).name for name in key.columns) if key else (),
         key.name if key else None,
         {
-            c.name: ReflectedUnique(f"{c.columns} {(c.on_conflict or 'ABORT').upper()}", c.columns)
+            c.name: catalog.ReflectedUnique(
+                f"{c.columns} {(c.on_conflict or 'ABORT').upper()}", c.columns
+            )
             for c in text.all_constraints()
             if c.kind == "unique" and c.name
         },
@@ -105,7 +95,7 @@ def _type(text: str) -> str:
     return "real" if written in FLOATS else written
 
 
-def _reflected_index(sql: str) -> ReflectedIndex:
+def _reflected_index(sql: str) -> catalog.ReflectedIndex:
     """Read CREATE [UNIQUE] INDEX [IF NOT EXISTS] [schema.]name ON table (parts) [WHERE ...]."""
     tokens = tokenize(sql)
     on = next(place for place, token in enumerate(tokens) if token.keyword == "ON")
@@ -126,7 +116,7 @@ def _reflected_index(sql: str) -> ReflectedIndex:
         plain_text(where) or "",
     ]
     name = unquote(tokens[on - 1].text)
-    return ReflectedIndex(name, "|".join(said), unique, tuple(parts), where)
+    return catalog.ReflectedIndex(name, "|".join(said), unique, tuple(parts), where)
 
 
 # SQLite keeps the text of what was created: https://www.sqlite.org/schematab.html
@@ -199,12 +189,12 @@ INDEXES = (
 )
 
 
-def read(connection: Connection, ignore: frozenset[str]) -> Schema:
+def read(connection: Connection, ignore: frozenset[str]) -> catalog.Schema:
     """Read the main schema of a SQLite database."""
     raw = driver(connection.connection)
     objects = raw.execute("SELECT type, name, tbl_name, sql FROM sqlite_master").fetchall()
     texts = {name: sql for kind, name, _, sql in objects if kind == "table"}
-    schema = Schema()
+    schema = catalog.Schema()
     for name, rows in groupby(raw.execute(COLUMNS), key=lambda row: row[0]):
         if name not in ignore and not name.startswith("sqlite_"):
             schema.tables[name] = _table(name, texts[name], list(rows))
@@ -225,17 +215,17 @@ def read(connection: Connection, ignore: frozenset[str]) -> Schema:
     return schema
 
 
-def _table(name: str, sql: str, rows: list[Row]) -> Table:
-    table = Table(name)
+def _table(name: str, sql: str, rows: list[Row]) -> catalog.Table:
+    table = catalog.Table(name)
     text = _parsed(sql)
     key = {position: column for _, column, _, _, _, position, _ in rows if position}
     table.primary_key = tuple(key[position] for position in sorted(key))
     if table.primary_key:
-        table.uniques.append(Unique(table.primary_key))
+        table.uniques.append(catalog.Unique(table.primary_key))
     said = {fold(column.name): column for column in text.columns} if text else {}
     for _, column, declared, not_null, default, position, hidden in rows:
         more = _more(said.get(fold(column)))
-        table.columns[column] = Column(
+        table.columns[column] = catalog.Column(
             name=column,
             type=" ".join(declared.upper().replace("(", " ( ").split()).replace(" ( ", "("),
             # an INTEGER PRIMARY KEY, and what says NOT NULL; any other key may hold NULL
@@ -268,27 +258,27 @@ def _more(column: model.Column | None) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def _constraint(table: Table, constraint: model.Constraint) -> None:
+def _constraint(table: catalog.Table, constraint: model.Constraint) -> None:
     columns = constraint.columns or ((constraint.column,) if constraint.column else ())
     conflict = f" on conflict {constraint.on_conflict}".lower() if constraint.on_conflict else ""
     match constraint.kind:
         case "check":
             text = constraint.expression
-            table.checks.append(Check(text, plain_text(text) or "", constraint.name))
+            table.checks.append(catalog.Check(text, plain_text(text) or "", constraint.name))
             table.call(f"check ({plain_text(text)})", constraint.name)
         case "unique":
-            table.call(f"unique {listed(columns)}{conflict}", constraint.name)
+            table.call(f"unique {catalog.listed(columns)}{conflict}", constraint.name)
         case "primary key":
-            table.call(f"primary key {listed(columns)}{conflict}", constraint.name)
+            table.call(f"primary key {catalog.listed(columns)}{conflict}", constraint.name)
         case "not null" if conflict:
-            table.parts[f"not null {listed(columns)}"] = conflict.strip()
+            table.parts[f"not null {catalog.listed(columns)}"] = conflict.strip()
         case "foreign key":
             deferrable = (constraint.deferrable or "").lower()
-            label = f"foreign key {listed(columns)} to {constraint.referred_table}"
+            label = f"foreign key {catalog.listed(columns)} to {constraint.referred_table}"
             table.call(" ".join(f"{label} {deferrable}".split()), constraint.name)
 
 
-def _foreign_key(schema: Schema, table: Table, rows: list[Row]) -> None:
+def _foreign_key(schema: catalog.Schema, table: catalog.Table, rows: list[Row]) -> None:
     _, _, parent, _, _, on_update, on_delete = rows[0]
     if parent not in schema.tables:  # SQLite lets a key name its parent in other capitals
         parent = next((name for name in schema.tables if fold(name) == fold(parent)), parent)
@@ -296,12 +286,14 @@ def _foreign_key(schema: Schema, table: Table, rows: list[Row]) -> None:
     referred = tuple(row[4] for row in rows)
     if None in referred:
         referred = schema.tables[parent].primary_key if parent in schema.tables else ()
-    options = f"{listed(referred)} on update {on_update.lower()} on delete {on_delete.lower()}"
-    table.foreign_keys.append(ForeignKey(columns, parent, referred, options))
-    table.options[f"foreign key {listed(columns)} to {parent}"] = options
+    options = (
+        f"{catalog.listed(referred)} on update {on_update.lower()} on delete {on_delete.lower()}"
+    )
+    table.foreign_keys.append(catalog.ForeignKey(columns, parent, referred, options))
+    table.options[f"foreign key {catalog.listed(columns)} to {parent}"] = options
 
 
-def _index(table: Table, index: str, sql: str | None, rows: list[Row]) -> None:
+def _index(table: catalog.Table, index: str, sql: str | None, rows: list[Row]) -> None:
     _, _, unique, origin, partial, *_ = rows[0]
     columns = [row[5] for row in rows]
     if origin == "c":
@@ -315,7 +307,7 @@ def _index(table: Table, index: str, sql: str | None, rows: list[Row]) -> None:
     if unique and origin != "pk":
         used = {fold(name) for name in identifiers(sql[sql.index("(") :])} if sql else set()
         named = [c for c in table.columns if c in columns or (None in columns and fold(c) in used)]
-        table.uniques.append(Unique(tuple(named), bool(partial)))
+        table.uniques.append(catalog.Unique(tuple(named), bool(partial)))
 
 
 def _parsed(sql: str) -> CreateTable | None:
