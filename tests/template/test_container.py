@@ -162,6 +162,10 @@ def test_compose_is_what_its_schema_says(project):
 def test_the_application_waits_for_its_migrations_and_they_for_a_healthy_database(project):
     found = services(project)
     waits = {name: one.get("depends_on", {}) for name, one in found.items()}
+    # a project's name may be My.App, an image's may not: compose finds one
+    assert all(
+        found[name]["build"] == "." and "image" not in found[name] for name in ("app", "migrate")
+    )
     assert waits["app"] == {"migrate": {"condition": "service_completed_successfully"}}
     assert "restart" not in found["migrate"], "it would migrate again and again"
     if set(found) == {"app", "migrate"}:
