@@ -42,6 +42,8 @@ def init_app(app: Flask) -> None:
     """
     if app.config.get("DEVELOPMENT") is not True or app.config.get("TESTING"):
         return
+    if "keel" not in app.extensions:  # it was taken out
+        return
     watch = Watch(app)
     app.before_request(watch.stop_request)
     if _runs():

@@ -32,13 +32,11 @@ def commit(project, message):
     git(project, "commit", "-q", "-m", message)
 
 
-def branch_with_a_column(project, branch, model, column):
-    """On a branch that begins at main, add a column to a model, with its migration."""
+def branch_with_a_column(project, branch, before, column):
+    """On a branch that begins at main, add a column to the posts, with its migration."""
     git(project, "checkout", "-q", "-b", branch, "main")
-    text = (project.package / "models" / f"{model}.py").read_text()
-    line = next(line for line in text.splitlines() if line.startswith("    created_at"))
-    added = f"    {column}: Mapped[str | None] = mapped_column(String(30))"
-    project.replace(f"my_app/models/{model}.py", line, f"{line}\n{added}")
+    added = f"    {column}: Mapped[str | None] = mapped_column(String(30))\n"
+    project.replace("my_app/models/post.py", f"    {before}:", f"{added}    {before}:")
     file = project.new_migration("-m", f"add {column}")
     commit(project, f"add {column}")
     return file
@@ -49,8 +47,8 @@ def two_people(blog):
     """A project in git, with two branches that each add a migration: mine is checked out."""
     git(blog, "init", "-q", "-b", "main")
     commit(blog, "all")
-    theirs = branch_with_a_column(blog, "theirs", "user", "nickname")
-    mine = branch_with_a_column(blog, "mine", "post", "subtitle")
+    theirs = branch_with_a_column(blog, "theirs", "title", "nickname")
+    mine = branch_with_a_column(blog, "mine", "published_at", "subtitle")
     return blog, theirs, mine
 
 
@@ -62,7 +60,8 @@ def test_two_branches_that_add_a_migration_conflict_and_rebase_lets_the_merge_go
     project, _, mine = two_people
     assert (project.path / FILE).read_text() == f"{revision(mine)}\n"
     said = git(project, "merge", "theirs", ok=False)
-    assert f"CONFLICT (content): Merge conflict in {FILE}" in said
+    for file in (FILE, "my_app/migrations/schema/sqlite.sql"):
+        assert f"CONFLICT (content): Merge conflict in {file}" in said
     project.db("migrate").assert_one_sentence("head.txt holds a conflict", "make rebase")
     project.db("upgrade", HEAD).assert_ok()
     said = project.db("rebase", revision(mine)).assert_ok().err
@@ -153,6 +152,16 @@ def test_a_history_without_the_file_is_not_judged_and_gets_none(blog):
 def test_the_first_migration_of_two_people_conflicts_too(bare):
     assert (bare.path / FILE).read_text() == ""
     bare.db("check").assert_ok()
-    bare.model("note", "id: Mapped[int] = mapped_column(primary_key=True)")
-    file = bare.new_migration()
-    assert (bare.path / FILE).read_text() == f"{revision(file)}\n"
+    git(bare, "init", "-q", "-b", "main")
+    commit(bare, "all")
+    files = {}
+    for name in ("theirs", "mine"):
+        git(bare, "checkout", "-q", "-b", name, "main")
+        bare.model(name, "id: Mapped[int] = mapped_column(primary_key=True)")
+        files[name] = bare.new_migration()
+        commit(bare, name)
+    assert f"Merge conflict in {FILE}" in git(bare, "merge", "theirs", ok=False)
+    assert "They commute" in bare.db("rebase", revision(files["mine"])).assert_ok().err
+    git(bare, "add", "my_app/migrations")
+    git(bare, "merge", "--continue")
+    bare.db("check").assert_ok()
