@@ -101,16 +101,13 @@ class Report:
         """What there is, in one sentence."""
         count = len(self.changes)
         if not count:
-            what = (
-                "The schema file differs, and no migration"
-                if self.diff
-                else "No change of the schema"
-            )
+            what = "No new migration" if self.asides else "No change of the schema"
+            what = "The schema file differs, and no migration" if self.diff else what
             return f"{what} {self.since}."
         edited = sum(one.edited is not None for one in self.changes)
-        new = f"{count - edited} new migration{'s' if count - edited != 1 else ''}"
-        more = f" and {edited} edited after shipping" if edited else ""
-        return f"{new}{more} {self.since}, on {self.database}."
+        counted = {"new": count - edited, "edited": edited}
+        what = " and ".join(f"{number} {kind}" for kind, number in counted.items() if number)
+        return f"{what} migration{'s' if count > 1 else ''} {self.since}, on {self.database}."
 
 
 def of(project: Project, reference: str | None) -> Report:
@@ -217,7 +214,8 @@ def _change(project: Project, script: Script, judged: Judged, server: Dialect | 
     except runner.Refused as refused:
         change.trouble = DEPENDS.format(why=refused)
     except Exception as error:
-        change.trouble = errors.of_the_application(error)
+        if change.proved is not False:  # it has said so
+            change.trouble = errors.of_the_application(error)
     return change
 
 
@@ -311,7 +309,12 @@ def _table(changes: list[Change]) -> str:
             f"**{found}**" if any(f.loses_data and not f.silenced for f, _ in one.lint) else found
         )
         proof = one.verdict if one.proved else f"**{one.verdict}**"
-        cells = [f"{_code(one.revision)} {_text(one.title)}", did or "nothing", found, proof]
+        cells = [
+            f"{_code(one.revision)} {_text(one.title)}",
+            did or ("" if one.proved is False else "nothing"),
+            found,
+            proof,
+        ]
         rows.append(f"| {' | '.join(cells)} |")
     if changes[MOST_ROWS:]:
         rows.append(f"| and {len(changes) - MOST_ROWS} more | | | |")
@@ -322,7 +325,8 @@ def _section(one: Change, database: str) -> str:
     parts = [f"### {_code(one.revision)} {_text(one.title)}", _code(one.file)]
     if one.edited:
         parts += [f"**{_text(one.edited)}**", _folded("What was edited", one.edits, "diff")]
-    parts += ["What it does:", _listed(one.did, _deed)] if one.did else ["It does nothing."]
+    nothing = [] if one.proved is False else ["It does nothing."]  # what fails has not told
+    parts += ["What it does:", _listed(one.did, _deed)] if one.did else nothing
     parts += ["Lint:", _listed(one.lint, _finding)] if one.lint else ["Lint: nothing to say."]
     verdict = _text(one.proof[0])
     parts.append(f"Proof: {verdict if one.proved is not False else f'**{verdict}**'}")

@@ -4,6 +4,8 @@ import re
 import shutil
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from flask_keel import report
@@ -76,7 +78,7 @@ def test_a_migration_that_was_edited_after_it_was_shipped_is_shown_with_its_edit
     name = f"my_app/migrations/versions/{HEAD}_add_summary_and_published_at_to_post.py"
     branch.replace(name, "length=500", "length=50")
     said = markdown(branch)
-    assert "1 edited after shipping" in said
+    assert "1 edited migration since main" in said
     assert re.search(r"git checkout \w+ -- my\\_app/migrations/versions/" + HEAD, said)
     assert re.search(r"```diff\n.*^-.*length=500.*^\+.*length=50\b", said, re.S | re.M)
 
@@ -88,9 +90,11 @@ def test_a_file_that_is_gone_and_one_that_has_another_name_are_told(branch):
     shipped = branch.versions / "aaaa00000001_by_hand.py"
     moved = shipped.rename(shipped.with_name("aaaa00000001_renamed.py"))
     said = markdown(branch)
+    assert "No new migration since main" not in said and "1 new migration" in said
     assert "by\\_hand.py is now my\\_app/migrations/versions/aaaa00000001\\_renamed.py" in said
     moved.unlink()
     said = markdown(branch)
+    assert "No new migration since main" in said
     assert "by\\_hand.py is gone, and a database that has it cannot be migrated any more" in said
 
 
@@ -109,7 +113,7 @@ def test_a_migration_that_cannot_run_is_told_and_so_are_those_before_it(branch):
     said = markdown(branch)
     assert "CREATE TABLE one (id INTEGER);" in said
     assert re.search(r"Proof: \*\*.*fails its proof in the step 'upgrade'.*TABEL", said)
-    assert "| **fails** |" in said
+    assert "| **fails** |" in said and "It does nothing" not in said
 
 
 def test_a_merge_says_that_it_joins_two_heads(branch):
@@ -138,6 +142,32 @@ def test_no_name_or_value_ends_a_block_or_begins_one(branch):
     assert "\u202e" not in "".join(token.content for token in tree)
     (sql,) = [token.content for token in tree if token.type == "fence" and token.info == "sql"]
     assert "\n````\n</details>\n# gone\n" in sql, "what runs is shown as it is"
+
+
+SIGNS = [*"`*_[]<>|~#!\\&@\n\r\t -+=1.a/:\u2028", "```", "</details>", "<!--", "<b>"]
+NASTY = st.lists(st.sampled_from(SIGNS), max_size=20).map("".join)
+
+
+def parsed(title, said, note, sql):
+    """The blocks of a report with these words in it, its HTML, and its blocks of code."""
+    did = [("phrase", f"add {said}"), ("sql", f"x {said}")]
+    given = {"did": did, "proof": ["proved", f"x {note}"], "proved": True, "sql": f"{sql}x"}
+    one = report.Change("abc", f"x {title}", f"v/{said}.py", **given)
+    made = report.Report("SQLite", "since main", [one], [f"x {note}"], "f.sql", f"+{sql}x")
+    tree = MarkdownIt("commonmark").enable("table").parse(report.markdown(made))
+    children = [child for token in tree for child in token.children or []]
+    html = {child.content for child in children if child.type == "html_inline"}
+    links = [child.type for child in children if child.type in ("link_open", "image", "em_open")]
+    blocks = [token.type for token in tree if token.type != "inline"]
+    return blocks, html - {"<!-- -->"}, links, [one.content for one in tree if one.type == "fence"]
+
+
+@given(NASTY, NASTY, NASTY, NASTY)
+@settings(max_examples=60, deadline=None)
+def test_whatever_the_words_are_the_report_has_its_own_shape(title, said, note, sql):
+    blocks, html, links, code = parsed(title, said, note, sql)
+    assert (blocks, html, links) == (parsed("a", "a", "a", "a")[0], set(), [])
+    assert all(block.endswith("x\n") for block in code)
 
 
 def change(number, sql="", did=()):

@@ -24,7 +24,7 @@ def production(tmp_path):
 @pytest.mark.parametrize("target", ["db", "test", "help"])
 def test_exported_settings_do_not_reach_make(application, production, target):
     answer = application.make(target, **production).assert_ok()
-    assert "prod" not in answer.said
+    assert "prod.conf" not in answer.said
     assert application.database.exists() == (target == "db")
 
 
