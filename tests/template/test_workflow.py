@@ -53,8 +53,10 @@ def test_the_workflow_may_only_read_and_has_the_chosen_database(kind, generated)
     (job,) = workflow["jobs"].values()
     url = job.get("env", {}).get("DEV_DATABASE_URL", "sqlite")
     assert url.startswith(kind)
-    (services,) = [job.get("services", {})]
-    assert list(services) == {"sqlite": [], "postgresql": ["postgres"], "mysql": ["mariadb"]}[kind]
+    images = [service["image"] for service in job.get("services", {}).values()]
+    composed = read(project, "compose.yaml")["services"].values()
+    assert images == [one["image"] for one in composed if "image" in one], "the same as in compose"
+    assert len(images) == (kind != "sqlite")
 
 
 def test_each_action_is_pinned_by_its_commit_and_says_its_version(generated):
