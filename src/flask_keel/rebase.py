@@ -359,7 +359,8 @@ class _End:
             odd = [
                 one for one in names if self._values(label, [one]) != other._values(label, [one])
             ]
-            found |= {f"{label}.{name}" for name in odd} or {label}
+            same = len(self.rows[label]) == len(other.rows[label])  # else it is about whole rows
+            found |= {f"{label}.{name}" for name in odd if same} or {label}
         return found
 
     def _values(self, label: str, names: list[str]) -> Counter[tuple[str, ...]]:
