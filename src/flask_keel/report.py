@@ -76,7 +76,9 @@ class Change:
             f"{open_.count(name)} {name}" for name in lint_findings.SEVERITIES if name in open_
         ]
         silenced = len(self.lint) - len(open_)
-        return ", ".join([*counted, *([f"{silenced} silenced"] if silenced else [])]) or "nothing"
+        return ", ".join([*counted, *([f"{silenced} silenced"] if silenced else [])]) or (
+            "nothing" if self.proved is not None else ""
+        )
 
 
 @dataclass
@@ -311,7 +313,7 @@ def _table(changes: list[Change]) -> str:
         proof = one.verdict if one.proved else f"**{one.verdict}**"
         cells = [
             f"{_code(one.revision)} {_text(one.title)}",
-            did or ("" if one.proved is False else "nothing"),
+            did or ("nothing" if one.proved else ""),
             found,
             proof,
         ]
@@ -325,9 +327,10 @@ def _section(one: Change, database: str) -> str:
     parts = [f"### {_code(one.revision)} {_text(one.title)}", _code(one.file)]
     if one.edited:
         parts += [f"**{_text(one.edited)}**", _folded("What was edited", one.edits, "diff")]
-    nothing = [] if one.proved is False else ["It does nothing."]  # what fails has not told
+    nothing = ["It does nothing."] if one.proved else []  # of what does not run nothing is known
     parts += ["What it does:", _listed(one.did, _deed)] if one.did else nothing
-    parts += ["Lint:", _listed(one.lint, _finding)] if one.lint else ["Lint: nothing to say."]
+    silent = ["Lint: nothing to say."] if one.proved is not None else []
+    parts += ["Lint:", _listed(one.lint, _finding)] if one.lint else silent
     verdict = _text(one.proof[0])
     parts.append(f"Proof: {verdict if one.proved is not False else f'**{verdict}**'}")
     parts.append(_listed(one.proof[1:], _text))

@@ -83,6 +83,17 @@ def test_a_migration_that_was_edited_after_it_was_shipped_is_shown_with_its_edit
     assert re.search(r"```diff\n.*^-.*length=500.*^\+.*length=50\b", said, re.S | re.M)
 
 
+def test_a_migration_from_before_the_adoption_is_not_judged(branch):
+    ini = branch.package / "migrations" / "alembic.ini"
+    ini.write_text(f"{ini.read_text()}\n[flask_keel]\nadopted_at = {HEAD}\n")
+    name = f"my_app/migrations/versions/{HEAD}_add_summary_and_published_at_to_post.py"
+    branch.replace(name, "length=500", "length=50")
+    said = markdown(branch)
+    assert "1 edited migration since main" in said and "It is older than the adoption" in said
+    assert "|  |  | **not judged** |" in said
+    assert "othing" not in said and "VARCHAR(50)" in said
+
+
 def test_a_file_that_is_gone_and_one_that_has_another_name_are_told(branch):
     branch.migration("aaaa00000001", HEAD, "pass")
     branch.remember("shipped")
