@@ -67,7 +67,9 @@ def compare_checks(
     context: AutogenContext, change: ops.ModifyTableOps, found: Pair, there: Model, model: Model
 ) -> None:
     """Add what drops and creates CHECKs so that the table has those of the models."""
-    gone, new = unmatched(found.real.checks, found.twin.checks, _chosen(context, model))
+    chosen = _chosen(context, model)
+    gone, new = unmatched(found.real.checks, found.twin.checks, chosen)
+    taken = {check.name for check in found.real.checks} - chosen
     _types_without_checks(change)
     added = {op.column.name for op in change.ops if isinstance(op, ops.AddColumnOp)}
     known = _by_name(context, model)
@@ -84,7 +86,9 @@ def compare_checks(
             continue
         # as the models say it, so that other databases read it too
         sql = literal(own.sqltext, context) if own is not None else check.sql
-        made = CheckConstraint(as_text(sql), name=conv(check.name) if check.name else None)
+        # the database made that name up for the twin, and has given it to another one here
+        name = None if check.name in taken else check.name
+        made = CheckConstraint(as_text(sql), name=conv(name) if name else None)
         made._set_parent_with_dispatch(_bare(model, change.schema))
         said = own if own is not None else made
         if context.run_object_filters(said, check.name, "check_constraint", False, None):
@@ -545,7 +549,7 @@ def arrange(context: AutogenContext, upgrade: ops.UpgradeOps, *_: object) -> Pri
 
 def names(context: AutogenContext, upgrade: ops.UpgradeOps, *_: object) -> PriorityDispatchResult:
     """Name what the models leave without a name, after everything else."""
-    constraints.name_new(upgrade, context.sorted_tables)
+    constraints.name_new(context, upgrade)
     return CONTINUE
 
 

@@ -7,6 +7,7 @@ Names of an adopted history: what is there keeps its name, whatever the models' 
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, count
 from typing import Any, cast
 
 from alembic.autogenerate import render, renderers
@@ -28,7 +29,7 @@ from sqlalchemy import Table as Model
 from sqlalchemy.sql.elements import conv
 
 from .. import catalog, literals
-from ..catalog import Compared, live
+from ..catalog import Compared, live, pair
 from ..literals import as_text
 from ..project import Project
 from ..sqlite import naming
@@ -295,21 +296,39 @@ def compare_unnamed(
             _conventional(op, said, found, {**PATTERNS, **own}, own)
 
 
-def name_new(upgrade: ops.UpgradeOps, models: Iterable[Model]) -> None:
+def name_new(context: AutogenContext, upgrade: ops.UpgradeOps) -> None:
     """Give a name to what is added to a table that is there: its downgrade drops it by one."""
-    known = {(model.schema, model.name): model for model in models}
+    known = {(model.schema, model.name): model for model in context.sorted_tables}
     for change in upgrade.ops:
         if isinstance(change, ops.ModifyTableOps) and (change.schema, change.table_name) in known:
-            convention = known[change.schema, change.table_name].metadata.naming_convention
-            made: list[Any] = [op for op in change.ops if isinstance(op, ops.AddConstraintOp)]
-            taken = {op.constraint_name for op in made}
-            for op in made:
-                if op.constraint_name is None:
-                    names = _names_of(
-                        op, change.table_name, change.schema, cast(Convention, convention or {})
-                    )
-                    op.constraint_name = next((conv(n) for n in names if n not in taken), None)
-                    taken.add(op.constraint_name)
+            _name_added(context, change, known[change.schema, change.table_name])
+
+
+def _name_added(context: AutogenContext, change: ops.ModifyTableOps, model: Model) -> None:
+    made: list[Any] = [op for op in change.ops if isinstance(op, ops.AddConstraintOp)]
+    unnamed = [op for op in made if op.constraint_name is None]
+    if not unnamed:
+        return
+    convention = cast(Convention, model.metadata.naming_convention or {})
+    gone = {op.constraint_name for op in change.ops if isinstance(op, ops.DropConstraintOp)}
+    # one of that name may be there from an earlier migration, for models that name nothing
+    there = _names_there(context, change, model) - {fold(str(name)) for name in gone if name}
+    taken = there | {fold(op.constraint_name) for op in made if op.constraint_name}
+    for op in unnamed:
+        names = list(_names_of(op, change.table_name, change.schema, convention))
+        more = (f"{names[0]}_{number}" for number in count(2)) if names else iter(())
+        free = (conv(name) for name in chain(names, more) if fold(name) not in taken)
+        op.constraint_name = next(free, None)
+        if op.constraint_name:
+            taken.add(fold(op.constraint_name))
+
+
+def _names_there(context: AutogenContext, change: ops.ModifyTableOps, model: Model) -> set[str]:
+    found = pair(context, model).real
+    keys = context.inspector.get_foreign_keys(change.table_name, schema=change.schema)
+    names: list[str | None] = [check.name for check in found.checks]
+    names += [*found.uniques, *found.indexes, *found.excludes, *(key["name"] for key in keys)]
+    return {fold(name) for name in names if name}
 
 
 def _names_of(

@@ -170,6 +170,26 @@ def test_what_is_new_gets_a_name_by_which_its_downgrade_drops_it(bench, recwarn)
         assert bench.changes(before) == ["pass"], down
 
 
+def test_what_is_new_gets_no_name_that_an_earlier_migration_gave(bench):
+    def models(steps):
+        a, b = sa.Column("a", sa.Integer), sa.Column("b", sa.Integer, unique=True)
+        checks = [sa.CheckConstraint(text) for text in ("a > 1", "a < 99", "a <> 7")[:steps]]
+        keys = [sa.ForeignKeyConstraint(["a"], [to]) for to in ("t.id", "t.b")[:steps]]
+        return model(a, b, *checks, *keys, convention=None)
+
+    bench.create(models(0))
+    for steps in (1, 2, 3):
+        wanted = models(steps)
+        bench.written(wanted)
+        up, down = bench.code
+        bench.apply(wanted, up)
+        assert bench.changes(wanted) == ["pass"], up
+        bench.apply(models(steps - 1), down)
+        if bench.kind not in ("mysql", "mariadb"):  # which keep the index of a key that is undone
+            assert bench.changes(models(steps - 1)) == ["pass"], down
+        bench.apply(wanted, up)
+
+
 def test_an_index_of_a_key_without_a_name_comes_and_goes(bench):
     def keyed(**options):
         a, b = sa.Column("a", sa.Integer), sa.Column("b", sa.Integer, **options)
