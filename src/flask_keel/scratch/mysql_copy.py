@@ -79,7 +79,8 @@ class Copy:
         self._run("SET foreign_key_checks = %s, sql_mode = %s", tuple(keys))
 
     def _make(self, name: str) -> None:
-        self._run(as_made(self.tables[name]))
+        for sql in as_made(self.tables[name]):
+            self._run(sql)
         self._put(name)
 
     def _count_back(self, tables: list[str]) -> None:
@@ -150,28 +151,31 @@ def quoted(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
 
 
-def as_made(sql: str) -> str:
-    """Return a CREATE TABLE without the indexes that InnoDB makes by itself for foreign keys.
+def as_made(sql: str) -> list[str]:
+    """Return what makes a table, without the indexes that InnoDB makes by itself for foreign keys.
 
     SHOW CREATE TABLE does not tell them from others, and one that is written is not dropped by itself as
-    soon as there is another. By itself InnoDB gives it the name of the key, or of its column where the
-    key's name is InnoDB's own. https://mariadb.com/kb/en/foreign-keys/#indexes
+    soon as there is another. By itself InnoDB gives it the name of the key that is said, or of its column
+    where the key's name is InnoDB's own. https://mariadb.com/kb/en/foreign-keys/#indexes
 
     :param sql: what SHOW CREATE TABLE says
     """
     head, *lines, tail = sql.split("\n")
     parts = [line.removesuffix(",") for line in lines]
-    keys = [found for part in parts if (found := FOREIGN_KEY.match(part))]
+    keys = {part: found for part in parts if (found := FOREIGN_KEY.match(part))}
     indexes = {part: found for part in parts if (found := INDEX.match(part))}
-    # InnoDB numbers them from one, and gives the index of such a key the name of the column
-    by_number = [OWN_NAME.search(key[1]) for key in keys]
-    own_names = [found and found[1] for found in by_number] == [
-        str(n + 1) for n in range(len(keys))
+    # a migration has said the name, InnoDB's own or not, where an index has it as well
+    names = {index[1] for index in indexes.values()}
+    said = [part for part, key in keys.items() if key[1] in names]
+    numbers = [OWN_NAME.search(key[1]) for part, key in keys.items() if part not in said]
+    # the others InnoDB numbers from one
+    own_names = bool(numbers) and [found and found[1] for found in numbers] == [
+        str(n + 1) for n in range(len(numbers))
     ]
     own = set()
-    for name, said in (key.group(1, 2) for key in keys):
-        columns = NAME.findall(said)
-        theirs = columns[0] if own_names else name
+    for part, key in keys.items():
+        columns = NAME.findall(key[2])
+        theirs = columns[0] if own_names and part not in said else key[1]
         covering = [
             part for part, i in indexes.items() if NAME.findall(i[2])[: len(columns)] == columns
         ]
@@ -179,12 +183,20 @@ def as_made(sql: str) -> str:
             index = indexes[covering[0]]
             if index[1] == theirs and NAME.findall(index[2]) == columns:
                 own.add(covering[0])
-    if own_names:
-        parts = [
-            NAMED.sub("FOREIGN KEY", part) if FOREIGN_KEY.match(part) else part for part in parts
-        ]
-    made = ",\n".join(part for part in parts if part not in own)
-    return f"{head}\n{made}\n{tail}"
+    if not own_names:
+        return [_joined(head, [part for part in parts if part not in own], tail)]
+    made = [
+        NAMED.sub("FOREIGN KEY", part) if part in keys else part
+        for part in parts
+        if part not in own and part not in said
+    ]
+    table = NAME.search(head)
+    assert table is not None
+    return [_joined(head, made, tail), *(f"ALTER TABLE {table[0]} ADD {part}" for part in said)]
+
+
+def _joined(head: str, parts: list[str], tail: str) -> str:
+    return "\n".join([head, ",\n".join(parts), tail])
 
 
 def _options(sql: str) -> str:

@@ -49,6 +49,20 @@ SHAPES = {
         "CREATE TABLE c (x INT)",
         "ALTER TABLE c ADD CONSTRAINT fk FOREIGN KEY (x) REFERENCES p (id)",
     ],
+    "a name of the server's own that was said": [
+        "CREATE TABLE c (x INT, FOREIGN KEY (x) REFERENCES p (id))",
+        "ALTER TABLE c DROP FOREIGN KEY c_ibfk_1",
+        "ALTER TABLE c DROP INDEX x",
+        "ALTER TABLE c ADD CONSTRAINT c_ibfk_1 FOREIGN KEY (x) REFERENCES p (id)",
+    ],
+    "such a name of one key of two": [
+        "CREATE TABLE c (x INT, y INT, FOREIGN KEY (y) REFERENCES p (id))",
+        "ALTER TABLE c ADD CONSTRAINT c_ibfk_2 FOREIGN KEY (x) REFERENCES p (id)",
+    ],
+    "such a name of the other key": [
+        "CREATE TABLE c (x INT, y INT, FOREIGN KEY (x) REFERENCES p (id))",
+        "ALTER TABLE c ADD CONSTRAINT c_ibfk_2 FOREIGN KEY (y) REFERENCES p (id)",
+    ],
     "odd names": [
         "CREATE TABLE c (`x, y` INT, CONSTRAINT `it's ``5``` FOREIGN KEY (`x, y`) REFERENCES p (id))"
     ],
