@@ -319,7 +319,7 @@ def drop_column(draft: Draft, op: DropColumn) -> None:
         draft.add(drop_step(draft, constraint, says=""))
     gone += [describe(c) for c in draft.table.column(name).constraints if is_named_apart(c)]
     draft.dropped_columns.append(name)
-    added = draft.new_columns.pop(fold(name), None)
+    added = draft.take_away(name)
     draft.made_over.pop(fold(name), None)
     draft.add(
         Step(

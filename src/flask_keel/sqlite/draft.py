@@ -215,7 +215,7 @@ class Draft:
     ``table`` is the text so far; ``new_columns`` maps the folded names of added columns to the
     SQL of their value in the rows that are there, ``made_over`` those of the columns
     whose values are copied in another form, ``with_columns`` the table's text before each column
-    that was dropped.
+    that was dropped, ``gone_columns`` the SQL of what those hold.
     """
 
     db: Database
@@ -231,6 +231,7 @@ class Draft:
     made_over: dict[str, str] = field(default_factory=dict)
     dropped_columns: list[str] = field(default_factory=list)
     with_columns: list[CreateTable] = field(default_factory=list)
+    gone_columns: dict[str, str] = field(default_factory=dict)
     conditions: list[Condition] = field(default_factory=list)
     uniques: list[Unique] = field(default_factory=list)
     keys_to_check: set[str] = field(default_factory=set)
@@ -353,9 +354,12 @@ class Draft:
         key = primary_key(self.db, self.name)
         row = introspection.rowid_name(self.before)
         inner = self.sql_name
-        now = {fold(new): old for old, new in self._origins()}
-        if self.renames or self.new_columns:
-            listed = [f"{self._value(c.name, now)} AS {quote(c.name)}" for c in self.table.columns]
+        gone = {name: value for name, value in self.gone_columns.items() if value != quote(name)}
+        if self.renames or self.new_columns or gone:
+            values = {c.name: self._value(c.name) for c in self.table.columns}
+            there = set(map(fold, values))
+            values |= {n: v for n, v in self.gone_columns.items() if fold(n) not in there}
+            listed = [f"{value} AS {quote(name)}" for name, value in values.items()]
             if not key and row:
                 listed.append(f"{row} AS {quote(ROW)}")
                 key = (ROW,)
@@ -381,7 +385,12 @@ class Draft:
             found.append((column.name, name))
         return found
 
-    def _value(self, name: str, now: dict[str, str]) -> str:
+    def _value(self, name: str) -> str:
         if fold(name) in self.new_columns:
             return self.new_columns[fold(name)]
-        return quote(now[fold(name)])
+        return quote({fold(new): old for old, new in self._origins()}[fold(name)])
+
+    def take_away(self, name: str) -> str | None:
+        """Forget a column but for the checks that were asked for before; return what it was added as."""
+        self.gone_columns[name] = self._value(name)
+        return self.new_columns.pop(fold(name), None)

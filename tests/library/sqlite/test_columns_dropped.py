@@ -207,3 +207,24 @@ def test_a_dropped_table_that_a_view_uses_is_named(post):
     post.make("CREATE VIEW v AS SELECT slug FROM post;")
     with pytest.raises(CommandError, match="since the view 'v' uses it: drop 'v' first"):
         post.migrate(lambda op: op.drop_table("post"))
+
+
+@pytest.mark.parametrize("rule, holds", [("address > ''", True), ("address <> 'b'", False)])
+@pytest.mark.parametrize("way", ["renamed", "added"])
+def test_a_check_that_came_before_it_went_is_still_asked_of_the_rows(post, way, rule, holds):
+    def change(op):
+        with op.batch_alter_table("post") as batch:
+            if way == "renamed":
+                batch.alter_column("slug", new_column_name="address")
+            else:
+                batch.add_column(sa.Column("address", sa.Text, server_default="b"))
+            batch.create_check_constraint("asked", rule)
+            batch.drop_column("address")
+
+    if not holds:
+        with pytest.raises(CommandError, match="asked"):
+            post.migrate(change)
+        return
+    post.migrate(change)
+    assert "address" not in post.sql("post") and "asked" not in post.sql("post")
+    assert post.is_whole()
