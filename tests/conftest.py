@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import tempfile
 from collections import defaultdict
 from pathlib import Path
@@ -11,6 +12,11 @@ import installed
 import projects
 import pytest
 from sqlalchemy import make_url
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # as the shell leaves it to what runs in its background, and each command here would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_xdist_auto_num_workers():
