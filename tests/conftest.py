@@ -13,7 +13,6 @@ import projects
 import pytest
 from sqlalchemy import make_url
 
-
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # as the shell leaves it to what runs in its background, and each command here would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -27,21 +26,29 @@ def pytest_xdist_auto_num_workers():
 def pytest_collection_modifyitems(config, items):
     """Begin with what takes long: nobody is to wait for it at the end, with the other cores idle."""
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
-    if os.environ.get("LONG_DRILLS"):
-        return
-    thinned = defaultdict(list)
-    for item in items:
-        if item.get_closest_marker("one_of_each"):
-            thinned[item.parent.nodeid, item.originalname].append(item)
-    left_out = {item for group in thinned.values() for item in group} - {
-        item for group in thinned.values() for item in one_of_each(group)
-    }
+    left_out = set() if os.environ.get("LONG_DRILLS") else set(_left_out(items))
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
 
 
-def one_of_each(items):
+def _left_out(items):
+    """Give what the long drills alone run: the other combinations, and the other server."""
+    marked = {"one_of_each": defaultdict(list), "in_turns": defaultdict(list)}
+    for item in items:
+        for marker, tests in marked.items():
+            if item.get_closest_marker(marker) and hasattr(item, "callspec"):
+                tests[item.parent.nodeid, item.originalname].append(item)
+    for test in marked["one_of_each"].values():
+        yield from set(test) - set(_one_of_each(test))
+    for number, test in enumerate(marked["in_turns"].values()):
+        databases = {item.callspec.params.get("any_database") for item in test}
+        if len(databases) == 3:
+            other = ("postgresql", "mariadb")[number % 2]
+            yield from (i for i in test if i.callspec.params["any_database"] == other)
+
+
+def _one_of_each(items):
     """Give a few of a test's combinations: in them is each value of each parameter."""
     values = {item: {(k, repr(v)) for k, v in item.callspec.params.items()} for item in items}
     missing = set().union(*values.values())

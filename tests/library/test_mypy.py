@@ -65,23 +65,31 @@ def test_a_generated_project_passes_mypy(new_project, starter):
     assert mypy(project, ".").assert_ok().said == ""
 
 
-@pytest.mark.parametrize(
-    "made",
-    [
-        "from flask_keel import SQLAlchemy\ndb = SQLAlchemy(model_class=Base)",
-        "from flask_sqlalchemy import SQLAlchemy\ndb = SQLAlchemy(model_class=Base)",
-        "from flask_sqlalchemy import SQLAlchemy\ndb = SQLAlchemy()",
-        "import flask_sqlalchemy as fsa\ndb = fsa.SQLAlchemy(None, model_class=Base)",
-        "import flask_sqlalchemy as fsa\nclass Own(fsa.SQLAlchemy): pass\ndb = Own()",
-    ],
-    ids=["ours", "base", "plain", "module", "inherited"],
-)
-def test_mypy_knows_what_a_model_is(new_project, made):
+MADE = {
+    "ours": "from flask_keel import SQLAlchemy\ndb = SQLAlchemy(model_class=Base)",
+    "base": "from flask_sqlalchemy import SQLAlchemy\ndb = SQLAlchemy(model_class=Base)",
+    "plain": "from flask_sqlalchemy import SQLAlchemy\ndb = SQLAlchemy()",
+    "module": "import flask_sqlalchemy as fsa\ndb = fsa.SQLAlchemy(None, model_class=Base)",
+    "inherited": "import flask_sqlalchemy as fsa\nclass Own(fsa.SQLAlchemy): pass\ndb = Own()",
+}
+
+
+def test_mypy_knows_what_a_model_is_however_db_is_made(new_project):
     project = with_a_note(new_project(starter="bare"))
-    file = "my_app/extensions.py"
-    project.replace(file, "import Keel, SQLAlchemy", "import Keel")
-    project.replace(file, "db = SQLAlchemy(model_class=Base)  #", f"{made}  #")
-    project.write("probe.py", PROBE)
-    said = mypy(project, "probe.py").out.splitlines()
-    for line, wanted in zip(said, REVEALED.strip().splitlines(), strict=True):
-        assert line.startswith("probe.py:") and wanted in line, "\n".join(said)
+    extensions = (project.package / "extensions.py").read_text()
+    note = (project.package / "models" / "note.py").read_text()
+    for name, made in MADE.items():
+        own = extensions.replace("import Keel, SQLAlchemy", "import Keel")
+        own = own.replace("db = SQLAlchemy(model_class=Base)  #", f"{made}  #")
+        assert made in own
+        project.write(f"my_app/{name}.py", own)
+        project.write(f"my_app/note_{name}.py", note.replace(".extensions", f".{name}"))
+        probe = PROBE.replace(".extensions", f".{name}").replace("models.note", f"note_{name}")
+        project.write(f"probe_{name}.py", probe)
+    said = mypy(project, *(f"probe_{name}.py" for name in MADE)).out.splitlines()
+    for name in MADE:
+        own = [line for line in said if line.startswith(f"probe_{name}.py:")]
+        wanted = REVEALED.replace("models.note", f"note_{name}").strip().splitlines()
+        for line, words in zip(own, wanted, strict=True):
+            assert words in line, "\n".join(said)
+    assert len(said) == len(MADE) * len(wanted), "\n".join(said)
