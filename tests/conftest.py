@@ -34,18 +34,20 @@ def pytest_collection_modifyitems(config, items):
 
 def _left_out(items):
     """Give what the long drills alone run: the other combinations, and the other server."""
-    marked = {"one_of_each": defaultdict(list), "in_turns": defaultdict(list)}
+    combined, told = defaultdict(list), defaultdict(list)
     for item in items:
-        for marker, tests in marked.items():
-            if item.get_closest_marker(marker) and hasattr(item, "callspec"):
-                tests[item.parent.nodeid, item.originalname].append(item)
-    for test in marked["one_of_each"].values():
+        test = item.parent.nodeid, getattr(item, "originalname", item.name)
+        if item.get_closest_marker("one_of_each"):
+            combined[test].append(item)
+        elif "any_database" in getattr(item, "fixturenames", ()):
+            told[test].append(item)
+    for test in combined.values():
         yield from set(test) - set(_one_of_each(test))
-    for number, test in enumerate(marked["in_turns"].values()):
-        databases = {item.callspec.params.get("any_database") for item in test}
-        if len(databases) == 3:
+    # a story that runs on each database: on SQLite and, in turns, on one server or the other
+    for number, test in enumerate(told.values()):
+        if len({item.callspec.params["any_database"] for item in test}) == 3:
             other = ("postgresql", "mariadb")[number % 2]
-            yield from (i for i in test if i.callspec.params["any_database"] == other)
+            yield from (item for item in test if item.callspec.params["any_database"] == other)
 
 
 def _one_of_each(items):

@@ -1,9 +1,6 @@
 """Through `db migrate`, as a person meets it, on the three databases."""
 
-import pytest
 import revising
-
-pytestmark = pytest.mark.in_turns
 
 MODEL = """
 id: Mapped[int] = mapped_column(primary_key=True)

@@ -7,8 +7,6 @@ from alembic.util import CommandError
 
 from .compared import model
 
-pytestmark = pytest.mark.in_turns
-
 FULL = """id: Mapped[int] = mapped_column(primary_key=True)
 code: Mapped[str] = mapped_column(sa.String(20), unique=True)
 n: Mapped[int] = mapped_column(sa.Integer, server_default="1")

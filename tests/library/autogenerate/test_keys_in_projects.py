@@ -8,8 +8,6 @@ from sqlalchemy.orm import Mapped, mapped_column as column
 
 from my_app.extensions import db
 
-pytestmark = pytest.mark.in_turns
-
 """
 TABLES = {
     "moved": (

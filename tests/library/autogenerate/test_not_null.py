@@ -9,8 +9,6 @@ import sqlalchemy as sa
 from revising import KEY
 from sqlalchemy import make_url
 
-pytestmark = pytest.mark.in_turns
-
 NOTE = (
     KEY
     + "title: Mapped[str] = mapped_column(sa.String(40))\n"

@@ -4,8 +4,6 @@ import pytest
 import revising
 from revising import KEY
 
-pytestmark = pytest.mark.in_turns
-
 PERSON = KEY + (
     "bio: Mapped[str | None] = mapped_column(sa.String(80), index=True)\n"
     "nick: Mapped[str] = mapped_column(sa.String(40), unique=True)\n"

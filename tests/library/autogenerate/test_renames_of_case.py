@@ -4,8 +4,6 @@ import pytest
 import revising
 from revising import KEY
 
-pytestmark = pytest.mark.in_turns
-
 BODY = KEY + "name: Mapped[str] = mapped_column(sa.String(20))\n"
 NOTE = KEY + "thing_id: Mapped[int] = mapped_column(sa.ForeignKey('{table}.id'))\n"
 

@@ -5,8 +5,6 @@ import revising
 import sqlalchemy as sa
 from revising import KEY
 
-pytestmark = pytest.mark.in_turns
-
 KEEPER = (
     KEY
     + 'pet_id: Mapped[int | None] = mapped_column(sa.ForeignKey("pet.id", use_alter=True))\n'

@@ -10,8 +10,6 @@ from sqlalchemy.dialects import postgresql
 
 from flask_keel.autogenerate import type_changes
 
-pytestmark = pytest.mark.in_turns
-
 BEFORE = KEY + (
     "size: Mapped[str] = mapped_column(sa.String(20), server_default='7')\n"
     "flag: Mapped[int | None]\n"
