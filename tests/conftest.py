@@ -39,7 +39,7 @@ def _left_out(items):
         test = item.parent.nodeid, getattr(item, "originalname", item.name)
         if item.get_closest_marker("one_of_each"):
             combined[test].append(item)
-        elif "any_database" in getattr(item, "fixturenames", ()):
+        elif hasattr(item, "callspec") and "any_database" in item.callspec.params:
             told[test].append(item)
     for test in combined.values():
         yield from set(test) - set(_one_of_each(test))
