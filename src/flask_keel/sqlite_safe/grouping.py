@@ -103,7 +103,23 @@ class Mirrors:
         }
         name = text(column.node("column_name"))
         columns = about.pop() if len(about) == 1 else None
-        return columns is None or name is None or name in columns
+        return (
+            columns is None
+            or name is None
+            or not self._called_once(column, name).isdisjoint(columns)
+        )
+
+    def _called_once(self, column: Operation, name: str) -> set[str]:
+        """The names that a column of the table has in this file, where it is renamed."""
+        renames = [
+            {text(operation.node("column_name")), text(operation.node("new_column_name"))}
+            for operation in self.survey.operations.values()
+            if operation.key == column.key and "new_column_name" in operation.given
+        ]
+        names = {name}
+        for _ in renames:
+            names |= {other for rename in renames if rename & names for other in rename if other}
+        return names
 
     def forgotten(self, drop: Operation) -> Iterator[tuple[str, str]]:
         """The drops, as method and arguments, that have to stand before this ``drop_column``.
@@ -224,12 +240,15 @@ def grouped(statements: Sequence[Statement], needs: Needs) -> list[Item]:
             items.append(Group(statement, [statement]) if operation.lacking else statement)
             continue
         group, between = found
-        if not operation.lacking and not _comes_late(statement, group, needs):
-            items.append(statement)
-            continue
-        if not operation.lacking and not can_join(operation):
-            items.insert(items.index(group), statement)
-            continue
+        if not operation.lacking:
+            # a batch drops a column of an index that is dropped after it
+            place = _before_column(operation, group.statements, needs)
+            if place is None:
+                items.append(statement)
+                continue
+            if not can_join(operation):
+                items.insert(items.index(group), statement)
+                continue
         items = [item for item in items if item not in between]
         group.statements += [*between, statement]
     for item in items:
@@ -246,26 +265,27 @@ def in_order(statements: Sequence[Edit], needs: Needs) -> list[Edit]:
     """
     ordered: list[Edit] = []
     for statement in statements:
-        place = len(ordered)
         operation = statement.operation
         primary = operation.method in DROPS and text(operation.node("type_")) == "primary"
+        place = None
         if operation.method in DROPS and not primary:
-            for index in range(len(ordered) - 1, -1, -1):
-                other = ordered[index].operation
-                if other.method not in _CROSSABLE or "new_column_name" in other.given:
-                    break
-                if other.method == "drop_column" and needs(operation, other):
-                    place = index
+            place = _before_column(operation, ordered, needs)
+        if place is None:
+            place = len(ordered)
         ordered.insert(place, statement)
     return ordered
 
 
-def _comes_late(drop: Edit, group: Group, needs: Needs) -> bool:
-    """Whether a batch drops a column of an index that is dropped after it."""
-    others = [statement.operation for statement in group.statements]
-    return all(other.method in _CROSSABLE for other in others) and any(
-        other.method == "drop_column" and needs(drop.operation, other) for other in others
-    )
+def _before_column(drop: Operation, others: Sequence[Edit], needs: Needs) -> int | None:
+    """The place before the columns, dropped already, that a dropped index is about, or None."""
+    place = None
+    for index in range(len(others) - 1, -1, -1):
+        other = others[index].operation
+        if other.method not in _CROSSABLE or "new_column_name" in other.given:
+            break
+        if other.method == "drop_column" and needs(drop, other):
+            place = index
+    return place
 
 
 def _reachable(items: list[Item], statement: Edit) -> tuple[Group, list[Edit]] | None:

@@ -211,3 +211,24 @@ def test_an_index_that_the_function_drops_in_its_own_way_is_not_dropped_twice():
         "op.execute('DROP INDEX ix_c')\nop.drop_column('t', 'c')",
     )
     assert "drop_index" not in safe(source)
+
+
+@pytest.mark.parametrize(
+    "before_the_drop",
+    [
+        "op.create_unique_constraint('uq_t_b', 't', ['b'])\nop.drop_column('t', 'a')",
+        "op.alter_column('t', 'a', new_column_name='z', existing_type=sa.Text())\n"
+        "op.drop_column('t', 'z')",
+    ],
+    ids=["something else is made first", "the column was renamed first"],
+)
+def test_an_index_is_dropped_before_its_column_when(before_the_drop, tmp_path):
+    database = Database(tmp_path, INDEXED)
+    drop = "op.drop_index('ix_new', table_name='t')"
+    early = "op.drop_index('ix_t_a', table_name='t')\nop.drop_column('other', 'x')"
+    database.run("CREATE TABLE other (id INTEGER PRIMARY KEY, x TEXT);")
+    made = "op.create_index('ix_new', 't', ['a'])"
+    database.upgrade(safe(migration("\n".join([early, made, before_the_drop, drop]))))
+    names = {name for name, *_ in database.schema["t"]["indexes"]}
+    assert names == {"ix_t_b"}
+    assert set(database.schema["t"]["columns"]) == {"id", "b", "c"}
