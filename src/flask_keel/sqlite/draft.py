@@ -356,7 +356,8 @@ class Draft:
         inner = self.sql_name
         gone = {name: value for name, value in self.gone_columns.items() if value != quote(name)}
         if self.renames or self.new_columns or gone:
-            values = {c.name: self._value(c.name) for c in self.table.columns}
+            now = self._values()
+            values = {c.name: now[fold(c.name)] for c in self.table.columns}
             there = set(map(fold, values))
             values |= {n: v for n, v in self.gone_columns.items() if fold(n) not in there}
             listed = [f"{value} AS {quote(name)}" for name, value in values.items()]
@@ -385,12 +386,11 @@ class Draft:
             found.append((column.name, name))
         return found
 
-    def _value(self, name: str) -> str:
-        if fold(name) in self.new_columns:
-            return self.new_columns[fold(name)]
-        return quote({fold(new): old for old, new in self._origins()}[fold(name)])
+    def _values(self) -> dict[str, str]:
+        """What each column holds that the table now has, in SQL about the one in the database."""
+        return {fold(new): quote(old) for old, new in self._origins()} | self.new_columns
 
     def take_away(self, name: str) -> str | None:
         """Forget a column but for the checks that were asked for before; return what it was added as."""
-        self.gone_columns[name] = self._value(name)
+        self.gone_columns[name] = self._values()[fold(name)]
         return self.new_columns.pop(fold(name), None)
