@@ -86,10 +86,6 @@ def as_text(sql: str) -> str:
 ESCAPED = {"0": "\0", "n": "\n", "r": "\r"}
 
 
-# what text() takes for one
-PARAMETER = re.compile(r"(?<![:\w\\]):(?=\w)")
-
-
 def read_enum(inspector: object, table: object, column: Any) -> None:
     """Give a reflected column of MySQL's the values of its enum: SQLAlchemy leaves them escaped.
 
@@ -110,7 +106,7 @@ def read_column(inspector: object, table: object, column: Any) -> None:
     read_enum(inspector, table, column)
     for holder, key in ((column, "default"), (column.get("computed") or {}, "sqltext")):
         if isinstance(holder.get(key), str):
-            holder[key] = PARAMETER.sub(r"\:", holder[key])
+            holder[key] = as_text(holder[key])
 
 
 def literal(expression: str | ClauseElement, context: AutogenContext | MigrationContext) -> str:
