@@ -244,25 +244,34 @@ def run(project: Project) -> None:
     unknown = not project.metadata.tables
     wanted = _made(project) if unknown else _agree(project)
     alone = unknown and wanted != catalog.HEADER
-    head = ", ".join(project.script.get_heads()) or "none"
-    output.say(f"one head: {head}")
+    _say_head(project, "one head")
     if not alone:
         output.say(
             AGREE_HERE
             if "unheld" in project.config.attributes
             else "the models and the history agree"
         )
-    output.add("head", head)
     left_out = project_module.left_out(project.app)
     others = [*head_file(project), *filter(None, (left_out, diagram.wrong(project)))]
     wrong = [NO_MODELS] * alone + _migrations(project) + others
     for sentence in wrong[1:]:
         if sentence in others:
             output.say(f"{sentence}.")
+    _require_nothing(wrong)
+    _schema(project, wanted)
+
+
+def _say_head(project: Project, title: str) -> None:
+    head = ", ".join(project.script.get_heads()) or "none"
+    output.say(f"{title}: {head}")
+    output.add("head", head)
+
+
+def _require_nothing(wrong: list[str]) -> None:
+    """Raise CommandError with the first thing that is wrong, and how many there are beside it."""
     if wrong:
         more = f" (and {len(wrong) - 1} more, see above)" if wrong[1:] else ""
         raise CommandError(f"{wrong[0]}{more}.")
-    _schema(project, wanted)
 
 
 def head_file(project: Project) -> list[str]:
@@ -329,9 +338,7 @@ def quick(project: Project) -> None:
 
     :raises CommandError: with the first thing that is wrong
     """
-    head = ", ".join(project.script.get_heads()) or "none"
-    output.say(f"head: {head}")
-    output.add("head", head)
+    _say_head(project, "head")
     wrong, changed, dialect = head_file(project), _changed(project), _dialect(project)
     for one in changed:
         found, stopped = offline.findings(project, one, dialect)
@@ -341,9 +348,7 @@ def quick(project: Project) -> None:
             output.say(f"{project.shown(one.path)}: {UNTOLD.format(why=stopped)}")
         failing = [finding for finding in found if finding.loses_data and not finding.silenced]
         wrong += [_failing(judged, failing)] if failing else []
-    if wrong:
-        more = f" (and {len(wrong) - 1} more, see above)" if wrong[1:] else ""
-        raise CommandError(f"{wrong[0]}{more}.")
+    _require_nothing(wrong)
     count = f"{len(changed)} changed migration{'s' if len(changed) != 1 else ''}"
     output.say(f"{count} linted, without a database: make check proves them")
 

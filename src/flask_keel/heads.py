@@ -46,10 +46,10 @@ def wrong(folder: Path, known: Mapping[str, Revision]) -> str | None:
     :param known: the revisions, as :func:`revisions.read` returns them
     :return: a sentence without its full stop; None where all is well
     """
+    if sentence := conflict(folder):
+        return sentence
     found, text = revisions.heads_of(known), _text(folder)
     words = {"file": f"{folder.name}/{NAME}", "head": " and ".join(sorted(found)) or "none"}
-    if text is not None and MARKERS.search(text):
-        return CONFLICT.format(**words)
     said = set((text or "").split())
     if len(found) > 1 and said != found:
         from . import history
