@@ -25,7 +25,6 @@ from . import health, revisions, urls
 from .revisions import Revision
 from .sqlite import files
 
-AHEAD_TABLE = "alembic_ahead"
 MOST = 10  # lines of a page
 MIGRATE = "make migrate (db upgrade)"
 GENERATE = "make newmigration (db migrate)"
@@ -145,7 +144,9 @@ class Watch:
         if not self._models:
             return False
         with suppress(Exception):  # one that does not answer says so itself
-            return bool(inspect(self._app.extensions["keel"].db.engine).has_table(AHEAD_TABLE))
+            return bool(
+                inspect(self._app.extensions["keel"].db.engine).has_table(revisions.AHEAD_TABLE)
+            )
         return False
 
     @property

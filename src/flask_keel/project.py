@@ -25,6 +25,7 @@ from flask import Flask, current_app, g
 from sqlalchemy import URL, Connection, Engine, MetaData, event, make_url
 
 from . import history, output, revisions
+from .revisions import AHEAD_TABLE
 from .sqlite import transaction
 from .typing import Options, Value
 from .urls import shown
@@ -159,7 +160,7 @@ def require_application() -> None:
 
 # yields the steps to run, of the revisions at which a database is
 Steps = Callable[..., Iterable[MigrationStep]]
-AHEAD_TABLE, LOG_TABLE = "alembic_ahead", "alembic_log"
+LOG_TABLE = "alembic_log"
 OWN_TABLES = frozenset({AHEAD_TABLE, LOG_TABLE})
 # what the application gives Flask-Migrate for its real database, and what is no business of a rehearsal
 NOT_FOR_A_REHEARSAL = ("process_revision_directives", "on_version_apply", "render_item")

@@ -46,7 +46,6 @@ from .autogenerate.comparators import OPTIONS
 from .backup import copies, online
 from .catalog import drift
 from .project import (
-    AHEAD_TABLE,
     LOG_TABLE,
     Project,
     engine_options,
@@ -57,6 +56,7 @@ from .project import (
     options_of,
     use_engine,
 )
+from .revisions import AHEAD_TABLE
 from .scratch import cache, databases, servers
 from .scratch.servers import interruptible
 from .sqlite import transaction

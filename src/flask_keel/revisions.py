@@ -236,9 +236,10 @@ PLAIN = ["from flask_keel import env", "env.run()"]  # env.py where it gives no 
 COMMANDS = (("heads",), ("current",), ("upgrade",), ("upgrade", "head"))
 # settings that an upgrade refuses when they are none
 NUMBERS = ("MIGRATION_LOCK_WAIT", "MIGRATION_LOCK_TIMEOUT", "MIGRATION_RETRIES")
+AHEAD_TABLE = "alembic_ahead"  # marks a database that `make db` built ahead of the history
 # tables that an upgrade has more to say about
-ODD = ("alembic_ahead", "_alembic_tmp_")
-AHEAD = "SELECT 1 FROM information_schema.tables WHERE table_name = 'alembic_ahead'"
+ODD = (AHEAD_TABLE, "_alembic_tmp_")
+AHEAD = f"SELECT 1 FROM information_schema.tables WHERE table_name = '{AHEAD_TABLE}'"
 APPLIED = "SELECT version_num FROM alembic_version"
 
 

@@ -20,7 +20,8 @@ from . import catalog, errors, history, log, output, upgrade
 from .autogenerate import summary
 from .catalog import diff, drift
 from .catalog.drift import Drift
-from .project import AHEAD_TABLE, Project
+from .project import Project
+from .revisions import AHEAD_TABLE
 from .scratch import cache
 from .sqlite.files import in_memory
 from .typing import Options

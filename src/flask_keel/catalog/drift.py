@@ -25,7 +25,8 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from .. import catalog, log, output
 from .. import history as history_module
 from ..output import plainly
-from ..project import AHEAD_TABLE, Environment, Project
+from ..project import Environment, Project
+from ..revisions import AHEAD_TABLE
 from ..scratch import servers
 from ..typing import AnyColumn
 from . import diff

@@ -17,7 +17,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from .. import backup, catalog, history, output, rebuild, runner, waiting
 from ..catalog import drift
 from ..data import is_rehearsal
-from ..project import AHEAD_TABLE, Environment, Project
+from ..project import Environment, Project
+from ..revisions import AHEAD_TABLE
 from ..scratch.servers import interruptible
 from ..sqlite import foreign_key_check, transaction
 from ..typing import Options
