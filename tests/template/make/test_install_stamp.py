@@ -21,6 +21,12 @@ def make_older(stamp):
     os.utime(stamp, (0, 0))
 
 
+def test_these_tests_share_one_installation_on_several_workers_too(request):
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        pytest.skip("there is one process")
+    assert request.node.nodeid.endswith("@installed"), "each worker installs it: see pyproject.toml"
+
+
 def test_a_fresh_stamp_starts_no_process(application):
     assert commands(application, "migrate") == [".venv/bin/db upgrade"]
     assert commands(application, "db") == [".venv/bin/db rebuild"]
