@@ -166,6 +166,9 @@ def drop_table(random: Random, schema: Schema) -> Change | None:
         retire(marks, None, found.name)
         marks.lost.add((found.uid, None))
         schema.tables.remove(found)
+        for answers in (marks.renames, marks.fills):  # about a table that is gone
+            for name in [name for name in answers if name.startswith(f"{found.name}.")]:
+                del answers[name]
 
     return Change(table.name, do)
 
