@@ -107,6 +107,9 @@ class Unkept:
 
     last: Row | None = None
 
+    def settle(self) -> None:
+        """Let what came before it stand, where each statement does."""
+
     def backfilled(self, what: str) -> bool:
         """Whether an earlier try has done it; if not, that ended at the key ``last``."""
         return False
@@ -156,6 +159,7 @@ def backfill(
     keys = [] if at_once else _keys(op.get_bind(), table)
     journal = context.opts.get(JOURNAL) or Unkept()
     what = f"backfill {table.name} where {where}"  # new values may be mended in the middle of it
+    journal.settle()
     with _by_itself(context) if keys else nullcontext():
         connection = op.get_bind()
         if journal.backfilled(what):
@@ -307,6 +311,7 @@ def advice(error: BaseException) -> str:
 
 EXAMPLES = 3
 SAVEPOINT = "keel_rows"
+ALONE = "keel_alone"  # in Connection.info: the statement that runs is a transaction by itself
 MISFITS = "misfits"  # the attribute of a driver's error that says them
 
 
@@ -336,7 +341,7 @@ def explained(connection: Connection) -> Iterator[None]:
                 return
             # SQLAlchemy's inspector of MySQL turns handle_error off, and not on again
             live.execution_options(skip_user_error_events=False)
-            if postgresql and not _autocommit(live):
+            if postgresql and not _autocommit(live) and not live.info.get(ALONE):
                 cursor.execute(f"{word} {SAVEPOINT}")
 
         return run
@@ -350,7 +355,8 @@ def explained(connection: Connection) -> Iterator[None]:
         with suppress(Exception):  # the database's own words have to do
             if postgresql and not _autocommit(connection):
                 cursor = connection.connection.cursor()
-                cursor.execute(f"ROLLBACK TO {SAVEPOINT}")
+                alone = connection.info.get(ALONE)
+                cursor.execute("ROLLBACK" if alone else f"ROLLBACK TO {SAVEPOINT}")
             setattr(context.original_exception, MISFITS, _look(connection, statement))
 
     before, after = savepoint("SAVEPOINT"), savepoint("RELEASE")
@@ -358,6 +364,12 @@ def explained(connection: Connection) -> Iterator[None]:
     # SQLAlchemy takes handle_error nowhere else
     with seen, listening(connection.engine, handle_error=failed):
         yield
+
+
+def explain(error: DBAPIError, connection: Connection, statement: object) -> None:
+    """Have an error say which rows a statement's steps were refused for; nothing is open any more."""
+    with suppress(Exception):
+        setattr(error.orig, MISFITS, _look(connection, statement))
 
 
 def _autocommit(connection: Connection) -> bool:

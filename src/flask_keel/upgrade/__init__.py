@@ -297,6 +297,10 @@ def _run(
         kept = run.journal = journal.Journal(project, connection)
         project.follow(kept.following)
         options["on_version_apply"] += [kept.applied]
+    if project.zero_downtime and project.dialect == "postgresql":
+        from ..zero_downtime import postgresql_impl  # noqa: F401  (registers itself)
+
+        options["zero_downtime"] = True
     project.configure(connection, **options)
     with project.context.begin_transaction():
         if sqlite:

@@ -256,11 +256,13 @@ def _at(revisions: set[str] | None) -> str:
 def account(project: Environment, connection: Connection, run: Run) -> Iterator[Standing]:
     """Run migrations on a server; when an error leaves, ``run`` knows what stands of the revision."""
     context = project.context.get_context()
-    standing = Standing(connection, context.version_table)
+    own = not connection.in_transaction()
+    each = own and project.dialect == "postgresql" and project.zero_downtime
+    standing = Standing(connection, context.version_table, each)
     standing.follow(context)
     if run.journal is not None:
         run.journal.standing = context.opts[JOURNAL] = standing
-    if not connection.in_transaction():  # it is ours
+    if own:
         asks = "pg_backend_pid" if connection.dialect.name == "postgresql" else "connection_id"
         run.session = connection.exec_driver_sql(f"SELECT {asks}()").scalar_one()
         connection.rollback()  # asking began a transaction

@@ -319,26 +319,28 @@ class Postgresql(_Patience):
         self.since: float | None = None  # when this transaction began to hold what others feel
 
     def _carry_out(self, statement: str, run: Callable[[], None]) -> bool | None:
-        if not self._driver().autocommit:
+        inside = not self._driver().autocommit
+        if inside and not self.standing.alone:
             self._allow(statement)
             return None
         self.undoable = False
         snapshots = concurrently.waits_for_snapshots(statement) and not self.theirs
-        if snapshots:
-            self._set(self._endless())
         try:
-            self._by_itself(statement, run)
+            self._by_itself(statement, run, self._endless("LOCAL " * inside) if snapshots else {})
         finally:
-            if snapshots:
+            if snapshots and not inside:
                 with suppress(Exception):  # the connection is closed
                     self._set(self.own | {"statement_timeout": self.statement})
         return True
 
-    def _by_itself(self, statement: str, run: Callable[[], None]) -> None:
+    def _by_itself(
+        self, statement: str, run: Callable[[], None], limits: Mapping[str, str]
+    ) -> None:
         what = concurrently.asked(statement)
         before = concurrently.invalid(self._driver(), what) if what else {}
         for tried in count(1):
             try:
+                self._set(limits)
                 run()
                 if what and concurrently.sweep(self._driver(), what, before):
                     run()  # IF NOT EXISTS took it for done
@@ -357,8 +359,8 @@ class Postgresql(_Patience):
                 if what:
                     self.run.left += f", {what.name or what.relation} may be left invalid"
                 raise
+            self.standing.anew()  # no lock is kept during the pause
             time.sleep(self.pause)
-            self.standing.anew()
 
     def _last(self, what: concurrently.Asked, before: dict[str, str], error: Exception) -> bool:
         """Clear away what CONCURRENTLY has left; return whether that was the last try of it.
@@ -375,9 +377,10 @@ class Postgresql(_Patience):
         self.run.left += left
         return bool(left or TIMED_OUT & _codes(error))
 
-    def _endless(self) -> dict[str, str]:
+    def _endless(self, of: str = "") -> dict[str, str]:
         """The server keeps this bound, whether we live or not; nobody waits for what waits like this."""
-        return {"lock_timeout": _milliseconds(self.longest), "statement_timeout": "0"}
+        longest = _milliseconds(self.longest)
+        return {f"{of}lock_timeout": longest, f"{of}statement_timeout": "0"}
 
     def _allow(self, statement: str) -> None:
         """Say how long a statement in a transaction may wait: all of its statements together.

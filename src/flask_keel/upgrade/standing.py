@@ -1,15 +1,16 @@
 """Which statements of a revision stand where no rollback undoes them, so that a second try goes on.
 
-MySQL commits each DDL statement by itself, PostgreSQL all that is in an autocommit block. Before and
-after each such statement the log is told how far the revision is; rows are changed in one transaction
-with that. A second try leaves out exactly what the log calls done.
+MySQL commits each DDL statement by itself, PostgreSQL all that is in an autocommit block, and, where
+``ZERO_DOWNTIME`` is on, we each whose lock others feel. Before and after each such statement the log is
+told how far the revision is; rows are changed in one transaction with that, and so is the schema where
+it can be. A second try leaves out exactly what the log calls done.
 """
 
 import hashlib
 import json
 import re
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -22,6 +23,7 @@ from sqlalchemy import Connection, Delete, Insert, Update
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 
+from ..data import ALONE
 from ..log import LOST, Unfinished
 from ..runner import Refused
 from ..typing import Options, Row, Value
@@ -66,6 +68,10 @@ def digest(statement: str) -> str:
     return hashlib.sha256(statement.encode()).hexdigest()[:15]
 
 
+def _step(asked: str, number: int) -> str:
+    return f"{asked} #{number}"
+
+
 def short(statement: str) -> str:
     """Return a statement as a sentence shows it."""
     line = " ".join(statement.split())
@@ -76,15 +82,13 @@ class Standing:
     """The statements of the revision that runs now, apart: those that a rollback undoes, and the others.
 
     :param version_table: Alembic's own table
+    :param each: whether on PostgreSQL each statement is to stand whose lock others feel
     """
 
-    def __init__(
-        self,
-        connection: Connection,
-        version_table: str,
-    ) -> None:
+    def __init__(self, connection: Connection, version_table: str, each: bool = False) -> None:
         self.connection = connection
         self.version_table = version_table
+        self.each = each
         self.book: Book | None = None
         self.mysql = connection.dialect.name in ("mysql", "mariadb")
         self.quiet = self.depth = 0
@@ -123,6 +127,8 @@ class Standing:
         self.sent: str | None = None
         self.refused: str | None = None
         self.foreign, self.lost, self.skipping, self.block = "", False, False, False
+        self.asked = ""  # what the file asked for, where that takes several statements
+        self.outside, self.felt = False, True
 
     def end(self) -> None:
         """The revision is applied: nothing of it is to follow.
@@ -142,6 +148,16 @@ class Standing:
     def stood(self) -> bool:
         """Whether a rollback leaves anything of this revision."""
         return bool(self.done or self.said)
+
+    @property
+    def online(self) -> bool:
+        """Whether each statement stands whose lock others feel: a log has to say which did."""
+        return self.each and self.book is not None
+
+    @property
+    def alone(self) -> bool:
+        """Whether the statement that runs is a transaction by itself."""
+        return bool(self.connection.info.get(ALONE))
 
     @property
     def count(self) -> int:
@@ -193,6 +209,8 @@ class Standing:
     # listeners
 
     def before(self, _: object, cursor: object, statement: str, *more: object) -> None:
+        if not self.quiet:
+            self.connection.info.pop(ALONE, None)
         if not self.running or self.quiet or not changes(statement) or SETTING.match(statement):
             if self.running and not self.quiet and OF_THE_SESSION.match(statement):
                 self.lost = True  # SET @name
@@ -239,11 +257,15 @@ class Standing:
         return ran
 
     def _key(self, statement: str) -> str:
+        if self.asked:
+            return digest(self.asked)
         return digest(statement) if self.depth else PAST + digest(statement)
 
     def _stands(self, statement: str) -> bool:
         """Whether no rollback undoes a statement once it has ended."""
-        return self._autocommit or (self.mysql and commits(statement))
+        if self._autocommit or (self.mysql and commits(statement)):
+            return True
+        return self.online and self.felt and (self.depth > 0 or commits(statement))
 
     @property
     def _autocommit(self) -> bool:
@@ -255,10 +277,25 @@ class Standing:
             self._raw("BEGIN")
             self.block = True
             return
+        if self.online and not self._autocommit:
+            self._begins_alone(statement)
+            return
         self.sent = statement
         self._flush()
         self._write(self._key(statement))
         self._commit()
+
+    def _begins_alone(self, statement: str) -> None:
+        """A transaction of its own: with its row in the log, or none where it cannot be in one."""
+        waiting = bool(self.pending)
+        self._flush()
+        if waiting or self.outside:
+            self._write(self._key(statement) if self.outside else None)
+        self._commit()
+        self.connection.info[ALONE] = True
+        if self.outside:
+            self.sent = statement
+            self._driver.autocommit = True
 
     def _require_own(self, next: str) -> None:
         if self.foreign and self.judged:
@@ -285,6 +322,8 @@ class Standing:
             self.done.append(self._key(statement))
         self.said.append(statement)
         self.sent = None
+        if self.outside and self.alone:
+            self._driver.autocommit = False
         if self.lost and LOCKS.match(statement):
             self.book = None  # the log's table is not one of those that are locked
         if self.book is not None:
@@ -300,6 +339,8 @@ class Standing:
         if self.block:
             self._raw("ROLLBACK")
             self._raw("BEGIN")
+        elif self.alone and not self.outside:
+            self._driver.rollback()
 
     def committing(self, *_: object) -> None:
         """A migration commits what it did: what is done of it is written with that."""
@@ -325,6 +366,63 @@ class Standing:
             self.block = False
             with suppress(Exception):
                 self._raw("ROLLBACK")
+        if self.outside and self.alone:
+            with suppress(Exception):
+                self._driver.autocommit = False
+
+    # the steps of one operation, see zero_downtime
+
+    def met(self, asked: str) -> int | None:
+        """Return how many steps of an operation an earlier try has done; None for all of them."""
+        number = 0
+        while self.left and self.left[0] == digest(_step(asked, number + 1)):
+            self.left.popleft()
+            number += 1
+        if self.left and self.left[0] == digest(asked):
+            self.left.popleft()
+            return None
+        return number
+
+    def is_sent(self, asked: str, number: int) -> bool:
+        """Whether this step was on its way when the earlier try ended."""
+        return not self.left and self.unsure == digest(_step(asked, number))
+
+    @contextmanager
+    def step(self, asked: str, number: int | None, outside: bool) -> Iterator[None]:
+        """Run one step; the last has no number."""
+        self.asked, self.outside = _step(asked, number) if number else asked, outside
+        try:
+            yield
+        finally:
+            self.asked, self.outside = "", False
+
+    @contextmanager
+    def unfelt(self) -> Iterator[None]:
+        """What nobody waits for is committed with what comes next."""
+        self.felt = False
+        try:
+            yield
+        finally:
+            self.felt = True
+
+    def take_back(self, statements: Sequence[str], number: int) -> None:
+        """Undo the last steps of an operation: rows do not let it come to its end."""
+        with suppress(Exception):  # then the next try goes on behind them
+            self._driver.rollback()
+            for statement in statements:
+                self._raw(statement)
+            if number:
+                del self.done[-number:], self.said[-number:]
+                self._write(None)
+            self._commit()
+
+    def settle(self) -> None:
+        """Let what came before a backfill stand, so that its batches can be committed."""
+        if self.online and not self._autocommit and not self.foreign:
+            if self.pending:
+                self._flush()
+                self._write(None)
+            self._commit()
 
     # backfill: batches, each with the key that it ended at
 
@@ -336,7 +434,7 @@ class Standing:
         try:
             if self.left:
                 return self._meets(what)
-            if self.unsure is not None and self.unsure != digest(what):
+            if self.unsure is not None and self.unsure != self._own(what):
                 raise self._differs(what)
         finally:
             self.depth -= 1
@@ -345,9 +443,12 @@ class Standing:
         self.unsure = None
         if self._autocommit and self.book is not None:
             self._require_own(short(what))
-            self._write(digest(what))
+            self._write(self._own(what))
             self.book.committing()
         return False
+
+    def _own(self, what: str) -> str:
+        return digest(self.asked or what)
 
     @property
     def last(self) -> Row | None:
@@ -367,7 +468,7 @@ class Standing:
             try:
                 yield
                 self.position = None if last is None else json.dumps([*map(_encoded, last)])
-                self._write(digest(what))
+                self._write(self._own(what))
                 self._raw("COMMIT")
             except BaseException:
                 with suppress(Exception):
@@ -384,7 +485,7 @@ class Standing:
         if not self._autocommit:
             self.pending.append(what)
             return
-        self.done.append(digest(what))
+        self.done.append(self._own(what))
         self.said.append(what)
         if self.book is not None:
             self._write(None)
@@ -405,10 +506,13 @@ class Standing:
         if self.block:
             self._raw("COMMIT")
             self.block = False
-        elif self.mysql and not self._autocommit:
-            driver: Any = self.connection.connection.driver_connection
-            driver.commit()
+        elif (self.mysql or self.online) and not self._autocommit:
+            self._driver.commit()
         self.book.committing()
+
+    @property
+    def _driver(self) -> Any:
+        return self.connection.connection.driver_connection
 
     def _raw(self, word: str) -> None:
         cursor = self.connection.connection.cursor()

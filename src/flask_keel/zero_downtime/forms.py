@@ -1,0 +1,313 @@
+"""The safe forms of PostgreSQL: what an operation asks for, as statements for which nobody waits.
+
+https://www.postgresql.org/docs/current/sql-altertable.html (NOT VALID, USING INDEX) and sql-createindex.html
+(CONCURRENTLY).
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import pairwise
+
+import sqlalchemy as sa
+from alembic.ddl.base import AddColumn, ColumnNullable
+from sqlalchemy import Connection, Dialect, Table, text
+from sqlalchemy.schema import AddConstraint, CreateIndex, DropIndex
+
+from .. import lexer
+from ..typing import Expression, PlainColumn, Value
+from .sequence import Step
+
+LONGEST_NAME = 63  # https://www.postgresql.org/docs/current/limits.html
+FACTS = text("SELECT relkind::text FROM pg_class WHERE oid = to_regclass(:table)")
+OF_INDEX = text(
+    "SELECT relkind::text, indrelid::regclass::text FROM pg_class "
+    "JOIN pg_index ON indexrelid = pg_class.oid WHERE pg_class.oid = to_regclass(:index)"
+)
+NULLABLE = text(
+    "SELECT NOT attnotnull FROM pg_attribute WHERE attrelid = to_regclass(:table) AND attname = :column"
+)
+UNCHECKED = text(
+    "SELECT conname FROM pg_constraint WHERE conrelid = to_regclass(:table) AND contype::text = :kind "
+    "AND NOT convalidated ORDER BY oid DESC LIMIT 1"
+)
+# an index of ours that is no constraint's yet
+MADE = text(
+    "SELECT relname FROM pg_class JOIN pg_index ON indexrelid = pg_class.oid "
+    "WHERE indrelid = to_regclass(:table) AND relname ~ :name AND NOT EXISTS "
+    "(SELECT 1 FROM pg_constraint WHERE conindid = indexrelid) ORDER BY pg_class.oid DESC LIMIT 1"
+)
+TAKEN = text("SELECT 1 FROM pg_class WHERE relnamespace = "
+    "(SELECT relnamespace FROM pg_class WHERE oid = to_regclass(:table)) AND relname = :name")  # fmt: skip
+# a function that the server does not know by this name may be anything
+CALLS = text(
+    "SELECT count(*) FILTER (WHERE provolatile <> 'v'), count(*) FROM pg_proc WHERE proname = :name"
+)
+PARTITIONS = text(
+    "SELECT relid::regclass::text, isleaf, parentrelid::regclass::text "
+    "FROM pg_partition_tree(to_regclass(:table)) ORDER BY level"
+)
+
+
+class Forms:
+    """The safe forms on one connection.
+
+    :param half: whether a part of the operation stands already
+    """
+
+    def __init__(self, connection: Connection, construct: object, half: bool = False) -> None:
+        self.connection = connection
+        self.dialect: Dialect = connection.dialect
+        self.construct = construct
+        self.half = half
+        self.quote = self.dialect.identifier_preparer.quote
+
+    def steps(self) -> list[Step]:
+        """Return the steps; none where the plain statement is safe, or there is no other."""
+        match self.construct:
+            case CreateIndex():
+                return list(self._create_index(self.construct))
+            case DropIndex():
+                return list(self._drop_index(self.construct))
+            case ColumnNullable(nullable=False):
+                return list(self._not_null(self.construct))
+            case AddConstraint():
+                return list(self._constraint(self.construct.element))
+            case AddColumn():
+                return list(self._column(self.construct))
+        return []
+
+    def kind(self, table: str) -> str | None:
+        """ "r" for an ordinary table, "p" for one with partitions; None for none."""
+        found: str | None = self._one(FACTS, table=table)
+        return found
+
+    def _one(self, query: sa.TextClause, **values: Value) -> Value:
+        # a name is doubled for the driver, and here it is a value
+        values = {key: one.replace("%%", "%") for key, one in values.items()}
+        return self.connection.execute(query, values).scalar()
+
+    def _compiled(self, construct: sa.ClauseElement) -> str:
+        return str(construct.compile(dialect=self.dialect)).strip()
+
+    def _name(self, table: Table | str, schema: str | None = None) -> str:
+        prepare = self.dialect.identifier_preparer
+        if isinstance(table, str):
+            return ".".join(self.quote(one) for one in (schema, table) if one)
+        return prepare.format_table(table)
+
+    # indexes
+
+    def _create_index(self, construct: CreateIndex) -> Iterator[Step]:
+        index = construct.element
+        assert index.table is not None, "Alembic makes one where the migration names none"
+        table = self._name(index.table)
+        kind, sql = self.kind(table), self._compiled(construct)
+        if "CONCURRENTLY" in sql[:40]:
+            return
+        if kind == "p":
+            yield from self._on_partitions(index, sql, table)
+        elif kind is not None:
+            yield Step(_concurrently(sql), outside=True)
+
+    def _on_partitions(self, index: sa.Index, sql: str, table: str) -> Iterator[Step]:
+        """An index of the parents alone, one of each part, and the bond between the two.
+
+        https://www.postgresql.org/docs/current/sql-createindex.html, on partitioned tables
+        """
+        home = index.table.schema if index.table is not None else None
+        schema = f"{self.quote(home)}." if home else ""
+        named = self.dialect.identifier_preparer.format_index(index)
+        on = sql.partition(" ON ")
+        rest = on[2].removeprefix(table)
+        names = {table.replace("%%", "%"): f"{schema}{named}"}
+        tree = self.connection.execute(PARTITIONS, {"table": table.replace("%%", "%")}).all()
+        head = re.sub(
+            r"(INDEX)(\s+IF NOT EXISTS)?\s+.*", r"\1", on[0], flags=re.IGNORECASE | re.DOTALL
+        )
+        bonds = []
+        for number, (part, leaf, parent) in enumerate(tree):
+            part = part.replace("%", "%%")
+            if number:
+                own = self.quote(_shortened(f"{index.name}_{_hash(part)}"))
+                # an index is where its table is
+                place = part.rpartition(".")[0] if "." in part else schema.rstrip(".")
+                names[tree[number][0]] = f"{place}.{own}" if place else own
+            else:
+                own = named
+            if leaf:
+                yield Step(f"{head} CONCURRENTLY {own} ON {part}{rest}", outside=True)
+            else:
+                yield Step(f"{head} {own} ON ONLY {part}{rest}")
+            if number:
+                up = names.get(parent) or names[table.replace("%%", "%")]
+                bonds.append(Step(f"ALTER INDEX {up} ATTACH PARTITION {names[tree[number][0]]}"))
+        yield from reversed(bonds)
+
+    def _drop_index(self, construct: DropIndex) -> Iterator[Step]:
+        sql = self._compiled(construct)
+        if "CONCURRENTLY" in sql[:40]:
+            return
+        name = self.dialect.identifier_preparer.format_index(construct.element)
+        table = construct.element.table
+        schema = f"{self.quote(table.schema)}." if table is not None and table.schema else ""
+        if self._one(OF_INDEX, index=f"{schema}{name}") == "i":
+            yield Step(sql.replace("DROP INDEX", "DROP INDEX CONCURRENTLY", 1), outside=True)
+
+    # columns
+
+    def _not_null(self, construct: ColumnNullable) -> Iterator[Step]:
+        table = self._name(str(construct.table_name), construct.schema)
+        column = str(construct.column_name)
+        if self.half or self._one(NULLABLE, table=table, column=column):
+            yield from self.not_null(table, column)
+
+    def not_null(self, table: str, column: str) -> Iterator[Step]:
+        """PostgreSQL does not look at the rows where a CHECK that was validated says the same."""
+        name, quoted = f"keel_not_null_{_hash(column)}", self.quote(column)
+        drop = f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {name}"
+        yield Step(
+            f"{drop}, ADD CONSTRAINT {name} CHECK ({quoted} IS NOT NULL) NOT VALID", undo=drop
+        )
+        yield Step(f"ALTER TABLE {table} VALIDATE CONSTRAINT {name}")
+        yield Step(f"ALTER TABLE {table} ALTER COLUMN {quoted} SET NOT NULL")
+        yield Step(drop)
+
+    def _column(self, construct: AddColumn) -> Iterator[Step]:
+        column, default = construct.column, construct.column.server_default
+        arg = getattr(default, "arg", None)
+        if arg is None or column.computed is not None or column.identity is not None:
+            return
+        if getattr(construct, "if_not_exists", None):
+            return
+        said = arg if isinstance(arg, str) else self._compiled(arg)
+        if isinstance(arg, str) or not self.is_volatile(said):
+            return
+        table = self._name(str(construct.table_name), construct.schema)
+        quoted = self.quote(column.name)
+        bare = self._compiled(
+            AddColumn(
+                str(construct.table_name), sa.Column(column.name, column.type), construct.schema
+            )
+        )
+        yield Step(
+            f"{bare}, ALTER COLUMN {quoted} SET DEFAULT {said}",
+            undo=f"ALTER TABLE {table} DROP COLUMN {quoted}",
+        )
+        yield Step(f"fill {table}", run=self._filling(construct, said))
+        if not column.nullable:
+            yield from self.not_null(table, column.name)
+
+    def _filling(self, construct: AddColumn, default: str) -> Callable[[], object]:
+        from .. import data
+
+        own: PlainColumn = sa.column(construct.column.name)
+        table = sa.table(str(construct.table_name), own, schema=construct.schema)
+        value: Expression = sa.literal_column(default)
+        return lambda: data.backfill(table, own.is_(None), {own.name: value})
+
+    def is_volatile(self, default: str) -> bool:
+        """Whether each row gets a value of its own."""
+        words = [
+            (kind, part) for kind, part in lexer.tokens(default) if kind not in ("blank", "comment")
+        ]
+        for (kind, part), (_, next_) in pairwise(words):
+            if kind in ("word", "name") and next_ == "(":
+                name = lexer.unquote(part) if kind == "name" else part.lower()
+                stable, known = self.connection.execute(CALLS, {"name": name}).one()
+                if known and stable < known:
+                    return True
+        return False
+
+    # constraints
+
+    def _constraint(self, constraint: sa.Constraint) -> Iterator[Step]:
+        table = self._name(constraint.table)
+        kind = self.kind(table)
+        if kind is None:
+            return
+        match constraint:
+            case sa.UniqueConstraint() | sa.PrimaryKeyConstraint() if kind == "r":
+                yield from self._key(constraint, table)
+            case sa.ForeignKeyConstraint() if kind == "r":
+                yield from self._validated(constraint, table, "f")
+            case sa.CheckConstraint():
+                yield from self._validated(constraint, table, "c")
+
+    def _validated(self, constraint: sa.Constraint, table: str, kind: str) -> Iterator[Step]:
+        sql = self._compiled(AddConstraint(constraint))
+        if sql.upper().endswith("NOT VALID"):
+            return
+        name = self.dialect.identifier_preparer.format_constraint(constraint)
+        undo = f"ALTER TABLE {table} DROP CONSTRAINT {name}" if name else ""
+        yield Step(f"{sql} NOT VALID", undo=undo)
+        validate = f"ALTER TABLE {table} VALIDATE CONSTRAINT {name}"
+        yield Step(validate, run=None if name else partial(self._validate_newest, table, kind))
+
+    def _validate_newest(self, table: str, kind: str) -> None:
+        """Of a constraint to which the server has given the name."""
+        name = self.quote(self._one(UNCHECKED, table=table, kind=kind))
+        self.connection.exec_driver_sql(f"ALTER TABLE {table} VALIDATE CONSTRAINT {name}")
+
+    def _key(
+        self, constraint: sa.UniqueConstraint | sa.PrimaryKeyConstraint, table: str
+    ) -> Iterator[Step]:
+        primary = isinstance(constraint, sa.PrimaryKeyConstraint)
+        names = [column.name for column in constraint.columns]
+        name = self.dialect.identifier_preparer.format_constraint(constraint)
+        name = name or self.quote(self._chosen(table, constraint.table.name, names, primary))
+        options = constraint.dialect_options["postgresql"]
+        include = [getattr(one, "name", one) for one in options.get("include") or ()]
+        build = f"CREATE UNIQUE INDEX CONCURRENTLY {name} ON {table} ({self._listed(names)})"
+        build += f" INCLUDE ({self._listed(include)})" if include else ""
+        build += " NULLS NOT DISTINCT" if options.get("nulls_not_distinct") else ""
+        schema = self.quote(constraint.table.schema) + "." if constraint.table.schema else ""
+        yield Step(build, outside=True, undo=f"DROP INDEX IF EXISTS {schema}{name}")
+        for column in names if primary else ():
+            yield from self.not_null(table, column)
+        word = "PRIMARY KEY" if primary else "UNIQUE"
+        compiler = self.dialect.ddl_compiler(self.dialect, AddConstraint(constraint))
+        rest = compiler.define_constraint_deferrability(constraint)
+        yield Step(f"ALTER TABLE {table} ADD CONSTRAINT {name} {word} USING INDEX {name}{rest}")
+
+    def _listed(self, names: Sequence[str]) -> str:
+        return ", ".join(self.quote(one) for one in names)
+
+    def _chosen(self, table: str, plain: str, columns: Sequence[str], primary: bool) -> str:
+        """Return the name that the server would give to a key without one."""
+        name = _joined(plain, "" if primary else "_".join(columns), "pkey" if primary else "key")
+        if self.half:
+            found = self._one(MADE, table=table, name=f"^{re.escape(name)}\\d*$")
+            if found:
+                return str(found)
+        chosen, number = name, 0
+        while self._one(TAKEN, table=table, name=chosen):
+            number += 1
+            chosen = f"{name}{number}"
+        return chosen
+
+
+def _concurrently(sql: str) -> str:
+    return re.sub(r"^(CREATE (?:UNIQUE )?INDEX)", r"\1 CONCURRENTLY", sql, count=1)
+
+
+def _hash(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()[:8]
+
+
+def _shortened(name: str) -> str:
+    while len(name.encode()) > LONGEST_NAME:
+        name = name[1:]
+    return name
+
+
+def _joined(one: str, other: str, label: str) -> str:
+    """makeObjectName of PostgreSQL: the longer of two names is cut."""
+    room = LONGEST_NAME - len(label) - 1 - bool(other)
+    while len(one.encode()) + len(other.encode()) > room:
+        if len(one.encode()) > len(other.encode()):
+            one = one[:-1]
+        else:
+            other = other[:-1]
+    return "_".join(part for part in (one, other, label) if part)

@@ -1,0 +1,272 @@
+"""Plain operations in forms for which nobody waits, with ZERO_DOWNTIME = True on PostgreSQL."""
+
+import json
+import os
+import signal
+import sys
+
+import clients
+import databases
+import pytest
+from sqlalchemy import make_url
+
+LONG = bool(os.environ.get("LONG_DRILLS"))
+
+TABLES = """
+op.create_table('team', sa.Column('id', sa.Integer, primary_key=True))
+op.create_table('post', sa.Column('id', sa.Integer, nullable=False), sa.Column('n', sa.Integer),
+    sa.Column('title', sa.String(80)), sa.Column('team_id', sa.Integer))
+op.create_index('ix_old', 'post', ['title'])
+op.execute('INSERT INTO team VALUES (1)')
+op.execute("INSERT INTO post SELECT i, i, 't' || i, 1 FROM generate_series(1, 30) AS i")
+"""
+# each of them would fail, or count twice, when it ran a second time
+STATEMENTS = [
+    "op.create_table('tag', sa.Column('id', sa.Integer, primary_key=True), sa.Column('n', sa.Integer))",
+    "op.create_index('ix_tag', 'tag', ['n'])",
+    "op.bulk_insert(sa.table('tag', sa.column('id')), [{'id': 1}, {'id': 2}])",
+    "op.create_index('ix_n', 'post', ['n'])",
+    "op.execute('UPDATE post SET n = n + 1')",
+    "op.create_index('ix_low', 'post', [sa.text('lower(title)')], "
+    "postgresql_where=sa.text(\"title LIKE 't%'\"))",
+    "op.create_unique_constraint('uq_title', 'post', ['title', 'n'])",
+    "op.create_unique_constraint(None, 'post', ['title'])",
+    "op.create_primary_key('pk_post', 'post', ['id'])",
+    "op.create_foreign_key('fk_team', 'post', 'team', ['team_id'], ['id'], ondelete='CASCADE')",
+    "op.create_foreign_key(None, 'post', 'team', ['team_id'], ['id'])",
+    "op.create_check_constraint('ck_n', 'post', 'n % 1000 >= 0')",
+    "op.alter_column('post', 'title', nullable=False, type_=sa.String(90), existing_type=sa.String(80))",
+    "op.add_column('post', sa.Column('key', sa.Uuid, server_default=sa.text('gen_random_uuid()'), "
+    "nullable=False, unique=True))",
+    "op.add_column('post', sa.Column('up_id', sa.Integer, sa.ForeignKey('team.id')))",
+    "op.execute('UPDATE post SET n = n * 2')",
+    "op.drop_index('ix_old', 'post')",
+]
+
+
+@pytest.fixture
+def project(new_project, postgresql_server):
+    with databases.fresh(postgresql_server) as url:
+        yield started(new_project, url)
+
+
+def started(new_project, url, online=True):
+    made = new_project(starter="bare", database="postgresql")
+    made.env["DEV_DATABASE_URL"] = url
+    made.migration("f1", None, TABLES)
+    made.db("upgrade").assert_ok()
+    conf = made.path / "etc/conf/dev.conf"
+    conf.write_text(conf.read_text() + f"\nZERO_DOWNTIME = {online}\n")
+    return made
+
+
+def url_of(project):
+    return project.env["DEV_DATABASE_URL"]
+
+
+def content(url):
+    """What is in the catalogue, as PostgreSQL says it, and the rows."""
+    objects = clients.rows(
+        url,
+        "SELECT c.conrelid::regclass::text, c.conname, pg_get_constraintdef(c.oid), convalidated "
+        "FROM pg_constraint c WHERE connamespace = 'public'::regnamespace UNION ALL "
+        "SELECT indrelid::regclass::text, indexrelid::regclass::text, pg_get_indexdef(indexrelid), "
+        "indisvalid AND indisready FROM pg_index WHERE indrelid::regclass::text IN ('post', 'tag', 'team') "
+        "UNION ALL SELECT table_name, column_name, data_type || coalesce(column_default, ''), "
+        "is_nullable = 'NO' FROM information_schema.columns WHERE table_schema = 'public' "
+        "AND table_name <> 'alembic_log'",
+    )
+    rows = clients.rows(url, "SELECT id, n, title, team_id FROM post ORDER BY id")
+    return sorted(map(repr, objects)), rows
+
+
+@pytest.fixture
+def wanted(new_project, postgresql_server):
+    """What stock Alembic makes of it."""
+    with databases.fresh(postgresql_server) as url:
+        made = started(new_project, url, online=False)
+        made.migration("f2", "f1", "\n".join(STATEMENTS))
+        made.db("upgrade").assert_ok()
+        yield content(url)
+
+
+def test_the_safe_forms_make_what_the_plain_ones_make(project, wanted):
+    project.migration("f2", "f1", "\n".join(STATEMENTS))
+    project.db("upgrade").assert_ok()
+    assert content(url_of(project)) == wanted
+
+
+# counts the moments before and after each statement and each COMMIT of an upgrade, and dies at one
+DRILL = """
+import json, os, signal, sys
+import psycopg
+from sqlalchemy import Engine, event, make_url
+import flask_keel.cli
+from my_app.cli import db
+
+sys.argv = ["db", "upgrade"]
+base = make_url(os.environ["DEV_DATABASE_URL"])
+admin = psycopg.connect(base.set(database="postgres").render_as_string(False), autocommit=True)
+
+
+def upgrade(url, edge):
+    if child := os.fork():
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    said = os.open("said", os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
+    os.dup2(said, 1), os.dup2(said, 2)
+    os.environ["DEV_DATABASE_URL"] = url
+    left = edge
+
+    def count(*_):
+        nonlocal left
+        begun = getattr(sys, "begun", 0)
+        left -= begun
+        if begun and not left:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def commit(self, plain=psycopg.Connection.commit):
+        count()
+        plain(self)
+        count()
+
+    psycopg.Connection.commit = commit
+    event.listen(Engine, "before_cursor_execute", count)
+    event.listen(Engine, "after_cursor_execute", count)
+    try:
+        db()
+    finally:
+        open("left", "w").write(str(left))
+
+
+first, every, most = map(int, sys.argv_of_drill)
+for edge in range(first, most, every):
+    name = f"{base.database}_{edge}"
+    admin.execute(f"CREATE DATABASE {name} TEMPLATE {base.database}")
+    url = base.set(database=name).render_as_string(False)
+    killed = upgrade(url, edge)
+    tries = 1
+    code = killed
+    while code == -signal.SIGKILL:  # and its second try is killed once, too
+        code = upgrade(url, edge // 2 if tries == 1 and edge > 3 else 0)
+        tries += 1
+    print(json.dumps([edge, killed, tries, code, name, open("said").read()]), flush=True)
+    if killed != -signal.SIGKILL:
+        break
+"""
+
+
+def drilled(project, first, every, most):
+    code = DRILL.replace("sys.argv_of_drill", repr((first, every, most)))
+    ran = project.run(sys.executable, "-c", code, PYTHONPATH=str(project.path), timeout=3600)
+    assert ran.out.strip(), ran
+    return [json.loads(line) for line in ran.out.splitlines()]
+
+
+def test_killed_at_an_edge_it_goes_on_where_it_was(project, wanted):
+    """kill -9 before and after each statement and each COMMIT, and once more in the second try."""
+    project.migration("f2", "f1", "\n".join(["import sys; sys.begun = 1", *STATEMENTS]))
+    parts = [(at, 1, at + 40) for at in range(1, 1000, 40)] if LONG else [(33, 60, 160)]
+    killed = tries = 0
+    for part in parts:
+        for code, tried in followed(project, part, wanted):
+            killed, tries = killed + (code == -signal.SIGKILL), tries + tried
+        if not code:
+            break
+    assert killed > (150 if LONG else 1)
+    print(f"{killed} edges, {tries} tries")
+
+
+def followed(project, part, wanted):
+    server = make_url(url_of(project))
+    for edge, first, tries, code, name, said in drilled(project, *part):
+        url = server.set(database=name).render_as_string(False)
+        assert code == 0, (edge, tries, said)
+        assert content(url) == wanted, (edge, tries, said)
+        clients.run(url_of(project), f"DROP DATABASE {name} WITH (FORCE)")
+        yield first, tries
+
+
+WATCHED = (
+    "CREATE TABLE ran (number serial, query text, xact text)",
+    "CREATE FUNCTION note() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO ran (query, xact) "
+    "VALUES (current_query(), pg_current_xact_id()::text); END $$",
+    "CREATE EVENT TRIGGER note ON ddl_command_end EXECUTE FUNCTION note()",
+)
+
+
+def ran(project):
+    found = clients.rows(
+        url_of(project), "SELECT query, xact FROM ran WHERE query !~ 'alembic_' ORDER BY number"
+    )
+    return [" ".join(query.split()) for query, _ in found], [xact for _, xact in found]
+
+
+def test_each_statement_that_others_feel_is_a_transaction_by_itself(project):
+    clients.run(url_of(project), *WATCHED)
+    project.migration("f2", "f1", "\n".join(STATEMENTS))
+    project.db("upgrade").assert_ok()
+    said, transactions = ran(project)
+    # a new table and its index wait for what comes next
+    assert said[:3] == [
+        "CREATE TABLE tag ( id SERIAL NOT NULL, n INTEGER, CONSTRAINT pk_tag PRIMARY KEY (id) )",
+        "CREATE INDEX ix_tag ON tag (n)",
+        "CREATE INDEX CONCURRENTLY ix_n ON post (n)",
+    ]
+    assert transactions[0] == transactions[1]
+    assert len(set(transactions[1:])) == len(transactions) - 1
+    for statement in said[2:]:
+        assert not statement.startswith("CREATE INDEX") or "CONCURRENTLY" in statement
+        assert "FOREIGN KEY" not in statement or statement.endswith("NOT VALID")
+    assert sum("VALIDATE" in statement for statement in said) == 7
+
+
+@pytest.mark.parametrize(
+    ("rows", "operation", "sentence"),
+    [
+        ("UPDATE post SET n = NULL WHERE id = 7", "op.alter_column('post', 'n', nullable=False)",
+         "1 of its rows"),
+        ("UPDATE post SET title = 't1' WHERE id = 7", "op.create_unique_constraint('u', 'post', ['title'])",
+         "'t1' 2 times"),
+        ("UPDATE post SET team_id = 9 WHERE id = 7",
+         "op.create_foreign_key('fk', 'post', 'team', ['team_id'], ['id'])", "point to nothing in team"),
+        ("UPDATE post SET n = -1 WHERE id = 7", "op.create_check_constraint('ck', 'post', 'n > 0')",
+         "1 of its rows break it"),
+    ],
+    ids=["NOT NULL", "UNIQUE", "FOREIGN KEY", "CHECK"],
+)  # fmt: skip
+def test_what_rows_refuse_leaves_no_half_behind(project, rows, operation, sentence):
+    """A CHECK that is NOT VALID would already refuse what the running release writes."""
+    before = content(url_of(project))[0]
+    clients.run(url_of(project), rows)
+    project.migration("f2", "f1", f"{operation}\nop.create_index('ix_n', 'post', ['n'])")
+    project.db("upgrade").assert_one_sentence(sentence, "what this revision did is undone")
+    assert content(url_of(project))[0] == before
+    clients.run(url_of(project), "DELETE FROM post WHERE id = 7")
+    project.db("upgrade").assert_ok()
+    assert clients.rows(url_of(project), "SELECT count(*) FROM pg_index WHERE NOT indisvalid") == [
+        (0,)
+    ]
+
+
+def test_partitions_get_their_indexes_one_by_one(project):
+    url = url_of(project)
+    clients.run(
+        url,
+        "CREATE TABLE log (id int, at date) PARTITION BY RANGE (at)",
+        "CREATE TABLE log_1 PARTITION OF log FOR VALUES FROM ('2026-01-01') TO ('2026-02-01')",
+        "CREATE TABLE log_2 PARTITION OF log FOR VALUES FROM ('2026-02-01') TO ('2026-03-01') "
+        "PARTITION BY RANGE (at)",
+        "CREATE TABLE log_3 PARTITION OF log_2 FOR VALUES FROM ('2026-02-01') TO ('2026-02-10')",
+        *WATCHED,
+    )
+    project.migration("f2", "f1", "op.create_index('ix_log', 'log', ['id'])")
+    project.db("upgrade").assert_ok()
+    assert clients.rows(url, "SELECT count(*), bool_and(indisvalid) FROM pg_index "
+        "WHERE indrelid::regclass::text ~ '^log' AND indkey::text = '1'") == [(4, True)]  # fmt: skip
+    said, _ = ran(project)
+    assert [one.split(" ON ")[1] for one in said if one.startswith("CREATE")] == [
+        "ONLY log (id)",
+        "log_1 (id)",
+        "ONLY log_2 (id)",
+        "log_3 (id)",
+    ]
