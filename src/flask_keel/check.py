@@ -13,8 +13,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, Dialect, make_url
 from sqlalchemy.exc import DBAPIError
 
-from . import catalog, diagram, heads, history, lint, output, revisions
-from . import project as project_module
+from . import binds, catalog, diagram, heads, history, lint, output, revisions
 from .autogenerate import summary
 from .lint import findings as lint_findings
 from .lint import offline
@@ -251,8 +250,7 @@ def run(project: Project) -> None:
             if "unheld" in project.config.attributes
             else "the models and the history agree"
         )
-    left_out = project_module.left_out(project.app)
-    others = [*head_file(project), *filter(None, (left_out, diagram.wrong(project)))]
+    others = [*head_file(project), *filter(None, [diagram.wrong(project)])]
     wrong = [NO_MODELS] * alone + _migrations(project) + others
     for sentence in wrong[1:]:
         if sentence in others:
@@ -367,7 +365,9 @@ def _changed(project: Project) -> list[Script]:
 
 def _dialect(project: Project) -> Dialect:
     """The dialect of the application's database; of the schema file, where no database is named."""
-    kinds = [file.stem for file in (project.folder / "schema").glob("*.sql")]
+    bind, here = project.bind, binds.home(project.folder) / "schema"
+    named = [file.stem.rpartition(".") for file in here.glob("*.sql")]
+    kinds = [kind for of, _, kind in named if of == (bind or "")]
     if str(project.engine.url) == "sqlite://" and len(kinds) == 1:
         return make_url(f"{kinds[0]}://").get_dialect()()
     return project.engine.dialect

@@ -8,8 +8,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from flask import Flask, current_app, g
 from flask.cli import ScriptInfo, with_appcontext
 from flask_migrate import Migrate
 
-from . import connecting, errors, heads, health, history, output, sqlite_safe, urls
+from . import binds, connecting, errors, heads, health, history, multidb, output, sqlite_safe, urls
 from .project import AGREED, PLANNED, Project
 from .scratch import databases, servers
 from .typing import Options, Value
@@ -37,18 +38,34 @@ QUICK = click.Option(
 )
 
 
-@click.command("check", params=[*COMMANDS["check"].params, QUICK, JSON])
+# what a command takes that does one thing with the application's databases
+COMMON = [*COMMANDS["check"].params, multidb.OPTION]
+
+
+@click.command("check", params=[*COMMON, QUICK, JSON])
 @with_appcontext
 def check(directory: str | None, quick: bool, as_json: bool) -> None:
     """Check the history for CI: one head, equal to the models, linted and proved."""
     from . import check as check_module
 
     empty: Options = {"head": None, "migrations": [], "schema": None}
+    run = check_module.quick if quick else check_module.run
     with output.printed(as_json, empty, errors.of_the_application):
-        (check_module.quick if quick else check_module.run)(_project())
+        _require_what_binds_can(quick)
+        multidb.in_turn(lambda _: run(_project()), directory, collects=True)
 
 
-@click.command("report", params=[*COMMANDS["check"].params])
+def _require_what_binds_can(quick: bool = False) -> None:
+    """Say what is touched by nothing, and stop at a key from one database to another."""
+    if not current_app.config.get("SQLALCHEMY_BINDS"):
+        return
+    for said in binds.notes(current_app, binds.home(history.folder())):
+        output.say(f"{said}.")
+    if not quick and len(multidb.chosen()) > 1:
+        multidb.require_own_keys()
+
+
+@click.command("report", params=[*COMMON])
 @click.option(
     "--base",
     metavar="REF",
@@ -60,11 +77,15 @@ def report(directory: str | None, base: str | None, markdown: bool) -> None:
     """Say what the branch does to the schema: operations, SQL, lint and proof of each new migration."""
     from . import report as report_module
 
-    made = report_module.of(_project(), base)
-    click.echo((report_module.markdown if markdown else report_module.plain)(made), nl=False)
+    write = report_module.markdown if markdown else report_module.plain
+
+    def run(_: str | None) -> None:
+        click.echo(write(report_module.of(_project(), base)), nl=False)
+
+    multidb.in_turn(run, directory)
 
 
-@click.command("status", params=[*COMMANDS["check"].params, JSON])
+@click.command("status", params=[*COMMON, JSON])
 @with_appcontext
 def status(directory: str | None, as_json: bool) -> None:
     """Say what is applied, pending, not generated, changed by hand or edited afterwards."""
@@ -75,15 +96,20 @@ def status(directory: str | None, as_json: bool) -> None:
         output.printed(as_json, empty, errors.of_the_application, several=True),
         output.quiet_alembic(),
     ):
-        code = status_module.run(_project())
+        codes = multidb.in_turn(lambda _: status_module.run(_project()), directory, collects=True)
+        code = status_module.worst(codes)
         if code:
             raise click.exceptions.Exit(code)
 
 
-@click.command("schema", params=COMMANDS["check"].params)
+@click.command("schema", params=[*COMMON])
 @with_appcontext
 def schema(directory: str | None) -> None:
     """Write the schema file anew, as the migrations make it."""
+    multidb.in_turn(_write_schema, directory)
+
+
+def _write_schema(_: str | None) -> None:
     from . import catalog
 
     project = _project()
@@ -97,10 +123,14 @@ def _project() -> Project:
     return Project.of(current_app, history.config())
 
 
-@click.command("diagram", params=COMMANDS["check"].params)
+@click.command("diagram", params=[*COMMON])
 @with_appcontext
 def diagram(directory: str | None) -> None:
     """Draw the models into docs/schema.md."""
+    multidb.in_turn(_draw, directory)
+
+
+def _draw(_: str | None) -> None:
     from . import diagram as diagram_module
 
     project = _project()
@@ -109,7 +139,7 @@ def diagram(directory: str | None) -> None:
     output.say(f"{file} is {'written' if changed else 'as it was'}.")
 
 
-@click.command("backup", params=[*COMMANDS["check"].params])
+@click.command("backup", params=[*COMMON])
 @click.option(
     "--to",
     type=click.Path(path_type=Path),
@@ -120,18 +150,30 @@ def backup(directory: str | None, to: Path | None) -> None:
     """Copy the database, while the application runs."""
     from . import backup as backup_module
 
-    with servers.interruptible():
-        made = backup_module.of(_project()).make(to)
-    output.say(f"{_shown()} is copied.")
-    click.echo(made)
+    if to is not None and not to.is_dir():
+        multidb.only("--to names the file of one copy")
+
+    def run(_: str | None) -> None:
+        with servers.interruptible():
+            made = backup_module.of(_project()).make(to)
+        output.say(f"{_shown()} is copied.")
+        click.echo(made)
+
+    multidb.in_turn(run, directory)
 
 
-@click.command("restore", params=[*COMMANDS["check"].params])
+@click.command("restore", params=[*COMMON])
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option("--yes", is_flag=True, help="Replace the database without a question.")
 @with_appcontext
 def restore(directory: str | None, file: Path | None, yes: bool) -> None:
     """Put a backup in the place of the database: FILE, or the newest. What it replaces is kept."""
+    if file is not None:
+        multidb.only("A backup is of one database")
+    multidb.in_turn(lambda _: _restore(file, yes), directory, moves=True)
+
+
+def _restore(file: Path | None, yes: bool) -> None:
     from . import backup as backup_module
 
     copies = backup_module.of(_project())
@@ -159,17 +201,19 @@ def _agree(copies: Any, file: Path) -> None:
 
 
 def _shown() -> str:
-    return urls.shown(current_app.extensions["migrate"].db.engine.url)
+    return urls.shown(binds.engine(current_app, binds.of(history.folder())).url)
 
 
-@click.command("shell", params=[*COMMANDS["check"].params])
+@click.command("shell", params=[*COMMON])
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @with_appcontext
 def shell(directory: str | None, arguments: tuple[str, ...]) -> None:
     """Open the database's own client: sqlite3, psql or mariadb. What stands after -- is handed to it."""
     from . import backup as backup_module
 
-    with backup_module.of(_project()).client() as (command, more):
+    multidb.only("A shell is of one database")
+    project = multidb.project(multidb.chosen()[0])
+    with backup_module.of(project).client() as (command, more):
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the client's
         try:
             ran = subprocess.run([*command, *arguments], env={**os.environ, **more})
@@ -178,35 +222,43 @@ def shell(directory: str | None, arguments: tuple[str, ...]) -> None:
     raise click.exceptions.Exit(ran.returncode)
 
 
-@click.command("log", params=[*COMMANDS["check"].params, JSON])
+@click.command("log", params=[*COMMON, JSON])
 @click.option("-n", "number", default=20, show_default=True, help="How many of the newest.")
 @with_appcontext
 def log(directory: str | None, as_json: bool, number: int) -> None:
     """Print what was run on the database, the newest last."""
+    found: list[Options] = []
+    with output.printed(as_json, {"databases": found}, errors.of_the_application):
+        multidb.in_turn(lambda _: found.append(_log(as_json, number)), directory)
+        output.add("databases", found)
+
+
+def _log(as_json: bool, number: int) -> Options:
     from . import log as log_module
 
-    with output.printed(as_json, {"databases": []}, errors.of_the_application):
-        project = _project()
-        schema = project.options.get("version_table_schema")
-        with project.reader.connect() as connection:
-            entries = log_module.entries(connection, schema, number)
-        output.add("databases", [{"database": project.database, "log": entries}])
-        if not entries:
-            output.say(f"{project.database} has no log: db upgrade keeps it from its next run on.")
-        elif not as_json:
-            click.echo("\n".join(log_module.lines(entries)))
+    project = _project()
+    schema = project.options.get("version_table_schema")
+    with project.reader.connect() as connection:
+        entries = log_module.entries(connection, schema, number)
+    if not entries:
+        output.say(f"{project.database} has no log: db upgrade keeps it from its next run on.")
+    elif not as_json:
+        click.echo("\n".join(log_module.lines(entries)))
+    return {"database": project.database, "log": entries}
 
 
 REVISION = click.Argument(["revision"], required=False)
 
 
-@click.command("rebase", params=[*flask_migrate.cli.db.commands["check"].params, REVISION])
+@click.command("rebase", params=[*COMMON, REVISION])
 @with_appcontext
 def rebase(directory: str | None, revision: str | None) -> None:
     """Put one of two heads after the other: REVISION, or the one that is not on the main branch."""
     from . import rebase as rebase_module
 
-    rebase_module.run(_project(), revision)
+    if revision is not None:
+        multidb.only("A revision is of the history of one database")
+    multidb.in_turn(lambda _: rebase_module.run(_project(), revision), directory)
 
 
 DRY = click.Option(
@@ -268,31 +320,65 @@ def _written() -> Iterator[None]:
         yield
 
 
-@click.command("migrate", params=[*COMMANDS["migrate"].params, JSON], help=COMMANDS["migrate"].help)
+@click.command(
+    "migrate",
+    params=[*COMMANDS["migrate"].params, multidb.OPTION, JSON],
+    help=COMMANDS["migrate"].help,
+)
 @with_appcontext
-def migrate(as_json: bool, **options: Value) -> object:
+def migrate(as_json: bool, directory: str | None, **options: Value) -> None:
     gc.freeze()  # the models are here by now, and stay
-    given = dict(item.partition("=")[::2] for item in options["x_arg"] or g.get("x_arg", ()))
+    typed = options.pop("x_arg") or g.get("x_arg", ())
+    given = _as_facts(typed)
     empty: Options = {"operations": [], "answers": given, "file": None, "revision": None}
     empty |= {"findings": [], "proof": None, "schema": None, "next": None}
-    with (
-        output.printed(as_json, empty, errors.of_the_application),
-        output.quiet_alembic(),
-        _written(),
-    ):
-        if conflict := heads.conflict(history.folder()):
-            raise CommandError(f"{conflict}.")
-        if given:
-            said = ", ".join(f"{key}={value}" for key, value in given.items())
-            output.say(f"  answered: {said}")
-        return COMMANDS["migrate"].callback(**options)
+    with output.printed(as_json, empty, errors.of_the_application), output.quiet_alembic():
+        _require_what_binds_can()
+        answers = multidb.answers(typed)
+
+        def run(folder: str | None) -> None:
+            own, g.x_arg = (
+                answers(binds.of(history.folder())),
+                (),
+            )  # who reads both would read twice
+            if "empty" in given and "empty" not in _as_facts(own):
+                return  # the file without a comparison is one database's
+            with _written():
+                if conflict := heads.conflict(history.folder()):
+                    raise CommandError(f"{conflict}.")
+                if own:
+                    said = ", ".join(f"{key}={value}" for key, value in _as_facts(own).items())
+                    output.say(f"  answered: {said}")
+                COMMANDS["migrate"].callback(directory=folder, x_arg=own, **options)
+
+        multidb.in_turn(run, directory, writes=True)
+        multidb.say_what_moves(g.get("keel_tables", {}))
 
 
-@click.command("revision", params=COMMANDS["revision"].params, help=COMMANDS["revision"].help)
+def _as_facts(answers: Iterable[str]) -> dict[str, str]:
+    return {key: value for key, _, value in (item.partition("=") for item in answers)}
+
+
+@click.command(
+    "revision",
+    params=[*COMMANDS["revision"].params, multidb.OPTION],
+    help=COMMANDS["revision"].help,
+)
 @with_appcontext
-def revision(**options: Value) -> object:
-    with output.quiet_alembic(), _written():
-        return COMMANDS["revision"].callback(**options)
+def revision(directory: str | None, **options: Value) -> None:
+    with _on_the_first(directory) as folder, output.quiet_alembic(), _written():
+        COMMANDS["revision"].callback(directory=folder, **options)
+
+
+@contextmanager
+def _on_the_first(directory: str | None) -> Iterator[str | None]:
+    """Let the command be for the bind that is named, else for the default."""
+    first = multidb.chosen()[0]
+    if first is None:
+        yield directory
+        return
+    with multidb.on(first) as folder:
+        yield folder
 
 
 class Db(click.Group):
@@ -315,12 +401,8 @@ class Db(click.Group):
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:
-            expected = isinstance(error, CommandError | servers.NotAllowed)
-            if os.environ.get("FLASK_DEBUG") == "1" and not expected:
-                raise
-            failed = click.ClickException(errors.of_the_application(error))
-            failed.exit_code = getattr(error, "exit_code", 1)  # type: ignore[misc]  # click's way, too
-            raise failed from error
+            failed = errors.as_click(error)
+            raise failed from (None if failed is error else error)
 
 
 def _has_targets(app: Flask) -> bool:
@@ -355,13 +437,31 @@ def group() -> Db:
         current_app.extensions["migrate"].migrate  # noqa: B018  (makes it)
         return theirs.callback(**options)
 
+    for param in theirs.params:
+        if param.name == "directory":
+            param.callback = _note_directory_of_all
     db = Db("db", params=theirs.params, callback=callback, help=theirs.help)
     for name, command in theirs.commands.items():
         for param in command.params:
             if param.name == "directory":
                 param.callback = _note_directory
         db.add_command(command, name)
-    ours = (migrate, revision, merge, upgrade, downgrade, wait, check, schema, rebase, rebuild)
+    theirs_too = map(
+        _for_binds, ("branches", "current", "edit", "heads", "history", "show", "stamp")
+    )
+    ours = (
+        *theirs_too,
+        migrate,
+        revision,
+        merge,
+        upgrade,
+        downgrade,
+        wait,
+        check,
+        schema,
+        rebase,
+        rebuild,
+    )
     rest = (report, status, log, diagram, backup, restore, shell, adopt)
     more = (*ours, *rest, sqlite_safe.sqlite_safe_command)
     for command in more:
@@ -408,6 +508,7 @@ def _note_directory(context: click.Context, param: click.Parameter, value: Value
 
     :raises click.ClickException: when it is no migrations folder
     """
+    value = value or context.meta.get(history.DIRECTORY)
     context.meta[history.DIRECTORY] = value
     if context.info_name in ("init", "adopt") or context.resilient_parsing:
         return value
@@ -418,6 +519,12 @@ def _note_directory(context: click.Context, param: click.Parameter, value: Value
         if not (folder / name).is_file():
             raise click.ClickException(output.as_typed(NO_FOLDER.format(folder=folder, name=name)))
     _say_what_is_stock(folder, writing)
+    return value
+
+
+def _note_directory_of_all(context: click.Context, param: click.Parameter, value: Value) -> Value:
+    """Keep what `db --directory` says for the command that follows."""
+    context.meta[history.DIRECTORY] = value
     return value
 
 
@@ -445,6 +552,15 @@ NEWER = click.Option(
 )
 
 
+OUTPUT = click.Option(
+    ["--output", "into"],
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="With --sql: a folder, into which a file is written for each database.",
+)
+HEADS = ("head", "heads")
+
+
 PLAN = click.Option(
     ["--plan"],
     is_flag=True,
@@ -455,8 +571,13 @@ FORESIGHT = [PLAN, JSON, YES]
 
 
 def _planned(
-    run: Callable[..., object], plan: bool, as_json: bool, yes: bool, **options: Value
-) -> object:
+    run: Callable[..., object],
+    plan: bool,
+    as_json: bool,
+    yes: bool,
+    directory: str | None,
+    **options: Value,
+) -> None:
     """Run a command that moves the database, or have its plan made."""
     if as_json and not plan:
         raise click.UsageError("--json prints a plan: type it with --plan.")
@@ -465,17 +586,42 @@ def _planned(
     click.get_current_context().meta.update({PLANNED: plan, AGREED: yes})
     empty: Options = {"revisions": [], "asks": False}
     with output.printed(as_json, empty, errors.of_the_application):
-        return run(**options)
+        multidb.in_turn(lambda it: run(directory=it, **options), directory, moves=True)
+        if plan:
+            multidb.say_what_a_run_touches()
 
 
 @click.command(
     "upgrade",
-    params=[*COMMANDS["upgrade"].params, NEWER, *FORESIGHT],
+    params=[*COMMANDS["upgrade"].params, multidb.OPTION, NEWER, OUTPUT, *FORESIGHT],
     help=COMMANDS["upgrade"].help,
 )
 @with_appcontext
-def upgrade(**options: Value) -> object:
-    return _planned(_upgrade, **options)
+def upgrade(revision: str, into: Path | None, **options: Value) -> None:
+    if revision not in HEADS:
+        multidb.only("A revision is of the history of one database")
+    if options["sql"] and into is None:
+        multidb.only("--sql prints the script of one database (--output DIR takes those of all)")
+    if into is not None and not options["sql"]:
+        raise click.UsageError("--output is where --sql writes: type both.")
+    _planned(_into(_upgrade, into), revision=revision, **options)
+
+
+def _into(run: Callable[..., object], folder: Path | None) -> Callable[..., object]:
+    """Let a command write what it prints into a file of the folder, with the name of the database."""
+    if folder is None:
+        return run
+
+    def written(**options: Value) -> None:
+        text = StringIO()
+        with redirect_stdout(text):
+            run(**options)
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / f"{binds.shown(binds.of(history.folder()))}.sql"
+        history.replace(file, text.getvalue())
+        output.say(f"  {file}")
+
+    return written
 
 
 def _upgrade(allow_newer: bool, **options: Value) -> object:
@@ -489,14 +635,17 @@ def _upgrade(allow_newer: bool, **options: Value) -> object:
         return None
 
 
-@click.command("wait")
+@click.command("wait", params=[multidb.OPTION])
 @click.option("--timeout", default=60.0, show_default=True, help="Seconds.")
 @with_appcontext
 def wait(timeout: float) -> None:
     """Wait until the database is at the head of this code's history, or ahead of it."""
     ends = time.monotonic() + timeout
-    database = urls.shown(current_app.extensions["migrate"].db.engine.url)
-    told = None
+    multidb.in_turn(lambda _: _wait(timeout, ends))
+
+
+def _wait(timeout: float, ends: float) -> None:
+    database, told = _shown(), None
     while not (state := _probe().look()).ready:
         said = "does not answer" if state.schema is None else f"is {state.schema}"
         if time.monotonic() >= ends:
@@ -512,28 +661,62 @@ def wait(timeout: float) -> None:
 
 
 @click.command(
-    "downgrade", params=[*COMMANDS["downgrade"].params, *FORESIGHT], help=COMMANDS["downgrade"].help
+    "downgrade",
+    params=[*COMMANDS["downgrade"].params, multidb.OPTION, *FORESIGHT],
+    help=COMMANDS["downgrade"].help,
 )
 @with_appcontext
-def downgrade(sql: bool, revision: str, **options: Value) -> object:
+def downgrade(**options: Value) -> None:
+    multidb.only("A downgrade is of one database")
+    _planned(_downgrade, **options)
+
+
+def _downgrade(sql: bool, revision: str, **options: Value) -> object:
     if sql and ":" not in revision:
         revision = f"{_live() or 'base'}:{revision}"  # Flask-Migrate would begin at the head
-    return _planned(COMMANDS["downgrade"].callback, sql=sql, revision=revision, **options)
+    return COMMANDS["downgrade"].callback(sql=sql, revision=revision, **options)
 
 
-@click.command("merge", params=COMMANDS["merge"].params, help=COMMANDS["merge"].help)
+@click.command(
+    "merge", params=[*COMMANDS["merge"].params, multidb.OPTION], help=COMMANDS["merge"].help
+)
 @with_appcontext
-def merge(revisions: tuple[str, ...], **options: Value) -> object:
+def merge(directory: str | None, revisions: tuple[str, ...], **options: Value) -> None:
     if not revisions:  # Alembic would write a migration that stands on nothing
         raise CommandError("Which revisions are to be merged: type db merge heads -m 'merge'.")
-    with output.quiet_alembic(), _written():
-        return COMMANDS["merge"].callback(revisions=revisions, **options)
+    with _on_the_first(directory) as folder, output.quiet_alembic(), _written():
+        COMMANDS["merge"].callback(directory=folder, revisions=revisions, **options)
 
 
-@click.command("rebuild")
+def _for_binds(name: str) -> click.Command:
+    """Return one of Flask-Migrate's commands that goes through all databases."""
+    theirs, first = COMMANDS[name], name in ("edit", "show")
+
+    @with_appcontext
+    def run(directory: str | None, **options: Value) -> None:
+        if first:
+            with _on_the_first(directory) as folder:
+                theirs.callback(directory=folder, **options)
+            return
+        if options.get("rev_range") or options.get("revision", HEADS[0]) not in HEADS:
+            multidb.only("A revision is of the history of one database")
+        multidb.in_turn(
+            lambda it: theirs.callback(directory=it, **options), directory, moves=name == "stamp"
+        )
+
+    return click.Command(
+        name, callback=run, params=[*theirs.params, multidb.OPTION], help=theirs.help
+    )
+
+
+@click.command("rebuild", params=[multidb.OPTION])
 @with_appcontext
 def rebuild() -> None:
     """Delete the development database and build it again, with the starter rows."""
     from . import rebuild as rebuild_module
+    from . import rebuild_binds
 
+    if multidb.several():
+        rebuild_binds.rebuild(current_app.extensions["keel"].sow)
+        return
     rebuild_module.rebuild(history.config(), current_app.extensions["keel"].sow)

@@ -35,7 +35,8 @@ MOST = 8  # members of an enum
 
 def path(project: Project) -> Path:
     """Return where the file is."""
-    return project.root / "docs" / "schema.md"
+    name = "schema" if project.bind is None else f"schema-{project.bind}"
+    return project.root / "docs" / f"{name}.md"
 
 
 def write(project: Project) -> bool:

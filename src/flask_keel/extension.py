@@ -1,7 +1,7 @@
 """The extension: an application's models, its migrations folder and the commands `db ...`."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cache
 from importlib import import_module, metadata
 from pathlib import Path
@@ -75,6 +75,8 @@ class Keel:
     :param command: the name of the group of commands
     :param seed: what puts rows into a fresh development database: a function that takes a session,
         or where it is, as ``"my_app.seed:seed"``
+    :param binds: the binds whose databases are migrated, too; None for all that ``SQLALCHEMY_BINDS`` has. One
+        that is left out is touched by no command
     :param options: for Alembic's ``configure``: ``include_object``, ``version_table`` and the rest;
         ``target_metadata`` for models that are not those of ``db``
     :raises click.ClickException: when the application and ``db`` are not what they are to be
@@ -90,6 +92,7 @@ class Keel:
         render_as_batch: bool = True,
         *,
         seed: Seed | None = None,
+        binds: Collection[str] | None = None,
         **options: Value,
     ) -> None:
         _require_order(app, db)
@@ -97,6 +100,7 @@ class Keel:
         self.directory = str(directory)
         self.command = command
         self.seed = seed
+        self.binds = None if binds is None else list(binds)
         given = {"compare_type": compare_type, "render_as_batch": render_as_batch}
         self.alembic_ctx_kwargs = {**options, **given}
         self.configure_callbacks: list[Callable[[Config], Config]] = []

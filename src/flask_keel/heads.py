@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from . import revisions
+from . import binds, revisions
 from .revisions import Revision
 
 # never HEAD: inside of the folder `git diff HEAD` would then be ambiguous
@@ -49,7 +49,7 @@ def wrong(folder: Path, known: Mapping[str, Revision]) -> str | None:
     if sentence := conflict(folder):
         return sentence
     found, text = revisions.heads_of(known), _text(folder)
-    words = {"file": f"{folder.name}/{NAME}", "head": " and ".join(sorted(found)) or "none"}
+    words = {"file": _shown(folder), "head": " and ".join(sorted(found)) or "none"}
     said = set((text or "").split())
     if len(found) > 1 and said != found:
         from . import history
@@ -68,7 +68,11 @@ def conflict(folder: Path) -> str | None:
     text = _text(folder)
     if text is None or not MARKERS.search(text):
         return None
-    return CONFLICT.format(file=f"{folder.name}/{NAME}")
+    return CONFLICT.format(file=_shown(folder))
+
+
+def _shown(folder: Path) -> str:
+    return str(path(folder.absolute()).relative_to(binds.home(folder).absolute().parent))
 
 
 def _text(folder: Path) -> str | None:

@@ -26,6 +26,8 @@ from alembic.util import CommandError, to_tuple
 from flask import current_app
 from sqlalchemy import Connection
 
+from . import binds
+
 if TYPE_CHECKING:
     from alembic.script import Script
 
@@ -54,7 +56,7 @@ def root(migrations: Path) -> Path:
 
     :param migrations: their folder, at the project's top level or anywhere inside of its package
     """
-    above = list(migrations.absolute().parents)[:4]
+    above = list(binds.home(migrations).absolute().parents)[:4]
     packages = [place for place in above if (place / "__init__.py").exists()]
     found = packages[-1].parent if packages else above[0]
     if found.name == "site-packages":

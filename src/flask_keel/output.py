@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from copy import deepcopy
 
 import click
 
@@ -59,12 +60,24 @@ MAKES |= {
     name: name for name in ("check", "status", "rebase", "downgrade", "sqlite-safe", "diagram")
 }
 # of make's arguments, those that are options of the command
-OPTIONS = {"m": "-m ", "rename": "-x rename=", "fill": "-x fill=", "empty": "-x empty="}
+OPTIONS = {
+    "m": "-m ",
+    "bind": "--bind ",
+    "rename": "-x rename=",
+    "fill": "-x fill=",
+    "empty": "-x empty=",
+}
 COMMAND = re.compile(
     rf"\bmake ({'|'.join(MAKES)})\b((?: \w+=(?:'[^']*'|\"[^\"]*\"|[^\s'\")(.,;:]|[.,;:](?=\S))+)*)"
     r"(?: \(db [^)]*\))?|(?<![\w./-])(?<!flask )db (?=[a-z])"
 )
+# what is for one database, by make and without it
+FOR_A_BIND = (
+    re.compile(r"\bmake (?:downgrade|rebase|newmigration(?= \w+=))\b(?! bind=)"),
+    re.compile(r"(?<![\w./-])db (?:stamp|downgrade|merge|rebase|restore|shell|log)\b(?! --bind)"),
+)
 _typed: ContextVar[str | None] = ContextVar("typed", default=None)
+_bind: ContextVar[str | None] = ContextVar("bind", default=None)
 
 
 @contextmanager
@@ -77,9 +90,25 @@ def typed_as(program: str | None) -> Iterator[None]:
         _typed.reset(token)
 
 
+@contextmanager
+def on_bind(name: str | None) -> Iterator[None]:
+    """Say commands that are for one database with the one that they are for, for what runs inside.
+
+    :param name: None where there is but one
+    """
+    token = _bind.set(name)
+    try:
+        yield
+    finally:
+        _bind.reset(token)
+
+
 def as_typed(text: str) -> str:
     """Return a sentence with its commands as they are typed in this project."""
-    program = _typed.get()
+    program, bind = _typed.get(), _bind.get()
+    if bind is not None:
+        text = FOR_A_BIND[0].sub(rf"\g<0> bind={bind}", text)
+        text = FOR_A_BIND[1].sub(rf"\g<0> --bind {bind}", text)
     return COMMAND.sub(lambda found: _command(program, found), text) if program else text
 
 
@@ -145,6 +174,25 @@ def quiet_alembic() -> Iterator[None]:
 
 
 _report: ContextVar[Options | None] = ContextVar("report", default=None)
+_empty: ContextVar[Options] = ContextVar("empty")
+
+
+@contextmanager
+def beside(bind: str | None) -> Iterator[None]:
+    """Put what is added inside into a report of its own, under ``binds`` of the first one.
+
+    :param bind: whose it is; None for the first one itself
+    """
+    whole = _report.get()
+    if whole is None or bind is None:
+        yield
+        return
+    own = whole.setdefault("binds", {})[bind] = deepcopy(_empty.get())
+    token = _report.set(own)
+    try:
+        yield
+    finally:
+        _report.reset(token)
 
 
 def add(key: str, value: Value) -> None:
@@ -172,8 +220,8 @@ def printed(
     if not wanted:
         yield
         return
-    report = {"ok": True, **empty, "error": None}
-    token = _report.set(report)
+    report = {"ok": True, **deepcopy(empty), "error": None}
+    token, before = _report.set(report), _empty.set(empty)
     try:
         yield
     except click.exceptions.Exit as left:
@@ -184,7 +232,11 @@ def printed(
         raise
     finally:
         _report.reset(token)
-        document = [report] if several else report
+        _empty.reset(before)
+        document: Value = report
+        if several:
+            binds = report.pop("binds", {})
+            document = [report, *({"bind": name, **facts} for name, facts in binds.items())]
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
 

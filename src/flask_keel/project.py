@@ -24,7 +24,7 @@ from alembic.util import CommandError, load_python_file
 from flask import Flask, current_app, g
 from sqlalchemy import URL, Connection, Engine, MetaData, event, make_url
 
-from . import history, output, revisions
+from . import binds, history, output, revisions
 from .revisions import AHEAD_TABLE
 from .sqlite import transaction
 from .typing import Options, Value
@@ -57,31 +57,6 @@ def listening(
             event.remove(target, name, listener)
 
 
-# Models of other databases: ``__bind_key__``, https://flask-sqlalchemy.readthedocs.io/en/stable/binds/.
-
-
-def left_out(app: Flask | None) -> str | None:
-    """Say which models belong to other databases, for which no migrations are written; None for none.
-
-    :param app: the Flask application
-    :returns: a sentence without its full stop
-    """
-    migrate = app.extensions["migrate"] if app else None
-    metadatas = getattr(migrate.db, "metadatas", {}) if migrate else {}
-    tables = [
-        f"{table} ({key})"
-        for key, metadata in metadatas.items()
-        if key is not None
-        for table in sorted(metadata.tables)
-    ]
-    if not tables:
-        return None
-    return (
-        f"Left out: {', '.join(tables)}: migrations are for the default database alone, and these models "
-        "have a __bind_key__ of another; make their tables there yourself"
-    )
-
-
 # What the application gives Alembic: to Keel, and in env.py where it is a function that lives there.
 
 
@@ -105,9 +80,12 @@ def options_of(
     :param given: what env.py gives; None to ask it
     :raises CommandError: when the models are not one MetaData, or one has the name of a tools' table
     """
-    migrate = app.extensions["migrate"]
-    options = {**migrate.configure_args, **(_in_env(config) if given is None else given)}
-    models = options.pop("target_metadata", migrate.db.metadata)
+    bind = bind_of(config)
+    options = {**app.extensions["migrate"].configure_args}
+    if bind is not None:  # what the application gives are the models of the default
+        options.pop("target_metadata", None)
+    options |= _in_env(config) if given is None else given
+    models = options.pop("target_metadata", binds.metadata(app, bind))
     if not isinstance(models, MetaData):
         raise CommandError(
             "target_metadata is to be one MetaData: the models of one database, in one history."
@@ -118,6 +96,11 @@ def options_of(
             "the model another __tablename__."
         )
     return options, models
+
+
+def bind_of(config: Config) -> binds.Bind:
+    """Return the bind whose migrations these are."""
+    return binds.of(Path(str(config.get_main_option("script_location"))))
 
 
 def _in_env(config: Config) -> Options:
@@ -176,6 +159,7 @@ class Project:
     :param options: the application's own for Alembic's ``configure``: compare_type, version_table ...
     :param settings: the application's configuration
     :param app: the Flask application
+    :param bind: the bind whose database it is; None for the default
     """
 
     config: Config
@@ -184,6 +168,7 @@ class Project:
     options: Options = field(default_factory=dict)
     settings: Mapping[str, Value] = field(default_factory=dict)
     app: Flask | None = None
+    bind: binds.Bind = None
 
     def __post_init__(self) -> None:
         self.script = ScriptDirectory.from_config(self.config)
@@ -198,13 +183,21 @@ class Project:
         :raises CommandError: when the models are not one MetaData
         """
         options, metadata = options_of(app, config, given)
-        engine = app.extensions["migrate"].db.engine
-        return cls(config, metadata, engine, options, app.config, app)
+        bind = bind_of(config)
+        engine, settings = binds.engine(app, bind), binds.settings(app, bind)
+        return cls(config, metadata, engine, options, settings, app, bind)
 
     @property
     def dialect(self) -> str:
         """ "sqlite", "postgresql" or "mysql" (MariaDB too)."""
         return kind(self.engine.url)
+
+    @property
+    def others(self) -> set[Engine]:
+        """The engines of the application's other databases, which no rehearsal may reach either."""
+        if self.app is None or not binds.configured(self.app):
+            return set()
+        return set(binds.engines(self.app).values()) - {self.engine}
 
     @property
     def reader(self) -> Engine:

@@ -40,7 +40,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
 from sqlalchemy.orm import InstanceState, Mapper
 from sqlalchemy.pool import StaticPool
 
-from . import errors, history, output
+from . import binds, errors, history, output
 from .autogenerate import constraints, summary
 from .autogenerate.comparators import OPTIONS
 from .backup import copies, online
@@ -124,7 +124,7 @@ def file(new: Path, old: Path, backups: Path) -> Path | None:
     made: list[Path] = []
 
     def keep(write: Callable[[Path], None]) -> Path:
-        backups.mkdir(exist_ok=True)
+        backups.mkdir(parents=True, exist_ok=True)
         with copies.part(backups, old.suffix) as part:
             write(part)
             copies.settle(part, kept)
@@ -209,13 +209,29 @@ def _replace_file(
     transaction.require_folder(path)
     with interruptible(), databases.database(engine.url) as url:
         with redirected(engine, url, _engine_options()):
-            with transaction.connect(transaction.engine(url), app=engine) as connection:
-                said = _build(config, connection)
+            said = build_file(config, engine, url)
             put(starter_rows, UNTOUCHED)
-        var = history.root(Path(str(config.get_main_option("script_location"))).resolve()) / "var"
-        backups = (var if var.is_dir() else path.parent) / "backups"
-        kept = file(Path(url.database or ""), path, backups)
+        kept = file(Path(url.database or ""), path, backups_of(path))
     return said, kept
+
+
+def backups_of(path: Path) -> Path:
+    """Return the folder in which is kept what is replaced.
+
+    :param path: the database
+    """
+    var = history.root(history.folder().resolve()) / "var"
+    return (var if var.is_dir() else path.parent) / "backups"
+
+
+def build_file(config: Config, engine: Engine, url: URL) -> list[str]:
+    """Build a SQLite database; return what the models add to the history.
+
+    :param engine: the application's
+    :param url: of the empty file
+    """
+    with transaction.connect(transaction.engine(url), app=engine) as connection:
+        return _build(config, connection)
 
 
 def _replace_memory(config: Config, engine: Engine, starter_rows: Rows) -> list[str]:
@@ -248,7 +264,7 @@ def _replace_on_server(
         with databases.database(url, options) as fresh:
             try:
                 with redirected(engine, fresh, options):
-                    said = _build_at(config, fresh)
+                    said = build_at(config, fresh)
                     put(starter_rows, UNTOUCHED)
             except servers.NotAllowed:
                 raise
@@ -302,19 +318,24 @@ def _build_alone(config: Config, engine: Engine, starter_rows: Rows) -> None:
 
 def _build_in_place(config: Config, engine: Engine, starter_rows: Rows) -> list[str]:
     engine.dispose()
-    said = _build_at(config, engine.url, f"{shown(engine.url)} holds what the history makes")
+    said = build_at(config, engine.url, f"{shown(engine.url)} holds what the history makes")
     put(starter_rows, f"{shown(engine.url)} is built, without them")
     return said
 
 
-def _build_at(config: Config, url: URL, state: str = UNTOUCHED) -> list[str]:
+def build_at(config: Config, url: URL, state: str = UNTOUCHED) -> list[str]:
+    """Build a server's database, which is empty; return what the models add to the history.
+
+    :param state: what an error leaves, in the words of a sentence
+    """
     options = servers.connection_options(_engine_options())
     with create_engine(url, **options).connect() as connection:
         return _build(config, connection, state)
 
 
 def _engine_options() -> Options:
-    return current_app.config.get("SQLALCHEMY_ENGINE_OPTIONS") or {}
+    settings = binds.settings(current_app, binds.of(history.folder()))
+    return settings.get("SQLALCHEMY_ENGINE_OPTIONS") or {}
 
 
 def _build(config: Config, connection: Connection, state: str = UNTOUCHED) -> list[str]:
@@ -429,7 +450,8 @@ def redirected(engine: Engine, url: str | URL, options: Options) -> Iterator[Non
     ]  # a bind may lead there, too
     _let_go(same)
     before = current_app.config.get("SQLALCHEMY_DATABASE_URI")
-    current_app.config["SQLALCHEMY_DATABASE_URI"] = url.render_as_string(hide_password=False)
+    if engine is db.engine:
+        current_app.config["SQLALCHEMY_DATABASE_URI"] = url.render_as_string(hide_password=False)
     try:
         with listening(*same, do_connect=connect):
             _require_there(engine, url)

@@ -119,7 +119,8 @@ def of(project: Project, reference: str | None) -> Report:
     :raises CommandError: when git does not tell what is new, or there may be no scratch database
     """
     base, since = _base(project.folder, reference)
-    found = history.changes(base, *project.script._version_locations, project.folder / "schema")
+    file = catalog.path(project.folder, project.dialect)
+    found = history.changes(base, *project.script._version_locations, file.parent)
     if found is None:
         raise CommandError(
             "git does not say what has changed: type git status, and mend what it says."
@@ -132,9 +133,9 @@ def of(project: Project, reference: str | None) -> Report:
             change.edited = EDITED.format(commit=base[:10], path=shlex.quote(change.file))
             change.edits = _difference(project, base, Path(script.path))
     asides = list(_asides(project, base, found, scripts))
-    file = catalog.path(project.folder, project.dialect)
     diff = _difference(project, base, file) if file.resolve() in found else ""
-    return Report(NAMES[project.dialect], since, changes, asides, project.shown(file), diff)
+    name = NAMES[project.dialect] + (f" ({project.bind})" if project.bind else "")
+    return Report(name, since, changes, asides, project.shown(file), diff)
 
 
 def _base(folder: Path, reference: str | None) -> tuple[str, str]:

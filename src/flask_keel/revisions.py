@@ -253,6 +253,8 @@ def answer(app: Flask, arguments: Iterable[str]) -> tuple[list[str], list[str]] 
     keel = app.extensions["keel"]
     if not ELSEWHERE_APPLIED.isdisjoint(keel.alembic_ctx_kwargs) or keel.configure_callbacks:
         return None
+    if app.config.get("SQLALCHEMY_BINDS"):
+        return None
     if not all(isinstance(app.config.get(name, 0), int | float) for name in NUMBERS):
         return None
     if not plain_env(Path(keel.directory)):

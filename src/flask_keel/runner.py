@@ -316,13 +316,14 @@ def _inspected(connection: Connection, engines: set[Engine], thread: int) -> Ite
 
 
 @contextmanager
-def guarded(connection: Connection, live: Engine) -> Iterator[None]:
+def guarded(connection: Connection, live: Engine, others: Iterable[Engine] = ()) -> Iterator[None]:
     """Keep the migrations that run inside on ``connection``, and on SQLite inside its transaction.
 
     A second connection does not see what the first has done, and waits for it for ever; from a
     rehearsal it would reach the live database.
 
     :param live: the application's engine
+    :param others: those of its other databases, which a rehearsal must not reach
     :raises Refused: out of the migration, when it opens another connection
     """
     sqlite = connection.dialect.name == "sqlite" and isinstance(connection, Connection)
@@ -334,6 +335,13 @@ def guarded(connection: Connection, live: Engine) -> Iterator[None]:
             raise Refused(
                 "it opens a connection of its own (db.session, db.engine), which does not see what "
                 "the migrations do: use op.get_bind(), or Session(op.get_bind())"
+            )
+
+    def refuse_others(*_: object) -> None:
+        if threading.get_ident() == thread:
+            raise Refused(
+                "it opens a connection to another database of the application, which is the real one in a "
+                "rehearsal, too: ask flask_keel.is_rehearsal() first, and do nothing there"
             )
 
     denied: list[int] = []
@@ -351,6 +359,7 @@ def guarded(connection: Connection, live: Engine) -> Iterator[None]:
     try:
         with (
             listening(*engines, do_connect=refuse, engine_connect=refuse),
+            listening(*others, do_connect=refuse_others, engine_connect=refuse_others),
             _inspected(connection, engines, thread),
         ):
             yield
@@ -412,7 +421,7 @@ def run(
         context = nested.get_context()
         with (
             nested.begin_transaction(),
-            guarded(connection, project.engine),
+            guarded(connection, project.engine, project.others),
             recorder.recording(context) if recorder else Operations.context(context),
             _at_once(context) if connection.info.get("attempt") else nullcontext(),
         ):

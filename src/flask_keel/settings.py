@@ -27,6 +27,8 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
 from . import urls
+from .binds import BY_BIND
+from .typing import Value
 from .urls import UrlError, require
 
 KEY = Path("var", "secret_key")
@@ -41,6 +43,7 @@ KEYS = {
     "MIGRATION_LOCK_TIMEOUT": False,
     "MIGRATION_LOCK_WAIT": False,
     "MIGRATION_RETRIES": False,
+    "SQLALCHEMY_BINDS": False,
     "SQLALCHEMY_DATABASE_URI": False,
     "SQLALCHEMY_ENGINE_OPTIONS": False,
     "SQLITE_SCHEMA_EDITS": True,
@@ -71,6 +74,8 @@ def load(
     root = path.parents[2] if path.parent.parts[-2:] == ("etc", "conf") else path.parent
     app.config["SETTINGS"] = str(path)
     app.config["SQLALCHEMY_DATABASE_URI"] = database_url(app, path, root)
+    if app.config.get("SQLALCHEMY_BINDS"):
+        app.config["SQLALCHEMY_BINDS"] = bind_urls(app, path, root)
     if app.config.get("DEVELOPMENT"):
         app.config["SECRET_KEY"] = app.config.get("SECRET_KEY") or development_key(root)
     elif serving():
@@ -130,7 +135,9 @@ def require_known_keys(app: Flask, path: Path) -> None:
     :raises ConfigError: with the key that was meant
     """
     for key, value in app.config.items():
-        if KEYS.get(key) and not (value is None or isinstance(value, bool)):
+        if KEYS.get(key) and not all(
+            it is None or isinstance(it, bool) for it in _said(key, value)
+        ):
             raise ConfigError(f"{path} says {key} = {value!r}: give True or False.")
         if key in KEYS or key in app.default_config:
             continue
@@ -138,6 +145,11 @@ def require_known_keys(app: Flask, path: Path) -> None:
         if meant or key.startswith("MIGRATION_"):
             meant = meant or difflib.get_close_matches(key, KEYS, 1, 0)
             raise ConfigError(f"{path} sets {key}, which nothing reads: did you mean {meant[0]}?")
+
+
+def _said(key: str, value: Value) -> list[Value]:
+    """The value of a setting, or those of a mapping by bind."""
+    return list(value.values()) if key in BY_BIND and isinstance(value, Mapping) else [value]
 
 
 def database_url(app: Flask, path: Path, root: Path) -> URL:
@@ -150,10 +162,39 @@ def database_url(app: Flask, path: Path, root: Path) -> URL:
         return make_url("sqlite://")
     if not value:
         variable = app.config.get("DATABASE_VARIABLE", "DATABASE_URL")
+        raise ConfigError(f"{path} names no database: type export {variable}=... {FORMS}.")
+    return _url(value, root)
+
+
+def bind_urls(app: Flask, path: Path, root: Path) -> dict[str | None, Value]:
+    """Return ``SQLALCHEMY_BINDS`` with each URL as :func:`database_url` returns that of the default.
+
+    https://flask-sqlalchemy.readthedocs.io/en/stable/binds/
+    """
+    binds = app.config["SQLALCHEMY_BINDS"]
+    if not isinstance(binds, Mapping):
         raise ConfigError(
-            f"{path} names no database: type export {variable}=... "
-            "(sqlite:///var/app.db, postgresql://user@host/name or mysql://user@host/name)."
+            f"{path} says SQLALCHEMY_BINDS = {type(binds).__name__}: give a dictionary, a URL by the name of "
+            "each bind."
         )
+    found: dict[str | None, Value] = {}
+    for key, value in binds.items():
+        options = dict(value) if isinstance(value, Mapping) else {"url": value}
+        if not options.get("url") and not without_database():
+            variable = f"DATABASE_URL_{key}".upper()
+            raise ConfigError(
+                f"{path} gives the bind {key} no URL: type export {variable}=... where it reads that, or "
+                f"write one there {FORMS}."
+            )
+        options["url"] = _url(options.get("url") or "sqlite://", root)
+        found[key] = options if isinstance(value, Mapping) else options["url"]
+    return found
+
+
+FORMS = "(sqlite:///var/app.db, postgresql://user@host/name or mysql://user@host/name)"
+
+
+def _url(value: str | URL, root: Path) -> URL:
     try:
         if isinstance(value, str) and value.startswith("embedded:"):
             if without_database():

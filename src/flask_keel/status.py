@@ -5,7 +5,7 @@ server.
 """
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import StringIO
@@ -119,6 +119,12 @@ def run(project: Project) -> int:
     for line in _lines(project, status):
         output.say(line)
     return status.code
+
+
+def worst(codes: Iterable[object]) -> int:
+    """Return the exit code of several databases: a difference wins over what cannot be told."""
+    found = set(codes)
+    return next((code for code in (DIFFERENT, NOT_TOLD) if code in found), WELL)
 
 
 def look(project: Project) -> Status:

@@ -21,6 +21,7 @@ MADE = (
     "vendor/",
     "my-app/",
     "schema/",
+    "binds/",
     "docs/schema.md",
     "dist/",
     "/healthz",

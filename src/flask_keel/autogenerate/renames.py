@@ -18,7 +18,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 from sqlalchemy import Dialect, Table
 
-from .. import history, output
+from .. import binds, history, output
 from ..catalog import live
 from . import candidates, questioner, rename_ops, summary
 from .candidates import Differences, Likeness, Pair, named
@@ -33,7 +33,7 @@ def say(context: MigrationContext, revision: object, directives: list[ops.Migrat
     """Say where the application's code and templates use a name that a migration takes away."""
     for script in directives:
         for old, new in dict(_renamed(summary.directions(script)[0])).items():
-            found = places(history.folder().parent, old)
+            found = places(binds.home(history.folder()).parent, old)
             if found:
                 more = [f"{len(found) - MOST} more"] if found[MOST:] else []
                 listed = ", ".join(found[:MOST]) + "".join(f" and {rest}" for rest in more)
@@ -59,7 +59,7 @@ def _files(package: Path) -> Iterator[Path]:
     for path in sorted(package.rglob("*")):
         inside = path.relative_to(package).parts
         code = path.suffix == ".py" or ("templates" in inside and path.suffix in TEMPLATES)
-        if code and inside[0] != history.folder().name and path.is_file():
+        if code and inside[0] != binds.home(history.folder()).name and path.is_file():
             yield path
 
 

@@ -18,7 +18,7 @@ from alembic.operations import ops
 from alembic.operations.ops import MigrateOperation
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
-from flask import current_app
+from flask import g
 from sqlalchemy import Connection, Index, MetaData, PickleType, Table
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
@@ -27,7 +27,7 @@ from sqlalchemy.schema import CreateIndex
 from .. import history as history_module
 from .. import literals, output
 from ..catalog import drift
-from ..project import Environment, Project, left_out, listening
+from ..project import Environment, Project, listening
 from ..runner import Recorder
 from ..scratch import cache, databases, servers
 from ..scratch.cache import Cache
@@ -98,6 +98,22 @@ def name_it(
             script.message = summary.shorten(phrases)
 
 
+def note_tables(
+    bind: str | None,
+) -> Callable[[MigrationContext, object, list[ops.MigrationScript]], None]:
+    """Return the step that notes which tables a migration makes and drops: one may go to another bind."""
+
+    def step(
+        context: MigrationContext, revision: object, directives: list[ops.MigrationScript]
+    ) -> None:
+        found = [op for script in directives for op in summary.directions(script)[0].ops]
+        made = {op.table_name for op in found if isinstance(op, ops.CreateTableOp)}
+        dropped = {op.table_name for op in found if isinstance(op, ops.DropTableOp)}
+        g.setdefault("keel_tables", {})[bind] = made, dropped
+
+    return step
+
+
 def go_with_the_table(
     context: MigrationContext, revision: object, directives: list[ops.MigrationScript]
 ) -> None:
@@ -137,8 +153,6 @@ def compare(project: Environment) -> None:
         render.write_skeleton(project)
         return
     if project.writing:
-        if others := left_out(current_app):
-            output.say(f"{others}.")
         _say_what_was_edited(project)
     type_changes.load(project.engine.dialect.name)
     why, checking = None, "at_head" in project.config.attributes
@@ -203,6 +217,7 @@ def _configure(
         not_null.step(given),
         type_changes.cast,
         type_changes.mend,
+        note_tables(project.bind),
     )
     step = chain(*before, agree=agree, agreed=agreed)
     project.configure(

@@ -52,6 +52,7 @@ class Copies(ABC):
         self.ignored = subject.ignored
         self.database = subject.database
         self.root = subject.root
+        self.of_a_bind = () if subject.bind is None else (subject.bind,)
 
     # what each kind of database does in its own way
 
@@ -108,9 +109,12 @@ class Copies(ABC):
 
     @property
     def folder(self) -> Path:
-        """The project's var/backups; without a var, backups beside the file or in the instance folder."""
+        """The project's var/backups; without a var, backups beside the file or in the instance folder.
+
+        In it each bind has one of its own.
+        """
         var = self.root / "var"
-        return (var if var.is_dir() else self.beside()) / "backups"
+        return ((var if var.is_dir() else self.beside()) / "backups").joinpath(*self.of_a_bind)
 
     @property
     def _label(self) -> str:
@@ -325,7 +329,7 @@ def make_folder(folder: Path) -> None:
     if folder.is_dir():
         return
     folder.mkdir(parents=True, exist_ok=True)
-    if folder.parent.name != "var":  # which is not in git anyway
+    if "var" not in folder.parts[-3:]:  # which is not in git anyway
         (folder / ".gitignore").write_text("*\n")
 
 

@@ -22,7 +22,7 @@ from sqlalchemy import Table as Model
 from sqlalchemy.exc import CompileError, DBAPIError, SQLAlchemyError
 from sqlalchemy.schema import CreateTable
 
-from .. import history
+from .. import binds, history
 from ..output import plainly
 from ..project import OWN_TABLES
 
@@ -320,7 +320,9 @@ def path(folder: Path, dialect: str) -> Path:
     :param folder: of the migrations
     :param dialect: "sqlite", "postgresql" or "mysql" (MariaDB too)
     """
-    return folder / "schema" / f"{WRITERS[dialect]}.sql"
+    bind = binds.of(folder)
+    name = f"{WRITERS[dialect]}.sql"
+    return binds.home(folder) / "schema" / (name if bind is None else f"{bind}.{name}")
 
 
 def text(

@@ -85,7 +85,10 @@ def findings(
         impl: Any = context.impl
         context.connection = impl.connection = connection
         context.autocommit_block = nullcontext  # type: ignore[method-assign, assignment]
-        with recorder.recording(context), runner.guarded(connection, project.engine):
+        with (
+            recorder.recording(context),
+            runner.guarded(connection, project.engine, project.others),
+        ):
             try:
                 script.module.upgrade()
             except Exception as error:

@@ -24,7 +24,7 @@ import sqlalchemy
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from .. import history
+from .. import binds, history
 from ..project import Project
 from ..typing import Options, Value
 
@@ -44,11 +44,13 @@ def folder(migrations: Path) -> Path:
 
     :param migrations: their folder
     """
-    migrations = migrations.resolve()
+    bind = binds.of(migrations)
+    migrations = binds.home(migrations).resolve()
     var = history.root(migrations) / "var"
+    inside = (binds.FOLDER, bind) if bind is not None else ()
     if var.is_dir() or "site-packages" in migrations.parts:
-        return var / "cache"
-    return migrations / "__pycache__" / "keel"
+        return (var / "cache").joinpath(*inside)
+    return (migrations / "__pycache__" / "keel").joinpath(*inside)
 
 
 class Cache:
@@ -67,7 +69,8 @@ class Cache:
     @property
     def usable(self) -> bool:
         """Whether anything is kept: an installed application has no place for it."""
-        return self.folder.parent.is_dir() or self.folder.parent.name == "__pycache__"
+        place = next(one for one in self.folder.parents if one.name in ("var", "__pycache__"))
+        return place.is_dir() or place.name == "__pycache__"
 
     def restore(self, raw: sqlite3.Connection, heads: Iterable[str], without: set[str]) -> None:
         """Put the newest kept database on the way to ``heads`` into an empty one, if there is one.
@@ -241,7 +244,7 @@ def _library() -> str:
 # What check has seen already: a migration is judged once for each state of all that it rests on.
 
 
-NOT_DATA = ("versions", "schema", "__pycache__")
+NOT_DATA = ("versions", "schema", binds.FOLDER, "__pycache__")
 
 
 class Seen:
@@ -301,7 +304,7 @@ class Seen:
 
     def _more(self, revision: str) -> str:
         content = Path(self.project.script.get_revision(revision).path).read_bytes()
-        package = self.project.folder.parent.name
+        package = self._package.name
         names = _names(content.decode(errors="replace"), package)
         own = any(name.split(".")[0] == package for name in names)
         return self._around + (self._code if own else "")
@@ -318,7 +321,11 @@ class Seen:
 
     @cached_property
     def _code(self) -> str:
-        return _checksum(_files(self.project.folder.parent.rglob("*.py")))
+        return _checksum(_files(self._package.rglob("*.py")))
+
+    @property
+    def _package(self) -> Path:
+        return binds.home(self.project.folder).parent
 
 
 def keys(project: Project) -> dict[str, str]:

@@ -14,9 +14,8 @@ from pathlib import Path
 
 import click
 from alembic.util import CommandError
-from sqlalchemy import MetaData
 
-from .. import history
+from .. import binds, history
 from ..typing import Convention
 from . import scan
 
@@ -131,14 +130,17 @@ ON_MAIN = (
 PATH = click.Path(path_type=Path)
 
 
-def naming_convention() -> Convention | None:
-    """The convention of the application's models, or None where there is no application."""
+def naming_convention(path: Path | None = None) -> Convention | None:
+    """The convention of the application's models, or None where there is no application.
+
+    :param path: the migration, which may be one of a bind
+    """
     from flask import current_app, has_app_context
 
     if not has_app_context() or "migrate" not in current_app.extensions:
         return None
-    metadata: MetaData = current_app.extensions["migrate"].db.metadata
-    return metadata.naming_convention
+    bind = binds.of(path.absolute().parent.parent) if path else None
+    return binds.metadata(current_app, bind).naming_convention
 
 
 def register() -> None:
@@ -155,7 +157,7 @@ def post_write(path: str, options: object) -> None:
     """The hook: a file that cannot be understood is named and left alone, and nothing fails."""
 
     try:
-        result = rewrite(Path(path), naming_convention())
+        result = rewrite(Path(path), naming_convention(Path(path)))
     except NotUnderstood as error:
         click.echo(_not_understood(path, error), err=True)
         return
@@ -182,8 +184,8 @@ def sqlite_safe_command(
     from .. import history
 
     failed = False
-    convention = naming_convention()
     for path in paths:
+        convention = naming_convention(path)
         try:
             name = names or not history.main_branch_has(path)
             full = result = rewrite(path, convention, write=not (check or diff) and name)

@@ -321,7 +321,8 @@ def _run(
         watch = _watch(project, connection) if sqlite and project.moving else None
         # on a server another connection does see what was committed; in a rehearsal it is astray
         alone = sqlite or is_rehearsal()
-        with runner.guarded(connection, project.engine) if alone else nullcontext():
+        others = project.others if is_rehearsal() else ()
+        with runner.guarded(connection, project.engine, others) if alone else nullcontext():
             if sqlite:
                 project.context.run_migrations()
             else:

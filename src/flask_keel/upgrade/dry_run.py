@@ -229,7 +229,7 @@ class _Run:
                 self.connection.begin()
             with (
                 self.recorder.recording(context),
-                runner.guarded(self.connection, self.project.engine),
+                runner.guarded(self.connection, self.project.engine, self.project.others),
                 self._held_back(),
             ):
                 for step in self.project.named_as_adopted(named)((), context):

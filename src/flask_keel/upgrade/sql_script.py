@@ -362,7 +362,7 @@ def write(project: Environment) -> str:
     try:
         with (
             redirect_stdout(sys.stderr),
-            runner.guarded(cast(Connection, stand_in), project.engine),
+            runner.guarded(cast(Connection, stand_in), project.engine, project.others),
             project.context.begin_transaction(),
         ):
             project.context.run_migrations()
@@ -398,7 +398,7 @@ def of_one(project: Project, revision: Script, server: Dialect | None) -> str:
         stand_in.settle(nested.get_context())
         with (
             Operations.context(nested.get_context()),
-            runner.guarded(bind, project.engine),
+            runner.guarded(bind, project.engine, project.others),
             nested.begin_transaction(),
         ):
             nested.run_migrations()

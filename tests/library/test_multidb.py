@@ -1,0 +1,231 @@
+"""Several databases: each with a history, a log and a schema file of its own, one command for all."""
+
+import json
+import sqlite3
+from contextlib import closing
+
+import projects
+import pytest
+
+KEY = "id: Mapped[int] = mapped_column(primary_key=True)\n"
+NAMED = KEY + "name: Mapped[str | None] = mapped_column(sa.String(40))\n"
+ARCHIVE = '__bind_key__ = "archive"\n'
+BINDS = 'SQLALCHEMY_BINDS = {"archive": "sqlite:///var/archive.db"}\n'
+
+
+def configure(project, line):
+    with (project.path / "etc/conf/dev.conf").open("a") as conf:
+        conf.write(line)
+
+
+@pytest.fixture(scope="session")
+def grown(generated, tmp_path_factory):
+    """A project that had one database, and was given a second one; what it was before."""
+    project = projects.copy(generated(starter="bare"), tmp_path_factory.mktemp("several"))
+    project.model("person", NAMED)
+    project.new_migration("-m", "first")
+    project.db("upgrade").assert_ok()
+    before = files(project)
+    configure(project, BINDS)
+    project.model("letter", ARCHIVE + NAMED)
+    project.db("migrate").assert_ok()
+    project.db("upgrade").assert_ok()
+    return project, before
+
+
+@pytest.fixture
+def project(grown, tmp_path):
+    """One with two databases, both at the head."""
+    return projects.copy(grown[0], tmp_path)
+
+
+def files(project):
+    folder = project.package / "migrations"
+    found = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    return {str(path.relative_to(folder)): path.read_text() for path in found}
+
+
+def ask(project, name, query):
+    with closing(sqlite3.connect(project.path / "var" / f"{name}.db")) as database:
+        return database.execute(query).fetchall()
+
+
+def archived(project):
+    return project.package / "migrations/binds/archive"
+
+
+def head(project, name="dev"):
+    ((revision,),) = ask(project, name, "SELECT version_num FROM alembic_version")
+    return revision
+
+
+def test_a_second_database_has_a_history_of_its_own_and_changes_no_file_of_the_first(grown):
+    project, before = grown
+    now = files(project)
+    assert before == {name: now[name] for name in before}
+    (made,) = archived(project).joinpath("versions").glob("*.py")
+    new = {name.replace(made.name, "X") for name in now.keys() - before.keys()}
+    own = ("alembic.ini", "env.py", "head.txt", "script.py.mako", "versions/X")
+    assert new == {"schema/archive.sqlite.sql", *(f"binds/archive/{name}" for name in own)}
+    assert (archived(project) / "head.txt").read_text().strip() == head(project, "archive")
+    assert "letter" in now["schema/archive.sqlite.sql"] and "person" not in made.read_text()
+    assert ask(project, "archive", "SELECT direction FROM alembic_log") == [("upgrade",)]
+    tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name IN ('person', 'letter')"
+    assert ask(project, "dev", tables) == [("person",)]
+    assert ask(project, "archive", tables) == [("letter",)]
+
+
+@pytest.mark.parametrize("command", ["heads", "current", "history", "log", "upgrade --plan"])
+def test_a_command_says_it_of_each_database_or_of_the_one_that_is_named(project, command):
+    revisions = {"default": head(project), "archive": head(project, "archive")}
+    ran = project.db(*command.split()).assert_ok()
+    if command != "upgrade --plan":
+        assert all(revision in ran.out for revision in revisions.values())
+    for name, revision in revisions.items():
+        one = project.db(*command.split(), "--bind", name).assert_ok().said
+        (other,) = set(revisions.values()) - {revision}
+        assert revision in one and other not in one
+
+
+def test_status_and_check_find_a_difference_in_any_of_them(project):
+    project.db("check").assert_ok()
+    assert project.db("status").assert_ok().err.count("(head), as the last run left it") == 2
+    project.model("letter", ARCHIVE + NAMED + "read: Mapped[bool]\n")
+    project.db("check").assert_one_sentence("archive: ", "add read to letter")
+    found = project.db("status", "--json")
+    default, archive = json.loads(found.out)
+    assert found.code == 1 and default["models"]["agree"] and "bind" not in default
+    assert archive["bind"] == "archive" and archive["models"]["missing"] == ["add read to letter"]
+    project.db("status", "--bind", "default").assert_ok()
+
+
+@pytest.mark.parametrize("command", ["downgrade", "upgrade +1", "stamp base", "upgrade --sql"])
+def test_what_is_for_one_database_wants_its_name(project, command):
+    words = "default, archive", "--bind NAME"
+    project.db(*command.split()).assert_one_sentence(*words, code=2)
+    before = head(project)
+    project.db("downgrade", "--bind", "archive", "--yes").assert_ok()
+    assert ask(project, "archive", "SELECT version_num FROM alembic_version") == []
+    assert head(project) == before
+    project.db("upgrade", "--bind", "archive").assert_ok()
+    assert head(project, "archive") in project.db("current", "--bind", "archive").out
+
+
+def test_one_message_goes_into_one_file_for_each_database_that_changed(project):
+    project.model("letter", ARCHIVE + NAMED + "read: Mapped[bool | None]\n")
+    project.model("person", NAMED + "age: Mapped[int | None]\n")
+    project.db("migrate", "-m", "more of both").assert_ok()
+    for folder in (project.versions, archived(project) / "versions"):
+        assert len(list(folder.glob("*_more_of_both.py"))) == 1
+    project.model("person", NAMED + "age: Mapped[int | None]\nsize: Mapped[int | None]\n")
+    project.db("migrate", "-m", "one alone").assert_ok()
+    assert len(list(project.versions.glob("*_one_alone.py"))) == 1
+    assert not list(archived(project).glob("versions/*_one_alone.py"))
+    project.db("migrate", "-x", "empty=1", "--bind", "archive", "-m", "by hand").assert_ok()
+    assert not list(project.versions.glob("*_by_hand.py"))
+
+
+def test_an_answer_names_the_database_where_two_have_a_table_of_that_name(project):
+    project.model("person_here", NAMED.replace("name:", "bio:")).unlink()
+    twin = '__bind_key__ = "archive"\n__tablename__ = "person"\n' + NAMED
+    project.model("person_there", twin)
+    project.db("migrate").assert_ok()
+    project.db("upgrade").assert_ok()
+    project.model("person", NAMED.replace("name:", "bio:"))
+    project.model("person_there", twin.replace("name:", "label:"))
+    both = "rename=default:person.name:bio,archive:person.name:label"
+    refused = project.db("migrate", "-x", "rename=person.name:bio")
+    refused.assert_one_sentence("rename=default:person.name:bio", "rename=archive:person.name:bio")
+    assert "fill" not in project.db("migrate", "-x", both).assert_ok().err
+    project.db("upgrade").assert_ok()
+    for name, column in (("dev", "bio"), ("archive", "label")):
+        assert ask(project, name, f"SELECT {column} FROM person") == []
+
+
+FAILS = "op.execute('INSERT INTO nowhere VALUES (1)')"
+
+
+def test_a_failure_stops_what_comes_after_says_where_all_are_and_is_gone_on_with(project):
+    configure(project, 'SQLALCHEMY_BINDS["reports"] = "sqlite:///var/reports.db"\n')
+    project.model("report", '__bind_key__ = "reports"\n' + NAMED)
+    project.model("person", NAMED + "age: Mapped[int | None]\n")
+    project.model("letter", ARCHIVE + NAMED + "read: Mapped[bool | None]\n")
+    before, begun = head(project), head(project, "archive")
+    project.db("migrate").assert_ok()
+    (file,) = archived(project).glob("versions/*_add_read_to_letter.py")
+    whole = file.read_text()
+    file.write_text(whole.replace("def upgrade():\n", f"def upgrade():\n    {FAILS}\n"))
+    stopped = project.db("upgrade").assert_one_sentence(
+        file.name, "nowhere", "archive that stopped"
+    )
+    assert f"default is at {head(project)}" in stopped.err and head(project) != before
+    assert "reports was not begun (at the base)" in stopped.err
+    assert head(project, "archive") == begun and not (project.path / "var/reports.db").exists()
+    file.write_text(whole)
+    project.db("upgrade").assert_ok()
+    project.db("status").assert_ok()
+    assert ask(project, "reports", "SELECT * FROM report") == []
+
+
+def test_a_plan_says_that_no_transaction_spans_the_databases(project):
+    one = project.db("upgrade", "--plan").assert_ok()
+    assert "transaction" not in one.err
+    project.db("downgrade", "--bind", "archive", "--yes").assert_ok()
+    assert "transaction" not in project.db("upgrade", "--plan").assert_ok().err
+    project.db("downgrade", "--bind", "default", "--yes").assert_ok()
+    both = project.db("upgrade", "--plan").assert_ok().err
+    assert "2 databases change (default, archive)" in both and "no transaction spans two" in both
+
+
+def test_the_sql_of_all_goes_into_a_folder(project, tmp_path):
+    project.db("downgrade", "--bind", "archive", "--yes").assert_ok()
+    project.db("upgrade", "--sql", "--output", str(tmp_path / "sql")).assert_ok()
+    one = project.db("upgrade", "--sql", "--bind", "archive").assert_ok().out
+    assert (tmp_path / "sql/archive.sql").read_text() == one and "CREATE TABLE letter" in one
+    assert "CREATE TABLE" not in (tmp_path / "sql/default.sql").read_text()
+    project.db("upgrade", "--output", str(tmp_path)).assert_one_sentence("type both", code=2)
+
+
+SEED = """from .models.letter import Letter
+from .models.person import Person
+
+
+def seed(session):
+    session.add_all([Person(name="Ada"), Letter(name="an old one")])
+"""
+
+
+def test_make_db_builds_all_and_replaces_those_that_are_named(project):
+    project.write("my_app/seed.py", SEED)
+    project.model("letter", ARCHIVE + NAMED + "read: Mapped[bool | None]\n")
+    ran = project.db("rebuild").assert_ok()
+    assert "add read to letter" in ran.err and ran.err.count("is fresh") == 2
+    assert ask(project, "archive", "SELECT name, read FROM letter") == [("an old one", None)]
+    with closing(sqlite3.connect(project.database)) as database:
+        database.execute("INSERT INTO person (name) VALUES ('by hand')")
+        database.commit()
+    project.db("rebuild", "--bind", "archive").assert_ok()
+    assert ask(project, "dev", "SELECT count(*) FROM person") == [(2,)]
+    assert ask(project, "archive", "SELECT count(*) FROM letter") == [(1,)]
+    project.write("my_app/seed.py", SEED + "    session.flush()\n    raise ValueError('no')\n")
+    project.db("rebuild").assert_one_sentence("seed.py, line 8", "as it was")
+    assert ask(project, "dev", "SELECT count(*) FROM person") == [(2,)]
+
+
+def test_each_is_copied_and_given_back(project):
+    ((person,),) = ask(project, "dev", "SELECT count(*) FROM person")
+    made = project.db("backup").assert_ok().out.splitlines()
+    assert [line.rpartition("var/")[2].rpartition("/")[0] for line in made] == [
+        "backups",
+        "backups/archive",
+    ]
+    for name, table in (("dev", "person"), ("archive", "letter")):
+        with closing(sqlite3.connect(project.path / "var" / f"{name}.db")) as database:
+            database.execute(f"INSERT INTO {table} (name) VALUES ('later')")
+            database.commit()
+    project.db("restore", made[0], "--yes").assert_one_sentence("--bind NAME", code=2)
+    project.db("restore", "--bind", "archive", "--yes").assert_ok()
+    assert ask(project, "archive", "SELECT count(*) FROM letter") == [(0,)]
+    assert ask(project, "dev", "SELECT count(*) FROM person") == [(person + 1,)]
+    project.db("restore", "--yes").assert_ok()
+    assert ask(project, "dev", "SELECT count(*) FROM person") == [(person,)]
