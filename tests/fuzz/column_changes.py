@@ -289,6 +289,7 @@ def change_default(random: Random, schema: Schema) -> Change | None:
     def do(schema: Schema, marks: Marks) -> None:
         found = schema.table(uid).column(column.uid)
         require(found.kind.name == column.kind.name)
+        require((uid, found.uid) not in marks.filled)  # with a default nothing would be asked
         found.default = default
 
     uid = table.uid

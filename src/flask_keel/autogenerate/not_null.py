@@ -527,9 +527,10 @@ def _divided(
     adds: list[MigrateOperation] = _of_new_key(table)
     filling: list[MigrateOperation] = []
     rest: list[MigrateOperation] = []
+    again = _comes_again(table)
     for op in [op for op in table.ops if op not in adds]:
         fill = fills.get(_name(op)) if isinstance(op, ops.AddColumnOp | ops.AlterColumnOp) else None
-        if isinstance(op, ops.AddColumnOp):
+        if isinstance(op, ops.AddColumnOp) and op not in again:
             if fill and not op.column.nullable:
                 nullable = op.column._copy()
                 nullable.nullable = True
@@ -547,6 +548,15 @@ def _divided(
     for part in (adds, rest):
         part[:] = [ops.ModifyTableOps(table.table_name, part, schema=table.schema)] if part else []
     yield from [*adds, *filling, *rest]
+
+
+def _comes_again(table: ops.ModifyTableOps) -> list[MigrateOperation]:
+    """What cannot be added before others go: a column whose name goes, and then what is computed."""
+    gone = {_name(op) for op in table.ops if isinstance(op, ops.DropColumnOp)}
+    adds = [op for op in table.ops if isinstance(op, ops.AddColumnOp)]
+    if gone.isdisjoint(map(_name, adds)):
+        return []
+    return [op for op in adds if _name(op) in gone or op.column.computed is not None]
 
 
 def _of_new_key(table: ops.ModifyTableOps) -> list[MigrateOperation]:

@@ -67,6 +67,28 @@ def test_rows_get_their_values_and_the_columns_are_not_null(any_database):
         revising.down_and_up(any_database)
 
 
+def test_a_column_is_filled_beside_one_that_is_computed_anew_and_one_that_is_no_more(any_database):
+    def model(rule, kept, more=""):
+        any_database.model(
+            "note",
+            f"{NOTE}stars: Mapped[int]\n"
+            f"score: Mapped[int | None] = mapped_column(sa.Integer, sa.Computed({rule!r}, persisted=True))\n"
+            f"kept: Mapped[int | None] = mapped_column(sa.Integer{kept})\n{more}",
+        )
+
+    model("stars + 1", ", sa.Computed('stars + 2', persisted=True)")
+    revising.applied(any_database)
+    revising.execute(any_database, "INSERT INTO note (title, stars) VALUES ('A', 3), ('B', 4)")
+    more = "slug: Mapped[str] = mapped_column(sa.String(40))\n"
+    more += "last: Mapped[int | None] = mapped_column(sa.Integer, sa.Computed('stars * 2', persisted=True))\n"
+    model("stars + 5", "", more)
+    revising.applied(any_database, "-x", "fill=note.slug:=lower(title)")
+    for _ in range(2):
+        found = revising.rows(any_database, "SELECT slug, score, kept, last FROM note ORDER BY id")
+        assert found == [("a", 8, 5, 6), ("b", 9, 6, 8)]
+        revising.down_and_up(any_database)
+
+
 def test_rows_that_hold_null_stop_the_upgrade_before_anything_is_written(any_database):
     any_database.model("note", NOTE)
     revising.applied(any_database)
