@@ -29,6 +29,12 @@ NAME = re.compile(r"\w[\w-]*", re.ASCII)
 BY_BIND = ("CONFIRM_DATA_LOSS", "SQLITE_SCHEMA_EDITS", "ZERO_DOWNTIME")
 
 
+GONE = (
+    "There is no bind {bind} in SQLALCHEMY_BINDS, so the database of these migrations is not known: give it "
+    "a URL there."
+)
+
+
 def of(folder: Path) -> Bind:
     """Return the bind whose migrations a folder holds."""
     folder = folder.absolute()
@@ -67,10 +73,7 @@ def engine(app: Flask, bind: Bind) -> "Engine":
     """
     known = engines(app)
     if bind is not None and bind not in known:
-        raise click.ClickException(
-            f"There is no bind {bind} in SQLALCHEMY_BINDS, so the database of these migrations is not known: "
-            "give it a URL there."
-        )
+        raise click.ClickException(GONE.format(bind=bind))
     if bind is None and None not in known:
         raise click.ClickException(
             "The application has binds alone: give the default database its URL, too "
@@ -80,8 +83,13 @@ def engine(app: Flask, bind: Bind) -> "Engine":
 
 
 def metadata(app: Flask, bind: Bind) -> "MetaData":
-    """Return the models of a bind."""
+    """Return the models of a bind.
+
+    :raises click.ClickException: for one that is not there
+    """
     db = _db(app)
+    if bind is not None and bind not in db.metadatas:
+        raise click.ClickException(GONE.format(bind=bind))
     models: MetaData = db.metadata if bind is None else db.metadatas[bind]
     return models
 

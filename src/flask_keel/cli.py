@@ -57,8 +57,6 @@ def check(directory: str | None, quick: bool, as_json: bool) -> None:
 
 def _require_what_binds_can(quick: bool = False) -> None:
     """Say what is touched by nothing, and stop at a key from one database to another."""
-    if not current_app.config.get("SQLALCHEMY_BINDS"):
-        return
     for said in binds.notes(current_app, binds.home(history.folder())):
         output.say(f"{said}.")
     if not quick and len(multidb.chosen()) > 1:
@@ -96,6 +94,9 @@ def status(directory: str | None, as_json: bool) -> None:
         output.printed(as_json, empty, errors.of_the_application, several=True),
         output.quiet_alembic(),
     ):
+        _require_what_binds_can(quick=True)
+        for name in binds.left_out(current_app):
+            output.say(f"{name} is left out (Keel's binds=): no command touches it.")
         codes = multidb.in_turn(lambda _: status_module.run(_project()), directory, collects=True)
         code = status_module.worst(codes)
         if code:
@@ -542,7 +543,8 @@ def _live() -> str:
 
 
 def _probe() -> health.Probe:
-    return health.probe(current_app._get_current_object())  # type: ignore[attr-defined]  # a proxy's
+    bind = binds.of(history.folder())
+    return health.probe(current_app._get_current_object(), bind)  # type: ignore[attr-defined]  # a proxy's
 
 
 NEWER = click.Option(

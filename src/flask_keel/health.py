@@ -17,7 +17,8 @@ from flask.blueprints import BlueprintSetupState
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Engine, column, select, table
 
-from . import revisions
+from . import binds, revisions
+from .binds import Bind
 from .revisions import Revision
 from .sqlite import files
 from .typing import Options
@@ -35,6 +36,9 @@ BOUNDS: dict[str, Options] = {
 NO_TABLE = {"42P01", "3F000", 1146}
 
 
+READY = ("at head", "ahead", "unknown")
+
+
 class State(NamedTuple):
     """What a database says to this code: ``schema`` is None where it does not answer."""
 
@@ -44,7 +48,7 @@ class State(NamedTuple):
     @property
     def ready(self) -> bool:
         """Whether this code can work with it; what cannot be told is no reason to stand still."""
-        return self.schema in ("at head", "ahead", "unknown")
+        return self.schema in READY
 
 
 @bp.get("/healthz")
@@ -54,12 +58,26 @@ def healthz() -> dict[str, str]:
 
 
 @bp.get("/readyz")
-def readyz() -> tuple[dict[str, str], int]:
-    """Answer 200 when the database is there and has what this code needs, else 503 and why."""
-    state = probe(current_app._get_current_object()).look()  # type: ignore[attr-defined]  # a proxy's
+def readyz() -> tuple[dict[str, Any], int]:
+    """Answer 200 when the database is there and has what this code needs, else 503 and why.
+
+    So with each bind that has migrations.
+    """
+    probes = _probes(current_app._get_current_object())  # type: ignore[attr-defined]  # a proxy's
+    for one in probes.values():
+        one.begin()  # they are asked at once
+    states = {bind: one.look() for bind, one in probes.items()}
+    said: dict[str, Any] = _said(states.pop(None))
+    if states:
+        said["binds"] = {bind: _said(state) for bind, state in states.items()}
+    ready = all(state.ready for state in states.values()) and said.get("schema") in READY
+    return said, 200 if ready else 503
+
+
+def _said(state: State) -> dict[str, Any]:
     if state.schema is None:
-        return {"database": "unreachable"}, 503
-    return {"database": "ok", "schema": state.schema}, 200 if state.ready else 503
+        return {"database": "unreachable"}
+    return {"database": "ok", "schema": state.schema}
 
 
 @bp.record_once
@@ -78,12 +96,23 @@ def _before_all_else(state: BlueprintSetupState) -> None:
     state.app.before_request_funcs.setdefault(None, []).insert(0, answer)
 
 
-def probe(app: Flask) -> "Probe":
-    """Return the one probe of an application.
+def probe(app: Flask, bind: Bind = None) -> "Probe":
+    """Return the one probe of a database of an application.
 
     :param app: itself and not the proxy, since another thread asks
     """
-    found: Probe = app.extensions.setdefault("keel.probe", Probe(app))
+    key = "keel.probe" if bind is None else f"keel.probe.{bind}"
+    found: Probe = app.extensions.setdefault(key, Probe(app, bind))
+    return found
+
+
+def _probes(app: Flask) -> dict[Bind, "Probe"]:
+    """Return those of all databases that have migrations, as they were when the process began."""
+    if "keel.probes" not in app.extensions:
+        home = Path(app.extensions["keel"].directory)
+        made = {bind: probe(app, bind) for bind in binds.migrated(app, home)}
+        app.extensions["keel.probes"] = made
+    found: dict[Bind, Probe] = app.extensions["keel.probes"]
     return found
 
 
@@ -94,8 +123,9 @@ class Probe:
     application dead, and one that never ends would hold it.
     """
 
-    def __init__(self, app: Flask) -> None:
+    def __init__(self, app: Flask, bind: Bind = None) -> None:
         self._app = app
+        self._bind = bind
         self._lock = Lock()
         self._attempt: _Attempt | None = None
         self._known: list[Mapping[str, Revision] | None] = []
@@ -108,28 +138,34 @@ class Probe:
         if applied is None:
             return State(None)
         if not self._known:
-            folder = Path(self._app.extensions["keel"].directory)
+            folder = binds.folder(Path(self._app.extensions["keel"].directory), self._bind)
             self._known.append(revisions.read_all(folder))
         return State(revisions.compare(self._known[0], applied), applied)
 
     def applied(self) -> frozenset[str] | None:
         """Return what the version table holds; None where the database does not answer in time."""
-        with self._lock:
-            attempt = self._attempt
-            if attempt is None or attempt.ended.is_set():
-                attempt = self._attempt = _Attempt(self)
-                attempt.start()
+        attempt = self.begin()
+        attempt.read = True
         if not attempt.ended.wait(PATIENCE):
             self._hang_up()
             attempt.error = TimeoutError(f"no answer within {PATIENCE} seconds")
         self._log(str(attempt.error or ""))
         return None if attempt.error else attempt.applied
 
+    def begin(self) -> "_Attempt":
+        """Begin to ask, and wait for nothing."""
+        with self._lock:
+            attempt = self._attempt
+            if attempt is None or (attempt.ended.is_set() and attempt.read):
+                attempt = self._attempt = _Attempt(self)
+                attempt.start()
+        return attempt
+
     def ask(self) -> frozenset[str]:
         """Return what the version table holds, from the attempt's thread."""
         with self._app.app_context():
             keel = self._app.extensions["keel"]
-            engine = keel.db.engine
+            engine = binds.engine(self._app, self._bind)
             given = keel.alembic_ctx_kwargs
             name, schema = (given.get(f"version_table{part}") for part in ("", "_schema"))
             versions = table(name or "alembic_version", column("version_num"), schema=schema)
@@ -144,7 +180,7 @@ class Probe:
             fresh = self._kept is None
             try:
                 if fresh:
-                    self._kept = _connect(engine)
+                    self._kept = _connect(engine, self._bind)
                 with closing(self._kept.cursor()) as cursor:
                     cursor.execute(query)
                     return frozenset(row[0] for row in cursor.fetchall())
@@ -171,7 +207,8 @@ class Probe:
         if error != self._said:
             self._said = error
             if error:
-                self._app.logger.warning("readyz: the database does not answer: %s", error)
+                name = "the database" if self._bind is None else self._bind
+                self._app.logger.warning("readyz: %s does not answer: %s", name, error)
 
 
 class _Attempt(Thread):
@@ -181,6 +218,7 @@ class _Attempt(Thread):
         super().__init__(name="readyz", daemon=True)
         self._probe = probe
         self.ended = Event()
+        self.read = False  # whether somebody waited for the answer
         self.applied: frozenset[str] = frozenset()
         self.error: Exception | None = None
 
@@ -210,11 +248,11 @@ def _rows(raw: Any, query: str) -> frozenset[str]:
         raise
 
 
-def _connect(engine: Engine) -> Any:
+def _connect(engine: Engine, bind: Bind) -> Any:
     """A connection as the engine makes them, that ends when the database does not answer."""
     dialect = engine.dialect
     arguments, options = dialect.create_connect_args(engine.url)
-    settings = current_app.config.get("SQLALCHEMY_ENGINE_OPTIONS") or {}
+    settings = binds.settings(current_app, bind).get("SQLALCHEMY_ENGINE_OPTIONS") or {}
     options |= settings.get("connect_args", {}) | BOUNDS.get(dialect.driver, {})
     for listener in dialect.dispatch.do_connect:
         made = listener(dialect, None, arguments, options)

@@ -74,8 +74,9 @@ def chosen() -> list[Bind]:
 
 def several() -> bool:
     """Whether the application has several databases that are ours, whatever the command is for."""
-    home = binds.home(history.folder())
-    return bool(current_app.config.get("SQLALCHEMY_BINDS")) and _ours(home) and len(every()) > 1
+    app, home = _app(), binds.home(history.folder())
+    has_binds = binds.configured(app) or binds.with_models(app)
+    return bool(has_binds) and _ours(home) and len(every()) > 1
 
 
 def every() -> list[Bind]:

@@ -17,11 +17,12 @@ import click
 from flask import Flask, request
 from flask.helpers import get_debug_flag
 from markupsafe import Markup
-from sqlalchemy import inspect
+from sqlalchemy import Engine, inspect
 from werkzeug.exceptions import HTTPException
 from werkzeug.serving import is_running_from_reloader
 
-from . import health, revisions, urls
+from . import binds, health, revisions, urls
+from .binds import Bind
 from .revisions import Revision
 from .sqlite import files
 
@@ -43,10 +44,12 @@ def init_app(app: Flask) -> None:
         return
     if "keel" not in app.extensions:  # it was taken out
         return
-    watch = Watch(app)
-    app.before_request(watch.stop_request)
-    if _runs():
-        watch.start()
+    home = Path(app.extensions["keel"].directory)
+    watches = [Watch(app, bind) for bind in binds.migrated(app, home)]
+    for watch in watches:
+        app.before_request(watch.stop_request)
+        if _runs():
+            watch.start()
 
 
 def _runs() -> bool:
@@ -74,11 +77,13 @@ class Watch:
     """What one application's database and models lack.
 
     :param app: itself, not the proxy
+    :param bind: whose database and models; None for the default
     """
 
-    def __init__(self, app: Flask) -> None:
+    def __init__(self, app: Flask, bind: Bind = None) -> None:
         self._app = app
-        self._folder = Path(app.extensions["keel"].directory)
+        self._bind = bind
+        self._folder = binds.folder(Path(app.extensions["keel"].directory), bind)
         self._history: Mapping[str, Revision] | None = None
         self._read_at: dict[Path, int] = {}
         # what the models had that these heads have not
@@ -144,21 +149,23 @@ class Watch:
         if not self._models:
             return False
         with suppress(Exception):  # one that does not answer says so itself
-            return bool(
-                inspect(self._app.extensions["keel"].db.engine).has_table(revisions.AHEAD_TABLE)
-            )
+            return bool(inspect(self._engine).has_table(revisions.AHEAD_TABLE))
         return False
 
     @property
     def _shown(self) -> str:
-        return urls.shown(self._app.extensions["keel"].db.engine.url)
+        return urls.shown(self._engine.url)
+
+    @property
+    def _engine(self) -> Engine:
+        return binds.engine(self._app, self._bind)
 
     def _applied(self) -> frozenset[str] | None:
-        url = self._app.extensions["keel"].db.engine.url
+        url = self._engine.url
         file = url.get_backend_name() == "sqlite" and not files.in_memory(url)
         if file and not Path(url.database or "").exists():
             return frozenset()
-        return health.probe(self._app).applied()
+        return health.probe(self._app, self._bind).applied()
 
     def _known(self) -> Mapping[str, Revision] | None:
         """The history, read again where a file has come or gone."""
@@ -172,6 +179,12 @@ class Watch:
             self._read_at = {place: place.stat().st_mtime_ns for place in places if place.is_dir()}
         return self._history
 
+    @property
+    def _status(self) -> list[str]:
+        several = bool(self._app.config.get("SQLALCHEMY_BINDS"))
+        named = ["--bind", binds.shown(self._bind)] if several else []
+        return ["status", "--json", *named]
+
     def _compare_models(self) -> None:
         """Let a process of its own compare them; where it cannot tell, nothing is said."""
         root = Path(self._app.root_path)
@@ -180,7 +193,7 @@ class Watch:
         known = self._known()
         with suppress(OSError, ValueError, LookupError, TypeError):
             ran = subprocess.run(
-                [*command, self._app.extensions["keel"].command, "status", "--json"],
+                [*command, self._app.extensions["keel"].command, *self._status],
                 cwd=root.parent if (root / "__init__.py").exists() else root,
                 env={**env, "SETTINGS": str(self._app.config.get("SETTINGS", ""))},
                 stdin=subprocess.DEVNULL,

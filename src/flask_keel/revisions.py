@@ -19,7 +19,7 @@ from flask import Flask
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
-from . import urls
+from . import binds, urls
 from .sqlite import files
 
 NAMES = ("revision", "down_revision", "branch_labels", "depends_on")
@@ -253,7 +253,7 @@ def answer(app: Flask, arguments: Iterable[str]) -> tuple[list[str], list[str]] 
     keel = app.extensions["keel"]
     if not ELSEWHERE_APPLIED.isdisjoint(keel.alembic_ctx_kwargs) or keel.configure_callbacks:
         return None
-    if app.config.get("SQLALCHEMY_BINDS"):
+    if binds.configured(app) or binds.with_models(app):
         return None
     if not all(isinstance(app.config.get(name, 0), int | float) for name in NUMBERS):
         return None

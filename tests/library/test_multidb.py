@@ -4,59 +4,13 @@ import json
 import sqlite3
 from contextlib import closing
 
-import projects
 import pytest
-
-KEY = "id: Mapped[int] = mapped_column(primary_key=True)\n"
-NAMED = KEY + "name: Mapped[str | None] = mapped_column(sa.String(40))\n"
-ARCHIVE = '__bind_key__ = "archive"\n'
-BINDS = 'SQLALCHEMY_BINDS = {"archive": "sqlite:///var/archive.db"}\n'
-
-
-def configure(project, line):
-    with (project.path / "etc/conf/dev.conf").open("a") as conf:
-        conf.write(line)
-
-
-@pytest.fixture(scope="session")
-def grown(generated, tmp_path_factory):
-    """A project that had one database, and was given a second one; what it was before."""
-    project = projects.copy(generated(starter="bare"), tmp_path_factory.mktemp("several"))
-    project.model("person", NAMED)
-    project.new_migration("-m", "first")
-    project.db("upgrade").assert_ok()
-    before = files(project)
-    configure(project, BINDS)
-    project.model("letter", ARCHIVE + NAMED)
-    project.db("migrate").assert_ok()
-    project.db("upgrade").assert_ok()
-    return project, before
+from several import ARCHIVE, NAMED, archived, ask, configure, files, head
 
 
 @pytest.fixture
-def project(grown, tmp_path):
-    """One with two databases, both at the head."""
-    return projects.copy(grown[0], tmp_path)
-
-
-def files(project):
-    folder = project.package / "migrations"
-    found = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc")
-    return {str(path.relative_to(folder)): path.read_text() for path in found}
-
-
-def ask(project, name, query):
-    with closing(sqlite3.connect(project.path / "var" / f"{name}.db")) as database:
-        return database.execute(query).fetchall()
-
-
-def archived(project):
-    return project.package / "migrations/binds/archive"
-
-
-def head(project, name="dev"):
-    ((revision,),) = ask(project, name, "SELECT version_num FROM alembic_version")
-    return revision
+def project(two_databases):
+    return two_databases
 
 
 def test_a_second_database_has_a_history_of_its_own_and_changes_no_file_of_the_first(grown):

@@ -115,15 +115,42 @@ def test_no_migration_of_the_starter_asks_anything_of_the_library(blog):
         assert "my_app" not in path.read_text()
 
 
+LETTER = """__bind_key__ = "archive"
+id: Mapped[int] = mapped_column(primary_key=True)
+name: Mapped[str] = mapped_column(sa.String(40), unique=True)
+"""
+
+
+def for_the_bind(env):
+    """What the README has one write in a bind's env.py."""
+    text = env.read_text()
+    for old, new in (
+        (".engine\n", '.engines["archive"]\n'),
+        (".get_engine()", '.get_engine("archive")'),
+        ("metadatas[None]", 'metadatas["archive"]'),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    env.write_text(text)
+
+
 def test_the_readme_says_how_to_leave_and_it_works(history):
     """What "Leaving" of the project's README says, step by step."""
     folder = history.package / "migrations"
-    before = schema(history.database)
+    archive = history.path / "var" / "archive.db"
+    with (history.path / "etc/conf/dev.conf").open("a") as conf:
+        conf.write('SQLALCHEMY_BINDS = {"archive": "sqlite:///var/archive.db"}\n')
+    history.model("letter", LETTER)
+    history.db("migrate").assert_ok()
+    history.db("upgrade").assert_ok()
+    before, apart = schema(history.database), schema(archive)
     flask = (sys.executable, "-m", "flask", "--app", "my_app", "db")
     plain = {"PYTHONPATH": str(history.path)}
     history.run(*flask, "init", "-d", "stock", **plain).assert_ok()
     for name in ("env.py", "alembic.ini", "script.py.mako"):
         shutil.copy(history.path / "stock" / name, folder / name)
+        shutil.copy(history.path / "stock" / name, folder / "binds" / "archive" / name)
+    for_the_bind(folder / "binds" / "archive" / "env.py")
     extensions = (history.package / "extensions.py").read_text()
     kept, _, _ = extensions.partition("keel = Keel(")
     history.write(
@@ -139,7 +166,13 @@ def test_the_readme_says_how_to_leave_and_it_works(history):
     history.replace("my_app/__init__.py", "keel.init_app(app)", "migrate.init_app(app)")
     shutil.rmtree(folder / "schema")
 
-    assert "(head)" in history.run(*flask, "current", **plain).assert_ok().out
+    bind = ("-d", "my_app/migrations/binds/archive")
+    for place in ((), bind):
+        assert "(head)" in history.run(*flask, "current", *place, **plain).assert_ok().out
+    history.run(*flask, "downgrade", *bind, "base", **plain).assert_ok()
+    assert schema(archive) == {} and schema(history.database) == before
+    history.run(*flask, "upgrade", *bind, **plain).assert_ok()
+    assert schema(archive) == apart
     history.run(*flask, "downgrade", "base", **plain).assert_ok()
     history.run(*flask, "upgrade", **plain).assert_ok()
     assert schema(history.database) == before
