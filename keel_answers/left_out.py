@@ -9,6 +9,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fnmatch import fnmatch
 
+# what one starter has and the others have not
+BLOG = (
+    "<<cookiecutter.module>>/blog.py",
+    "<<cookiecutter.module>>/forms.py",
+    "<<cookiecutter.module>>/models/post.py",
+    "<<cookiecutter.module>>/templates/blog/",
+    "<<cookiecutter.module>>/migrations/versions/3f8a1c52d7e0_create_user_and_post.py",
+    "<<cookiecutter.module>>/migrations/versions/8b27e4a9c610_add_summary_and_published_at_to_post.py",
+    "tests/test_blog.py",
+)
+ACCOUNTS = (
+    "<<cookiecutter.module>>/accounts.py",
+    "<<cookiecutter.module>>/admin.py",
+    "<<cookiecutter.module>>/users.py",
+    "<<cookiecutter.module>>/static/accounts.css",
+    "<<cookiecutter.module>>/static/admin.js",
+    "<<cookiecutter.module>>/templates/admin/model/",
+    "<<cookiecutter.module>>/templates/admin/",
+    "<<cookiecutter.module>>/templates/security/",
+    "<<cookiecutter.module>>/migrations/versions/4c9d02e7ab15_create_user_and_role.py",
+    "<<cookiecutter.module>>/migrations/versions/9e51d7c3f048_add_login_to_user.py",
+    "tests/test_accounts.py",
+)
+
 # (question, answer) -> paths as they are called in the template; a / at the end is a whole folder
 LEFT_OUT = {
     ("license", "none"): ("LICENSE",),
@@ -24,16 +48,14 @@ LEFT_OUT = {
         "<<cookiecutter.module>>/migrations/schema/sqlite.sql",
         "<<cookiecutter.module>>/migrations/schema/postgresql.sql",
     ),
-    ("starter", "blog"): ("<<cookiecutter.module>>/templates/index.html",),
+    ("starter", "blog"): ("<<cookiecutter.module>>/templates/index.html", *ACCOUNTS),
+    ("starter", "accounts"): BLOG,
     ("starter", "bare"): (
-        "<<cookiecutter.module>>/blog.py",
-        "<<cookiecutter.module>>/forms.py",
-        "<<cookiecutter.module>>/models/post.py",
+        *BLOG,
+        *ACCOUNTS,
         "<<cookiecutter.module>>/models/user.py",
-        "<<cookiecutter.module>>/templates/blog/",
         "<<cookiecutter.module>>/migrations/schema/",
         "<<cookiecutter.module>>/migrations/versions/*.py",
-        "tests/test_blog.py",
     ),
 }
 

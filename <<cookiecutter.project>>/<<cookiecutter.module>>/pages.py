@@ -18,7 +18,7 @@ from werkzeug.sansio.response import Response as AnyResponse
 from werkzeug.wrappers import Response
 
 bp = Blueprint("pages", __name__)
-<% if cookiecutter.starter == "bare" %>
+<% if cookiecutter.starter != "blog" %>
 
 
 @bp.get("/")

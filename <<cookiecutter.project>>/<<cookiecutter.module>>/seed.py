@@ -23,6 +23,21 @@ def seed(session: Session) -> None:
         Post(title="A draft", slug="a-draft", body="It is not published yet."),
     ]
     session.add(ada)
+<% elif cookiecutter.starter == "accounts" %>
+"""The starter rows that `make db` puts into a fresh development database."""
+
+import click
+from flask import current_app
+from sqlalchemy.orm import Session
+
+from . import users
+
+
+def seed(session: Session) -> None:
+    """Add an admin in development, and print the password, once."""
+    if current_app.config.get("DEVELOPMENT"):
+        password = users.add(session, "admin@example.com", admin=True)
+        click.echo(f"admin@example.com, password: {password}", err=True)
 <% else %>
 """The starter rows that `make db` puts into a fresh development database."""
 

@@ -5,7 +5,7 @@ def test_health_is_ok_on_a_migrated_database(client):
     response = client.get("/readyz")
     assert response.status_code == 200
     assert response.json == {"database": "ok", "schema": "at head"}
-<% if cookiecutter.starter == "blog" %>
+<% if cookiecutter.starter != "bare" %>
 
 
 def test_health_says_that_the_schema_is_behind(empty_app):

@@ -7,7 +7,7 @@ from pytest_alembic.tests import (  # noqa: F401
     default,
 <% endif %>
     test_model_definitions_match_ddl,
-<% if cookiecutter.starter == "blog" %>
+<% if cookiecutter.starter != "bare" %>
     test_single_head_revision,
 <% endif %>
     test_up_down_consistency,

@@ -59,7 +59,7 @@ def test_any_is_rare_in_the_library():
     assert sum(map(len, said)) < 150
 
 
-@pytest.mark.parametrize("starter", ["blog", "bare"])
+@pytest.mark.parametrize("starter", ["blog", "bare", "accounts"])
 def test_a_generated_project_passes_mypy(new_project, starter):
     project = with_a_note(new_project(starter=starter))
     assert mypy(project, ".").assert_ok().said == ""

@@ -23,7 +23,7 @@ def covering():
     """A small set of projects that holds each pair of options."""
     rows = product(enumerate(OPTIONS["license"]), enumerate(OPTIONS["database"]))
     for (i, license), (j, database) in rows:
-        starter = OPTIONS["starter"][(i + j) % 2]
+        starter = OPTIONS["starter"][(i + j) % 3]
         yield {"license": license, "database": database, "starter": starter}
 
 
@@ -35,8 +35,8 @@ def one_of(answers):
 
 def kinds():
     """A few of those, with each database and each starter: a license changes nothing that runs."""
-    databases, starters = OPTIONS["database"], OPTIONS["starter"] * 2
-    for kind in zip(databases, starters, strict=False):
+    databases, starters = OPTIONS["database"], OPTIONS["starter"]
+    for kind in zip(databases, starters, strict=True):
         yield next(a for a in covering() if (a["database"], a["starter"]) == kind)
 
 
@@ -75,10 +75,13 @@ def test_no_mark_of_the_template_is_left(project):
 def test_only_what_was_asked_for_is_there(project, answers):
     files = {str(path.relative_to(project.path)) for path in project.path.rglob("*")}
     assert ("LICENSE" in files) == (answers["license"] != "none")
-    blog = {"my_app/blog.py", "my_app/models/post.py", "tests/test_blog.py"}
-    assert files & blog == (blog if answers["starter"] == "blog" else set())
+    own = {
+        "blog": {"my_app/blog.py", "my_app/templates/blog", "tests/test_blog.py"},
+        "accounts": {"my_app/accounts.py", "my_app/templates/admin", "tests/test_accounts.py"},
+    }
+    assert files & set().union(*own.values()) == own.get(answers["starter"], set())
     history = [name for name in files if "versions/" in name and name.endswith(".py")]
-    assert len(history) == (2 if answers["starter"] == "blog" else 0)
+    assert len(history) == (0 if answers["starter"] == "bare" else 2)
 
 
 def test_its_style_is_right(project):

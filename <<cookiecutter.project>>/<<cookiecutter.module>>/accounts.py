@@ -1,0 +1,105 @@
+"""Accounts: login and what belongs to it (Flask-Security), its rate limits, and its mail."""
+
+from threading import Thread
+from typing import Any
+
+from flask import Flask, abort, copy_current_request_context, current_app, request
+from flask_keel import settings
+from flask_limiter import Limiter
+from flask_limiter.util import get_remote_address
+from flask_mailman import Mail
+from flask_security import MailUtil, RegisterFormV2, Security, SQLAlchemyUserDatastore
+from limits.errors import ConfigurationError
+from wtforms import StringField
+from wtforms.validators import DataRequired, Length
+
+from . import users
+from .extensions import db
+from .models.user import Role, User
+
+DEFAULTS = {  # a settings file may say otherwise
+    "RATELIMIT_DEFAULT": "10 per minute; 100 per hour",  # what an address may post to a page
+    "RATELIMIT_HEADERS_ENABLED": True,
+    "RATELIMIT_IN_MEMORY_FALLBACK_ENABLED": True,  # while the storage does not answer
+    "SECURITY_CHANGEABLE": True,
+    "SECURITY_CLI_ROLES_NAME": None,  # users.py has the commands
+    "SECURITY_CLI_USERS_NAME": None,
+    "SECURITY_CONFIRMABLE": True,
+    "SECURITY_EMAIL_VALIDATOR_ARGS": {"check_deliverability": False},
+    "SECURITY_PASSWORD_SINGLE_HASH": ["argon2"],  # another SECRET_KEY leaves passwords alone
+    "SECURITY_RECOVERABLE": True,
+    "SECURITY_REGISTERABLE": True,
+    "SECURITY_RETURN_GENERIC_RESPONSES": True,  # nobody is told who has an account
+    "SECURITY_TOTP_ISSUER": "<<cookiecutter.project>>",
+    "SECURITY_TWO_FACTOR": False,
+    "SECURITY_TWO_FACTOR_RESCUE_MAIL": <<cookiecutter.email|quoted>>,
+    "SECURITY_TWO_FACTOR_ENABLED_METHODS": ["authenticator", "email"],
+}
+NEEDED = {  # in production
+    "MAIL_SERVER": "MAIL_URL=smtp+tls://user:password@host:587",
+    "RATELIMIT_STORAGE_URI": "redis://host:6379, which all processes share",
+    "TRUSTED_HOSTS": "example.com, to which the links in mails go",
+}
+LONGEST = 4096  # characters that argon2 is asked for
+
+
+class RegisterForm(RegisterFormV2):
+    """A new account."""
+
+    name = StringField("Name", [DataRequired(), Length(max=80)])
+
+
+class Mailer(MailUtil):
+    """Sends mail behind the answer: how long it takes would tell who has an account."""
+
+    def send_mail(self, *arguments: Any, **named: Any) -> None:
+        """Send it; what is printed, or kept for a test, is so before the answer."""
+        send = copy_current_request_context(super().send_mail)
+        thread = Thread(target=send, args=arguments, kwargs=named)
+        thread.start()
+        if current_app.config["MAIL_BACKEND"] != "smtp":
+            thread.join()
+
+
+def init_app(app: Flask) -> None:
+    """Add the pages of the accounts, their limits and the commands `users ...`.
+
+    :raises ConfigError: when a setting is missing or cannot be used
+    """
+    for key, value in DEFAULTS.items():
+        app.config.setdefault(key, value)
+    require(app)
+    Mail(app)
+    app.before_request(refuse)
+    datastore = SQLAlchemyUserDatastore(db, User, Role)
+    Security(app, datastore, register_form=RegisterForm, mail_util_cls=Mailer)
+    try:
+        Limiter(get_remote_address, app=app, default_limits_exempt_when=unlimited)
+    except (ConfigurationError, ValueError) as error:
+        raise settings.ConfigError(f"RATELIMIT_STORAGE_URI is no storage ({error}): mend it.") from error
+    app.cli.add_command(users.group)
+
+
+def require(app: Flask) -> None:
+    """Refuse to serve in production without what the accounts need."""
+    at_home = app.config.get("DEVELOPMENT") or app.testing
+    if at_home:
+        app.config.setdefault("SECURITY_TOTP_SECRETS", {"1": app.config["SECRET_KEY"]})
+    for key, example in NEEDED.items() if settings.serving() and not at_home else ():
+        if not app.config.get(key):
+            raise settings.ConfigError(f"{key} is not set, and the accounts need it: give {example}.")
+    if app.config["SECURITY_TWO_FACTOR"] and not app.config.get("SECURITY_TOTP_SECRETS"):
+        raise settings.ConfigError('SECURITY_TWO_FACTOR wants SECURITY_TOTP_SECRETS = {"1": "a secret"}.')
+    app.config["RATELIMIT_STORAGE_URI"] = app.config.get("RATELIMIT_STORAGE_URI") or "memory://"
+
+
+def unlimited() -> bool:
+    """Whether a request cannot guess: only the forms of the accounts are limited."""
+    return request.method != "POST" or request.blueprint != "security"
+
+
+def refuse() -> None:
+    """Refuse what no form means: NUL, which PostgreSQL takes into no text; an endless password."""
+    for value in request.values.values():
+        if "\0" in value or len(value) > LONGEST and request.blueprint == "security":
+            abort(400)

@@ -1,0 +1,124 @@
+"""Accounts: register, confirm, log in, change and reset a password, and the admin."""
+
+import logging
+import re
+
+import pytest
+
+from <<cookiecutter.module>> import users
+from <<cookiecutter.module>>.extensions import db
+from <<cookiecutter.module>>.models.user import User
+
+ADA = {"email": "ada@example.com", "password": "correct horse"}
+
+
+@pytest.fixture
+def register(app):
+    """Make accounts, and return a browser of sorts for each, logged in."""
+
+    def registered(email, admin=False):
+        password = users.add(db.session(), email, admin)
+        db.session.commit()
+        client = app.test_client()
+        assert log_in(client, email, password)
+        return client
+
+    return registered
+
+
+def log_in(client, email, password):
+    client.post("/login", data={"email": email, "password": password})
+    return is_in(client)
+
+
+def is_in(client):
+    return "Log out" in client.get("/").text
+
+
+def last_link(app):
+    mail = app.extensions["mailman"].outbox[-1]
+    return re.search(r"http://localhost(/\S+)", mail.body)[1]
+
+
+def test_who_registers_is_let_in_when_the_address_is_confirmed(app, client):
+    form = {**ADA, "name": "<b>Ada</b>", "password_confirm": ADA["password"]}
+    client.post("/register", data=form)
+    assert not log_in(client, **ADA)
+    client.get(last_link(app))
+    assert log_in(client, **ADA)
+    assert "&lt;b&gt;Ada&lt;/b&gt;" in client.get("/").text
+
+
+def test_a_new_password_ends_the_other_sessions(app, register):
+    here = register("ada@example.com")
+    app.test_client().post("/reset", data={"email": "ada@example.com"})
+    link = last_link(app)
+    new = {"password": "battery staple", "password_confirm": "battery staple"}
+    app.test_client().post(link, data=new)
+    assert not is_in(here)
+    again = {"password": "another one", "password_confirm": "another one"}
+    assert "/reset" in app.test_client().post(link, data=again).location
+    assert log_in(here, "ada@example.com", "battery staple")
+
+
+def test_nobody_is_told_who_has_an_account(app, client, register):
+    register("ada@example.com")
+    said = {client.post("/reset", data={"email": f"{name}@example.com"}).status for name in "ab"}
+    wrong = [
+        app.test_client().post("/login", data={"email": email, "password": "wrong"}).text
+        for email in ("ada@example.com", "bob@example.com")
+    ]
+    assert said == {"200 OK"}
+    assert wrong[0].replace("ada@", "bob@") == wrong[1]
+
+
+def test_guesses_come_to_an_end(client):
+    codes = [client.post("/login", data={**ADA, "password": str(i)}).status_code for i in range(11)]
+    assert codes == [200] * 10 + [429]
+
+
+@pytest.mark.parametrize("value", ["x" * 5000, "a\0b"])
+def test_what_no_form_means_is_refused(client, value):
+    assert client.post("/login", data={**ADA, "password": value}).status_code == 400
+
+
+def test_the_admin_is_for_its_role_alone(client, register):
+    assert "/login" in client.get("/admin/user/").location
+    assert register("bob@example.com").get("/admin/user/").status_code == 403
+    assert register("ada@example.com", admin=True).get("/admin/user/").status_code == 200
+
+
+def test_the_admin_edits_a_user_and_the_log_says_who_did_what(register, caplog):
+    admin, bob = register("ada@example.com", admin=True), register("bob@example.com")
+    assert "bob@example.com" in admin.get("/admin/user/?search=BOB").text
+    assert "bob@example.com" not in admin.get("/admin/user/?search=' OR 1=1 --").text
+    key = db.session.query(User.id).filter_by(email="bob@example.com").scalar()
+    with caplog.at_level(logging.INFO, "audit"):
+        form = {"email": "bob@example.com", "name": "Bob"}  # without its tick: not active
+        admin.post(f"/admin/user/edit/?id={key}", data=form)
+    line = "ada@example.com changed User"
+    assert any(line in said and "active: [True] -> [False]" in said for said in caplog.messages)
+    assert not is_in(bob)
+
+
+def test_an_admin_stays_one(register):
+    admin = register("ada@example.com", admin=True)
+    for page in ("user", "role"):
+        admin.post(f"/admin/{page}/delete/", data={"id": 1})
+    admin.post("/admin/user/edit/?id=1", data={"email": "ada@example.com", "name": "Ada"})
+    admin.post("/admin/role/edit/?id=1", data={"name": "other"})
+    assert admin.get("/admin/user/").status_code == 200
+
+
+def test_accounts_from_a_terminal(app, client):
+    def typed(*arguments):
+        return app.test_cli_runner().invoke(args=["users", *arguments]).output
+
+    password = typed("create", "--admin", "Ada@example.com").strip()
+    assert typed("list") == "ada@example.com\tAda\tadmin\tactive\n"
+    assert log_in(client, "ada@example.com", password)
+    assert log_in(app.test_client(), ADA["email"], typed("reset-password", ADA["email"]).strip())
+    assert not is_in(client)
+    typed("deactivate", "ada@example.com")
+    assert "deactivated" in typed("list")
+    assert typed("create", "nobody").startswith("Error: ")
