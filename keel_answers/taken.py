@@ -113,8 +113,7 @@ FOLDERS = {
 # the project's own command would stand before these in an activated environment
 _COMMANDS = """
     activate alembic bash cat cd chmod cp db docker echo email_validator env false find flask git grep
-    gunicorn
-    gunicornc hatchling idna kill ls make mako-render mariadb mariadb-dump markdown-it mkdir mv
+    gunicorn gunicornc hatchling idna kill ls make mako-render mariadb mariadb-dump markdown-it mkdir mv
     mysql mysqldump paracelsus pg_dump pg_restore pip psql py.test pygmentize pyproject-build
     pytest python qr rm ruff sed sh sort sqlite3 squawk sudo test touch true uv uvx wheel xargs
 """
