@@ -68,7 +68,7 @@ def _did(project: Project, revision: str, verdict: Verdict | None) -> Recording:
 
 def _linted(project: Project, revision: str, did: Recording) -> list[Finding]:
     path = Path(project.script.get_revision(revision).path)
-    return lint.check(path, did, did.dialect or project.engine.dialect)
+    return lint.check(path, did, did.dialect or project.engine.dialect, project.online)
 
 
 NOT_PROVED = "{file} cannot be proved ({error}): mend what it imports, or say so to those who make this proof"

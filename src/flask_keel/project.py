@@ -293,6 +293,11 @@ class Project:
         """Whether the configuration says that a release runs while the next one migrates."""
         return self.settings.get("ZERO_DOWNTIME") is True
 
+    @property
+    def online(self) -> bool:
+        """Whether operations run in forms for which nobody waits (:mod:`.zero_downtime`)."""
+        return self.zero_downtime and self.dialect == "postgresql"
+
     def shown(self, path: Path | str) -> str:
         """Return a path as it is typed in the project's folder."""
         path = Path(path)

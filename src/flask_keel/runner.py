@@ -56,6 +56,7 @@ from .typing import Options, Params, SQLType, Value
 # what SQLite answers to a statement that the authorizer denies: https://www.sqlite.org/rescode.html#auth
 DENIED = "not authorized"
 OTHERS = "alembic_postgresql_enum"
+LOOKED_AT = (ops.DropColumnOp, ops.AlterColumnOp, ops.DropConstraintOp, ops.DropIndexOp)
 Columns = dict[str, Options]
 Invoke = Callable[[MigrateOperation], object]
 Batches = Callable[..., AbstractContextManager[Any]]
@@ -208,10 +209,13 @@ class Recorder:
         self, connection: Connection, operation: MigrateOperation
     ) -> tuple[Columns, Options | None]:
         """Return the columns by which a change can be judged, and the key or index that goes."""
-        if not self.looks:
+        changes = isinstance(operation, LOOKED_AT)
+        if not self.looks or not changes or not operation.table_name:
             return {}, None
         self.silent = True
         try:
+            if not self.runs and not inspect(connection).has_table(operation.table_name):
+                return {}, None  # it would have been made by now
             return _columns(connection, operation), _dropped(connection, operation)
         finally:
             self.silent = False
@@ -417,6 +421,10 @@ def run(
     :param prints: where they print; nowhere, since they print when they run for good
     :param options: more for ``configure``
     """
+    if recorder and project.online and not connection.info.get("attempt"):
+        from .zero_downtime import postgresql_impl  # noqa: F401  (registers itself)
+
+        options["zero_downtime"] = True
     with environment(project, connection, steps, prints, **options) as nested:
         context = nested.get_context()
         with (

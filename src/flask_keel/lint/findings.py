@@ -22,7 +22,7 @@ class Finding:
     :param rule: its name, as a comment in the file silences it: "drop-column"
     :param line: of the migration's file, None when it cannot be told
     :param facts: what the rule's text names: table, column, type ...
-    :param dialect: "sqlite", "postgresql" or "mysql": why it matters differs
+    :param dialect: "sqlite", "postgresql", "mysql", or "online" where nobody waits: why it matters differs
     :param silenced: the reason that the file gives, or None
     """
 
@@ -213,6 +213,7 @@ RULES = {
         "adds a foreign key from {table}.{column} to {target}",
         {
             "sqlite": "rows that point to nothing stop the upgrade, and the running release may write some",
+            "online": "rows that point to nothing stop the upgrade, and the running release may write some",
             "": "rows that point to nothing stop the upgrade, the running release may write some, "
             "and both tables are locked while all rows are looked at",
         },

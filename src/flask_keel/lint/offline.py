@@ -102,7 +102,7 @@ def findings(
     }
     found = [
         finding
-        for finding in check(Path(script.path), recording, dialect)
+        for finding in check(Path(script.path), recording, dialect, project.online)
         if (finding.facts.get("table"), finding.facts.get("column")) not in again
         or finding.rule != "drop-column"
     ]

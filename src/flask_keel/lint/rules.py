@@ -20,10 +20,12 @@ class Scope:
     """What is known of one migration while its events are gone through.
 
     :param dialect: SQLAlchemy's
+    :param online: whether operations run in forms for which nobody waits
     """
 
-    def __init__(self, dialect: Dialect) -> None:
+    def __init__(self, dialect: Dialect, online: bool = False) -> None:
         self.dialect = dialect
+        self.online = online
         self.created: set[tuple[str | None, str]] = set()
         # new columns, and whether they are NOT NULL or have a value from the beginning
         self.added: dict[tuple[str, str], AnyColumn] = {}
@@ -114,7 +116,7 @@ def new_column(op: ops.AddColumnOp, scope: Scope) -> Iterator[Said]:
     if not column.nullable and not filled and not numbered:
         yield "add-not-null", facts
     if scope.kind != "sqlite":
-        reason = "every row gets a number in" if numbered else _rewrite(column)
+        reason = "every row gets a number in" if numbered else _rewrite(column, scope.online)
         if reason:
             yield "rewrite-table", {"table": label, "reason": f"{reason} {column.name}"}
     if scope.kind == "mysql" and getattr(op, "inline_references", False):
@@ -122,11 +124,11 @@ def new_column(op: ops.AddColumnOp, scope: Scope) -> Iterator[Said]:
     yield from anywhere(label, column, scope)
 
 
-def _rewrite(column: AnyColumn) -> str | None:
+def _rewrite(column: AnyColumn, online: bool) -> str | None:
     if column.computed is not None and column.computed.persisted is not False:
         return "every row gets a value in"
     default = getattr(column.server_default, "arg", None)
-    if default is None or isinstance(default, str):
+    if default is None or isinstance(default, str) or online:
         return None
     if "(" in str(default) and not STABLE.match(str(default)):
         return "every row gets a default of its own in"
@@ -163,7 +165,7 @@ def of_table(event: Event, scope: Scope) -> Iterator[Said]:
         case ops.CreateForeignKeyOp():
             yield from _key(op, facts, scope)
         case ops.CreatePrimaryKeyOp():
-            if scope.kind != "sqlite":
+            if scope.kind != "sqlite" and not scope.online:
                 yield "add-primary-key", {**facts, "name": str(op.constraint_name)}
         case ops.DropConstraintOp() if op.constraint_type == "foreignkey":
             yield "drop-foreign-key", {**facts, "name": op.constraint_name}
@@ -385,16 +387,18 @@ def _like(
 
 
 LONGEST = 63  # bytes
+ADDS_A_RULE = {"set-not-null", "add-unique", "add-check", "add-foreign-key"}
 
 
 class Ruler:
     """Goes through the events of one migration.
 
     :param dialect: SQLAlchemy's
+    :param online: whether operations run in forms for which nobody waits
     """
 
-    def __init__(self, dialect: Dialect) -> None:
-        self.scope = Scope(dialect)
+    def __init__(self, dialect: Dialect, online: bool = False) -> None:
+        self.scope = Scope(dialect, online)
 
     def findings(self, events: list[Event]) -> list[Finding]:
         """Return what the rules say, in the order of the file.
@@ -418,16 +422,19 @@ class Ruler:
         kept = {finding.rule for finding in found}
         if self.scope.rows and self.scope.schema and "update-every-row" not in kept:
             line, table = self.scope.rows[0]
-            if self.scope.kind == "postgresql":
+            if self.scope.kind == "postgresql" and not self.scope.online:
                 found.append(self._finding("rows-and-schema", line, {"table": table}))
         return found
 
     def _finding(self, rule: str, line: int, facts: Facts) -> Finding:
         severity = RULES[rule].severity
-        if rule == "narrow-type" and self.scope.kind == "sqlite":
+        kind = self.scope.kind
+        if rule == "narrow-type" and kind == "sqlite":
             severity = NOTE  # SQLite keeps every value: https://www.sqlite.org/datatype3.html
+        if rule in ADDS_A_RULE and self.scope.online:
+            severity, kind = NOTE, "online"  # it takes no lock, and rows may still refuse it
         words = {key: str(value) for key, value in facts.items()}  # they are kept as JSON
-        return Finding(rule, severity, line, words, self.scope.kind)
+        return Finding(rule, severity, line, words, kind)
 
     def _statement(self, line: int, statement: str) -> Iterator[Said]:
         scope = self.scope

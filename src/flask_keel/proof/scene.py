@@ -5,6 +5,7 @@ import re
 import tokenize
 import traceback
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from alembic.script import Script
@@ -19,9 +20,10 @@ from ..rows.plan import TablePlan
 from ..runner import Recorder, Recording
 from ..scratch.databases import Stage
 from ..sqlite import foreign_key_check
+from ..zero_downtime import locks
 from . import comparison
 from .comparison import Lineage
-from .verdict import SAMPLE, Failed, Verdict, listed, said
+from .verdict import LOCKED, SAMPLE, Failed, Verdict, listed, said
 
 # The values of a column that a migration speaks of: what it maps, and what it compares with.
 #
@@ -255,7 +257,8 @@ class Scene:
         """
         self.connection.rollback()  # reading has begun a transaction, which is not the migration's
         try:
-            recording = self.run(work, self.connection)
+            with self._locks() if name == "upgrade" else nullcontext():
+                recording = self.run(work, self.connection)
             self.scratch.settle()
             return recording
         except Failed as failed:
@@ -265,6 +268,17 @@ class Scene:
             if _reads(error) and any(self.verdict.rows.values()):
                 difference += SAMPLE
             raise Failed(name, difference) from error
+
+    @contextmanager
+    def _locks(self) -> Iterator[None]:
+        """Note which locks others would feel, where that is what matters."""
+        if not self.project.online:
+            yield
+            return
+        with locks.noted(self.connection, self.before.tables) as held:
+            yield
+        for table, (mode, statement) in sorted(held.items()):
+            self.note(LOCKED.format(table=table, mode=mode, statement=statement))
 
     def run(self, work: Callable[..., None], connection: Connection) -> Recording:
         """Run it as the real command does: on SQLite the keys are looked at afterwards."""

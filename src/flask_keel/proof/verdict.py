@@ -48,6 +48,7 @@ PASSING = re.compile(
     r"\b(lock(ed)?|deadlock|disk|memory|too many connections|gone away|lost connection|readonly)\b",
     re.IGNORECASE,
 )
+LOCKED = "takes {mode} of {table}: {statement}"
 GOES_THROUGH = "with {what}: the upgrade goes through"
 
 

@@ -330,7 +330,10 @@ class Seen:
 
 def keys(project: Project) -> dict[str, str]:
     """Return a checksum for each revision: of its file, its ancestors, this library and the versions."""
-    ground = [project.dialect.encode(), metadata.version("Flask-Migrate").encode()]
+    ground = [
+        f"{project.dialect} {project.online}".encode(),
+        metadata.version("Flask-Migrate").encode(),
+    ]
     kept = Cache(project)
     return {
         one.revision: _checksum([*ground, kept.name((one.revision,)).encode()])

@@ -145,8 +145,11 @@ def _considered(project: Environment, look: Look, agreed: set[str]) -> Plan | No
     asks = preview.confirms(project) and not project.agreed
     with interruptible():
         plan = None
-        if not look.keeps_all and (asks or (sqlite and backup.wanted(project) == "auto")):
+        copies = sqlite and backup.wanted(project) == "auto"
+        if (not look.keeps_all and (asks or copies)) or (project.online and look.there):
             plan = Plan.of(project, look, whole=sqlite)
+        if plan and project.online:
+            plan.require_no_standstill()
         if plan and asks:
             preview.require_agreement(plan, agreed)
         losing = plan is not None and plan.changes_rows and _writable(project.engine)
@@ -297,7 +300,7 @@ def _run(
         kept = run.journal = journal.Journal(project, connection)
         project.follow(kept.following)
         options["on_version_apply"] += [kept.applied]
-    if project.zero_downtime and project.dialect == "postgresql":
+    if project.online:
         from ..zero_downtime import postgresql_impl  # noqa: F401  (registers itself)
 
         options["zero_downtime"] = True

@@ -26,11 +26,12 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from .. import output, runner
-from ..lint import rules, source
+from ..lint import Finding, rules, source
 from ..project import Environment, Project, listening
 from ..runner import Recorder, Recording
 from ..sqlite import introspection, transaction
 from ..typing import Options, Params
+from ..zero_downtime import plan as zero_downtime
 from . import losses, statements
 from .losses import Key, Live, Loss, Losses, Rows
 
@@ -54,6 +55,8 @@ LIMITS = {
 # what passes on a connection that is to change nothing
 PASSING = ("SHOW", "DESC", "SAVEPOINT", "RELEASE", "ROLLBACK TO")
 NOTHING = "SELECT 1 FROM (SELECT 1 AS one) AS nothing WHERE 1 = 0"
+# what the lint says of operations for which everybody, or the running release, waits or breaks
+STANDSTILLS = {"rewrite-table", "add-exclude", "rename-column", "rename-table"}
 MOST = 1000  # statements of its own that one revision may have
 # operations that neither lose nor rewrite a value, in a batch too
 KEEPING = frozenset(
@@ -123,6 +126,7 @@ class Planned:
     :param losses: what may be lost
     :param untold: what cannot be told
     :param raw: whether it runs statements of its own
+    :param standstills: what has others wait, and has no other form
     """
 
     step: RevisionStep
@@ -131,6 +135,7 @@ class Planned:
     losses: list[Loss] = field(default_factory=list)
     untold: list[str] = field(default_factory=list)
     raw: bool = False
+    standstills: list[Finding] = field(default_factory=list)
 
     @property
     def script(self) -> Script:
@@ -210,7 +215,7 @@ class _Run:
         self.current: Planned | None = None
         self.events = 0
         scripts = [step.revision for step in self.steps]
-        self.recorder = Recorder(scripts, looks=False, runs=self.sqlite)
+        self.recorder = Recorder(scripts, looks=project.online, runs=self.sqlite)
         self.planned = list(self._all())
 
     def _all(self) -> Iterator[Planned]:
@@ -258,6 +263,8 @@ class _Run:
         )
         if not self.sqlite:
             self._judge_rewrites(recording)
+        if self.project.online:
+            found.ways += zero_downtime.ways(recording.did)
         if step.is_upgrade:
             reasons = source.reasons(_text(step.revision))
             for loss in found.losses:
@@ -321,10 +328,18 @@ class _Run:
 
     def _judge_rewrites(self, recording: Recording) -> None:
         """Ask the lint which tables a server writes again."""
-        for finding in rules.Ruler(self.connection.dialect).findings(recording.events):
+        ruler = rules.Ruler(self.connection.dialect, self.project.online)
+        for finding in ruler.findings(recording.events):
+            if finding.rule not in STANDSTILLS:
+                continue
+            *schema, name = finding.facts["table"].split(".")
+            table = self.live.key(schema[0] if schema else None, name)
             if finding.rule == "rewrite-table":
-                *schema, name = finding.facts["table"].split(".")
-                self._add_rewritten(self.live.key(schema[0] if schema else None, name))
+                self._add_rewritten(table)
+            # a table is looked up by the name that it had before, too
+            home = self.losses.origin(table) or (table if self.live.name(table) else None)
+            if self.current and home and self.live.count(Rows(home)) != 0:
+                self.current.standstills.append(finding)
 
     @contextmanager
     def _held_back(self) -> Iterator[None]:

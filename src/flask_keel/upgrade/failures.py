@@ -257,8 +257,7 @@ def account(project: Environment, connection: Connection, run: Run) -> Iterator[
     """Run migrations on a server; when an error leaves, ``run`` knows what stands of the revision."""
     context = project.context.get_context()
     own = not connection.in_transaction()
-    each = own and project.dialect == "postgresql" and project.zero_downtime
-    standing = Standing(connection, context.version_table, each)
+    standing = Standing(connection, context.version_table, own and project.online)
     standing.follow(context)
     if run.journal is not None:
         run.journal.standing = context.opts[JOURNAL] = standing

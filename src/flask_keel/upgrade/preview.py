@@ -17,6 +17,8 @@ from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from .. import history, output
+from ..lint import Finding, source
+from ..lint.findings import RULES, instead
 from ..project import Environment
 from ..typing import Options
 from . import dry_run
@@ -119,6 +121,21 @@ class Plan:
             if loss.count == 0 and loss.rows and live.count(loss.rows) != 0:
                 raise Changed
 
+    def require_no_standstill(self) -> None:
+        """Stop before anything runs at what has others wait, and for which there is no other form.
+
+        Not where the file says why that is right, and not on the way down.
+
+        :raises CommandError: with what to write instead
+        """
+        for one in self.revisions:
+            if not one.step.is_upgrade or one.script.revision in self.project.adopted:
+                continue
+            reasons = source.reasons(Path(one.script.path).read_text("utf-8"))
+            for finding in one.standstills:
+                if finding.rule not in reasons:
+                    raise CommandError(_standstill(one, finding))
+
     def _asks(self, loss: Loss) -> bool:
         return self.project.moving == "downgrade" or loss.reason is None
 
@@ -179,6 +196,15 @@ class Question(NamedTuple):
 
     key: str
     said: str
+
+
+def _standstill(one: Planned, finding: Finding) -> str:
+    file, line = Path(one.script.path).name, f", line {finding.line}," if finding.line else ""
+    said = RULES[finding.rule].what.format(**finding.facts)
+    return (
+        f"{file}{line} {said}, and with ZERO_DOWNTIME nobody is to wait for that: nothing was changed; "
+        f"write {instead(finding)}, or say in the file # lint: {finding.rule} because ..."
+    )
 
 
 def _where(one: Planned, loss: Loss | None = None) -> str:

@@ -270,3 +270,53 @@ def test_partitions_get_their_indexes_one_by_one(project):
         "ONLY log_2 (id)",
         "log_3 (id)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("operation", "sentence"),
+    [
+        ("op.alter_column('post', 'n', type_=sa.BigInteger())", "n changes from INTEGER to BIGINT"),
+        ("op.alter_column('post', 'n', new_column_name='m')", "renames post.n to m"),
+        ("op.rename_table('post', 'article')", "renames post to article"),
+        ("op.create_exclude_constraint('ex', 'post', ('n', '='), using='btree')", "exclusion constraint"),
+        ("op.add_column('post', sa.Column('two', sa.Integer, sa.Computed('n * 2', persisted=True)))",
+         "every row gets a value in two"),
+    ],
+    ids=["type", "rename", "rename table", "exclude", "stored"],
+)  # fmt: skip
+def test_what_has_no_safe_form_is_said_before_anything_runs(project, operation, sentence):
+    file = project.migration("f2", "f1", f"op.create_index('ix_n', 'post', ['n'])\n{operation}")
+    said = project.db("upgrade").assert_one_sentence(
+        sentence, "line", "nothing was changed", "# lint:"
+    )
+    assert clients.rows(url_of(project), "SELECT to_regclass('ix_n')::text") == [(None,)]
+    rule = said.err.split("# lint: ")[1].split()[0]
+    file.write_text(file.read_text() + f"\n# lint: {rule} because nobody is there at night\n")
+    project.db("upgrade").assert_ok()
+
+
+def test_the_plan_names_the_forms(project):
+    project.migration("f2", "f1", "\n".join(STATEMENTS))
+    said = project.db("upgrade", "--plan").assert_ok().out
+    assert "post: its index ix_n is built CONCURRENTLY" in said
+    assert "post: FOREIGN KEY fk_team NOT VALID, then VALIDATE" in said
+    assert "ix_tag" not in said
+
+
+def test_lint_and_proof_know_the_forms(project):
+    plain = [one for one in STATEMENTS if "op.execute" not in one]
+    body = "\n".join([*plain, "op.execute('CREATE INDEX ix_own ON post (n)')"])
+    project.migration("f2", "f1", body, "pass  # irreversible because of the test")
+    (found,) = [
+        one
+        for one in json.loads(project.db("check", "--json").out)["migrations"]
+        if one["revision"] == "f2"
+    ]
+    # what the file says in SQL of its own runs as it stands there
+    locks = [one for one in found["findings"] if "takes a lock" in one["what"]]
+    assert [one["rule"] for one in locks] == ["require-concurrent-index-creation"]
+    assert locks[0]["line"] > max(one["line"] for one in found["findings"] if one not in locks)
+    assert not [one for one in found["findings"] if "blocks the running release" in one["what"]]
+    assert found["proof"]["ok"]
+    (seen,) = [one for one in found["proof"]["lines"] if "Lock of post" in one]
+    assert seen.startswith("takes AccessExclusiveLock of post: ALTER TABLE post")
