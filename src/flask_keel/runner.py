@@ -56,7 +56,7 @@ from .typing import Options, Params, SQLType, Value
 # what SQLite answers to a statement that the authorizer denies: https://www.sqlite.org/rescode.html#auth
 DENIED = "not authorized"
 OTHERS = "alembic_postgresql_enum"
-LOOKED_AT = (ops.DropColumnOp, ops.AlterColumnOp, ops.DropConstraintOp, ops.DropIndexOp)
+LOOKED_AT = ops.DropColumnOp | ops.AlterColumnOp | ops.DropConstraintOp | ops.DropIndexOp
 Columns = dict[str, Options]
 Invoke = Callable[[MigrateOperation], object]
 Batches = Callable[..., AbstractContextManager[Any]]
@@ -209,8 +209,7 @@ class Recorder:
         self, connection: Connection, operation: MigrateOperation
     ) -> tuple[Columns, Options | None]:
         """Return the columns by which a change can be judged, and the key or index that goes."""
-        changes = isinstance(operation, LOOKED_AT)
-        if not self.looks or not changes or not operation.table_name:
+        if not self.looks or not isinstance(operation, LOOKED_AT) or not operation.table_name:
             return {}, None
         self.silent = True
         try:

@@ -145,10 +145,11 @@ def _considered(project: Environment, look: Look, agreed: set[str]) -> Plan | No
     asks = preview.confirms(project) and not project.agreed
     with interruptible():
         plan = None
+        nobody_waits = project.zero_downtime and not sqlite
         copies = sqlite and backup.wanted(project) == "auto"
-        if (not look.keeps_all and (asks or copies)) or (project.online and look.there):
+        if (not look.keeps_all and (asks or copies)) or (nobody_waits and look.there):
             plan = Plan.of(project, look, whole=sqlite)
-        if plan and project.online:
+        if plan and nobody_waits:
             plan.require_no_standstill()
         if plan and asks:
             preview.require_agreement(plan, agreed)

@@ -31,7 +31,7 @@ from ..project import Environment, Project, listening
 from ..runner import Recorder, Recording
 from ..sqlite import introspection, transaction
 from ..typing import Options, Params
-from ..zero_downtime import plan as zero_downtime
+from ..zero_downtime import announced
 from . import losses, statements
 from .losses import Key, Live, Loss, Losses, Rows
 
@@ -57,6 +57,7 @@ PASSING = ("SHOW", "DESC", "SAVEPOINT", "RELEASE", "ROLLBACK TO")
 NOTHING = "SELECT 1 FROM (SELECT 1 AS one) AS nothing WHERE 1 = 0"
 # what the lint says of operations for which everybody, or the running release, waits or breaks
 STANDSTILLS = {"rewrite-table", "add-exclude", "rename-column", "rename-table"}
+COPIES = {"add-foreign-key", "add-check"}  # MariaDB and MySQL copy the table for them
 MOST = 1000  # statements of its own that one revision may have
 # operations that neither lose nor rewrite a value, in a batch too
 KEEPING = frozenset(
@@ -264,7 +265,7 @@ class _Run:
         if not self.sqlite:
             self._judge_rewrites(recording)
         if self.project.online:
-            found.ways += zero_downtime.ways(recording.did)
+            found.ways += announced.ways(recording.did)
         if step.is_upgrade:
             reasons = source.reasons(_text(step.revision))
             for loss in found.losses:
@@ -330,7 +331,8 @@ class _Run:
         """Ask the lint which tables a server writes again."""
         ruler = rules.Ruler(self.connection.dialect, self.project.online)
         for finding in ruler.findings(recording.events):
-            if finding.rule not in STANDSTILLS:
+            copies = self.live.kind != "postgresql" and finding.rule in COPIES
+            if finding.rule not in STANDSTILLS and not copies:
                 continue
             *schema, name = finding.facts["table"].split(".")
             table = self.live.key(schema[0] if schema else None, name)

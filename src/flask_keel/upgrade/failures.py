@@ -359,15 +359,21 @@ def _converts(altering: AlterColumn, old: SQLType, new: SQLType) -> bool:
 
 def _said(home: str, name: str) -> bool:
     """Whether the migration says that values may go."""
-    from ..lint import source
     from ..proof.scene import Source
 
     path = _migration()
     if path is None:
         return False
-    file = Source(path)
-    silenced = source.reasons(file.text).keys() & {"change-type", "narrow-type"}
-    return bool(silenced or file.agreed.keys() & {home, f"{home}.{name}"})
+    silences = silenced().keys() & {"change-type", "narrow-type"}
+    return bool(silences or Source(path).agreed.keys() & {home, f"{home}.{name}"})
+
+
+def silenced() -> dict[str, str]:
+    """Return the rules of the lint that the migration that runs silences, with its reasons."""
+    from ..lint import source
+
+    path = _migration()
+    return source.reasons(Path(path).read_text("utf-8")) if path else {}
 
 
 def _migration() -> str | None:

@@ -27,7 +27,9 @@ from sqlalchemy.exc import DBAPIError
 from .. import lexer, output, waiting
 from ..project import Environment, Steps, listening
 from ..typing import Value
+from ..zero_downtime import ladder
 from . import concurrently, failures, statements
+from .dry_run import COPIES, STANDSTILLS
 from .failures import Run
 from .lock import Watch, short
 from .standing import Standing
@@ -233,8 +235,8 @@ class _Patience(ABC):
     def _execute_plainly(
         self, cursor: DBAPICursor, statement: str, context: DefaultExecutionContext
     ) -> bool | None:
-        def run() -> None:
-            context.dialect.do_execute_no_params(cursor, statement, context)
+        def run(said: str = statement) -> None:
+            context.dialect.do_execute_no_params(cursor, said, context)
 
         return self._ours(context) and self._carry_out(statement, run)
 
@@ -245,8 +247,8 @@ class _Patience(ABC):
         parameters: Value,
         context: DefaultExecutionContext,
     ) -> bool | None:
-        def run() -> None:
-            context.dialect.do_execute(cursor, statement, parameters, context)
+        def run(said: str = statement) -> None:
+            context.dialect.do_execute(cursor, said, parameters, context)
 
         return self._ours(context) and self._carry_out(statement, run)
 
@@ -260,7 +262,7 @@ class _Patience(ABC):
         """Set the session's variables; return what they were."""
 
     @abstractmethod
-    def _carry_out(self, statement: str, run: Callable[[], None]) -> bool | None:
+    def _carry_out(self, statement: str, run: Callable[..., None]) -> bool | None:
         """Run a statement as often as it may be tried alone; None leaves it to SQLAlchemy."""
 
     @abstractmethod
@@ -318,7 +320,7 @@ class Postgresql(_Patience):
         self.limit = self.seconds  # of the statements that come
         self.since: float | None = None  # when this transaction began to hold what others feel
 
-    def _carry_out(self, statement: str, run: Callable[[], None]) -> bool | None:
+    def _carry_out(self, statement: str, run: Callable[..., None]) -> bool | None:
         inside = not self._driver().autocommit
         if inside and not self.standing.alone:
             self._allow(statement)
@@ -334,7 +336,7 @@ class Postgresql(_Patience):
         return True
 
     def _by_itself(
-        self, statement: str, run: Callable[[], None], limits: Mapping[str, str]
+        self, statement: str, run: Callable[..., None], limits: Mapping[str, str]
     ) -> None:
         what = concurrently.asked(statement)
         before = concurrently.invalid(self._driver(), what) if what else {}
@@ -439,10 +441,13 @@ class Mysql(_Patience):
         options = self.connection.get_execution_options()
         return options.get("isolation_level") == "AUTOCOMMIT"
 
-    def _carry_out(self, statement: str, run: Callable[[], None]) -> bool | None:
+    def _carry_out(self, statement: str, run: Callable[..., None]) -> bool | None:
         for tried in count(1):
             try:
-                run()
+                if self._has_others_wait(statement):
+                    ladder.climb(statement, run, lambda error: next(iter(error.args), None))
+                else:
+                    run()
                 return True
             except Exception as error:
                 if not self._alone(error, statement) or not self._pauses(
@@ -452,6 +457,15 @@ class Mysql(_Patience):
             time.sleep(self.pause)
             self.standing.anew()
         return None
+
+    def _has_others_wait(self, statement: str) -> bool:
+        """Whether the way in which a statement changes a table matters to anybody."""
+        table = ladder.table(statement) if self.project.zero_downtime else None
+        if table is None or (STANDSTILLS | COPIES) & failures.silenced().keys():
+            return False
+        with suppress(Exception):  # it is no table
+            return bool(self._raw(f"SELECT 1 FROM {table} LIMIT 1"))
+        return False
 
     def _alone(self, error: BaseException, statement: str) -> bool:
         """Whether a statement that failed may be run again by itself, and give back its locks."""

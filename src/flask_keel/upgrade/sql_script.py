@@ -63,6 +63,10 @@ STOPS = {
     "mysql": "-- The client stops at its first error and names a line: what stands above that line here "
     "has been\n-- done and stays, what stands below has not. Finish or undo that revision by hand.",
 }
+PLAIN = (
+    "-- These are the plain statements, for whose locks others wait. What ZERO_DOWNTIME does in their place\n"
+    "-- depends on what is in the database: db upgrade does it."
+)
 # sqlite3 goes on after an error unless it is told; a rebuild drops the table, and with foreign keys
 # on its children would go with it
 HEAD = """\
@@ -372,6 +376,7 @@ def write(project: Environment) -> str:
         )
         raise
     head = [STOPS[project.dialect], UTF8[project.dialect]] if pieces else []
+    head += [PLAIN] if pieces and project.zero_downtime else []
     return "".join(f"{piece}\n\n" for piece in head + pieces)
 
 
