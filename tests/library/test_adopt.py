@@ -169,15 +169,6 @@ def no_models(application):
     git(application, "commit", "-qam", "none")
 
 
-def multidb(application):
-    for path in (application.path / "migrations").glob("*.*"):
-        path.unlink()
-    application.replace("app.py", "Keel(app, db)", "Keel(app, db, 'other')")
-    application.db("init", "--multidb").assert_ok()
-    git(application, "add", "--all")
-    git(application, "commit", "-qm", "multidb")
-
-
 def no_migration(application):
     for path in application.versions.glob("*.py"):
         path.unlink()
@@ -189,7 +180,6 @@ REFUSED = {
     "a new file": (lambda it: it.write("migrations/x.py", ""), ["git sees changes", "x.py"]),
     "two heads": (two_heads, ["2 heads", "flask db rebase"]),
     "no models": (no_models, ["no models"]),
-    "multidb": (multidb, ["is of --multidb"]),
     "no migration": (no_migration, ["no migration yet"]),
 }
 
