@@ -11,6 +11,8 @@ from .typing import Value
 DEFAULT = 600.0  # seconds in which another migrator, or a writer of SQLite, may end
 TIMEOUT = 5.0  # seconds in which a lock may be got, while others wait behind
 RETRIES = 10
+# where nobody is to wait: a tenth of a second is felt, and half of one is a queue
+ONLINE_TIMEOUT, ONLINE_RETRIES = 0.05, 60
 SHORTEST, LONGEST = 0.05, 1.0  # seconds between two attempts
 SAID_AGAIN = 30.0  # seconds
 
@@ -39,7 +41,8 @@ def timeout(settings: Mapping[str, Value]) -> float:
 
     :raises CommandError: when ``MIGRATION_LOCK_TIMEOUT`` is no number
     """
-    return seconds(settings, "MIGRATION_LOCK_TIMEOUT", TIMEOUT)
+    online = settings.get("ZERO_DOWNTIME") is True
+    return seconds(settings, "MIGRATION_LOCK_TIMEOUT", ONLINE_TIMEOUT if online else TIMEOUT)
 
 
 def retries(settings: Mapping[str, Value]) -> int:
@@ -47,7 +50,8 @@ def retries(settings: Mapping[str, Value]) -> int:
 
     :raises CommandError: when ``MIGRATION_RETRIES`` is no whole number
     """
-    value = settings.get("MIGRATION_RETRIES", RETRIES)
+    online = settings.get("ZERO_DOWNTIME") is True
+    value = settings.get("MIGRATION_RETRIES", ONLINE_RETRIES if online else RETRIES)
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise CommandError(
             f"MIGRATION_RETRIES is {value!r}: write a whole number, such as {RETRIES}."

@@ -35,6 +35,8 @@ from .lock import Watch, short
 from .standing import Standing
 
 FIRST, GROWS, LONGEST = 0.5, 1.6, 15.0  # seconds between two tries
+ONLINE = 0.1, 1.2, 5.0  # where each is short, so that nobody feels it
+SAID = 10  # of such tries each tenth is told
 FLOOR = 1.0  # seconds that a statement may wait, however long others of its transaction have waited
 CHECK = "2000"  # ms in which PostgreSQL 14 notices that its client has gone
 # https://www.postgresql.org/docs/current/errcodes-appendix.html: lock_not_available, deadlock_detected,
@@ -182,11 +184,14 @@ class _Patience(ABC):
             self.spent = True
             self.run.left += f", after {tried} tries{held}" if self.tries else held
             return False
-        self.pause = min(LONGEST, FIRST * GROWS ** (tried - 1)) * random.uniform(0.7, 1.3)
-        output.say(
-            f"  {short(statement) if statement else 'COMMIT'} did not get its lock{held}: {given}, "
-            f"tried again in {self.pause:.1f} s ({tried} of {self.tries})"
-        )
+        online = self.project.zero_downtime
+        first, grows, longest = ONLINE if online else (FIRST, GROWS, LONGEST)
+        self.pause = min(longest, first * grows ** (tried - 1)) * random.uniform(0.7, 1.3)
+        if not online or tried % SAID == 0:
+            output.say(
+                f"  {short(statement) if statement else 'COMMIT'} did not get its lock{held}: {given}, "
+                f"tried again in {self.pause:.1f} s ({tried} of {self.tries})"
+            )
         return True
 
     def _whole(self, error: BaseException, statement: str) -> bool:
@@ -422,6 +427,11 @@ class Mysql(_Patience):
             name: str(whole if whole and (explicit or whole < int(value)) else value)
             for name, value in before.items()
         }
+        mariadb = getattr(self.connection.dialect, "is_mariadb", False)
+        if self.project.zero_downtime and mariadb and not explicit:
+            self.own["lock_wait_timeout"] = (
+                "0"  # at once, or not at all: others would queue behind it
+            )
         self._set(self.own)
         self._driver().rollback()
         return before
