@@ -27,6 +27,24 @@ PACKAGES = {
 MODULES = {"mysqldb": "MySQLdb", "mysqlconnector": "mysql.connector"}
 
 
+# what speaks for another server than it is, by what it says of its version or has installed; its own
+# dialects, by the first word of their URLs
+UNLIKE = {
+    "cockroach": "CockroachDB",
+    "-yb-": "YugabyteDB",
+    "yugabyte": "YugabyteDB",
+    "tidb": "TiDB",
+    "vitess": "Vitess",
+    "citus": "Citus",
+    "libsql": "libSQL",
+    "turso": "libSQL",
+}
+NOT_SUPPORTED = (
+    "{database} is {engine}, on which migrations have not been tried: PostgreSQL, MariaDB, MySQL and SQLite "
+    "are supported, so nothing was changed; give one of these."
+)
+
+
 class UrlError(ValueError):
     """The URL cannot be used: one sentence, without its password."""
 
@@ -43,12 +61,16 @@ def normalise(value: str | URL, root: Path) -> URL:
         url = url.set(drivername=DRIVERS.get(url.drivername, url.drivername))
         if isinstance(value, str) and url.get_backend_name() != "sqlite":
             _require_plain_account(value)
+        if engine := unlike(url.drivername):
+            raise UrlError(NOT_SUPPORTED.format(database=f"{url.drivername}://", engine=engine))
         url.get_dialect()
     except NoSuchModuleError:
         raise UrlError(
             f"There is no driver for {url.drivername}:// in this environment: "
             "write sqlite://, postgresql:// or mysql://."
         ) from None
+    except UrlError:
+        raise
     except (ArgumentError, ValueError):
         scheme = "".join(re.findall(r"\A[\w+]+://", str(value)))
         raise UrlError(
@@ -61,6 +83,14 @@ def normalise(value: str | URL, root: Path) -> URL:
         return _absolute(url, root)
     require(url.get_driver_name())
     return _without_tls_on_a_socket(url)
+
+
+def unlike(said: str) -> str | None:
+    """Return the name of an engine that is like one that is supported, and is none; None for the others.
+
+    :param said: a driver's or dialect's name, or what a server says of its version
+    """
+    return next((name for word, name in UNLIKE.items() if word in said.lower()), None)
 
 
 def _without_tls_on_a_socket(url: URL) -> URL:

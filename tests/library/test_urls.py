@@ -101,3 +101,27 @@ def test_no_way_in_prints_a_part_of_the_password(project, url):
 def test_a_missing_driver_is_named_with_the_command_that_installs_it(project, url, driver, package):
     answer = project.db("current", DEV_DATABASE_URL=url)
     answer.assert_one_sentence(f"The driver {driver} is not installed", f"pip install '{package}'")
+
+
+@pytest.mark.parametrize(
+    ("said", "engine"),
+    [
+        ("cockroachdb+psycopg", "CockroachDB"),
+        ("CockroachDB CCL v24.1.0 (x86_64-pc-linux-gnu)", "CockroachDB"),
+        ("PostgreSQL 15.2-YB-2.25.1.0-b0 on x86_64-pc-linux-gnu", "YugabyteDB"),
+        ("8.0.11-TiDB-v7.5.1", "TiDB"),
+        ("PostgreSQL 16.4 on x86_64-pc-linux-gnu citus", "Citus"),
+        ("sqlite+libsql", "libSQL"),
+        ("10.11.19-MariaDB-0+deb12u1", None),
+        ("8.4.3", None),
+        ("PostgreSQL 18.4 on x86_64-pc-linux-gnu None", None),
+    ],
+)
+def test_what_speaks_for_another_is_known(said, engine):
+    assert urls.unlike(said) == engine
+
+
+@pytest.mark.parametrize("scheme", ["cockroachdb", "sqlite+libsql"])
+def test_an_engine_that_is_not_supported_is_named(scheme):
+    with pytest.raises(urls.UrlError, match=r"is (CockroachDB|libSQL), on which"):
+        urls.normalise(f"{scheme}://host/shop", Path("/project"))

@@ -34,7 +34,7 @@ from ..typing import AnyColumn, SQLType, Value
 from . import brought_back, questioner, summary
 from .candidates import families, named
 from .questioner import Answers, Fill
-from .render import LibraryCall, Remark
+from .render import IMPORT, LibraryCall, Remark
 
 WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 NEUTRAL = {
@@ -208,6 +208,9 @@ def _python_type(type_: SQLType) -> type | None:
         return None
 
 
+BATCHES = "keel_batches"  # the option of the context that has rows filled in batches
+
+
 class FillColumn(ops.MigrateOperation):
     """Give a column its value in the rows that are there.
 
@@ -245,6 +248,14 @@ def _render(context: AutogenContext, op: FillColumn) -> str:
     simple = name.isidentifier() and not keyword.iskeyword(name) and name != "self"
     values = f"{name}={value}" if simple else f"{{{name!r}: {value}}}"
     schema = f", schema={op.schema!r}" if op.schema else ""
+    if context.opts.get(BATCHES):
+        context.imports.add(IMPORT)
+        lines = [
+            f"sa.table({op.table_name!r}, {column}{schema}),",
+            f"where=sa.column({name!r}).is_(None),",
+            f"set={{{name!r}: {value}}},",
+        ]
+        return "flask_keel.backfill(\n" + "\n".join(f"    {line}" for line in lines) + "\n)"
     lines = [
         f"sa.table({op.table_name!r}, {column}{schema})",
         ".update()",

@@ -225,6 +225,7 @@ def _configure(
         transaction_per_migration=False,
         process_revision_directives=step if project.writing else own,
         render_item=render.render_item(project.options.pop("render_item", None)),
+        **{not_null.BATCHES: project.zero_downtime and project.dialect != "sqlite"},
     )
     literals.install(project.context.get_context().impl)
 

@@ -56,7 +56,8 @@ LIMITS = {
 PASSING = ("SHOW", "DESC", "SAVEPOINT", "RELEASE", "ROLLBACK TO")
 NOTHING = "SELECT 1 FROM (SELECT 1 AS one) AS nothing WHERE 1 = 0"
 # what the lint says of operations for which everybody, or the running release, waits or breaks
-STANDSTILLS = {"rewrite-table", "add-exclude", "rename-column", "rename-table"}
+RENAMES = {"rename-column", "rename-table"}
+STANDSTILLS = {"rewrite-table", "add-exclude"} | RENAMES
 COPIES = {"add-foreign-key", "add-check"}  # MariaDB and MySQL copy the table for them
 MOST = 1000  # statements of its own that one revision may have
 # operations that neither lose nor rewrite a value, in a batch too
@@ -119,6 +120,17 @@ TYPES = {"sqlalchemy", "alembic"}  # among whose arguments a type of the applica
 
 
 @dataclass
+class Standstill:
+    """What has others wait, or the running release stumble, and has no other form.
+
+    :param brief: whether nobody feels it for long: few rows are soon copied, a name is changed at once
+    """
+
+    finding: Finding
+    brief: bool
+
+
+@dataclass
 class Planned:
     """What one revision would do.
 
@@ -136,7 +148,7 @@ class Planned:
     losses: list[Loss] = field(default_factory=list)
     untold: list[str] = field(default_factory=list)
     raw: bool = False
-    standstills: list[Finding] = field(default_factory=list)
+    standstills: list[Standstill] = field(default_factory=list)
 
     @property
     def script(self) -> Script:
@@ -340,8 +352,10 @@ class _Run:
                 self._add_rewritten(table)
             # a table is looked up by the name that it had before, too
             home = self.losses.origin(table) or (table if self.live.name(table) else None)
-            if self.current and home and self.live.count(Rows(home)) != 0:
-                self.current.standstills.append(finding)
+            rows = self.live.count(Rows(home)) if home else 0
+            if self.current and rows != 0:
+                few = rows is not None and rows <= losses.MOST
+                self.current.standstills.append(Standstill(finding, few or finding.rule in RENAMES))
 
     @contextmanager
     def _held_back(self) -> Iterator[None]:

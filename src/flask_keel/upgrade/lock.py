@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from .. import lexer, output, waiting
 from ..project import Environment, kind
 from ..typing import Value
+from ..urls import NOT_SUPPORTED, unlike
 
 SILENT = 2.0  # seconds
 LOOKS = 1.0  # seconds between two looks at a statement that still runs
@@ -75,6 +76,7 @@ def held(project: Environment, connection: Connection) -> Iterator[None]:
         project, connection
     )
     with lock.looking():
+        lock.require_supported()
         lock.require_possible()
         if not waiting.until(lock.take, patience := waiting.patience(project.settings), lock.waits):
             raise CommandError(
@@ -113,6 +115,16 @@ class _Lock(ABC):
             self.connection.rollback()
             self.connection.execution_options(isolation_level=before)
 
+    def require_supported(self) -> None:
+        """Stop at a server that speaks for another.
+
+        :raises CommandError: naming it
+        """
+        said = " ".join(str(self._one(query)) for query in self.tells)
+        if engine := unlike(said):
+            said = NOT_SUPPORTED.format(database=self.project.database, engine=engine)
+            raise CommandError(said)
+
     def waits(self) -> str:
         return (
             f"{self.project.database} is being migrated by {self.holder()}: waiting until it ends"
@@ -139,6 +151,8 @@ class _Lock(ABC):
     def _one(self, statement: str, **values: Value) -> Value:
         return self.connection.execute(text(statement), values).scalar()
 
+    tells: tuple[str, ...] = ("SELECT version()",)  # what it is
+
     @abstractmethod
     def _where(self) -> list[str]: ...
 
@@ -157,6 +171,8 @@ class _Lock(ABC):
 
 class PostgresqlLock(_Lock):
     """https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS"""
+
+    tells = ("SELECT version()", "SELECT extname FROM pg_extension WHERE extname = 'citus'")
 
     @property
     def key(self) -> int:

@@ -124,7 +124,8 @@ class Plan:
     def require_no_standstill(self) -> None:
         """Stop before anything runs at what has others wait, and for which there is no other form.
 
-        Not where the file says why that is right, and not on the way down.
+        What is over in a moment is only said. Not where the file says why that is right, and not on the
+        way down.
 
         :raises CommandError: with what to write instead
         """
@@ -132,9 +133,15 @@ class Plan:
             if not one.step.is_upgrade or one.script.revision in self.project.adopted:
                 continue
             reasons = source.reasons(Path(one.script.path).read_text("utf-8"))
-            for finding in one.standstills:
-                if finding.rule not in reasons:
-                    raise CommandError(_standstill(one, finding))
+            for found in one.standstills:
+                if found.finding.rule in reasons:
+                    continue
+                if not found.brief:
+                    raise CommandError(_standstill(one, found.finding))
+                if found.finding.rule in dry_run.RENAMES:
+                    output.say(
+                        f"  {_place(one, found.finding)} while a release may run that reads it"
+                    )
 
     def _asks(self, loss: Loss) -> bool:
         return self.project.moving == "downgrade" or loss.reason is None
@@ -198,11 +205,14 @@ class Question(NamedTuple):
     said: str
 
 
-def _standstill(one: Planned, finding: Finding) -> str:
+def _place(one: Planned, finding: Finding) -> str:
     file, line = Path(one.script.path).name, f", line {finding.line}," if finding.line else ""
-    said = RULES[finding.rule].what.format(**finding.facts)
+    return f"{file}{line} {RULES[finding.rule].what.format(**finding.facts)}"
+
+
+def _standstill(one: Planned, finding: Finding) -> str:
     return (
-        f"{file}{line} {said}, and with ZERO_DOWNTIME nobody is to wait for that: nothing was changed; "
+        f"{_place(one, finding)}, and with ZERO_DOWNTIME nobody is to wait for that: nothing was changed; "
         f"write {instead(finding)}, or say in the file # lint: {finding.rule} because ..."
     )
 

@@ -28,7 +28,7 @@ from .. import lexer, output, waiting
 from ..project import Environment, Steps, listening
 from ..typing import Value
 from ..zero_downtime import ladder
-from . import concurrently, failures, statements
+from . import concurrently, failures, losses, statements
 from .dry_run import COPIES, STANDSTILLS
 from .failures import Run
 from .lock import Watch, short
@@ -454,8 +454,9 @@ class Mysql(_Patience):
     def _carry_out(self, statement: str, run: Callable[..., None]) -> bool | None:
         for tried in count(1):
             try:
-                if self._has_others_wait(statement):
-                    ladder.climb(statement, run, lambda error: next(iter(error.args), None))
+                if rows := self._rows(statement):
+                    few = rows <= losses.MOST
+                    ladder.climb(statement, run, lambda error: next(iter(error.args), None), few)
                 else:
                     run()
                 return True
@@ -468,14 +469,14 @@ class Mysql(_Patience):
             self.standing.anew()
         return None
 
-    def _has_others_wait(self, statement: str) -> bool:
-        """Whether the way in which a statement changes a table matters to anybody."""
+    def _rows(self, statement: str) -> int:
+        """Return how many rows the table has that a statement changes; 0 where nobody minds the way."""
         table = ladder.table(statement) if self.project.zero_downtime else None
         if table is None or (STANDSTILLS | COPIES) & failures.silenced().keys():
-            return False
+            return 0
         with suppress(Exception):  # it is no table
-            return bool(self._raw(f"SELECT 1 FROM {table} LIMIT 1"))
-        return False
+            return len(self._raw(f"SELECT 1 FROM {table} LIMIT {losses.MOST + 1}"))
+        return 0
 
     def _alone(self, error: BaseException, statement: str) -> bool:
         """Whether a statement that failed may be run again by itself, and give back its locks."""

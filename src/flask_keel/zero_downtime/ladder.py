@@ -39,10 +39,13 @@ def table(statement: str) -> str | None:
     return found["table"]
 
 
-def climb(statement: str, run: Callable[[str], None], code: Callable[[Exception], object]) -> None:
+def climb(
+    statement: str, run: Callable[[str], None], code: Callable[[Exception], object], few: bool
+) -> None:
     """Run a statement in the lightest way in which the server does it.
 
     :param code: tells the number of a driver's error
+    :param few: whether the table has so few rows that nobody feels a copy
     :raises CommandError: when others would have to wait
     """
     plain = lexer.without_comments(statement).rstrip("; \n")
@@ -55,6 +58,8 @@ def climb(statement: str, run: Callable[[str], None], code: Callable[[Exception]
                 return run(statement)
             if code(error) not in NOT_SO:
                 raise
+    if few:
+        return run(statement)
     line = " ".join(plain.split())
     said = f"'{line}'" if len(line) <= 60 else f"'{line[:60]}...'"
     raise CommandError(COPIES.format(statement=said, table=lexer.unquote(str(table(statement)))))

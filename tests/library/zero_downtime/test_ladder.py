@@ -81,9 +81,16 @@ def test_each_statement_goes_the_lightest_way(project):
 )
 def test_what_needs_a_copy_is_said_before_anything_runs(project, operation, sentence):
     url = project.env["DEV_DATABASE_URL"]
+    clients.run(url, "INSERT INTO post SELECT seq, seq, seq, NULL FROM seq_10_to_2000")
     file = project.migration("f2", "f1", operation)
     said = project.db("upgrade").assert_one_sentence(sentence, "# lint:")
     assert clients.rows(url, "SELECT version_num FROM alembic_version") == [("f1",)]
     rule = said.err.split("# lint: ")[1].split()[0]
     file.write_text(file.read_text() + f"\n# lint: {rule} because nobody is there at night\n")
+    project.db("upgrade").assert_ok()
+
+
+def test_a_few_rows_are_copied_all_the_same(project):
+    operation = "op.create_check_constraint('ck', 'post', 'n > 0')"
+    project.migration("f2", "f1", operation)
     project.db("upgrade").assert_ok()
