@@ -56,6 +56,7 @@ LIMITS = {
 PASSING = ("SHOW", "DESC", "SAVEPOINT", "RELEASE", "ROLLBACK TO")
 NOTHING = "SELECT 1 FROM (SELECT 1 AS one) AS nothing WHERE 1 = 0"
 # what the lint says of operations for which everybody, or the running release, waits or breaks
+FEW = 1000  # rows, which are copied before anybody notices
 RENAMES = {"rename-column", "rename-table"}
 STANDSTILLS = {"rewrite-table", "add-exclude"} | RENAMES
 COPIES = {"add-foreign-key", "add-check"}  # MariaDB and MySQL copy the table for them
@@ -354,7 +355,7 @@ class _Run:
             home = self.losses.origin(table) or (table if self.live.name(table) else None)
             rows = self.live.count(Rows(home)) if home else 0
             if self.current and rows != 0:
-                few = rows is not None and rows <= losses.MOST
+                few = rows is not None and rows <= FEW
                 self.current.standstills.append(Standstill(finding, few or finding.rule in RENAMES))
 
     @contextmanager

@@ -28,8 +28,8 @@ from .. import lexer, output, waiting
 from ..project import Environment, Steps, listening
 from ..typing import Value
 from ..zero_downtime import ladder
-from . import concurrently, failures, losses, statements
-from .dry_run import COPIES, STANDSTILLS
+from . import concurrently, failures, statements
+from .dry_run import COPIES, FEW, STANDSTILLS
 from .failures import Run
 from .lock import Watch, short
 from .standing import Standing
@@ -455,7 +455,7 @@ class Mysql(_Patience):
         for tried in count(1):
             try:
                 if rows := self._rows(statement):
-                    few = rows <= losses.MOST
+                    few = rows <= FEW
                     ladder.climb(statement, run, lambda error: next(iter(error.args), None), few)
                 else:
                     run()
@@ -475,7 +475,7 @@ class Mysql(_Patience):
         if table is None or (STANDSTILLS | COPIES) & failures.silenced().keys():
             return 0
         with suppress(Exception):  # it is no table
-            return len(self._raw(f"SELECT 1 FROM {table} LIMIT {losses.MOST + 1}"))
+            return len(self._raw(f"SELECT 1 FROM {table} LIMIT {FEW + 1}"))
         return 0
 
     def _alone(self, error: BaseException, statement: str) -> bool:

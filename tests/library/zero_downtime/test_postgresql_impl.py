@@ -351,7 +351,7 @@ def _fills(project):
     project.db("migrate").assert_ok()
     project.db("upgrade").assert_ok()
     clients.run(url_of(project), "INSERT INTO note SELECT i FROM generate_series(1, 3000) AS i")
-    project.model("note", key, "stars: Mapped[int]")
+    project.model("note", f"{key}\nstars: Mapped[int]")
     project.db("migrate", "-x", "fill=note.stars:3").assert_ok()
     written = max(project.versions.glob("*.py"), key=lambda path: path.stat().st_mtime).read_text()
     assert "flask_keel.backfill(" in written and "op.execute" not in written, written
