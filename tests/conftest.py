@@ -11,6 +11,7 @@ import databases
 import installed
 import projects
 import pytest
+import serving
 from sqlalchemy import make_url
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -185,3 +186,10 @@ def twin(request, url, tmp_path):
     name = {"postgresql": "postgresql", "mysql": "mariadb"}[backend]
     with databases.fresh(request.getfixturevalue(f"{name}_server")) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    """A real browser, without a screen."""
+    with serving.chromium(tmp_path_factory.mktemp("browser")) as window:
+        yield window

@@ -13,10 +13,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import axe_core_python
 from databases import missing
 from projects import Answer, Project
+from selenium.webdriver.support.expected_conditions import staleness_of
+from selenium.webdriver.support.ui import WebDriverWait
 
 PATIENCE = 30  # seconds
+SEND = "button:not([type=button]), input[type=submit]"
 
 
 def free_port() -> int:
@@ -119,3 +123,39 @@ def chromium(folder: Path) -> Iterator:
         yield window
     finally:
         window.quit()
+
+
+def emulate(browser, width: int, scheme: str) -> None:
+    """Make the window as wide as this, a telephone's below 500, light or dark."""
+    size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    preferred = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": preferred})
+
+
+def findings(browser) -> list[tuple[str, list[str]]]:
+    """What axe-core calls serious or critical; it is no script of the page, so the CSP lets it in."""
+    axe = Path(axe_core_python.__file__).parent / "axe.min.js"
+    browser.execute_script(axe.read_text())
+    found = browser.execute_async_script("axe.run().then(arguments[arguments.length - 1])")
+    return [
+        (item["id"], [node["html"] for node in item["nodes"]])
+        for item in found["violations"]
+        if item["impact"] in ("serious", "critical")
+    ]
+
+
+def fill(browser, **values: str) -> None:
+    """Fill in the fields of these names, and send their form."""
+    for name, value in values.items():
+        field = browser.find_element("name", name)
+        field.clear()
+        field.send_keys(value)
+    press(browser, field.find_element("xpath", "ancestor::form").find_element("css selector", SEND))
+
+
+def press(browser, button) -> None:
+    """Press what leads to another page, and wait for that."""
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", button)
+    button.click()
+    WebDriverWait(browser, PATIENCE).until(staleness_of(button))

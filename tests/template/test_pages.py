@@ -1,24 +1,13 @@
 """The pages of a generated project in a real browser: they work, fit a telephone, and can be read by all."""
 
 import os
-from pathlib import Path
 
-import axe_core_python
 import projects
 import pytest
-from selenium.webdriver.support.expected_conditions import staleness_of
-from selenium.webdriver.support.ui import WebDriverWait
-from serving import chromium, free_port, get, gunicorn, served
+from serving import emulate, fill, findings, free_port, get, gunicorn, served
 
 pytestmark = pytest.mark.xdist_group("browser")
-AXE = (Path(axe_core_python.__file__).parent / "axe.min.js").read_text()
 BROKEN = "\n\n@bp.get('/broken')\ndef broken() -> str:\n    raise RuntimeError('no page')\n"
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    with chromium(tmp_path_factory.mktemp("browser")) as window:
-        yield window
 
 
 # in make test the one with more pages, in make test-all each
@@ -39,24 +28,6 @@ def site(request, generated, tmp_path_factory):
 
 def pages(starter):
     return ["/", "/nowhere", "/broken", *(["/posts/hello", "/write"] if starter == "blog" else [])]
-
-
-def emulate(browser, width, scheme):
-    size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    preferred = [{"name": "prefers-color-scheme", "value": scheme}]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": preferred})
-
-
-def findings(browser):
-    """What axe-core calls serious or critical; it is no script of the page, so the CSP lets it in."""
-    browser.execute_script(AXE)
-    found = browser.execute_async_script("axe.run().then(arguments[arguments.length - 1])")
-    return [
-        (item["id"], [node["html"] for node in item["nodes"]])
-        for item in found["violations"]
-        if item["impact"] in ("serious", "critical")
-    ]
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1200, "light"), (320, "dark")])
@@ -119,14 +90,3 @@ def test_a_post_is_written_in_a_browser_and_what_is_wrong_is_said_beside_its_fie
     browser.get(url)
     titles = [title.text for title in browser.find_elements("css selector", "article h2")]
     assert titles == ["<script>alert(1)</script>", "Hello"]
-
-
-def fill(browser, **values):
-    for name, value in values.items():
-        field = browser.find_element("name", name)
-        field.clear()
-        field.send_keys(value)
-    button = browser.find_element("css selector", "form button")
-    browser.execute_script("arguments[0].scrollIntoView()", button)
-    button.click()
-    WebDriverWait(browser, 30).until(staleness_of(button))
