@@ -10,20 +10,24 @@ BENCHMARKS := .venv/.benchmarks
 .SUFFIXES:
 
 project ?= my-app
+starter ?= blog
 to ?= .
 QUIET := $(MAKE) --no-print-directory
+# of each starter that has one: the model that gets a column, and behind which other
+blog := post summary
+accounts := user tf_totp_secret
+CHANGED := $(and $(filter blog accounts,$(starter)),$($(starter)))
 CHANGE := subtitle: Mapped[str | None] = mapped_column(String(200))
 
-app: $(TOOLS) ## generate my-app, install it, build its database, make and apply one migration
+app: $(TOOLS) ## generate my-app, install it, build its database, make and apply one migration   [starter=accounts]
 	@[ ! -e "$(to)/$(project)" ] || { echo "Error: $(to)/$(project) is there already:" \
 	  "type make app project=another-name." >&2; exit 1; }
-	@.venv/bin/python -m cookiecutter --no-input -o "$(to)" . "project=$(project)" >/dev/null
+	@.venv/bin/python -m cookiecutter --no-input -o "$(to)" . "project=$(project)" "starter=$(starter)" >/dev/null
 	@cd "$(to)/$(project)" && echo "$$(pwd) is generated; make install, make db:" && $(QUIET) install && $(QUIET) db
-	@cd "$(to)/$(project)" && model=$$(echo */models/post.py) && \
-	  awk '{ print } /^    summary: / { print "    $(CHANGE)" }' $$model > $$model.new && mv $$model.new $$model && \
-	  printf '%s\n' "" "one change, in $$model:" "+   $(CHANGE)"
-	@cd "$(to)/$(project)" && for target in newmigration migrate; do \
-	  echo && echo "$$ make $$target" && $(QUIET) $$target || exit 1; done
+	@[ -z "$(CHANGED)" ] || { cd "$(to)/$(project)" && model=$$(echo */models/$(firstword $(CHANGED)).py) && \
+	  awk '{ print } /^    $(lastword $(CHANGED)): / { print "    $(CHANGE)" }' $$model > $$model.new && mv $$model.new $$model && \
+	  printf '%s\n' "" "one change, in $$model:" "+   $(CHANGE)" && for target in newmigration migrate; do \
+	  echo && echo "$$ make $$target" && $(QUIET) $$target || exit 1; done; }
 	@cd "$(to)/$(project)" && printf '%s\n' "" "Your application is ready. Next:" "" "  cd '$$(pwd)'" \
 	  "  make server         # http://localhost:5000" "  make test" "  make                # everything else"
 
