@@ -76,7 +76,8 @@ def init_app(app: Flask) -> None:
     try:
         Limiter(get_remote_address, app=app, default_limits_exempt_when=unlimited)
     except (ConfigurationError, ValueError) as error:
-        raise settings.ConfigError(f"RATELIMIT_STORAGE_URI is no storage ({error}): mend it.") from error
+        message = f"RATELIMIT_STORAGE_URI is no storage ({error}): give redis://host:6379."
+        raise settings.ConfigError(message) from error
     app.cli.add_command(users.group)
 
 
@@ -87,9 +88,9 @@ def require(app: Flask) -> None:
         app.config.setdefault("SECURITY_TOTP_SECRETS", {"1": app.config["SECRET_KEY"]})
     for key, example in NEEDED.items() if settings.serving() and not at_home else ():
         if not app.config.get(key):
-            raise settings.ConfigError(f"{key} is not set, and the accounts need it: give {example}.")
+            raise settings.ConfigError(f"{key} is not set, and accounts need it: give {example}.")
     if app.config["SECURITY_TWO_FACTOR"] and not app.config.get("SECURITY_TOTP_SECRETS"):
-        raise settings.ConfigError('SECURITY_TWO_FACTOR wants SECURITY_TOTP_SECRETS = {"1": "a secret"}.')
+        raise settings.ConfigError('SECURITY_TWO_FACTOR: set SECURITY_TOTP_SECRETS = {"1": "..."}.')
     app.config["RATELIMIT_STORAGE_URI"] = app.config.get("RATELIMIT_STORAGE_URI") or "memory://"
 
 

@@ -28,7 +28,7 @@ class Guarded:
         """Whether it is shown."""
         return current_user.is_authenticated and current_user.has_role("admin")
 
-    def inaccessible_callback(self, _name: str, **_: Any) -> Any:
+    def inaccessible_callback(self, name: str, **_: Any) -> Any:
         """Ask who it is, or refuse."""
         if current_user.is_authenticated:
             abort(403)
@@ -67,11 +67,11 @@ class Rows(Guarded, ModelView):
         if model in (current_user, *current_user.roles):
             raise ValidationError("You cannot delete yourself, nor a role of yours.")
 
-    def handle_view_exception(self, error: Exception) -> bool:
+    def handle_view_exception(self, exc: Exception) -> bool:
         """Say in one sentence why nothing was changed."""
         ours = "A value does not fit, is another row's already, or a row needs this one."
-        flash(str(error) if isinstance(error, ValueError) else ours)
-        return isinstance(error, ValueError | SQLAlchemyError)
+        flash(str(exc) if isinstance(exc, ValueError) else ours)
+        return isinstance(exc, ValueError | SQLAlchemyError)
 
 
 class Users(Rows):
@@ -86,7 +86,7 @@ class Users(Rows):
         model.confirmed_at = naive_utcnow() if is_created else model.confirmed_at
 
     @action("deactivate", "Deactivate", "Let nobody in with the selected accounts?")
-    def deactivate(self, ids: list[str]) -> None:
+    def deactivate(self, ids: tuple[str, ...]) -> None:
         """Deactivate accounts, but for one's own."""
         for user in get_query_for_ids(self.get_query(), User, ids).all():
             user.active = user == current_user

@@ -16,10 +16,10 @@ from .models.user import Role, User, new_uniquifier
 class Group(AppGroup):
     """Commands that say in one sentence what is wrong."""
 
-    def invoke(self, context: click.Context) -> object:
+    def invoke(self, ctx: click.Context) -> object:
         """Run a command."""
         try:
-            return super().invoke(context)
+            return super().invoke(ctx)
         except IntegrityError as error:
             raise click.ClickException("It has an account already: type users list.") from error
         except DBAPIError as error:

@@ -37,7 +37,7 @@ def is_in(client):
 
 def last_link(app):
     mail = app.extensions["mailman"].outbox[-1]
-    return re.search(r"http://localhost(/\S+)", mail.body)[1]
+    return re.findall(r"http://localhost(/\S+)", mail.body)[0]
 
 
 def test_who_registers_is_let_in_when_the_address_is_confirmed(app, client):

@@ -41,6 +41,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from <<cookiecutter.module>>.extensions import db
 
+# pyright: reportIncompatibleVariableOverride=false
 user_role = Table(
     "user_role",
     db.Model.metadata,

@@ -37,6 +37,7 @@ def upgrade():
     op.execute(user.update().values(fs_uniquifier=sa.text(UNIQUE[op.get_context().dialect.name])))
 
     # lint: add-not-null because no release without it makes users
+    # lint: add-unique because no two rows were given the same
     with op.batch_alter_table("user") as batch_op:
         batch_op.alter_column("fs_uniquifier", existing_type=sa.String(length=64), nullable=False)
         batch_op.create_unique_constraint("uq_user_fs_uniquifier", ["fs_uniquifier"])
