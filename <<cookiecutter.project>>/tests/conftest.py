@@ -1,4 +1,4 @@
-"""What the tests share: an application on an empty database of its own."""
+"""What the tests share: an application on empty databases of its own."""
 
 from contextlib import ExitStack
 <% if cookiecutter.starter == "accounts" %>
@@ -10,6 +10,7 @@ import pytest
 <% if cookiecutter.starter == "accounts" %>
 from flask.testing import FlaskClient
 <% endif %>
+from flask_keel import binds
 from flask_keel.scratch import databases, servers
 
 from <<cookiecutter.module>> import create_app
@@ -27,15 +28,14 @@ class Browser(FlaskClient):
 
 @pytest.fixture
 def empty_app():
-    """The application on an empty database, gone afterwards."""
+    """The application on an empty database for each that it has, gone afterwards."""
     template = create_app("test.conf")
     with ExitStack() as stack:
-        made = databases.database(template.config["SQLALCHEMY_DATABASE_URI"])
         try:
-            url = stack.enter_context(made)
+            empty = stack.enter_context(databases.empty(template))
         except servers.NotAllowed as denied:
             pytest.exit(f"{denied.reason}: each test needs one.", returncode=1)
-        app = create_app("test.conf", {"SQLALCHEMY_DATABASE_URI": url})
+        app = create_app("test.conf", empty)
 <% if cookiecutter.starter == "accounts" %>
         app.test_client_class = Browser
 <% endif %>
@@ -49,7 +49,8 @@ def empty_app():
 @pytest.fixture
 def app(empty_app):
     """The application on a database that the migrations made."""
-    flask_migrate.upgrade()
+    for folder in binds.folders(empty_app):
+        flask_migrate.upgrade(folder)
     return empty_app
 
 

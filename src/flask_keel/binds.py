@@ -127,6 +127,12 @@ def migrated(app: Flask, home: Path) -> list[Bind]:
     return [None, *there]
 
 
+def folders(app: Flask) -> list[Path]:
+    """Return the migrations folders of the databases that have one, the default's first."""
+    home = Path(app.extensions["keel"].directory)
+    return [folder(home, bind) for bind in migrated(app, home)]
+
+
 def _has_migrations(home: Path, bind: str) -> bool:
     return bool(NAME.fullmatch(bind)) and (folder(home, bind) / "env.py").is_file()
 

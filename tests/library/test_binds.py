@@ -1,6 +1,7 @@
 """Which databases an application has, and what the configuration and the models say of them."""
 
 import json
+import os
 import sqlite3
 import sys
 from contextlib import closing
@@ -25,7 +26,14 @@ def says(project, line):
     conf.write_text("\n".join([*kept, line, ""]))
 
 
-@pytest.mark.parametrize("command", ["migrate", "upgrade", "status", "check", "rebuild"])
+LONG = pytest.mark.skipif(not os.environ.get("LONG_DRILLS"), reason="LONG_DRILLS=1 runs it")
+ALIKE = [
+    "upgrade",
+    *(pytest.param(it, marks=LONG) for it in ("migrate", "status", "check", "rebuild")),
+]
+
+
+@pytest.mark.parametrize("command", ALIKE)
 def test_a_model_whose_bind_has_no_url_is_a_sentence(project, command):
     says(project, "")
     said = project.db(command).assert_one_sentence(
@@ -34,28 +42,30 @@ def test_a_model_whose_bind_has_no_url_is_a_sentence(project, command):
     assert "dev.conf" in said.err
 
 
-@pytest.mark.parametrize(
-    ("line", "words"),
-    [
-        ('SQLALCHEMY_BINDS = {"archive": None}', "gives the bind archive no URL"),
-        ('SQLALCHEMY_BINDS = {"archive": {"echo": False}}', "DATABASE_URL_ARCHIVE"),
-        ('SQLALCHEMY_BINDS = "sqlite:///var/archive.db"', "give a dictionary"),
-        (
-            'SQLALCHEMY_BINDS = {"archive": "sqlit:///var/archive.db"}',
-            "There is no driver for sqlit",
-        ),
-        ('SQLALCHEMY_BINDS = {"archive": "sqlite:///var/a.db", "a/b": "sqlite://"}', "no model"),
-        ('MIGRATION_LOCK_WAIT = {"archiv": 5}', "MIGRATION_LOCK_WAIT names archiv"),
-        ('ZERO_DOWNTIME = {"archive": "yes"}', "give True or False"),
-    ],
-)
-def test_what_the_configuration_says_wrongly_is_a_sentence(project, line, words):
-    if line.startswith("SQLALCHEMY_BINDS"):
-        says(project, line)
-    else:
-        configure(project, f"{line}\n")
-    said = project.db("migrate")
-    assert words in said.err and "Traceback" not in said.err
+WRONG = [
+    ('SQLALCHEMY_BINDS = {"archive": None}', "gives the bind archive no URL"),
+    ('SQLALCHEMY_BINDS = {"archive": {"echo": False}}', "DATABASE_URL_ARCHIVE"),
+    ('SQLALCHEMY_BINDS = "sqlite:///var/archive.db"', "give a dictionary"),
+    (
+        'SQLALCHEMY_BINDS = {"archive": "sqlit:///var/archive.db"}',
+        "There is no driver for sqlit",
+    ),
+    ('MIGRATION_LOCK_WAIT = {"archiv": 5}', "MIGRATION_LOCK_WAIT names archiv"),
+    ('ZERO_DOWNTIME = {"archive": "yes"}', "give True or False"),
+]
+
+
+def test_what_the_configuration_says_wrongly_is_a_sentence(project):
+    conf = project.path / "etc/conf/dev.conf"
+    right = conf.read_text()
+    for line, words in WRONG:
+        if line.startswith("SQLALCHEMY_BINDS"):
+            says(project, line)
+        else:
+            configure(project, f"{line}\n")
+        said = project.db("current")
+        assert words in said.err and "Traceback" not in said.err, said.err
+        conf.write_text(right)
 
 
 def test_an_unknown_bind_is_a_sentence(project):
@@ -66,6 +76,13 @@ def test_an_unknown_bind_is_a_sentence(project):
     project.db("upgrade", "--bind", "more").assert_one_sentence("more has no model")
     said = project.db("check").assert_ok().err
     assert "The bind more has no model (__bind_key__) and no migration" in said
+
+
+def test_a_bind_that_no_folder_can_be_called_by_is_a_sentence(project):
+    for name in ("a/b", "default"):
+        says(project, f'SQLALCHEMY_BINDS = {{{name!r}: "sqlite:///var/archive.db"}}')
+        project.model("letter", f"__bind_key__ = {name!r}\n{NAMED}")
+        project.db("upgrade").assert_one_sentence(f"key {name!r}", "letters, digits")
 
 
 def test_an_application_without_binds_takes_the_option(bare):
@@ -123,7 +140,7 @@ def test_a_bind_that_is_left_out_is_touched_by_no_command_and_status_says_so(pro
     project.replace("my_app/extensions.py", "    db=db,\n", "    db=db,\n    binds=[],\n")
     project.model("letter", ARCHIVE + NAMED + "read: Mapped[bool]\n")
     before = (project.path / "var/archive.db").read_bytes()
-    for command in ("migrate", "upgrade", "check"):
+    for command in ("upgrade", "check"):
         assert "archive" not in project.db(command).assert_ok().said
     said = project.db("status").assert_ok()
     assert "archive is left out" in said.err
@@ -133,7 +150,7 @@ def test_a_bind_that_is_left_out_is_touched_by_no_command_and_status_says_so(pro
     project.db("upgrade").assert_one_sentence("Keel's binds= names archiv")
 
 
-@pytest.mark.parametrize("link", ["symlink_to", "hardlink_to"])
+@pytest.mark.parametrize("link", [pytest.param("symlink_to", marks=LONG), "hardlink_to"])
 def test_two_binds_that_are_one_database_are_refused(project, link):
     """Asked of the database: the two URLs have nothing in common."""
     archive = project.path / "var/archive.db"

@@ -9,7 +9,7 @@ taken away before anything in it changes: what a killed command has left is not 
 import re
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import cached_property, partial
 from pathlib import Path
@@ -17,11 +17,12 @@ from typing import Any
 
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext, RevisionStep
+from flask import Flask
 from sqlalchemy import Connection, Engine, MetaData, inspect, make_url, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from .. import output, runner
+from .. import binds, output, runner
 from .. import project as project_module
 from ..project import Project, listening
 from ..runner import Recorder
@@ -259,6 +260,32 @@ def database(url: URL, options: Options | None = None) -> Iterator[URL]:
     else:
         with servers.database(url, options) as scratch:
             yield scratch
+
+
+@contextmanager
+def empty(app: Flask) -> Iterator[Options]:
+    """Give the configuration by which an application has empty databases, gone afterwards: for its tests.
+
+    A bind that is left out (Keel's ``binds``) has the one that the configuration says.
+
+    :raises servers.NotAllowed: when the account may not create one
+    """
+    with ExitStack() as made:
+        url = make_url(app.config["SQLALCHEMY_DATABASE_URI"])
+        options = app.config.get("SQLALCHEMY_ENGINE_OPTIONS")
+        found: Options = {
+            "SQLALCHEMY_DATABASE_URI": made.enter_context(database(url, options)),
+        }
+        out = binds.left_out(app)
+        given = dict(app.config.get("SQLALCHEMY_BINDS") or {})
+        for key in (key for key in given if key is not None and key not in out):
+            own = given[key] if isinstance(given[key], Mapping) else {"url": given[key]}
+            options = {name: it for name, it in own.items() if name != "url"}
+            fresh = made.enter_context(database(make_url(own["url"]), options))
+            given[key] = {**options, "url": fresh} if options else fresh
+        if given:
+            found["SQLALCHEMY_BINDS"] = given
+        yield found
 
 
 @contextmanager

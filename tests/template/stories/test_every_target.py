@@ -97,6 +97,7 @@ def test_every_target_of_a_fresh_project(fresh, tmp_path):
 
     make("update", f"from={projects.TEMPLATE}")
 
+    _give_it_a_second_database(fresh, make)
     make("test")
     make("lint")
     make("install-prod")
@@ -108,6 +109,45 @@ def test_every_target_of_a_fresh_project(fresh, tmp_path):
     assert not (fresh.path / ".venv").exists()
     assert fresh.database.exists(), "clean leaves var/ alone"
     assert used == set(fresh.targets()), "a target was added: use it here"
+
+
+LETTER = """from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from ..extensions import db
+
+
+class Letter(db.Model):
+    __bind_key__ = "archive"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(40))
+"""
+ITS_TEST = """from my_app.extensions import db
+from my_app.models.letter import Letter
+
+
+def test_a_letter_is_kept_beside_the_posts(app):
+    db.session.add(Letter(name="an old one"))
+    db.session.commit()
+    assert db.session.query(Letter).count() == 1
+"""
+
+
+def _give_it_a_second_database(project, make):
+    """The three steps of docs/commands.md, "A second database"."""
+    for conf in ("dev", "test"):
+        with (project.path / f"etc/conf/{conf}.conf").open("a") as file:
+            file.write(f'SQLALCHEMY_BINDS = {{"archive": "sqlite:///var/{conf}-archive.db"}}\n')
+    project.write("my_app/models/letter.py", LETTER)
+    assert "binds/archive/versions" in make("newmigration").err
+    make("migrate")
+    make("downgrade", "bind=archive")
+    assert "archive" in project.make("downgrade").assert_one_sentence("bind=NAME", code=2).err
+    make("migrate", "bind=archive")
+    make("check")
+    assert "is fresh" in make("db", "bind=archive").err
+    project.write("tests/test_letters.py", ITS_TEST)
 
 
 def _look_at_the_posts(project, folder):
