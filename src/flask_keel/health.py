@@ -58,7 +58,7 @@ def healthz() -> dict[str, str]:
 
 
 @bp.get("/readyz")
-def readyz() -> tuple[dict[str, Any], int]:
+def readyz() -> tuple[Options, int]:
     """Answer 200 when the database is there and has what this code needs, else 503 and why.
 
     So with each bind that has migrations.
@@ -67,14 +67,14 @@ def readyz() -> tuple[dict[str, Any], int]:
     for one in probes.values():
         one.begin()  # they are asked at once
     states = {bind: one.look() for bind, one in probes.items()}
-    said: dict[str, Any] = _said(states.pop(None))
+    said = _said(states.pop(None))
     if states:
         said["binds"] = {bind: _said(state) for bind, state in states.items()}
     ready = all(state.ready for state in states.values()) and said.get("schema") in READY
     return said, 200 if ready else 503
 
 
-def _said(state: State) -> dict[str, Any]:
+def _said(state: State) -> Options:
     if state.schema is None:
         return {"database": "unreachable"}
     return {"database": "ok", "schema": state.schema}

@@ -18,7 +18,7 @@ from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection
 
-from . import catalog, check, errors, heads, history, output, runner
+from . import binds, catalog, check, errors, heads, history, output, runner
 from .catalog import Schema
 from .project import Project
 from .proof import comparison, prove, steps
@@ -205,7 +205,7 @@ def run(project: Project, revision: str | None) -> None:
         "any more: type make db there. Then make check (db check)."
     )
     if command := history.stopped(project.folder):
-        folder = os.path.relpath(project.folder)
+        folder = os.path.relpath(binds.home(project.folder))
         output.say(f"Then git add {shlex.quote(folder)} && git {command} --continue.")
     output.add("file", project.shown(path))
 

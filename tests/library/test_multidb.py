@@ -181,3 +181,29 @@ def test_each_is_copied_and_given_back(project):
     assert ask(project, "dev", "SELECT count(*) FROM person") == [(person + 1,)]
     project.db("restore", "--yes").assert_ok()
     assert ask(project, "dev", "SELECT count(*) FROM person") == [(person,)]
+
+
+@LONG
+def test_two_heads_of_one_history_are_put_in_order_and_the_other_is_left_alone(project):
+    project.remember()
+    first = head(project, "archive")
+    for name, column in (("theirs", "read"), ("ours", "size")):
+        project.git("checkout", "--quiet", "-b", name, "main")
+        project.model("letter", ARCHIVE + NAMED + f"{column}: Mapped[int | None]\n")
+        project.db("migrate").assert_ok()
+        report = project.db("report").assert_ok().out
+        assert f"add {column} to letter" in report and "SQLite (archive)" in report
+        project.git("add", "--all")
+        project.git("commit", "--quiet", "--message", name)
+    assert project.run("git", "merge", "theirs").code == 1
+    both = "read: Mapped[int | None]\nsize: Mapped[int | None]\n"
+    project.model("letter", ARCHIVE + NAMED + both)
+    project.db("check").assert_one_sentence("archive: ", "make rebase bind=archive")
+    said = project.db("rebase").assert_ok().err
+    assert "default:" in said and "git add my_app/migrations && git merge --continue" in said
+    project.git("add", "--all")
+    project.db("upgrade").assert_ok()
+    project.db("check").assert_ok()
+    assert head(project, "archive") != first
+    columns = [line[1] for line in ask(project, "archive", "PRAGMA table_info(letter)")]
+    assert {"read", "size"} <= set(columns)
