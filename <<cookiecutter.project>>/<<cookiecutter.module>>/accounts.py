@@ -32,7 +32,6 @@ DEFAULTS = {  # a settings file may say otherwise
     "SECURITY_RETURN_GENERIC_RESPONSES": True,  # nobody is told who has an account
     "SECURITY_TOTP_ISSUER": "<<cookiecutter.project>>",
     "SECURITY_TWO_FACTOR": False,
-    "SECURITY_TWO_FACTOR_RESCUE_MAIL": <<cookiecutter.email|quoted>>,
     "SECURITY_TWO_FACTOR_ENABLED_METHODS": ["authenticator", "email"],
 }
 NEEDED = {  # in production

@@ -2,6 +2,7 @@
 
 import logging
 import re
+from datetime import timedelta
 
 import pytest
 
@@ -61,6 +62,15 @@ def test_a_new_password_ends_the_other_sessions(app, register):
     assert log_in(here, "ada@example.com", "battery staple")
 
 
+def test_a_link_that_is_too_old_lets_nobody_in(app, client, register):
+    register("ada@example.com")
+    app.config["SECURITY_RESET_PASSWORD_WITHIN"] = timedelta(seconds=-1)
+    client.post("/reset", data={"email": "ada@example.com"})
+    new = {"password": "battery staple", "password_confirm": "battery staple"}
+    assert "/reset" in client.post(last_link(app), data=new).location
+    assert not log_in(client, "ada@example.com", "battery staple")
+
+
 def test_nobody_is_told_who_has_an_account(app, client, register):
     register("ada@example.com")
     said = {client.post("/reset", data={"email": f"{name}@example.com"}).status for name in "ab"}
@@ -99,6 +109,19 @@ def test_the_admin_edits_a_user_and_the_log_says_who_did_what(register, caplog):
     line = "ada@example.com changed User"
     assert any(line in said and "active: [True] -> [False]" in said for said in caplog.messages)
     assert not is_in(bob)
+
+
+def test_what_is_done_to_many_is_not_done_to_oneself(register):
+    admin = register("ada@example.com", admin=True)
+    bob, eve = register("bob@example.com"), register("eve@example.com")
+    chosen = {"rowid": ["1", "2"], "action": "deactivate"}
+    admin.post("/admin/user/action/", data=chosen)
+    assert (is_in(admin), is_in(bob), is_in(eve)) == (True, False, True)
+    admin.post("/admin/user/action/", data={"rowid": ["1", "2", "99"], "action": "delete"})
+    assert "bob@example.com" in admin.get("/admin/user/").text
+    admin.post("/admin/user/action/", data={"rowid": ["1", "2"], "action": "delete"})
+    page = admin.get("/admin/user/").text
+    assert "bob@example.com" not in page and "eve@example.com" in page
 
 
 def test_an_admin_stays_one(register):
