@@ -232,6 +232,9 @@ def _others(every: Sequence[Bind], number: int) -> str:
 
 
 def _standing(bind: Bind) -> str:
+    home = binds.home(history.folder())
+    if not (binds.folder(home, bind) / "env.py").is_file():
+        return "without a migration yet"
     with suppress(Exception):
         applied = applied_of(project(bind))
         return f"at {' and '.join(sorted(applied)) or 'the base'}"

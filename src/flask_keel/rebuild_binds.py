@@ -89,7 +89,8 @@ def _beside(every: Sequence[Bind], said: dict[Bind, list[str]]) -> Iterator[dict
                     transaction.require_folder(path)
                 else:
                     raise CommandError(
-                        f"{binds.shown(bind)} is a database in memory, which cannot be made anew with others."
+                        f"{binds.shown(bind)} is a database in memory, and cannot be made anew with others: "
+                        "give it a file, or leave the bind out (Keel's binds=)."
                     )
                 fresh[bind] = made.enter_context(databases.database(url, one.engine_options))
                 said[bind] = _build(one, fresh[bind])
