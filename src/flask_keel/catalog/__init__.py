@@ -100,8 +100,8 @@ class Column:
     """A column.
 
     ``type`` is the database's own word for it. ``automatic`` says that the database counts up by
-    itself, ``generated`` that it computes the value. ``more`` holds what only some databases have:
-    collation, identity, comment.
+    itself, ``generated`` that it computes the value, from ``expression``. ``more`` holds what only some
+    databases have: collation, identity, comment.
     """
 
     name: str
@@ -111,6 +111,7 @@ class Column:
     automatic: bool = False
     generated: bool = False
     more: tuple[tuple[str, str], ...] = ()
+    expression: str | None = field(default=None, compare=False)  # `more` has it, to be compared
 
 
 @dataclass(frozen=True)

@@ -467,6 +467,7 @@ def _column(table: catalog.Table, name: str, declared: str, nullable: str, *fact
         default=None if default in (None, "NULL") else _text(default),
         automatic="auto_increment" in extra,
         generated=bool(expression),
+        expression=_text(expression) if expression else None,
         more=tuple((key, _text(value)) for key, value in more.items() if value),
     )
 

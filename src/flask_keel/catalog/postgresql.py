@@ -723,6 +723,7 @@ def _column(table: catalog.Table, name: str | None, *facts: Value) -> None:
         default=None if generated else default,
         automatic=bool(identity) or bool(default and default.startswith("nextval(")),
         generated=bool(generated),
+        expression=default if generated else None,
         more=tuple((key, value) for key, value in more.items() if value),
     )
 

@@ -225,6 +225,7 @@ def _table(name: str, sql: str, rows: list[Row]) -> catalog.Table:
     said = {fold(column.name): column for column in text.columns} if text else {}
     for _, column, declared, not_null, default, position, hidden in rows:
         more = _more(said.get(fold(column)))
+        generated = said[fold(column)].last("generated") if fold(column) in said else None
         table.columns[column] = catalog.Column(
             name=column,
             type=" ".join(declared.upper().replace("(", " ( ").split()).replace(" ( ", "("),
@@ -234,6 +235,7 @@ def _table(name: str, sql: str, rows: list[Row]) -> catalog.Table:
             automatic=declared.upper() == "INTEGER" and table.primary_key == (column,),
             generated=hidden in (2, 3),
             more=more,
+            expression=generated.expression if generated else None,
         )
     if text is None:
         table.parts["text"] = sql

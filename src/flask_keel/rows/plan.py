@@ -2,11 +2,13 @@
 
 import pickle
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import pairwise
 
 from sqlalchemy import Dialect, MetaData
 
+from .. import lexer
 from ..catalog import Check, Column, ForeignKey, Schema, Table
 from ..typing import AnyColumn, SQLType, Value
 from .values import GUESSES, Kind, accepts, as_text, kind_of, moderate, numbered, specials
@@ -255,7 +257,7 @@ def of_schema(
                 _add_column(plan, column, schema, dialect)
         plan.uniques = [unique.columns for unique in table.uniques if unique.columns]
         names_now = {name: name for name in table.columns}
-        plan.checks = [(check, names_now) for check in table.checks]
+        plan.checks = [(_of_columns(check, table), names_now) for check in table.checks]
         plan.generated = _generated(table, names_now, schema, dialect)
         plan.foreign_keys = list(table.foreign_keys)
         if later is not None:
@@ -285,14 +287,29 @@ def _add_column(plan: TablePlan, column: Column, schema: Schema, dialect: str) -
         plan.required.add(column.name)
 
 
+def _of_columns(check: Check, table: Table) -> Check:
+    """The CHECK with what its generated columns compute in their place, since rows give them no value."""
+    found = {c.name.lower(): c.expression for c in table.columns.values() if c.expression}
+    text = check.text
+    for _ in found:  # one may be computed from another
+        parts = [*lexer.tokens(text), ("", "")]
+        text = "".join(
+            f"({found[lexer.unquote(part).lower()]})"
+            if kind in ("name", "word") and lexer.unquote(part).lower() in found and after != "("
+            else part
+            for (kind, part), (_, after) in pairwise(parts)
+        )
+    return replace(check, text=text)
+
+
 def _generated(
     table: Table, names: dict[str, str], schema: Schema, dialect: str
 ) -> list[tuple[str, Kind, dict[str, str]]]:
     """What the table's generated columns compute; SQLite, whose columns hold anything, has no limits."""
     if dialect == "sqlite":
         return []
-    found = ((dict(column.more).get("generated"), column) for column in table.columns.values())
-    return [(text, kind_of(column.type, dialect, schema), names) for text, column in found if text]
+    found = [column for column in table.columns.values() if column.expression]
+    return [(c.expression or "", kind_of(c.type, dialect, schema), names) for c in found]
 
 
 def _add_later(plan: TablePlan, later: Schema, names: Names, back: Names, dialect: str) -> None:
@@ -318,7 +335,7 @@ def _add_later(plan: TablePlan, later: Schema, names: Names, back: Names, dialec
                 # a new column's values come from the others: those are to differ, as in real rows
                 for domain in plan.domains.values():
                     domain.unique = True
-        plan.checks += [(check, here) for check in table.checks]
+        plan.checks += [(_of_columns(check, table), here) for check in table.checks]
         plan.generated += _generated(table, here, later, dialect)
         for key in table.foreign_keys:
             columns = tuple(here[name] for name in key.columns if name in here)

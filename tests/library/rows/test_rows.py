@@ -262,3 +262,29 @@ def test_a_percent_sign_in_a_name_keeps_no_row_out(server_url):
         assert connection.scalar(sa.select(sa.func.count()).select_from(table)) == 3
         assert [list(row) for row in taken["50%% off"]] == [["id%", "share %s"]] * 3
         connection.execute(table.insert().values({"share %s": 1}))  # the database counts on
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_check_of_a_generated_column_holds_for_what_the_row_computes(when):
+    def table(*more):
+        metadata = sa.MetaData()
+        sa.Table("t", metadata, sa.Column("id", sa.Integer, primary_key=True),
+                 sa.Column("rank", sa.Integer), sa.Column("Kept", sa.Integer, sa.Computed("rank + 1")),
+                 sa.Column("twice", sa.Integer, sa.Computed('"Kept" * 2')), *more)  # fmt: skip
+        return metadata
+
+    def read(metadata):
+        with sa.create_engine("sqlite://").connect() as connection:
+            metadata.create_all(connection)
+            return catalog.read(connection)
+
+    checked = table(sa.CheckConstraint("twice BETWEEN 4 AND 9"), sa.CheckConstraint('"Kept" <> 3'))
+    made = table() if when == "after" else checked
+    before, later = read(made), read(checked)
+    names = {("t", name): ("t", name) for name in before.tables["t"].columns}
+    with sa.create_engine("sqlite://").connect() as connection:
+        made.create_all(connection)
+        rows.fill(connection, plan.of_schema(before, "sqlite", {"t": 6}, later, names))
+        found = connection.exec_driver_sql("SELECT rank FROM t").scalars().all()
+        assert len(found) == 6
+        assert all(rank is None or (4 <= (rank + 1) * 2 <= 9 and rank != 2) for rank in found)
