@@ -286,7 +286,7 @@ def _said_of_new(raw, name: str, sql: str) -> set[str]:
         return {row[0] for row in new.execute(f"PRAGMA integrity_check({quote(name)})").fetchall()}
 
 
-def expect_rows(case: Case, before: list[Row], now: list[Row]) -> list[Row]:
+def expect_rows(case: Case, later: Shape, before: list[Row], now: list[Row]) -> list[Row]:
     """What the rows have to be, those of a new column as ADD COLUMN or INSERT makes of its default."""
     option = "STRICT" if "STRICT" in case.shape.options else ""
     expected, convert = copy.deepcopy(before), Converter(option)
@@ -296,7 +296,7 @@ def expect_rows(case: Case, before: list[Row], now: list[Row]) -> list[Row]:
             convert.option = "STRICT" if strict else ""
         for change in group:
             change.rows(expected, convert)
-    computed = {c.name for c in case.shape.columns if c.generated}
+    computed = {c.name for c in (*case.shape.columns, *later.columns) if c.generated}
     skipped = computed if any(change.converts for change in case.changes) else set()
     if any(c.renumbers or "sqlite_with_rowid" in c.options for c in case.changes):
         skipped.add(" rowid")
@@ -332,7 +332,7 @@ def try_one(data, case: Case, tally: dict[str, int], folder: Path) -> None:
     tally["done"] += 1
     same = expected.same
     assert_same(shapes.read(live, later).comparable(same), expected.comparable(same))
-    wanted = expect_rows(case, before, now)
+    wanted = expect_rows(case, expected, before, now)
     assert_same(shapes.multiset(now), shapes.multiset(wanted))
     assert soundness(live) <= sound | {"ok"}
     for table, rows in broken(live).items():
