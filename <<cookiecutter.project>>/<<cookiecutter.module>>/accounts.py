@@ -31,7 +31,6 @@ DEFAULTS = {  # a settings file may say otherwise
     "SECURITY_REGISTERABLE": True,
     "SECURITY_RETURN_GENERIC_RESPONSES": True,  # nobody is told who has an account
     "SECURITY_TOTP_ISSUER": "<<cookiecutter.project>>",
-    "SECURITY_TWO_FACTOR": False,
     "SECURITY_TWO_FACTOR_ENABLED_METHODS": ["authenticator", "email"],
 }
 NEEDED = {  # in production
@@ -39,7 +38,6 @@ NEEDED = {  # in production
     "RATELIMIT_STORAGE_URI": "redis://host:6379, which all processes share",
     "TRUSTED_HOSTS": "example.com, to which the links in mails go",
 }
-LONGEST = 4096  # characters that argon2 is asked for
 
 
 class RegisterForm(RegisterFormV2):
@@ -61,10 +59,7 @@ class Mailer(MailUtil):
 
 
 def init_app(app: Flask) -> None:
-    """Add the pages of the accounts, their limits and the commands `users ...`.
-
-    :raises ConfigError: when a setting is missing or cannot be used
-    """
+    """Add the pages of the accounts, their limits and commands; ConfigError for a bad setting."""
     for key, value in DEFAULTS.items():
         app.config.setdefault(key, value)
     require(app)
@@ -88,7 +83,7 @@ def require(app: Flask) -> None:
     for key, example in NEEDED.items() if settings.serving() and not at_home else ():
         if not app.config.get(key):
             raise settings.ConfigError(f"{key} is not set, and accounts need it: give {example}.")
-    if app.config["SECURITY_TWO_FACTOR"] and not app.config.get("SECURITY_TOTP_SECRETS"):
+    if app.config.get("SECURITY_TWO_FACTOR") and not app.config.get("SECURITY_TOTP_SECRETS"):
         raise settings.ConfigError('SECURITY_TWO_FACTOR: set SECURITY_TOTP_SECRETS = {"1": "..."}.')
     app.config["RATELIMIT_STORAGE_URI"] = app.config.get("RATELIMIT_STORAGE_URI") or "memory://"
 
@@ -101,5 +96,5 @@ def unlimited() -> bool:
 def refuse() -> None:
     """Refuse what no form means: NUL, which PostgreSQL takes into no text; an endless password."""
     for value in request.values.values():
-        if "\0" in value or len(value) > LONGEST and request.blueprint == "security":
+        if "\0" in value or len(value) > 4096 and request.blueprint == "security":
             abort(400)

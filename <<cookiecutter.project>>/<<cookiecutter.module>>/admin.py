@@ -24,7 +24,6 @@ class Guarded:
     """A page for the role admin alone."""
 
     def is_accessible(self) -> bool:
-        """Whether it is shown."""
         return current_user.is_authenticated and current_user.has_role("admin")
 
     def inaccessible_callback(self, name: str, **_: Any) -> Any:
@@ -42,10 +41,8 @@ class Rows(Guarded, ModelView):
     """The rows of a model. A page of your own inherits from it, and stands in PAGES."""
 
     column_type_formatters = BASE_FORMATTERS | {bool: lambda _, yes, __: "yes" if yes else "no"}
-    page_size = 50
 
     def get_list(self, page: int | None, *arguments: Any, **named: Any) -> Any:
-        """Return the rows of a page, whatever number was asked for."""
         return super().get_list(min(max(page or 0, 0), 1_000_000), *arguments, **named)
 
     def get_one(self, id: str) -> Any:
@@ -106,7 +103,8 @@ def init_app(app: Flask) -> None:
     admin = Admin(app, name="Admin", index_view=Index())
     for mapper in sorted(db.Model.registry.mappers, key=str):
         path = str(mapper.local_table).replace(".", "_")
-        page = type("Page", (PAGES.get(mapper.class_, Rows),), fields(mapper))
+        own = PAGES.get(mapper.class_, Rows)
+        page = type("Page", (own,), {k: v for k, v in fields(mapper).items() if k not in vars(own)})
         admin.add_view(page(mapper.class_, db, endpoint=f"admin_{path}", url=path))
 
 
@@ -128,20 +126,18 @@ def note(session: Session, _: object) -> None:
             attrs = [(a.key, a.history) for a in inspect(row).attrs if a.key not in SECRET]
             said = ", ".join(f"{k}: {h.deleted} -> {h.added}" for k, h in attrs if h.has_changes())
             if said or what == "deleted":
-                key = inspect(row).mapper.primary_key_from_instance(row)
-                line = f"{current_user.email} {what} {type(row).__name__} {key} {said}"
-                g.setdefault("changes", []).append(line)
+                which = f"{type(row).__name__} {inspect(row).mapper.primary_key_from_instance(row)}"
+                g.setdefault("changes", []).append(f"{current_user.email} {what} {which} {said}")
 
 
 @event.listens_for(db.session, "after_commit")
 def log(_: Session) -> None:
     """Write a line for each change that was committed."""
-    for line in g.pop("changes", ()) if has_request_context() else ():
+    for line in g.pop("changes", ()):
         logging.getLogger("audit").info(line)
 
 
 @event.listens_for(db.session, "after_rollback")
 def forget(_: Session) -> None:
     """Write nothing of what was undone."""
-    if has_request_context():
-        g.pop("changes", None)
+    g.pop("changes", None)

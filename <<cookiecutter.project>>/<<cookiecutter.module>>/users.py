@@ -10,21 +10,19 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
 from .extensions import db
-from .models.user import Role, User, new_uniquifier
+from .models.user import Role, User
 
 
 class Group(AppGroup):
-    """Commands that say in one sentence what is wrong."""
+    """Commands that say what is wrong in one sentence."""
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run a command."""
         try:
             return super().invoke(ctx)
         except IntegrityError as error:
             raise click.ClickException("It has an account already: type users list.") from error
         except DBAPIError as error:
-            message = f"The database refuses it ({error.orig}): type db upgrade, and try again."
-            raise click.ClickException(message) from error
+            raise click.ClickException(f"{error.orig}: type db upgrade, try again.") from error
         except ValueError as error:
             raise click.ClickException(f"{error} Give one like ada@example.com.") from error
 
@@ -46,8 +44,8 @@ def create(email: str, admin: bool) -> None:
 def show() -> None:
     """List the accounts: address, name, roles, and whether they are let in."""
     for user in db.session.scalars(select(User).order_by(User.email)):
-        state = "active" if user.active else "deactivated"
-        click.echo("\t".join([user.email, user.name, ",".join(r.name for r in user.roles), state]))
+        said = (",".join(map(str, user.roles)), "active" if user.active else "deactivated")
+        click.echo("\t".join((user.email, user.name, *said)))
 
 
 @group.command()
@@ -88,5 +86,5 @@ def existing(email: str) -> User:
 def set_password(user: User) -> str:
     """Make a password, which ends the user's sessions, and return it."""
     password = secrets.token_urlsafe(12)
-    user.password, user.fs_uniquifier = hash_password(password), new_uniquifier()
+    user.password, user.fs_uniquifier = hash_password(password), secrets.token_hex()
     return password

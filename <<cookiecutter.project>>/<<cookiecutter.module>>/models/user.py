@@ -32,7 +32,7 @@ class User(db.Model):
 from __future__ import annotations
 
 from datetime import datetime
-from uuid import uuid4
+from secrets import token_hex
 
 from email_validator import validate_email
 from flask_security.core import RoleMixin, UserMixin
@@ -61,13 +61,8 @@ class Role(db.Model, RoleMixin):
         return self.name
 
 
-def new_uniquifier() -> str:
-    """Return what a user's sessions and links carry: they end when it changes."""
-    return uuid4().hex
-
-
 class User(db.Model, UserMixin):
-    """Somebody with an account."""
+    """Somebody with an account; sessions and links end when `fs_uniquifier` changes."""
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(80))
@@ -75,7 +70,7 @@ class User(db.Model, UserMixin):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     password: Mapped[str | None] = mapped_column(String(255))
     active: Mapped[bool] = mapped_column(default=True, server_default=true())
-    fs_uniquifier: Mapped[str] = mapped_column(String(64), unique=True, default=new_uniquifier)
+    fs_uniquifier: Mapped[str] = mapped_column(String(64), unique=True, default=token_hex)
     confirmed_at: Mapped[datetime | None]
     tf_primary_method: Mapped[str | None] = mapped_column(String(64))
     tf_totp_secret: Mapped[str | None] = mapped_column(String(255))
