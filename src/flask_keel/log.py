@@ -33,6 +33,8 @@ from .typing import Options, Value
 
 #: how a step ended; "begun" is one that has not, or whose process was killed
 BEGUN, DONE, FAILED, STOPPED = "begun", "done", "failed", "stopped"
+#: the number of the row by which a migrator holds a Galera cluster
+LEASE = -1
 
 
 def table(schema: str | None = None) -> Table:
@@ -162,7 +164,7 @@ def entries(connection: Connection, schema: str | None, number: int) -> list[Opt
     """Return the newest rows without their catalogues, the newest last."""
     kept = table(schema)
     columns = [column for column in kept.c if column.name != "catalog"]
-    query = select(*columns).order_by(kept.c.id.desc()).limit(number)
+    query = select(*columns).where(kept.c.id != LEASE).order_by(kept.c.id.desc()).limit(number)
     names = [column.name for column in columns]
     return [
         _entry(dict(zip(names, row, strict=True)))

@@ -80,7 +80,7 @@ class Journal:
 
     def _begins(self, step: MigrationStep, former: log.Unfinished | None) -> None:
         self.written = self.committed = None
-        self.row = {**_said(step), "run": self.run, **_who()}
+        self.row = {**_said(step), "run": self.run, **who()}
         self.row |= {"started": datetime.now(UTC).replace(tzinfo=None), "outcome": log.DONE}
         self.begun = time.monotonic()
         if self.standing is None:
@@ -207,7 +207,7 @@ class Journal:
 
         :raises DBAPIError: when that is not allowed
         """
-        row = {**_who(), "run": self.run, "revision": "", "direction": "", "outcome": log.BEGUN}
+        row = {**who(), "run": self.run, "revision": "", "direction": "", "outcome": log.BEGUN}
         row["started"] = datetime.now(UTC).replace(tzinfo=None)
         with self._apart(done=False):
             self.connection.execute(self.table.insert(), row)
@@ -292,7 +292,8 @@ def _sentence(error: BaseException) -> str:
     return errors.of_the_application(error)
 
 
-def _who() -> Options:
+def who() -> Options:
+    """Return the machine and the account that run this."""
     try:
         account = getpass.getuser()
     except (KeyError, OSError):  # a number without a name

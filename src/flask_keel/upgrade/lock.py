@@ -10,7 +10,7 @@ import hashlib
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from threading import Event, Thread
 
 from alembic.util import CommandError
@@ -72,9 +72,7 @@ def held(project: Environment, connection: Connection) -> Iterator[None]:
     :param connection: on which the migrations will run, to a server
     :raises CommandError: when it is not free in time, or cannot be held through what is in between
     """
-    lock = (PostgresqlLock if kind(connection.engine.url) == "postgresql" else MysqlLock)(
-        project, connection
-    )
+    lock = _of(project, connection)
     with lock.looking():
         lock.require_supported()
         lock.require_possible()
@@ -89,6 +87,27 @@ def held(project: Environment, connection: Connection) -> Iterator[None]:
         lock.release()
 
 
+def _of(project: Environment, connection: Connection) -> "_Lock":
+    if kind(connection.engine.url) == "postgresql":
+        return PostgresqlLock(project, connection)
+    with nullcontext() if connection.in_transaction() else _Lock.looking_at(connection):
+        galera = is_galera(connection)
+    if not galera:
+        return MysqlLock(project, connection)
+    from .lease import GaleraLock
+
+    return GaleraLock(project, connection)
+
+
+def is_galera(connection: Connection) -> bool:
+    """Whether a server is a node of a Galera cluster: there GET_LOCK does not lock.
+
+    :param connection: to MariaDB or MySQL
+    """
+    row = connection.execute(text("SHOW VARIABLES LIKE 'wsrep_on'")).first()
+    return row is not None and str(row[1]).upper() in ("ON", "1")
+
+
 class _Lock(ABC):
     def __init__(self, project: Environment, connection: Connection) -> None:
         self.project = project
@@ -99,21 +118,24 @@ class _Lock(ABC):
             names = [*self._where(), schema or "", project.version_table]
         self.digest = hashlib.sha256("\0".join(names).encode()).digest()
 
+    def looking(self) -> AbstractContextManager[None]:
+        """Statements that begin no transaction: see :meth:`looking_at`."""
+        # the caller's own transaction
+        return nullcontext() if self.lent_out else self.looking_at(self.connection)
+
+    @staticmethod
     @contextmanager
-    def looking(self) -> Iterator[None]:
+    def looking_at(connection: Connection) -> Iterator[None]:
         """Statements that begin no transaction: who waits inside of one holds a snapshot, for which
         CREATE INDEX CONCURRENTLY waits."""
-        if self.lent_out:  # the caller's own transaction
-            yield
-            return
-        before = self.connection.get_isolation_level()
-        self.connection.rollback()
-        self.connection.execution_options(isolation_level="AUTOCOMMIT")
+        before = connection.get_isolation_level()
+        connection.rollback()
+        connection.execution_options(isolation_level="AUTOCOMMIT")
         try:
             yield
         finally:
-            self.connection.rollback()
-            self.connection.execution_options(isolation_level=before)
+            connection.rollback()
+            connection.execution_options(isolation_level=before)
 
     def require_supported(self) -> None:
         """Stop at a server that speaks for another.
@@ -259,14 +281,7 @@ class MysqlLock(_Lock):
         return f"another session (connection {holder}{who})"
 
     def require_possible(self) -> None:
-        """Stop on Galera, where each node gives the lock away for itself."""
-        row = self.connection.execute(text("SHOW VARIABLES LIKE 'wsrep_on'")).first()
-        if row is not None and str(row[1]).upper() in ("ON", "1"):
-            raise CommandError(
-                f"{self.project.database} is a node of a Galera cluster, where GET_LOCK does not lock: "
-                "nothing was changed, run upgrades from one place, with SET GLOBAL wsrep_on=OFF "
-                "for their account's sessions or on a server that is not in the cluster."
-            )
+        """It always is."""
 
 
 def short(statement: str) -> str:

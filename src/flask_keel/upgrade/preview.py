@@ -23,8 +23,13 @@ from ..project import Environment
 from ..typing import Options
 from . import dry_run
 from .dry_run import File, Planned
+from .lock import is_galera
 from .losses import MOST, Key, Live, Loss, Rows, counted
 
+TOI = (
+    "Each of its statements of DDL runs on all nodes of this Galera cluster in the same place of the order: "
+    "until it has ended, a commit to any table waits on the others, too."
+)
 FEW = 3  # losses that a sentence names
 
 
@@ -233,6 +238,9 @@ def show(project: Environment, look: Look) -> None:
     lines = [f"{project.database} is at {at}: {many} to {project.moving}.", *plan.lines()]
     if asked:
         lines.append(f"Before that db {project.moving} asks, or wants --yes.")
+    if look.there and project.dialect == "mysql":
+        with dry_run.looked_at(project) as connection:
+            lines += [TOI] if is_galera(connection) else []
     for line in lines:
         click.echo(output.as_typed(line), err=as_json)
     output.add("revisions", plan.facts())
