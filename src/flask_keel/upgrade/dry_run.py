@@ -169,7 +169,9 @@ def looked_at(project: Project) -> Iterator[Connection]:
     options: Options = {}
     if project.dialect == "postgresql":  # whatever the application wants of its own
         options = {"postgresql_readonly": True, "isolation_level": "READ COMMITTED"}
-    with project.engine.execution_options(**options).connect() as connection:
+    with project.engine.connect() as connection:
+        # not an engine's of its own, whose connections take no listener in SQLAlchemy 2.0.32
+        connection.execution_options(**options)
         connection.detach()  # what is set here is for nobody else
         name = connection.dialect.name
         mariadb = getattr(connection.dialect, "is_mariadb", False)
