@@ -6,7 +6,6 @@ without the option ``zero_downtime``.
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
 
 from alembic.ddl.base import AddColumn, AlterTable
 from alembic.ddl.postgresql import PostgresqlImpl
@@ -31,7 +30,7 @@ class OnlineImpl(PostgresqlImpl):
 
     __dialect__ = "postgresql"
 
-    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+    def __init__(self, *arguments: Value, **keywords: Value) -> None:
         super().__init__(*arguments, **keywords)
         self._made: set[Key] = set()  # tables of this run, which nobody else uses yet
 
@@ -44,11 +43,11 @@ class OnlineImpl(PostgresqlImpl):
 
     def _exec(
         self,
-        construct: Any,
-        execution_options: Mapping[str, Any] | None = None,
-        multiparams: Sequence[Mapping[str, Any]] | None = None,
-        params: Mapping[str, Any] = {},
-    ) -> "CursorResult[Any] | None":
+        construct: Value,
+        execution_options: Mapping[str, Value] | None = None,
+        multiparams: Sequence[Mapping[str, Value]] | None = None,
+        params: Mapping[str, Value] = {},
+    ) -> "CursorResult[Value] | None":
         plain = partial(super()._exec, construct, execution_options, multiparams, params)
         journal = self._journal()
         if journal is None:
@@ -74,7 +73,7 @@ class OnlineImpl(PostgresqlImpl):
         self,
         journal: Journal,
         connection: Connection,
-        construct: Any,
+        construct: Value,
         asked: str,
         steps: list[Step],
         done: int,
@@ -94,7 +93,7 @@ class OnlineImpl(PostgresqlImpl):
                     data.explain(error, connection, construct)
                 raise
 
-    def _is_unfelt(self, construct: Any, connection: Connection) -> bool:
+    def _is_unfelt(self, construct: Value, connection: Connection) -> bool:
         """Whether only tables that this run has made are locked."""
         if isinstance(construct, CreateTable):
             table = construct.element
@@ -118,14 +117,16 @@ class OnlineImpl(PostgresqlImpl):
         *schema, table, _ = key.target_fullname.split(".")
         return (".".join(schema) or None, table) in self._made
 
-    def rename_table(self, old_table_name: str, new_table_name: Any, schema: Any = None) -> None:
+    def rename_table(
+        self, old_table_name: str, new_table_name: Value, schema: Value = None
+    ) -> None:
         super().rename_table(old_table_name, new_table_name, schema=schema)
         if (schema, old_table_name) in self._made:
             self._made.discard((schema, old_table_name))
             self._made.add((schema, str(new_table_name)))
 
 
-def _table_of(construct: Any) -> Key | None:
+def _table_of(construct: Value) -> Key | None:
     if isinstance(construct, AlterTable):
         return (construct.schema, str(construct.table_name))
     if isinstance(construct, Insert):
