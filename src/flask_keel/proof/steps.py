@@ -107,6 +107,8 @@ def _remade(scene: Scene, below: Schema) -> Iterator[str]:
     """What is said of an index that MySQL made for a foreign key without a name: a key that is made
     again by the name that it got has one of that name. https://mariadb.com/kb/en/foreign-keys/#indexes
     """
+    # a table that was called otherwise in between has the index by the key's name of that time
+    between = {key.name for table in scene.after.tables.values() for key in table.foreign_keys}
     for label, table in scene.before.tables.items():
         after = below.tables.get(label)
         if after is None:
@@ -115,13 +117,11 @@ def _remade(scene: Scene, below: Schema) -> Iterator[str]:
             again = [
                 k for k in after.foreign_keys if (k.name, k.columns) == (key.name, key.columns)
             ]
-            indexes = (
-                table.parts.get(f"index {key.columns[0]}"),
-                after.parts.get(f"index {key.name}"),
-            )
-            if again and indexes[0] is not None and indexes[0] == indexes[1]:
-                yield f"the index {key.columns[0]} of {label} is missing"
-                yield f"the index {key.name} of {label} was left behind"
+            index = table.parts.get(f"index {key.columns[0]}")
+            for name in between | {key.name} if again and index is not None else ():
+                if after.parts.get(f"index {name}") == index:
+                    yield f"the index {key.columns[0]} of {label} is missing"
+                    yield f"the index {name} of {label} was left behind"
 
 
 def compare_rows_below(scene: Scene, below: Schema, recording: Recording) -> None:

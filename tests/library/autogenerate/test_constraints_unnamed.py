@@ -219,3 +219,20 @@ def test_a_change_of_a_key_without_a_name_is_proved(any_database, more):
     revising.applied(project)
     revising.assert_nothing_left(project)
     revising.down_and_up(project)
+
+
+def test_a_key_without_a_name_changes_its_type_in_a_table_that_is_renamed(any_database):
+    older(any_database)
+
+    def models(label, kind):
+        number = f"mapped_column(sa.{kind}"
+        any_database.model("thing", f"id: Mapped[int] = {number}, primary_key=True)")
+        link = f"thing_id: Mapped[int | None] = {number}, sa.ForeignKey('thing.id'))"
+        path = any_database.model("link", f"{revising.KEY}{link}")
+        path.write_text(path.read_text().replace("'link'", f"{label!r}"))
+
+    models("amount", "SmallInteger")
+    revising.applied(any_database)
+    models("label", "Integer")
+    revising.applied(any_database, "-x", "rename=amount:label")
+    revising.down_and_up(any_database)
