@@ -13,7 +13,7 @@ def commands(application, target):
     """What make would run, and nothing that it ran to find that out: there is no PATH."""
     answer = application.run(shutil.which("make"), "-n", target, PATH="/nowhere").assert_ok()
     assert answer.err == ""
-    return answer.out.splitlines()
+    return [line.rstrip() for line in answer.out.splitlines()]
 
 
 def make_older(stamp):
