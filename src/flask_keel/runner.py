@@ -319,7 +319,9 @@ def _inspected(connection: Connection, engines: set[Engine], thread: int) -> Ite
 
 
 @contextmanager
-def guarded(connection: Connection, live: Engine, others: Iterable[Engine] = ()) -> Iterator[None]:
+def guarded(
+    connection: Connection, live: Engine, others: Iterable[Engine] = (), alone: bool = False
+) -> Iterator[None]:
     """Keep the migrations that run inside on ``connection``, and on SQLite inside its transaction.
 
     A second connection does not see what the first has done, and waits for it for ever; from a
@@ -327,10 +329,11 @@ def guarded(connection: Connection, live: Engine, others: Iterable[Engine] = ())
 
     :param live: the application's engine
     :param others: those of its other databases, which a rehearsal must not reach
+    :param alone: we open no second connection ourselves, as we do on SQLite anyhow
     :raises Refused: out of the migration, when it opens another connection
     """
     sqlite = connection.dialect.name == "sqlite" and isinstance(connection, Connection)
-    engines = {live, connection.engine} if sqlite else {live} - {connection.engine}
+    engines = {live, connection.engine} if sqlite or alone else {live} - {connection.engine}
     thread = threading.get_ident()
 
     def refuse(*_: object) -> None:

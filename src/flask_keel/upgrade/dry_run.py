@@ -250,7 +250,9 @@ class _Run:
                 self.connection.begin()
             with (
                 self.recorder.recording(context),
-                runner.guarded(self.connection, self.project.engine, self.project.others),
+                runner.guarded(
+                    self.connection, self.project.engine, self.project.others, alone=True
+                ),
                 self._held_back(),
             ):
                 for step in self.project.named_as_adopted(named)((), context):
