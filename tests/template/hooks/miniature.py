@@ -42,6 +42,22 @@ FILES = {
     f"{PROJECT}/{MODULE}/blog.py": "",
     f"{PROJECT}/{MODULE}/forms.py": "",
     f"{PROJECT}/{MODULE}/templates/index.html": "",
+    **{f"{PROJECT}/{MODULE}/{name}.py": "" for name in ("accounts", "admin", "users")},
+    f"{PROJECT}/{MODULE}/static/accounts.css": "",
+    f"{PROJECT}/{MODULE}/static/admin.js": "",
+    f"{PROJECT}/{MODULE}/templates/admin/index.html": "",
+    f"{PROJECT}/{MODULE}/templates/admin/model/list.html": "",
+    f"{PROJECT}/{MODULE}/templates/security/base.html": "",
+    **{
+        f"{PROJECT}/{MODULE}/migrations/versions/{name}.py": ""
+        for name in (
+            "3f8a1c52d7e0_create_user_and_post",
+            "8b27e4a9c610_add_summary_and_published_at_to_post",
+            "4c9d02e7ab15_create_user_and_role",
+            "9e51d7c3f048_add_login_to_user",
+        )
+    },
+    f"{PROJECT}/tests/test_accounts.py": "",
     f"{PROJECT}/{MODULE}/migrations/schema/sqlite.sql": "",
     f"{PROJECT}/{MODULE}/migrations/schema/postgresql.sql": "",
     f"{PROJECT}/{MODULE}/migrations/schema/mysql.sql": "",
