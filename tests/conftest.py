@@ -4,7 +4,7 @@ import os
 import shutil
 import signal
 import tempfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import databases
@@ -18,10 +18,20 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # as the shell leaves it to what runs in its background, and each command here would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+SQLITE = [{"sqlite"}, {"sqlite"}]
+# by fixture: the databases of which stories have one set each in `make test`, in turns
+TURNS = {
+    "any_database": [{"sqlite", "postgresql"}, *SQLITE, {"sqlite", "mariadb"}, *SQLITE],
+    "server": [{"postgresql"}, {"mariadb"}],
+}
+
 
 def pytest_xdist_auto_num_workers():
-    """Two for each core: more than half of the time tests wait for servers, locks and processes."""
-    return 2 * (os.cpu_count() or 1)
+    """One more than there are cores, since tests wait for servers, locks and processes too.
+
+    Each of them imports the tests, makes projects and starts servers: more cost more than they bring.
+    """
+    return 1 + (os.cpu_count() or 1)
 
 
 def pytest_collection_modifyitems(config, items):
@@ -34,21 +44,23 @@ def pytest_collection_modifyitems(config, items):
 
 
 def _left_out(items):
-    """Give what the long drills alone run: the other combinations, and the other server."""
+    """Give what the long drills alone run: the other combinations, and the other servers."""
     combined, told = defaultdict(list), defaultdict(list)
     for item in items:
         test = item.parent.nodeid, getattr(item, "originalname", item.name)
         if item.get_closest_marker("one_of_each"):
             combined[test].append(item)
-        elif hasattr(item, "callspec") and "any_database" in item.callspec.params:
-            told[test].append(item)
+        elif hasattr(item, "callspec"):
+            told[test] += [(item, name) for name in TURNS if name in item.callspec.params]
     for test in combined.values():
         yield from set(test) - set(_one_of_each(test))
-    # a story that runs on each database: on SQLite and, in turns, on one server or the other
-    for number, test in enumerate(told.values()):
-        if len({item.callspec.params["any_database"] for item in test}) == 3:
-            other = ("postgresql", "mariadb")[number % 2]
-            yield from (item for item in test if item.callspec.params["any_database"] == other)
+    turns = Counter()
+    for test in filter(None, told.values()):
+        name = test[0][1]
+        if {item.callspec.params[name] for item, _ in test} == set().union(*TURNS[name]):
+            kept = TURNS[name][turns[name] % len(TURNS[name])]
+            turns[name] += 1
+            yield from (item for item, _ in test if item.callspec.params[name] not in kept)
 
 
 def _one_of_each(items):

@@ -20,6 +20,8 @@ sys.path.append(str(TEMPLATE))
 from keel_answers import wheel
 
 pytestmark = pytest.mark.xdist_group("delivery")
+# pip takes 25 s of processor for it
+LONG = pytest.mark.skipif(not os.environ.get("LONG_DRILLS"), reason="LONG_DRILLS=1 runs it")
 
 
 def vendored(project) -> Path:
@@ -152,7 +154,7 @@ def strangers(tmp_path):
         yield url
 
 
-@pytest.mark.parametrize("installer", ["uv", "pip"])
+@pytest.mark.parametrize("installer", ["uv", pytest.param("pip", marks=LONG)])
 def test_no_stranger_of_that_name_gets_in(installer, generated, strangers, tmp_path):
     path = with_uv() if installer == "uv" else without_uv(tmp_path / "bin")
     copy = projects.copy(generated(), tmp_path)

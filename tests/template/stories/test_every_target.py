@@ -8,7 +8,7 @@ import pytest
 from serving import chromium, free_port, get, served
 
 pytestmark = pytest.mark.long
-# twice as long as with uv; that pip installs it is what test_delivery.py holds
+# it takes twice as long as with uv
 PIP = pytest.mark.skipif(not os.environ.get("LONG_DRILLS"), reason="LONG_DRILLS=1 runs it")
 
 COLUMN = "    subtitle: Mapped[str | None] = mapped_column(String(100))\n"
