@@ -161,6 +161,7 @@ if __name__ == "__main__":
     import importlib
     import pkgutil
     import warnings
+    from importlib import metadata
 
     import flask_keel
 
@@ -172,6 +173,9 @@ if __name__ == "__main__":
         for module in pkgutil.walk_packages(flask_keel.__path__, "flask_keel."):
             if not module.name.endswith("__main__"):
                 importlib.import_module(module.name)
+        # Flask loads those of all that is installed, whichever application it is
+        for command in metadata.entry_points(group="flask.commands"):
+            command.load()
     # what is collected in a child would copy all of it
     gc.collect()
     gc.freeze()
