@@ -114,10 +114,9 @@ ENV_CHANGES = [
         "    return not (kind == 'table' and is_theirs(name))\n\n\ntarget_db = current_app",
     ),
     (
-        "            target_metadata=get_metadata(),\n            **conf_args",
-        "            target_metadata=get_metadata(),\n            include_object=include_object,\n"
-        "            compare_server_default=True,\n            version_table='applied',\n"
-        "            **conf_args",
+        "            connection=connection,\n",
+        "            connection=connection,\n            include_object=include_object,\n"
+        "            compare_server_default=True,\n            version_table='applied',\n",
     ),
     (
         "    with connectable.connect() as connection:",

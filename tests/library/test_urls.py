@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from flask_keel import urls
 
@@ -31,13 +32,13 @@ PASSWORD = "hunter2"
         ("sqlite:////srv/shop.db", "sqlite:////srv/shop.db"),
         ("sqlite:///var/shop.db?timeout=3", "sqlite:////project/var/shop.db?timeout=3"),
         ("sqlite://", "sqlite://"),
-        ("sqlite:////srv/me@home/shop.db", "sqlite:////srv/me%40home/shop.db"),
+        ("sqlite:////srv/me@home/shop.db", None),
         ("postgresql://u:p@/shop?host=%40abstract&user=a%40b", None),
     ],
 )
 def test_a_url_is_given_the_right_driver(written, used):
-    url = urls.normalise(written, Path("/project")).render_as_string(hide_password=False)
-    assert url == (used or written.replace("postgresql://", "postgresql+psycopg://"))
+    url = urls.normalise(written, Path("/project"))
+    assert url == make_url(used or written.replace("postgresql://", "postgresql+psycopg://"))
 
 
 @pytest.mark.parametrize(
