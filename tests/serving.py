@@ -16,6 +16,7 @@ from pathlib import Path
 import axe_core_python
 from databases import missing
 from projects import Answer, Project
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -158,4 +159,6 @@ def press(browser, button) -> None:
     """Press what leads to another page, and wait for that."""
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", button)
     button.click()
-    WebDriverWait(browser, PATIENCE).until(staleness_of(button))
+    # while the page goes, chromedriver may say "Node with given id does not belong to the document"
+    going = WebDriverWait(browser, PATIENCE, ignored_exceptions=[WebDriverException])
+    going.until(staleness_of(button))
