@@ -97,6 +97,10 @@ class Forms:
             return ".".join(self.quote(one) for one in (schema, table) if one)
         return prepare.format_table(table)
 
+    def _schema(self, table: Table | None) -> str:
+        """The schema of a table, in front of a name; empty where it has none."""
+        return f"{self.quote(table.schema)}." if table is not None and table.schema else ""
+
     # indexes
 
     def _create_index(self, construct: CreateIndex) -> Iterator[Step]:
@@ -116,8 +120,7 @@ class Forms:
 
         https://www.postgresql.org/docs/current/sql-createindex.html, on partitioned tables
         """
-        home = index.table.schema if index.table is not None else None
-        schema = f"{self.quote(home)}." if home else ""
+        schema = self._schema(index.table)
         named = self.dialect.identifier_preparer.format_index(index)
         on = sql.partition(" ON ")
         rest = on[2].removeprefix(table)
@@ -150,8 +153,7 @@ class Forms:
         if "CONCURRENTLY" in sql[:40]:
             return
         name = self.dialect.identifier_preparer.format_index(construct.element)
-        table = construct.element.table
-        schema = f"{self.quote(table.schema)}." if table is not None and table.schema else ""
+        schema = self._schema(construct.element.table)
         if self._one(OF_INDEX, index=f"{schema}{name}") == "i":
             yield Step(sql.replace("DROP INDEX", "DROP INDEX CONCURRENTLY", 1), outside=True)
 
@@ -262,7 +264,7 @@ class Forms:
         build = f"CREATE UNIQUE INDEX CONCURRENTLY {name} ON {table} ({self._listed(names)})"
         build += f" INCLUDE ({self._listed(include)})" if include else ""
         build += " NULLS NOT DISTINCT" if options.get("nulls_not_distinct") else ""
-        schema = self.quote(constraint.table.schema) + "." if constraint.table.schema else ""
+        schema = self._schema(constraint.table)
         yield Step(build, outside=True, undo=f"DROP INDEX IF EXISTS {schema}{name}")
         for column in names if primary else ():
             yield from self.not_null(table, column)
