@@ -338,10 +338,8 @@ def migrate(as_json: bool, directory: str | None, **options: Value) -> None:
         answers = multidb.answers(typed)
 
         def run(folder: str | None) -> None:
-            own, g.x_arg = (
-                answers(binds.of(history.folder())),
-                (),
-            )  # who reads both would read twice
+            own = answers(binds.of(history.folder()))
+            g.x_arg = ()  # who reads both would read twice
             if "empty" in given and "empty" not in _as_facts(own):
                 return  # the file without a comparison is one database's
             with _written():
