@@ -3,8 +3,14 @@
 import os
 import re
 import shlex
+import signal
 import sqlite3
+import sys
+import threading
 import traceback
+from _thread import interrupt_main
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
@@ -171,11 +177,52 @@ def of_the_application(error: BaseException) -> str:
 def as_click(error: Exception) -> Exception:
     """Return the error that click shows: a sentence; with FLASK_DEBUG=1 what nobody expects as it is."""
     expected = isinstance(error, CommandError | servers.NotAllowed)
+    if not expected and _while_stopping(error):
+        return click.Abort()
     if os.environ.get("FLASK_DEBUG") == "1" and not expected:
         return error
     failed = click.ClickException(of_the_application(error))
     failed.exit_code = getattr(error, "exit_code", 1)  # type: ignore[misc]  # click's way, too
     return failed
+
+
+def _while_stopping(error: BaseException) -> bool:
+    """Whether it came out of cleaning up after Ctrl-C: a driver may have closed what SQLAlchemy asks."""
+    before = error.__context__
+    while before is not None and not isinstance(before, KeyboardInterrupt):
+        before = before.__context__
+    return before is not None
+
+
+@contextmanager
+def never_dropped() -> Iterator[None]:
+    """Stop at Ctrl-C or SIGTERM wherever it comes.
+
+    What a signal raises in a destructor or in the callback of a weak reference, Python prints and
+    forgets: it is raised once more, a moment later.
+    https://docs.python.org/3/library/sys.html#sys.unraisablehook
+    """
+    again: list[threading.Timer] = []
+
+    def dropped(told: "sys.UnraisableHookArgs") -> None:
+        error = told.exc_value
+        if isinstance(error, KeyboardInterrupt):
+            number: int = signal.SIGINT
+        elif isinstance(error, SystemExit) and isinstance(error.code, int) and error.code > 128:
+            number = error.code - 128
+        else:
+            before(told)
+            return
+        again.append(threading.Timer(0.01, interrupt_main, [number]))
+        again[-1].start()
+
+    before, sys.unraisablehook = sys.unraisablehook, dropped
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+        for timer in again:
+            timer.cancel()
 
 
 def _surroundings(error: BaseException) -> bool:

@@ -25,6 +25,16 @@ raw = op.get_bind().connection.driver_connection
 raw.create_function("signalled", 0, lambda: os.kill(os.getpid(), signal.{}))
 op.execute("SELECT signalled(), 1 FROM parent")
 """
+# the signal comes where Python can only print what it raises
+IN_A_DESTRUCTOR = """
+import signal, time
+class Collected:
+    def __del__(self):
+        signal.raise_signal(signal.{})
+Collected()
+for _ in range(300):
+    time.sleep(0.02)
+"""
 SIGNALS = pytest.mark.parametrize(
     "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["Ctrl-C", "SIGTERM", "SIGHUP"]
 )
@@ -93,6 +103,28 @@ def test_a_signal_that_comes_out_of_sqlite_as_an_error_is_no_failure_of_the_file
     assert answer.code == 128 + getattr(signal, name)
     assert "Stopped by hand: nothing was changed" in answer.err
     assert "mend the file" not in answer.err
+
+
+@SIGNALS
+def test_a_signal_that_comes_in_a_destructor_is_not_dropped(family, number):
+    family.migration("f2", "f1", REBUILD + IN_A_DESTRUCTOR.format(signal.Signals(number).name))
+    answer = family.db("upgrade")
+    assert answer.code == 128 + number
+    assert "Stopped by hand: nothing was changed" in answer.err
+    assert "Exception ignored" not in answer.err
+    assert "Traceback" not in answer.err
+
+
+def test_an_error_of_the_cleaning_up_after_ctrl_c_is_no_error_of_the_command(family):
+    env = family.package / "migrations" / "env.py"
+    stop = (
+        "try:\n    raise KeyboardInterrupt\nfinally:\n    raise ValueError('a closed database')\n"
+    )
+    env.write_text(env.read_text() + stop)
+    answer = family.db("current")
+    assert answer.code == 1
+    assert "Aborted!" in answer.err
+    assert "closed" not in answer.err
 
 
 def test_a_signal_while_another_writer_is_waited_for(family):
