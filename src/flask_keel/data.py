@@ -24,6 +24,7 @@ from sqlalchemy import (
     Connection,
     Constraint,
     ForeignKeyConstraint,
+    PrimaryKeyConstraint,
     String,
     Table,
     TableClause,
@@ -124,6 +125,7 @@ class Unkept:
 
 Keys = Sequence[Expression]
 PATIENCE = 5  # seconds between two lines where there is no terminal
+IN_BATCHES = "/* in batches */"  # by which a plan knows the one statement that stands for them
 
 
 def backfill(
@@ -157,6 +159,8 @@ def backfill(
     # printed, batches would leave out the rows that come after; a plan needs no batches
     at_once = context.opts.get("sqlite_portable_sql") or context.opts.get("dry_run")
     keys = [] if at_once else _keys(op.get_bind(), table)
+    if context.opts.get("dry_run"):
+        statement = statement.prefix_with(IN_BATCHES)
     journal = context.opts.get(JOURNAL) or Unkept()
     what = f"backfill {table.name} where {where}"  # new values may be mended in the middle of it
     journal.settle()
@@ -462,6 +466,12 @@ def _constraint(connection: Connection, constraint: Constraint) -> str | None:
     if isinstance(constraint, ForeignKeyConstraint):
         return _orphans(connection, constraint)
     assert isinstance(constraint, ColumnCollectionConstraint)
+    if isinstance(constraint, PrimaryKeyConstraint):
+        own: list[PlainColumn] = [column(one.name) for one in constraint.columns]
+        source = table_clause(table.name, schema=table.schema)
+        empty = or_(*(one.is_(None) for one in own))
+        if found := number_and_examples(connection, source, empty, own):
+            return f"{found} are NULL in a column of the key"
     return _twice(connection, table, list(constraint.columns))
 
 

@@ -8,7 +8,6 @@ import sqlite3
 import sys
 import threading
 import traceback
-from _thread import interrupt_main
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
@@ -213,7 +212,7 @@ def never_dropped() -> Iterator[None]:
         else:
             before(told)
             return
-        again.append(threading.Timer(0.01, interrupt_main, [number]))
+        again.append(threading.Timer(0.01, os.kill, [os.getpid(), number]))
         again[-1].start()
 
     before, sys.unraisablehook = sys.unraisablehook, dropped

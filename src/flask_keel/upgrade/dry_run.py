@@ -31,7 +31,7 @@ from ..project import Environment, Project, listening
 from ..runner import Recorder, Recording
 from ..sqlite import introspection, transaction
 from ..typing import Options, Params
-from ..zero_downtime import announced
+from ..zero_downtime import forms
 from . import losses, statements
 from .losses import Key, Live, Loss, Losses, Rows
 
@@ -262,7 +262,7 @@ class _Run:
     def _one(self, step: RevisionStep) -> Planned:
         found = self.current = Planned(step)
         self.losses.found, self.losses.untold = found.losses, found.untold
-        self.losses.rewritten, self.events = found.rewrites, 0
+        self.losses.rewritten, self.losses.updated, self.events = found.rewrites, [], 0
         recording = self.recorder.recordings[step.revision.revision]
         file = File(step)
         if stranger := file.stranger():
@@ -282,12 +282,22 @@ class _Run:
         if not self.sqlite:
             self._judge_rewrites(recording)
         if self.project.online:
-            found.ways += announced.ways(recording.did)
+            found.ways += forms.ways(recording.did)
+        if self.project.zero_downtime and not self.sqlite:
+            found.ways += self._held_rows()
         if step.is_upgrade:
             reasons = source.reasons(_text(step.revision))
             for loss in found.losses:
                 loss.reason = next((reasons[rule] for rule in loss.rules if rule in reasons), None)
         return found
+
+    def _held_rows(self) -> Iterator[str]:
+        """Say which UPDATEs hold so many rows that somebody waits for their end."""
+        for rows in self.losses.updated:
+            count = self.live.count(rows)
+            if count is None or count > FEW:
+                held = f"one UPDATE locks {losses.counted(count, 'rows')} until it ends"
+                yield f"{rows.table}: {held}, flask_keel.backfill a few at a time"
 
     def _carry_out(self, step: RevisionStep, found: Planned) -> bool:
         """Run a revision; return whether it ran to its end."""

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Inspector, inspect
 from sqlalchemy.exc import DBAPIError
 
 from .. import literals
+from ..data import IN_BATCHES
 from ..lint import types
 from ..runner import Event
 from ..typing import Options
@@ -180,14 +181,17 @@ class Losses:
     found: list[Loss] = field(default_factory=list)
     untold: list[str] = field(default_factory=list)
     rewritten: list[Key] = field(default_factory=list)
+    updated: list[Rows] = field(default_factory=list)
     tables: dict[Key, Key | None] = field(default_factory=dict)
     names: dict[tuple[Key, str], str | None] = field(default_factory=dict)
     line: int = 0
+    in_batches: bool = False
 
     def take(self, event: Event) -> None:
         """Note what one event does."""
         self.line = event.line
         if isinstance(event.what, str):
+            self.in_batches = IN_BATCHES in event.what
             for statement in statements.split(event.what):
                 for deed in statements.deeds(statement):
                     self._deed(deed, statement)
@@ -370,6 +374,8 @@ class Losses:
         if home is None:
             return
         self._rewrite(home)
+        if not self.in_batches:
+            self.updated.append(Rows(home, condition=deed.where))
         columns = [column for name in deed.columns if (column := self.column(table, name))]
         if columns:
             named = ", ".join(f"{home}.{column}" for column in columns)

@@ -6,12 +6,13 @@ https://www.postgresql.org/docs/current/sql-altertable.html (NOT VALID, USING IN
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import sqlalchemy as sa
 from alembic.ddl.base import AddColumn, ColumnNullable
+from alembic.operations import MigrateOperation, ops
 from sqlalchemy import Connection, Dialect, Table, text
 from sqlalchemy.schema import AddConstraint, CreateIndex, DropIndex
 
@@ -48,6 +49,8 @@ PARTITIONS = text(
     "SELECT relid::regclass::text, isleaf, parentrelid::regclass::text "
     "FROM pg_partition_tree(to_regclass(:table)) ORDER BY level"
 )
+
+Made = Callable[[str, str, bool], Iterator[Step]]  # of a part, a name, whether it holds rows
 
 
 class Forms:
@@ -111,42 +114,57 @@ class Forms:
         if "CONCURRENTLY" in sql[:40]:
             return
         if kind == "p":
-            yield from self._on_partitions(index, sql, table)
+            yield from self._index_of_parts(index, sql, table)
         elif kind is not None:
             yield Step(_concurrently(sql), outside=True)
 
-    def _on_partitions(self, index: sa.Index, sql: str, table: str) -> Iterator[Step]:
-        """An index of the parents alone, one of each part, and the bond between the two.
-
-        https://www.postgresql.org/docs/current/sql-createindex.html, on partitioned tables
-        """
-        schema = self._schema(index.table)
-        named = self.dialect.identifier_preparer.format_index(index)
+    def _index_of_parts(self, index: sa.Index, sql: str, table: str) -> Iterator[Step]:
         on = sql.partition(" ON ")
         rest = on[2].removeprefix(table)
-        names = {table.replace("%%", "%"): f"{schema}{named}"}
-        tree = self.connection.execute(PARTITIONS, {"table": table.replace("%%", "%")}).all()
         head = re.sub(
             r"(INDEX)(\s+IF NOT EXISTS)?\s+.*", r"\1", on[0], flags=re.IGNORECASE | re.DOTALL
         )
-        bonds = []
-        for number, (part, leaf, parent) in enumerate(tree):
-            part = part.replace("%", "%%")
+        schema = self._schema(index.table)
+
+        def made(part: str, name: str, leaf: bool) -> Iterator[Step]:
+            place = part.rpartition(".")[0] if "." in part else schema.rstrip(".")
+            undo = (
+                f"DROP INDEX IF EXISTS {place}.{name}" if place else f"DROP INDEX IF EXISTS {name}"
+            )
+            if leaf:
+                yield Step(f"{head} CONCURRENTLY {name} ON {part}{rest}", outside=True, undo=undo)
+            else:
+                yield Step(f"{head} {name} ON ONLY {part}{rest}", undo=undo)
+
+        named = self.dialect.identifier_preparer.format_index(index)
+        yield from self._on_partitions(table, index.table, str(index.name), named, made)
+
+    def _on_partitions(
+        self, table: str, of: Table | None, plain: str, name: str, made: "Made"
+    ) -> Iterator[Step]:
+        """An index or a key of the parents alone, one of each part, and the bond between the two.
+
+        https://www.postgresql.org/docs/current/ddl-partitioning.html (maintenance)
+
+        :param plain: the name as it is, of which those of the parts are made
+        """
+        schema = self._schema(of)
+        names, bonds = {table.replace("%%", "%"): f"{schema}{name}"}, []
+        for number, (found, leaf, parent) in enumerate(self._tree(table)):
+            part = found.replace("%", "%%")
+            own = name
             if number:
-                own = self.quote(_shortened(f"{index.name}_{_hash(part)}"))
+                own = self.quote(_shortened(f"{plain}_{_hash(part)}"))
                 # an index is where its table is
                 place = part.rpartition(".")[0] if "." in part else schema.rstrip(".")
-                names[tree[number][0]] = f"{place}.{own}" if place else own
-            else:
-                own = named
-            if leaf:
-                yield Step(f"{head} CONCURRENTLY {own} ON {part}{rest}", outside=True)
-            else:
-                yield Step(f"{head} {own} ON ONLY {part}{rest}")
-            if number:
+                names[found] = f"{place}.{own}" if place else own
                 up = names.get(parent) or names[table.replace("%%", "%")]
-                bonds.append(Step(f"ALTER INDEX {up} ATTACH PARTITION {names[tree[number][0]]}"))
+                bonds.append(Step(f"ALTER INDEX {up} ATTACH PARTITION {names[found]}"))
+            yield from made(part, own, leaf)
         yield from reversed(bonds)
+
+    def _tree(self, table: str) -> Sequence[sa.Row[tuple[str, bool, str]]]:
+        return self.connection.execute(PARTITIONS, {"table": table.replace("%%", "%")}).all()
 
     def _drop_index(self, construct: DropIndex) -> Iterator[Step]:
         sql = self._compiled(construct)
@@ -173,7 +191,14 @@ class Forms:
             f"{drop}, ADD CONSTRAINT {name} CHECK ({quoted} IS NOT NULL) NOT VALID", undo=drop
         )
         yield Step(f"ALTER TABLE {table} VALIDATE CONSTRAINT {name}")
-        yield Step(f"ALTER TABLE {table} ALTER COLUMN {quoted} SET NOT NULL")
+        # what an earlier try has set is not told from what was there
+        parts = [part.replace("%", "%%") for part, *_ in self._tree(table)] or [table]
+        back = "; ".join(
+            f"ALTER TABLE {part} ALTER COLUMN {quoted} DROP NOT NULL"
+            for part in parts
+            if self._one(NULLABLE, table=part, column=column)
+        )
+        yield Step(f"ALTER TABLE {table} ALTER COLUMN {quoted} SET NOT NULL", undo=back)
         yield Step(drop)
 
     def _column(self, construct: AddColumn) -> Iterator[Step]:
@@ -230,17 +255,33 @@ class Forms:
         if kind is None:
             return
         match constraint:
-            case sa.UniqueConstraint() | sa.PrimaryKeyConstraint() if kind == "r":
-                yield from self._key(constraint, table)
-            case sa.ForeignKeyConstraint() if kind == "r":
+            case sa.UniqueConstraint() | sa.PrimaryKeyConstraint():
+                yield from self._key(constraint, table, kind == "p")
+            case sa.ForeignKeyConstraint() if kind == "p":
+                yield from self._foreign_key_of_parts(constraint, table)
+            case sa.ForeignKeyConstraint():
                 yield from self._validated(constraint, table, "f")
             case sa.CheckConstraint():
                 yield from self._validated(constraint, table, "c")
 
-    def _validated(self, constraint: sa.Constraint, table: str, kind: str) -> Iterator[Step]:
+    def _foreign_key_of_parts(
+        self, constraint: sa.ForeignKeyConstraint, table: str
+    ) -> Iterator[Step]:
+        """The parent's takes those of its parts as its own, where they are VALID: it reads no row."""
+        for part, leaf, _ in self._tree(table):
+            if leaf:
+                yield from self._validated(constraint, table, "f", part.replace("%", "%%"))
+        yield Step(self._compiled(AddConstraint(constraint)))
+
+    def _validated(
+        self, constraint: sa.Constraint, table: str, kind: str, part: str = ""
+    ) -> Iterator[Step]:
         sql = self._compiled(AddConstraint(constraint))
         if sql.upper().endswith("NOT VALID"):
             return
+        if part:
+            sql = sql.replace(f"ALTER TABLE {table} ", f"ALTER TABLE {part} ", 1)
+            table = part
         name = self.dialect.identifier_preparer.format_constraint(constraint)
         undo = f"ALTER TABLE {table} DROP CONSTRAINT {name}" if name else ""
         yield Step(f"{sql} NOT VALID", undo=undo)
@@ -253,25 +294,48 @@ class Forms:
         self.connection.exec_driver_sql(f"ALTER TABLE {table} VALIDATE CONSTRAINT {name}")
 
     def _key(
-        self, constraint: sa.UniqueConstraint | sa.PrimaryKeyConstraint, table: str
+        self, constraint: sa.UniqueConstraint | sa.PrimaryKeyConstraint, table: str, parts: bool
     ) -> Iterator[Step]:
         primary = isinstance(constraint, sa.PrimaryKeyConstraint)
         names = [column.name for column in constraint.columns]
         name = self.dialect.identifier_preparer.format_constraint(constraint)
-        name = name or self.quote(self._chosen(table, constraint.table.name, names, primary))
+        plain = str(constraint.name or "") or self._chosen(
+            table, constraint.table.name, names, primary
+        )
+        name = name or self.quote(plain)
         options = constraint.dialect_options["postgresql"]
         include = [getattr(one, "name", one) for one in options.get("include") or ()]
-        build = f"CREATE UNIQUE INDEX CONCURRENTLY {name} ON {table} ({self._listed(names)})"
-        build += f" INCLUDE ({self._listed(include)})" if include else ""
-        build += " NULLS NOT DISTINCT" if options.get("nulls_not_distinct") else ""
-        schema = self._schema(constraint.table)
-        yield Step(build, outside=True, undo=f"DROP INDEX IF EXISTS {schema}{name}")
-        for column in names if primary else ():
-            yield from self.not_null(table, column)
+        columns = f" ({self._listed(names)})"
+        columns += f" INCLUDE ({self._listed(include)})" if include else ""
+        distinct = " NULLS NOT DISTINCT" if options.get("nulls_not_distinct") else ""
         word = "PRIMARY KEY" if primary else "UNIQUE"
         compiler = self.dialect.ddl_compiler(self.dialect, AddConstraint(constraint))
         rest = compiler.define_constraint_deferrability(constraint)
-        yield Step(f"ALTER TABLE {table} ADD CONSTRAINT {name} {word} USING INDEX {name}{rest}")
+        not_null = [self.not_null(table, column) for column in names if primary]
+        schema = self._schema(constraint.table)
+
+        def made(part: str, own: str, leaf: bool) -> Iterator[Step]:
+            add = f"ADD CONSTRAINT {own} {word}"
+            if not leaf:
+                yield Step(
+                    f"ALTER TABLE ONLY {part} {add}{distinct}{columns}{rest}",
+                    undo=f"ALTER TABLE {part} DROP CONSTRAINT IF EXISTS {own}",
+                )
+                return
+            place = f"{part.rpartition('.')[0]}." if "." in part else schema
+            build = f"CREATE UNIQUE INDEX CONCURRENTLY {own} ON {part}{columns}{distinct}"
+            yield Step(build, outside=True, undo=f"DROP INDEX IF EXISTS {place}{own}")
+            yield from chain.from_iterable([] if parts else not_null)
+            yield Step(
+                f"ALTER TABLE {part} {add} USING INDEX {own}{rest}",
+                undo=f"ALTER TABLE {part} DROP CONSTRAINT IF EXISTS {own}",
+            )
+
+        if parts:
+            yield from chain.from_iterable(not_null)
+            yield from self._on_partitions(table, constraint.table, plain, name, made)
+        else:
+            yield from made(table, name, True)
 
     def _listed(self, names: Sequence[str]) -> str:
         return ", ".join(self.quote(one) for one in names)
@@ -313,3 +377,34 @@ def _joined(one: str, other: str, label: str) -> str:
         else:
             other = other[:-1]
     return "_".join(part for part in (one, other, label) if part)
+
+
+# What a plan says of them, before anything runs.
+
+FORMS = {
+    ops.CreateIndexOp: "its index {name} is built CONCURRENTLY",
+    ops.DropIndexOp: "its index {name} is dropped CONCURRENTLY",
+    ops.CreateUniqueConstraintOp: "the index of {name} is built CONCURRENTLY, then it is UNIQUE",
+    ops.CreatePrimaryKeyOp: "the index of {name} is built CONCURRENTLY, then it is the PRIMARY KEY",
+    ops.CreateForeignKeyOp: "FOREIGN KEY {name} NOT VALID, then VALIDATE",
+    ops.CreateCheckConstraintOp: "CHECK {name} NOT VALID, then VALIDATE",
+}
+
+
+def ways(operations: Iterable[MigrateOperation | str]) -> Iterator[str]:
+    """Say how the operations of a revision run on the tables that were there before it."""
+    made: set[str] = set()
+    for op in operations:
+        table = str(getattr(op, "table_name", None) or getattr(op, "source_table", None) or "")
+        if isinstance(op, ops.CreateTableOp):
+            made.add(table)
+        elif table not in made and (form := _form(op)):
+            yield f"{table}: {form}" if table else form.removeprefix("its ")
+
+
+def _form(op: MigrateOperation | str) -> str | None:
+    if isinstance(op, ops.AlterColumnOp) and op.modify_nullable is False:
+        return f"a CHECK of {op.column_name} NOT VALID, then VALIDATE, then SET NOT NULL"
+    said = next((said for kind, said in FORMS.items() if isinstance(op, kind)), None)
+    name = getattr(op, "constraint_name", None) or getattr(op, "index_name", None)
+    return said.format(name=name or "without a name") if said else None

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import sys
 
@@ -231,8 +232,11 @@ def test_each_statement_that_others_feel_is_a_transaction_by_itself(project):
          "op.create_foreign_key('fk', 'post', 'team', ['team_id'], ['id'])", "point to nothing in team"),
         ("UPDATE post SET n = -1 WHERE id = 7", "op.create_check_constraint('ck', 'post', 'n > 0')",
          "1 of its rows break it"),
+        ("UPDATE post SET n = NULL WHERE id = 7",
+         "op.create_primary_key('pk', 'post', ['team_id', 'id', 'n'])",
+         "1 of its rows"),
     ],
-    ids=["NOT NULL", "UNIQUE", "FOREIGN KEY", "CHECK"],
+    ids=["NOT NULL", "UNIQUE", "FOREIGN KEY", "CHECK", "PRIMARY KEY"],
 )  # fmt: skip
 def test_what_rows_refuse_leaves_no_half_behind(project, rows, operation, sentence):
     """A CHECK that is NOT VALID would already refuse what the running release writes."""
@@ -248,17 +252,20 @@ def test_what_rows_refuse_leaves_no_half_behind(project, rows, operation, senten
     ]
 
 
+IN_PARTS = (
+    "CREATE TABLE log (id int, at date) PARTITION BY RANGE (at)",
+    "CREATE TABLE log_1 PARTITION OF log FOR VALUES FROM ('2026-01-01') TO ('2026-02-01')",
+    "CREATE TABLE log_2 PARTITION OF log FOR VALUES FROM ('2026-02-01') TO ('2026-03-01') "
+    "PARTITION BY RANGE (at)",
+    "CREATE TABLE log_3 PARTITION OF log_2 FOR VALUES FROM ('2026-02-01') TO ('2026-02-10')",
+    "INSERT INTO team VALUES (2)",
+    "INSERT INTO log VALUES (1, '2026-01-01'), (2, '2026-02-01')",
+)
+
+
 def test_partitions_get_their_indexes_one_by_one(project):
     url = url_of(project)
-    clients.run(
-        url,
-        "CREATE TABLE log (id int, at date) PARTITION BY RANGE (at)",
-        "CREATE TABLE log_1 PARTITION OF log FOR VALUES FROM ('2026-01-01') TO ('2026-02-01')",
-        "CREATE TABLE log_2 PARTITION OF log FOR VALUES FROM ('2026-02-01') TO ('2026-03-01') "
-        "PARTITION BY RANGE (at)",
-        "CREATE TABLE log_3 PARTITION OF log_2 FOR VALUES FROM ('2026-02-01') TO ('2026-02-10')",
-        *WATCHED,
-    )
+    clients.run(url, *IN_PARTS, *WATCHED)
     project.migration("f2", "f1", "op.create_index('ix_log', 'log', ['id'])")
     project.db("upgrade").assert_ok()
     assert clients.rows(url, "SELECT count(*), bool_and(indisvalid) FROM pg_index "
@@ -270,6 +277,49 @@ def test_partitions_get_their_indexes_one_by_one(project):
         "ONLY log_2 (id)",
         "log_3 (id)",
     ]
+
+
+KEYS_OF_PARTS = {
+    "u": "op.create_unique_constraint({name}, 'log', ['id', 'at'])",
+    "p": "op.create_primary_key({name}, 'log', ['id', 'at'])",
+    "f": "op.create_foreign_key({name}, 'log', 'team', ['id'], ['id'])",
+}
+
+
+@pytest.mark.parametrize("name", ["'of_log'", "None"], ids=["named", "unnamed"])
+@pytest.mark.parametrize("kind", KEYS_OF_PARTS)
+def test_partitions_get_their_keys_one_by_one(project, kind, name):
+    url = url_of(project)
+    clients.run(url, *IN_PARTS, *WATCHED)
+    project.migration("f2", "f1", KEYS_OF_PARTS[kind].format(name=name))
+    project.db("upgrade").assert_ok()
+    found = (
+        "SELECT count(*), bool_and(convalidated), count(nullif(conparentid, 0)) FROM pg_constraint "
+    )
+    found += f"WHERE conrelid::regclass::text ~ '^log' AND contype = '{kind}'"
+    assert clients.rows(url, found) == [(4, True, 3)]
+    said, transactions = ran(project)
+    assert len(set(transactions)) == len(transactions)
+    for part in ("log_1", "log_3"):
+        wanted = "NOT VALID" if kind == "f" else f"CONCURRENTLY .* ON {part} "
+        assert any(re.search(wanted, one) and part in one for one in said), said
+    # what reads every row does so in a part alone, and with a lock that nobody feels
+    assert not re.search("SET NOT NULL|UNIQUE|PRIMARY", said[0]) or "ONLY log" in said[0]
+
+
+@pytest.mark.parametrize("kind", KEYS_OF_PARTS)
+def test_a_row_of_the_last_part_leaves_no_half_behind(project, kind):
+    url = url_of(project)
+    row = "(9, '2026-02-02')" if kind == "f" else "(2, '2026-02-01')"
+    clients.run(url, *IN_PARTS, f"INSERT INTO log VALUES {row}")
+    before = content(url)[0]
+    project.migration("f2", "f1", KEYS_OF_PARTS[kind].format(name="'of_log'"))
+    project.db("upgrade").assert_one_sentence("what this revision did is undone")
+    assert content(url)[0] == before
+    clients.run(
+        url, f"DELETE FROM log WHERE (id, at) = {row}", "INSERT INTO log VALUES (2, '2026-02-01')"
+    )
+    project.db("upgrade").assert_ok()
 
 
 @pytest.mark.parametrize(
@@ -314,6 +364,24 @@ def test_the_plan_names_the_forms(project):
     assert "post: its index ix_n is built CONCURRENTLY" in said
     assert "post: FOREIGN KEY fk_team NOT VALID, then VALIDATE" in said
     assert "ix_tag" not in said
+
+
+def test_the_plan_names_an_update_of_many_rows_and_what_to_write_instead(project):
+    clients.run(
+        url_of(project),
+        "INSERT INTO post (id, n) SELECT i, i FROM generate_series(100, 1200) AS i",
+    )
+    batches = (
+        "import flask_keel\nt = sa.table('post', sa.column('n'), sa.column('title'))\n"
+        "flask_keel.backfill(t, t.c.title.is_(None), {'title': 'x'})"
+    )
+    project.migration("f2", "f1", "op.create_primary_key('pk', 'post', ['id'])")
+    project.migration("f3", "f2", "op.execute('UPDATE post SET n = 1 WHERE n > 1')")
+    project.migration("f4", "f3", "op.execute('UPDATE post SET n = 2 WHERE n < 9')")
+    project.migration("f5", "f4", batches)
+    said = project.db("upgrade", "--plan").assert_ok().out
+    assert "post: one UPDATE locks 1130 rows until it ends, flask_keel.backfill a few" in said
+    assert said.count("one UPDATE") == 1
 
 
 def test_lint_and_proof_know_the_forms(project):
