@@ -45,11 +45,15 @@ def pytest_collection_modifyitems(config, items):
 
 def _left_out(items):
     """Give what the long drills alone run: the other combinations, and the other servers."""
-    combined, told = defaultdict(list), defaultdict(list)
+    combined, told, alike = defaultdict(list), defaultdict(list), defaultdict(list)
     for item in items:
         test = item.parent.nodeid, getattr(item, "originalname", item.name)
         if item.get_closest_marker("one_of_each"):
             combined[test].append(item)
+        elif some := item.get_closest_marker("some"):
+            alike[test].append(item)
+            if len(alike[test]) > some.args[0]:
+                yield item
         elif hasattr(item, "callspec"):
             told[test] += [(item, name) for name in TURNS if name in item.callspec.params]
     for test in combined.values():

@@ -195,8 +195,8 @@ def generate(folder: Path, home: Path, **answers: str) -> Project:
     command = [sys.executable, "-m", "cookiecutter", "--no-input", "-o", str(folder), str(TEMPLATE)]
     command += [f"{key}={value}" for key, value in answers.items()]
     env = {**os.environ, "HOME": str(home)}
-    ran = subprocess.run(command, env=env, capture_output=True, text=True)
-    assert ran.returncode == 0, ran.stdout + ran.stderr
+    code, out, err = WARM.run(command, Path.cwd(), env, timeout=60)
+    assert code == 0, out + err
     name = answers.get("project", "my-app")
     module = answers.get("module", name.lower().replace("-", "_").replace(" ", "_"))
     return Project(folder / name, module)

@@ -38,6 +38,14 @@ LIBRARIES = (
     "mako.template",
     "logging.config",
     "flask_keel.cli",
+    # cookiecutter's, which itself reads HOME when it is imported
+    "arrow",
+    "binaryornot.check",
+    "jinja2.ext",
+    "requests",
+    "rich.prompt",
+    "slugify",
+    "yaml",
 )
 
 
@@ -157,6 +165,7 @@ def end(arguments: list[str]) -> NoReturn:
 
 if __name__ == "__main__":
     import contextlib
+    import functools
     import gc
     import importlib
     import pkgutil
@@ -176,6 +185,9 @@ if __name__ == "__main__":
         # Flask loads those of all that is installed, whichever application it is
         for command in metadata.entry_points(group="flask.commands"):
             command.load()
+    # it reads a file of each of them, and a command here sees what its parent saw
+    metadata.entry_points = functools.cache(metadata.entry_points)
+    metadata.entry_points(group="flask.commands")
     # what is collected in a child would copy all of it
     gc.collect()
     gc.freeze()

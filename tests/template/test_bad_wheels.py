@@ -89,6 +89,7 @@ BAD = {
 }
 
 
+@pytest.mark.some(4)
 @pytest.mark.parametrize("bad", BAD)
 def test_nothing_is_installed_from_a_bad_wheel(application, bad):
     spoil, words = BAD[bad]
@@ -107,6 +108,7 @@ def test_nothing_is_installed_from_a_bad_wheel(application, bad):
     assert tree(application) == before and application.stamp.stat().st_mtime == 0
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("bad", ["no folder", "cut short", "two"])
 def test_an_update_mends_a_bad_wheel(application, tmp_path, bad):
     spoil, _ = BAD[bad]
@@ -117,6 +119,7 @@ def test_an_update_mends_a_bad_wheel(application, tmp_path, bad):
     application.make("migrate").assert_ok()
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize(
     ("uses", "name"),
     [

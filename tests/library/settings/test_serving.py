@@ -36,6 +36,7 @@ def serve(request, project, production):
     return lambda **env: project.run(*command, timeout=30, **production, **env)
 
 
+@pytest.mark.one_of_each
 @pytest.mark.parametrize(
     ("key", "words"),
     [(None, "has no SECRET_KEY"), ("", "has no SECRET_KEY"), ("short", "is shorter than 32")],

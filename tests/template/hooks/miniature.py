@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from warm import WARM
+
 from keel_answers.origin import LINKS
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -109,19 +111,26 @@ class Bakery:
 
     def bake(self, template, *arguments, typed=None, environment=(), cwd=None):
         kept = {key: os.environ[key] for key in ("PATH", "TMPDIR") if key in os.environ}
+        cwd = cwd or self.output
+        env = {
+            **kept,
+            "HOME": str(self.home),
+            "PWD": str(cwd),
+            "LANG": "C.UTF-8",
+            # nobody's identity, and none is asked for
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_CONFIG_NOSYSTEM": "1",
+            **dict(environment),
+        }
+        plain = all(isinstance(one, str) for one in arguments)
+        if plain and typed is None and not environment:
+            command = [sys.executable, "-m", "cookiecutter", str(template), *arguments]
+            code, out, err = WARM.run(command, cwd, env, timeout=60)
+            return subprocess.CompletedProcess(command, code, out + err)
         return subprocess.run(
             [COOKIECUTTER, template, *arguments],
-            cwd=cwd or self.output,
-            env={
-                **kept,
-                "HOME": str(self.home),
-                "PWD": str(cwd or self.output),
-                "LANG": "C.UTF-8",
-                # nobody's identity, and none is asked for
-                "GIT_CONFIG_GLOBAL": os.devnull,
-                "GIT_CONFIG_NOSYSTEM": "1",
-                **dict(environment),
-            },
+            cwd=cwd,
+            env=env,
             input=typed,
             stdin=subprocess.DEVNULL if typed is None else None,
             stdout=subprocess.PIPE,

@@ -25,6 +25,7 @@ def typed(tmp_path):
     assert not file.exists()
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize("pattern", HOSTILE)
 def test_a_message_arrives_as_it_was_typed(application, typed, pattern):
     message = typed(pattern)

@@ -21,6 +21,7 @@ def production(tmp_path):
     assert database.read_bytes() == before, "production was touched"
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("target", ["db", "test", "help"])
 def test_exported_settings_do_not_reach_make(application, production, target):
     answer = application.make(target, **production).assert_ok()
