@@ -163,8 +163,9 @@ class Forms:
             yield from made(part, own, leaf)
         yield from reversed(bonds)
 
-    def _tree(self, table: str) -> Sequence[sa.Row[tuple[str, bool, str]]]:
-        return self.connection.execute(PARTITIONS, {"table": table.replace("%%", "%")}).all()
+    def _tree(self, table: str) -> list[tuple[str, bool, str]]:
+        rows = self.connection.execute(PARTITIONS, {"table": table.replace("%%", "%")})
+        return [(part, leaf, parent) for part, leaf, parent in rows]
 
     def _drop_index(self, construct: DropIndex) -> Iterator[Step]:
         sql = self._compiled(construct)
