@@ -234,6 +234,8 @@ def change_enum(random: Random, schema: Schema) -> Change | None:
 
     def do(schema: Schema, marks: Marks) -> None:
         found = schema.table(uid).column(column.uid)
+        filled = marks.fills.get(f"{schema.table(uid).name}.{found.name}")
+        require(filled is None or filled in values)
         marks.narrow |= less
         found.kind = deepcopy(found.kind)
         require(found.kind.family == "enum")
