@@ -114,13 +114,21 @@ def _stored(after: str, value: Value) -> object:
     if isinstance(value, bytes) or after in ("TEXT", "BLOB") or not _NUMBER.fullmatch(value):
         return value
     if not _DECIMAL.fullmatch(value):
-        return _LOST
+        return _real_as_text(value)
     if "." not in value:
         number = int(value)
         if after == "REAL":
             return _real(number)
         return number if -(2**63) <= number < 2**63 else _LOST
     return float(value) if len(value.replace(".", "").lstrip("-0")) <= 15 else _LOST
+
+
+def _real_as_text(value: str) -> object:
+    """A text that SQLite has made of a REAL is that number; another one, 1e5 or 007, may be a code."""
+    number = float(value)
+    digits, e, exponent = f"{number:.15g}".partition("e")
+    written = digits + ("" if "." in digits else ".0") + e + exponent
+    return number if e and written == value else _LOST
 
 
 def _real(number: int | float) -> object:

@@ -90,3 +90,29 @@ def test_a_text_is_rewritten_as_sqlalchemy_writes_it_or_refused(type_, text):
         else:
             assert read(given) == read(stored), given
     assert taken > 50
+
+
+def refuses(raw, text):
+    """Whether a text cannot become a number: ``keel_fits`` is asked for what is no plain one."""
+    broken, fits = misfit(DIALECT, "v", "VARCHAR(80)", "NUMERIC(20, 6)", sa.Numeric(20, 6))
+    raw.create_function("keel_fits", 2, fits)
+    return bool(raw.execute(f"SELECT {broken} FROM (SELECT ? AS v)", [text]).fetchone()[0])
+
+
+def test_a_number_that_sqlite_has_made_a_text_of_becomes_that_number_again():
+    seed = random.randrange(10**6)
+    print("seed", seed)
+    chance = random.Random(seed)
+    raw = sqlite3.connect(":memory:")
+    for power in range(-30, 31):
+        real = float(f"{chance.uniform(-9.9, 9.9):.{chance.randint(0, 12)}f}e{power}")
+        text, number = raw.execute("SELECT CAST(:n AS TEXT), :n", {"n": real}).fetchone()
+        if "e" in text:
+            assert not refuses(raw, text), text
+            back = raw.execute("SELECT CAST(CAST(? AS NUMERIC) AS REAL)", [text]).fetchone()[0]
+            assert f"{back:.14g}" == f"{number:.14g}"
+
+
+@pytest.mark.parametrize("text", ["1e5", "007", "1.0E-06", "1.0e-6", "+1.5", "1.50e-07", "1.5 "])
+def test_a_text_that_would_be_another_one_as_a_number_may_be_a_code(text):
+    assert refuses(sqlite3.connect(":memory:"), text)
