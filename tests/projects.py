@@ -129,6 +129,11 @@ class Project:
         (new,) = set(self.versions.glob("*.py")) - before
         return new
 
+    def configure(self, **settings) -> None:
+        """Say settings at the end of dev.conf."""
+        with (self.path / "etc/conf/dev.conf").open("a") as conf:
+            conf.writelines(f"\n{key} = {value!r}\n" for key, value in settings.items())
+
     def git(self, *arguments: str, **env) -> Answer:
         person = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com"]
         return self.run("git", *person, *arguments, **env).assert_ok()

@@ -25,8 +25,10 @@ from sqlalchemy.exc import DBAPIError
 
 from ..data import ALONE
 from ..log import LOST, Unfinished
+from ..output import say
 from ..runner import Refused
 from ..typing import Options, Row, Value
+from ..zero_downtime.sequence import IN_ONE, SETS
 from . import in_flight
 from .statements import changes, commits
 
@@ -129,6 +131,9 @@ class Standing:
         self.foreign, self.lost, self.skipping, self.block = "", False, False, False
         self.asked = ""  # what the file asked for, where that takes several statements
         self.outside, self.felt = False, True
+        # what it set for its transaction, whether that has ended, and whether there is to be but one
+        self.local: list[tuple[str, Value]] = []
+        self.over = self.whole = False
 
     def end(self) -> None:
         """The revision is applied: nothing of it is to follow.
@@ -152,7 +157,7 @@ class Standing:
     @property
     def online(self) -> bool:
         """Whether each statement stands whose lock others feel: a log has to say which did."""
-        return self.each and self.book is not None
+        return self.each and self.book is not None and not self.whole
 
     @property
     def alone(self) -> bool:
@@ -208,7 +213,28 @@ class Standing:
 
     # listeners
 
-    def before(self, _: object, cursor: object, statement: str, *more: object) -> None:
+    def before(
+        self, _: object, cursor: object, statement: str, parameters: Value = None, *more: object
+    ) -> None:
+        if self.running and self.online and not self.quiet and IN_ONE.match(statement):
+            self.whole = True
+            say(
+                f"  {self.path}: {short(statement)} and what follows is one transaction, and others may wait"
+            )
+        self._before(statement)
+        if self.running and self.online and not self.quiet:
+            self._set_again()
+            if SETS.match(statement):
+                self.local.append((statement, parameters))
+
+    def _set_again(self) -> None:
+        if not self.over or self.outside or self._autocommit:
+            return
+        self.over = False
+        for statement, parameters in self.local:
+            self._raw(statement, parameters)
+
+    def _before(self, statement: str) -> None:
         if not self.quiet:
             self.connection.info.pop(ALONE, None)
         if not self.running or self.quiet or not changes(statement) or SETTING.match(statement):
@@ -341,6 +367,8 @@ class Standing:
             self._raw("BEGIN")
         elif self.alone and not self.outside:
             self._driver.rollback()
+            self.over = True
+            self._set_again()
 
     def committing(self, *_: object) -> None:
         """A migration commits what it did: what is done of it is written with that."""
@@ -508,16 +536,17 @@ class Standing:
             self.block = False
         elif (self.mysql or self.online) and not self._autocommit:
             self._driver.commit()
+            self.over = True
         self.book.committing()
 
     @property
     def _driver(self) -> Any:
         return self.connection.connection.driver_connection
 
-    def _raw(self, word: str) -> None:
+    def _raw(self, word: str, parameters: Value = None) -> None:
         cursor = self.connection.connection.cursor()
         try:
-            cursor.execute(word)
+            cursor.execute(word, parameters or None)
         finally:
             cursor.close()
 

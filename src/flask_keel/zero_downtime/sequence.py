@@ -1,11 +1,24 @@
 """The steps of an operation's safe form, and who notes them: an upgrade's journal, or nobody."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
 from sqlalchemy import Connection
+
+# What a migration sets for its transaction is set anew in each one that it gets; what else it says of
+# it has no meaning in several. https://www.postgresql.org/docs/current/sql-set.html
+SETS = re.compile(
+    r"\s*(SET\s+LOCAL\b|SELECT\s+(pg_catalog\s*\.\s*)?set_config\s*\(.*,\s*(true|'t\w*'|'on')\s*\))",
+    re.IGNORECASE | re.DOTALL,
+)
+IN_ONE = re.compile(
+    r"\s*(SET\s+(CONSTRAINTS|TRANSACTION)\b|SAVEPOINT\b|LOCK\b|DECLARE\b(?!.*\bWITH\s+HOLD\b))"
+    r"|.*\b(ON\s+COMMIT\s+(DROP|DELETE)|pg_(try_)?advisory_xact_lock)\b",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,6 @@ def project(new_project, mariadb_server):
         made.env["DEV_DATABASE_URL"] = url
         made.migration("f1", None, TABLES)
         made.db("upgrade").assert_ok()
-        conf = made.path / "etc/conf/dev.conf"
-        conf.write_text(conf.read_text() + "\nZERO_DOWNTIME = True\n")
         yield made
 
 

@@ -56,8 +56,7 @@ def started(new_project, url, online=True):
     made.env["DEV_DATABASE_URL"] = url
     made.migration("f1", None, TABLES)
     made.db("upgrade").assert_ok()
-    conf = made.path / "etc/conf/dev.conf"
-    conf.write_text(conf.read_text() + f"\nZERO_DOWNTIME = {online}\n")
+    made.configure(ZERO_DOWNTIME=online)
     return made
 
 
@@ -95,6 +94,38 @@ def test_the_safe_forms_make_what_the_plain_ones_make(project, wanted):
     project.migration("f2", "f1", "\n".join(STATEMENTS))
     project.db("upgrade").assert_ok()
     assert content(url_of(project)) == wanted
+
+
+OF_THE_TRANSACTION = {
+    "SET LOCAL": "op.execute('CREATE SCHEMA apart')\nop.execute('SET LOCAL search_path = apart, public')",
+    "set_config": "op.execute('CREATE SCHEMA apart')\nop.get_bind().execute("
+    "sa.text(\"SELECT set_config('search_path', :path, true)\"), {'path': 'apart, public'})",
+    "SET CONSTRAINTS": "op.create_foreign_key('fk', 'post', 'team', ['team_id'], ['id'], deferrable=True)\n"
+    "op.execute('SET CONSTRAINTS ALL DEFERRED')\nop.execute('UPDATE post SET team_id = 7')\n"
+    "op.execute('INSERT INTO team VALUES (7)')",
+    "ON COMMIT": "op.execute('CREATE TEMP TABLE kept ON COMMIT DROP AS SELECT id FROM post')\n"
+    "op.create_index('ix_n', 'post', ['n'])\n"
+    "op.execute('UPDATE post SET n = 0 WHERE id IN (SELECT id FROM kept)')",
+    "a savepoint": "with op.get_bind().begin_nested():\n    op.create_index('ix_n', 'post', ['n'])\n"
+    "    op.execute('UPDATE post SET n = 0')",
+    "LOCK": "op.execute('LOCK TABLE post')\nop.create_index('ix_n', 'post', ['n'])",
+}
+
+
+@pytest.mark.parametrize("said", OF_THE_TRANSACTION)
+def test_what_a_file_says_of_its_transaction_means_what_it_meant(
+    project, new_project, postgresql_server, said
+):
+    after = "\nop.create_index('ix_team', 'team', ['id'])\nop.execute('CREATE TABLE seen AS SELECT 1 AS n')"
+    after += "\nop.execute('INSERT INTO seen SELECT n FROM post')"
+    with databases.fresh(postgresql_server) as url:
+        plain = started(new_project, url, online=False)
+        for one in (plain, project):
+            one.migration("f2", "f1", OF_THE_TRANSACTION[said] + after)
+            one.db("upgrade").assert_ok()
+        seen = "SELECT to_regclass('apart.seen')::text, to_regclass('seen')::text"
+        for look in (content, lambda url: clients.rows(url, seen)):
+            assert look(url_of(project)) == look(url)
 
 
 # counts the moments before and after each statement and each COMMIT of an upgrade, and dies at one
@@ -406,8 +437,6 @@ def test_lint_and_proof_know_the_forms(project):
 def test_a_fill_is_written_in_batches(new_project, postgresql_server):
     """One UPDATE of many rows holds them for as long as it takes."""
     project = new_project(starter="bare", database="postgresql")
-    conf = project.path / "etc/conf/dev.conf"
-    conf.write_text(f"{conf.read_text()}\nZERO_DOWNTIME = True\n")
     with databases.fresh(postgresql_server) as url:
         project.env["DEV_DATABASE_URL"] = url
         _fills(project)
