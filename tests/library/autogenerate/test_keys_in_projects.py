@@ -113,6 +113,9 @@ def test_a_key_changes_with_its_rows(any_database, case):
     assert_nothing_left(project)
     down_and_up(project)
     assert rows(project, query) == expected
+    project.configure(
+        ZERO_DOWNTIME=False
+    )  # what it finds in rewritten tables is for the lint's tests
     project.db("check").assert_ok()
 
 

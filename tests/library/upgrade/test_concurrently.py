@@ -6,7 +6,7 @@ import clients
 import databases
 import pytest
 
-from .test_retries import configure, ended, session, started, upgrading, url_of, wait_until_it_waits
+from .test_retries import ended, session, started, upgrading, url_of, wait_until_it_waits
 
 INDEX = """with op.get_context().autocommit_block():
     op.create_index("ix_post_n", "post", ["n"], postgresql_concurrently=True, if_not_exists=True{more})"""
@@ -32,7 +32,7 @@ def indexes(project):
 
 
 def test_it_waits_longer_than_for_a_lock_since_nobody_waits_for_it(project):
-    configure(project, MIGRATION_LOCK_TIMEOUT=0.1)
+    project.configure(MIGRATION_LOCK_TIMEOUT=0.1)
     with session(project, *READS) as reader, upgrading(project) as process:
         wait_until_it_waits(project, process, "snapshot")
         # it says so after two seconds, with whom it waits for
@@ -84,7 +84,7 @@ def test_an_index_that_somebody_else_is_making_is_left_alone(project):
 
 
 def test_when_it_has_waited_for_as_long_as_anybody_the_sentence_says_what_is_left(project):
-    configure(project, MIGRATION_LOCK_TIMEOUT=0.3, MIGRATION_LOCK_WAIT=0.3)
+    project.configure(MIGRATION_LOCK_TIMEOUT=0.3, MIGRATION_LOCK_WAIT=0.3)
     with session(project, *READS):
         project.db("upgrade").assert_one_sentence(
             "being at f1, the invalid index ix_post_n that was left is dropped: wait for the session"

@@ -14,6 +14,7 @@ op.execute("INSERT INTO nowhere VALUES (1)")"""
 def project(new_project, server_url):
     made = new_project(starter="bare", database=make_url(server_url).get_backend_name())
     made.env["DEV_DATABASE_URL"] = server_url
+    made.configure(ZERO_DOWNTIME=False)  # a revision is one transaction where it can be
     made.migration(
         "aaaa00000001",
         None,

@@ -34,6 +34,7 @@ WAITS = {
 def project(new_project, server_url):
     made = new_project(starter="bare", database=make_url(server_url).get_backend_name())
     made.env["DEV_DATABASE_URL"] = server_url
+    made.configure(ZERO_DOWNTIME=False)  # a revision is one transaction where it can be
     first = 'op.create_table("first", sa.Column("id", sa.Integer, primary_key=True))'
     made.migration("aaaa00000001", None, first)
     made.db("upgrade").assert_ok()

@@ -33,7 +33,7 @@ def started(new_project, url):
     made.env["DEV_DATABASE_URL"] = url
     made.migration("f1", None, TABLES)
     made.db("upgrade").assert_ok()
-    configure(made, MIGRATION_LOCK_TIMEOUT=TIMEOUT)
+    made.configure(ZERO_DOWNTIME=False, MIGRATION_LOCK_TIMEOUT=TIMEOUT)
     return made
 
 
@@ -47,11 +47,6 @@ def postgresql(new_project, postgresql_server):
 def mysql(new_project, mariadb_server):
     with databases.fresh(mariadb_server) as url:
         yield started(new_project, url)
-
-
-def configure(project, **settings):
-    conf = project.path / "etc/conf/dev.conf"
-    conf.write_text(conf.read_text() + "".join(f"\n{k} = {v!r}" for k, v in settings.items()))
 
 
 def url_of(project):
@@ -163,7 +158,7 @@ def test_after_the_last_try_the_sentence_says_who_holds_the_lock_and_the_next_up
     project,
 ):
     project.migration("f2", "f1", 'op.add_column("post", sa.Column("slug", sa.Integer))')
-    configure(project, MIGRATION_LOCK_TIMEOUT=2, MIGRATION_RETRIES=1)
+    project.configure(MIGRATION_LOCK_TIMEOUT=2, MIGRATION_RETRIES=1)
     with session(project, *READS):
         answer = project.db("upgrade")
     answer.assert_one_sentence("f2_by_hand.py, line 11", "being at f1, after 2 tries", "wait for")
@@ -177,7 +172,7 @@ def test_after_the_last_try_the_sentence_says_who_holds_the_lock_and_the_next_up
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGKILL"])
 def test_what_an_upgrade_waits_for_is_free_when_it_was_stopped(project, name):
     project.migration("f2", "f1", CHANGES)
-    configure(project, MIGRATION_LOCK_TIMEOUT=50)
+    project.configure(MIGRATION_LOCK_TIMEOUT=50)
     number = getattr(signal, name)
     with session(project, *READS), upgrading(project) as process:
         wait_until_it_waits(project, process)
@@ -207,7 +202,7 @@ def test_a_downgrade_by_one_that_is_tried_again_goes_down_by_one(project):
             f'op.drop_column("{table}", "c{number}")',
         )
     project.db("upgrade").assert_ok()
-    configure(project, MIGRATION_LOCK_TIMEOUT=1)
+    project.configure(MIGRATION_LOCK_TIMEOUT=1)
     with session(project, *READS) as reader, upgrading(project, "downgrade", "--", "-2") as process:
         assert any("did not get its lock" in line for line in iter(process.stderr.readline, ""))
         reader.exec_driver_sql("ROLLBACK")
@@ -224,7 +219,7 @@ OWN = {
 @pytest.mark.parametrize("rest", ["alone", "with its own"])
 def test_a_migration_says_itself_how_long_it_waits_and_the_next_one_does_not(project, rest):
     said, asked, theirs, ours = OWN[make_url(url_of(project)).get_backend_name()]
-    configure(project, MIGRATION_LOCK_TIMEOUT=3)
+    project.configure(MIGRATION_LOCK_TIMEOUT=3)
     first = f'op.execute("{said}")\n' if rest == "with its own" else ""
     see = 'op.execute("CREATE TABLE seen{} AS SELECT {} AS bound")'
     project.migration("f2", "f1", first + see.format(2, asked))
@@ -244,7 +239,7 @@ SLUG = 'op.add_column("post", sa.Column("slug", sa.Integer))'
 
 def test_what_was_committed_is_not_done_twice_on_postgresql(postgresql):
     postgresql.migration("f2", "f1", INSERTED_ALONE + SLUG)
-    configure(postgresql, MIGRATION_LOCK_TIMEOUT=0.3)
+    postgresql.configure(MIGRATION_LOCK_TIMEOUT=0.3)
     with session(postgresql, *READS):
         postgresql.db("upgrade").assert_one_sentence(
             "LockNotAvailable", "'INSERT INTO tag", "stands", "being at f1"
@@ -254,7 +249,7 @@ def test_what_was_committed_is_not_done_twice_on_postgresql(postgresql):
 
 def test_a_statement_outside_of_a_transaction_is_tried_again_by_itself(postgresql):
     postgresql.migration("f2", "f1", f"{INSERTED_ALONE}    {SLUG}")
-    configure(postgresql, MIGRATION_LOCK_TIMEOUT=0.3)
+    postgresql.configure(MIGRATION_LOCK_TIMEOUT=0.3)
     with session(postgresql, *READS) as reader, upgrading(postgresql) as process:
         assert any(
             "it is given up, tried again" in line for line in iter(process.stderr.readline, "")
@@ -278,7 +273,7 @@ op.execute("CREATE TABLE seen AS SELECT setting::int AS bound FROM pg_settings "
 
 def test_two_that_wait_for_each_other_both_come_to_their_end(postgresql):
     postgresql.migration("f2", "f1", CHANGES)
-    configure(postgresql, MIGRATION_LOCK_TIMEOUT=30)
+    postgresql.configure(MIGRATION_LOCK_TIMEOUT=30)
     # the server looks when somebody has waited for so long, and ends that one
     name = make_url(url_of(postgresql)).database
     clients.run(url_of(postgresql), f"ALTER DATABASE {name} SET deadlock_timeout = '3s'")
@@ -300,7 +295,7 @@ def test_validate_may_wait_where_nobody_waits_for_what_is_held(postgresql, holds
     first = 'op.add_column("tag", sa.Column("color", sa.Integer))\n' if holds else ""
     validate = "op.execute('ALTER TABLE post VALIDATE CONSTRAINT positive')"
     postgresql.migration("f3", "f2", first + validate)
-    configure(postgresql, MIGRATION_LOCK_TIMEOUT=0.3)
+    postgresql.configure(MIGRATION_LOCK_TIMEOUT=0.3)
     lock = "LOCK TABLE post IN SHARE UPDATE EXCLUSIVE MODE"
     with session(postgresql, "BEGIN", lock) as other, upgrading(postgresql) as process:
         wait_until_it_waits(postgresql, process)
@@ -317,7 +312,7 @@ op.execute("UPDATE post SET n = 2")"""
 def test_rows_that_cannot_be_undone_are_not_written_twice_on_mysql(mysql, engine):
     clients.run(url_of(mysql), f"CREATE TABLE kept (id INTEGER, n INTEGER) ENGINE={engine}")
     mysql.migration("f2", "f1", ROWS.format(table="kept"))
-    configure(mysql, MIGRATION_LOCK_TIMEOUT=1)
+    mysql.configure(MIGRATION_LOCK_TIMEOUT=1)
     with session(mysql, "BEGIN", "UPDATE post SET n = 7") as writer:
         if engine == "MyISAM":
             mysql.db("upgrade").assert_one_sentence("Lock wait timeout", "being at f1", "wait for")
@@ -332,7 +327,7 @@ def test_rows_that_cannot_be_undone_are_not_written_twice_on_mysql(mysql, engine
 
 def test_a_statement_of_its_own_on_mysql_is_tried_again_though_others_stand(mysql):
     mysql.migration("f2", "f1", f"{CHANGES}\nop.execute('UPDATE post SET n = n + 1')")
-    configure(mysql, MIGRATION_LOCK_TIMEOUT=1)
+    mysql.configure(MIGRATION_LOCK_TIMEOUT=1)
     # the rows are free for the ALTER, and taken again behind it
     mysql.replace(
         "my_app/migrations/versions/f2_by_hand.py",
@@ -366,7 +361,7 @@ def test_a_statement_of_its_own_on_mysql_is_tried_again_though_others_stand(mysq
     ],
 )
 def test_a_setting_that_is_no_number_is_said_before_anything_else(project, settings, words):
-    configure(project, **settings)
+    project.configure(**settings)
     project.db("upgrade").assert_one_sentence(words)
 
 

@@ -100,8 +100,6 @@ print(answer.status_code, answer.json)
 @pytest.mark.parametrize("place", range(1, len(STATEMENTS)))
 def test_an_upgrade_goes_on_through_the_server_that_was_promoted(new_project, place):
     project = new_project(starter="bare", database="postgresql")
-    conf = project.path / "etc/conf/dev.conf"
-    conf.write_text(f"{conf.read_text()}\nZERO_DOWNTIME = True\n")
     project.migration("f1", None, TABLES)
     with databases.postgresql() as primary, databases.fresh(primary) as url:
         name = make_url(url).database
