@@ -54,6 +54,7 @@ LEFT_OUT = {
         *BLOG,
         *ACCOUNTS,
         "<<cookiecutter.module>>/models/user.py",
+        "<<cookiecutter.module>>/templates/field.html",
         "<<cookiecutter.module>>/migrations/schema/",
         "<<cookiecutter.module>>/migrations/versions/*.py",
     ),

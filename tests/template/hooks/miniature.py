@@ -44,6 +44,7 @@ FILES = {
     f"{PROJECT}/{MODULE}/blog.py": "",
     f"{PROJECT}/{MODULE}/forms.py": "",
     f"{PROJECT}/{MODULE}/templates/index.html": "",
+    f"{PROJECT}/{MODULE}/templates/field.html": "",
     **{f"{PROJECT}/{MODULE}/{name}.py": "" for name in ("accounts", "admin", "users")},
     f"{PROJECT}/{MODULE}/static/accounts.css": "",
     f"{PROJECT}/{MODULE}/static/admin.js": "",
