@@ -1,15 +1,28 @@
 """Accounts: login and what belongs to it (Flask-Security), its rate limits, and its mail."""
 
+from hashlib import sha256
+from secrets import token_hex
 from threading import Thread
 from typing import Any
+from unicodedata import combining, normalize
 
-from flask import Flask, abort, copy_current_request_context, current_app, request
+from flask import Flask, abort, copy_current_request_context, current_app, request, session
 from flask_keel import settings
-from flask_limiter import Limiter
+from flask_limiter import Limit, Limiter
 from flask_limiter.util import get_remote_address
 from flask_mailman import Mail
-from flask_security import MailUtil, RegisterFormV2, Security, SQLAlchemyUserDatastore
+from flask_security import (
+    MailUtil,
+    RegisterFormV2,
+    Security,
+    SQLAlchemyUserDatastore,
+    Totp,
+    password_reset,
+    user_authenticated,
+)
 from limits.errors import ConfigurationError
+from passlib.exc import UsedTokenError
+from sqlalchemy import update
 from wtforms import StringField
 from wtforms.validators import DataRequired, Length
 
@@ -18,6 +31,7 @@ from .extensions import db
 from .models.user import Role, User
 
 DEFAULTS = {  # a settings file may say otherwise
+    "RATELIMIT_ACCOUNT": "200 per hour",  # what is posted of an account, from wherever
     "RATELIMIT_DEFAULT": "10 per minute; 100 per hour",  # what an address may post to a page
     "RATELIMIT_HEADERS_ENABLED": True,
     "RATELIMIT_IN_MEMORY_FALLBACK_ENABLED": True,  # while the storage does not answer
@@ -46,6 +60,16 @@ class RegisterForm(RegisterFormV2):
     name = StringField("Name", [DataRequired(), Length(max=80)])
 
 
+class Codes(Totp):
+    """The codes of the second factor: each lets in once, whichever process it comes to."""
+
+    def set_last_counter(self, user: Any, tmatch: Any) -> None:
+        """Note up to which code they are used; UsedTokenError when this one is."""
+        unused = update(User).where(User.id == user.id, User.tf_counter < tmatch.counter)
+        if not db.session.connection().execute(unused.values(tf_counter=tmatch.counter)).rowcount:
+            raise UsedTokenError
+
+
 class Mailer(MailUtil):
     """Sends mail behind the answer: how long it takes would tell who has an account."""
 
@@ -65,10 +89,15 @@ def init_app(app: Flask) -> None:
     require(app)
     Mail(app)
     app.before_request(refuse)
-    datastore = SQLAlchemyUserDatastore(db, User, Role)
-    Security(app, datastore, register_form=RegisterForm, mail_util_cls=Mailer)
+    store = SQLAlchemyUserDatastore(db, User, Role)
+    Security(app, store, register_form=RegisterForm, mail_util_cls=Mailer, totp_cls=Codes)
+    storage = app.config.get("RATELIMIT_STORAGE_URI") or "memory://"
+    limits = [
+        Limit(app.config["RATELIMIT_DEFAULT"], get_remote_address, exempt_when=unlimited),
+        Limit(app.config["RATELIMIT_ACCOUNT"], account, exempt_when=unlimited),
+    ]
     try:
-        Limiter(get_remote_address, app=app, default_limits_exempt_when=unlimited)
+        Limiter(get_remote_address, app=app, default_limits=[*limits], storage_uri=storage)
     except (ConfigurationError, ValueError) as error:
         message = f"RATELIMIT_STORAGE_URI is no storage ({error}): give redis://host:6379."
         raise settings.ConfigError(message) from error
@@ -85,7 +114,6 @@ def require(app: Flask) -> None:
             raise settings.ConfigError(f"{key} is not set, and accounts need it: give {example}.")
     if app.config.get("SECURITY_TWO_FACTOR") and not app.config.get("SECURITY_TOTP_SECRETS"):
         raise settings.ConfigError('SECURITY_TWO_FACTOR: set SECURITY_TOTP_SECRETS = {"1": "..."}.')
-    app.config["RATELIMIT_STORAGE_URI"] = app.config.get("RATELIMIT_STORAGE_URI") or "memory://"
 
 
 def unlimited() -> bool:
@@ -93,8 +121,34 @@ def unlimited() -> bool:
     return request.method != "POST" or request.blueprint != "security"
 
 
+def account() -> str:
+    """Say whose account a form is about, be there such a one or not."""
+    if request.endpoint == "security.two_factor_token_validation":
+        return str(session.get("tf_user_id"))
+    if not request.form.get("email"):
+        return get_remote_address()
+    whose = digest(request.form["email"])
+    return session.get("known", {}).get(whose, whose)
+
+
+def digest(email: str) -> str:
+    """Make one text of all spellings that a database may take for the same, by case and accent."""
+    plain = normalize("NFKD", email.strip().lower())
+    return sha256("".join(c for c in plain if not combining(c)).encode()).hexdigest()
+
+
+@password_reset.connect
+@user_authenticated.connect
+def know(_: Flask, user: User, **_named: Any) -> None:
+    """Count by itself what is posted by a browser that was let in: strangers lock nobody out."""
+    session["known"] = {digest(user.email): token_hex()}
+
+
 def refuse() -> None:
-    """Refuse what no form means: NUL, which PostgreSQL takes into no text; an endless password."""
+    """Refuse what no form means: JSON, an endless password, NUL, which PostgreSQL does not take."""
+    ours = request.blueprint == "security"
+    if ours and request.is_json:
+        abort(415)
     for value in request.values.values():
-        if "\0" in value or len(value) > 4096 and request.blueprint == "security":
+        if "\0" in value or ours and len(value) > 4096:
             abort(400)

@@ -3,12 +3,12 @@
 import logging
 from typing import Any
 
-from flask import Flask, abort, flash, g, has_request_context, redirect, request, url_for
-from flask_admin import Admin, AdminIndexView
+from flask import Flask, abort, flash, g, has_request_context, request
+from flask_admin import Admin, AdminIndexView, BaseView
 from flask_admin.actions import action
 from flask_admin.contrib.sqla import ModelView
 from flask_admin.model.typefmt import BASE_FORMATTERS
-from flask_security import current_user, naive_utcnow
+from flask_security import auth_required, current_user, naive_utcnow
 from sqlalchemy import String, event, inspect
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapper, Session
@@ -20,17 +20,13 @@ from .models.user import User
 SECRET = {"password", "tf_totp_secret", "fs_uniquifier"}
 
 
-class Guarded:
-    """A page for the role admin alone."""
+class Guarded(BaseView):
+    """A page for the role admin alone: others are asked who they are, or refused."""
+
+    inaccessible_callback = auth_required("session")(BaseView.inaccessible_callback)
 
     def is_accessible(self) -> bool:
-        return current_user.is_authenticated and current_user.has_role("admin")
-
-    def inaccessible_callback(self, name: str, **_: Any) -> Any:
-        """Ask who it is, or refuse."""
-        if current_user.is_authenticated:
-            abort(403)
-        return redirect(url_for("security.login", next=request.path))
+        return current_user.has_role("admin")
 
 
 class Index(Guarded, AdminIndexView):
@@ -41,6 +37,21 @@ class Rows(Guarded, ModelView):
     """The rows of a model. A page of your own inherits from it, and stands in PAGES."""
 
     column_type_formatters = BASE_FORMATTERS | {bool: lambda _, yes, __: "yes" if yes else "no"}
+
+    column_searchable_list: Any = None
+    form_excluded_columns: Any = None
+
+    def __init__(self, model: type) -> None:
+        """Search each text; leave out of a form the rows that belong to this one."""
+        mapper: Mapper[Any] = inspect(model)
+        texts = [a.key for a in mapper.column_attrs if isinstance(a.columns[0].type, String)]
+        many = [r.key for r in mapper.relationships if r.uselist and r.secondary is None]
+        if self.column_searchable_list is None:
+            self.column_searchable_list = texts
+        if self.form_excluded_columns is None:
+            self.form_excluded_columns = many
+        path = str(mapper.local_table).replace(".", "_")
+        super().__init__(model, db, endpoint=f"admin_{path}", url=path)
 
     def get_list(self, page: int | None, *arguments: Any, **named: Any) -> Any:
         return super().get_list(min(max(page or 0, 0), 1_000_000), *arguments, **named)
@@ -102,17 +113,7 @@ def init_app(app: Flask) -> None:
     """Add /admin, with a page for each model."""
     admin = Admin(app, name="Admin", index_view=Index())
     for mapper in sorted(db.Model.registry.mappers, key=str):
-        path = str(mapper.local_table).replace(".", "_")
-        own = PAGES.get(mapper.class_, Rows)
-        page = type("Page", (own,), {k: v for k, v in fields(mapper).items() if k not in vars(own)})
-        admin.add_view(page(mapper.class_, db, endpoint=f"admin_{path}", url=path))
-
-
-def fields(mapper: Mapper[Any]) -> dict[str, Any]:
-    """Search each text; leave out of a form the rows that belong to this one: they have theirs."""
-    texts = [a.key for a in mapper.column_attrs if isinstance(a.columns[0].type, String)]
-    many = [r.key for r in mapper.relationships if r.uselist and r.secondary is None]
-    return {"column_searchable_list": texts, "form_excluded_columns": many}
+        admin.add_view(PAGES.get(mapper.class_, Rows)(mapper.class_))
 
 
 @event.listens_for(db.session, "after_flush")

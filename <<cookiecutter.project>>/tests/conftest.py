@@ -50,7 +50,7 @@ def empty_app():
 def app(empty_app):
     """The application on a database that the migrations made."""
     for folder in binds.folders(empty_app):
-        flask_migrate.upgrade(folder)
+        flask_migrate.upgrade(str(folder))
     return empty_app
 
 

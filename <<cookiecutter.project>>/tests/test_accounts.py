@@ -2,11 +2,13 @@
 
 import logging
 import re
+import time
 from datetime import timedelta
 
 import pytest
+from passlib.totp import TOTP
 
-from <<cookiecutter.module>> import users
+from <<cookiecutter.module>> import create_app, users
 from <<cookiecutter.module>>.extensions import db
 from <<cookiecutter.module>>.models.user import User
 
@@ -25,6 +27,19 @@ def register(app):
         return client
 
     return registered
+
+
+@pytest.fixture
+def set_up(app):
+    """Make the application again, on the same database, with other settings."""
+
+    def made(**settings):
+        url = app.config["SQLALCHEMY_DATABASE_URI"]
+        again = create_app("test.conf", {"SQLALCHEMY_DATABASE_URI": url, **settings})
+        again.test_client_class = app.test_client_class
+        return again
+
+    return made
 
 
 def log_in(client, email, password):
@@ -87,9 +102,57 @@ def test_guesses_come_to_an_end(client):
     assert codes == [200] * 10 + [429]
 
 
+def guess(app, email, number):
+    data = {"email": email, "password": "wrong"}
+    other = {"REMOTE_ADDR": f"10.0.0.{number}"}
+    return app.test_client().post("/login", data=data, environ_overrides=other).status_code
+
+
+def test_guesses_from_many_addresses_end_too_and_lock_nobody_out(set_up):
+    app = set_up(RATELIMIT_ACCOUNT="3 per hour")
+    users.add(db.session(), "ada@example.com")
+    db.session.commit()
+    for spelled in ("ada@example.com", "nobody@example.com"):
+        tried = spelled, spelled.upper(), f" {spelled}".replace("a", "à"), spelled
+        codes = [guess(app, email, number) for number, email in enumerate(tried)]
+        assert codes == [200, 200, 200, 429]
+    client = app.test_client()
+    client.post("/reset", data={"email": "ada@example.com"})
+    new = {"password": "battery staple", "password_confirm": "battery staple"}
+    client.post(last_link(app), data=new)
+    assert log_in(client, "ada@example.com", "battery staple")
+    assert guess(app, "ada@example.com", 5) == 429
+
+
+def test_a_code_of_the_second_factor_lets_in_once(set_up):
+    app = set_up(SECURITY_TWO_FACTOR=True)
+    password = users.add(db.session(), "ada@example.com")
+    db.session.commit()
+    client = app.test_client()
+    assert log_in(client, "ada@example.com", password)
+    page = client.post("/tf-setup", data={"setup": "authenticator"}).text
+    codes, now = TOTP(re.findall(r"<div>([A-Z2-7-]{30,})</div>", page)[0]), time.time()
+    at = {minutes: codes.generate(now + 60 * minutes).token for minutes in (-60, -1, 1)}
+    client.post(re.findall(r'"(/tf-setup/\S+)"', page)[0], data={"code": at[-1]})
+
+    def enter(code):
+        client.post("/logout")
+        assert not log_in(client, "ada@example.com", password)
+        client.post("/tf-validate", data={"code": code})
+        return is_in(client)
+
+    assert [enter(at[-60]), enter(at[-1]), enter("")] == [False, False, False]
+    client.post("/tf-rescue", data={"help_setup": "email"})
+    mailed = re.findall(r"\b\d{6}\b", app.extensions["mailman"].outbox[-1].body)[0]
+    client.post("/tf-validate", data={"code": mailed})
+    assert is_in(client)
+    assert [enter(mailed), enter(at[1]), enter(at[1])] == [False, True, False]
+
+
 @pytest.mark.parametrize("value", ["x" * 5000, "a\0b"])
 def test_what_no_form_means_is_refused(client, value):
     assert client.post("/login", data={**ADA, "password": value}).status_code == 400
+    assert client.post("/login", json={**ADA, "password": value}).status_code == 415
 
 
 def test_the_admin_is_for_its_role_alone(client, register):

@@ -74,6 +74,7 @@ class User(db.Model, UserMixin):
     confirmed_at: Mapped[datetime | None]
     tf_primary_method: Mapped[str | None] = mapped_column(String(64))
     tf_totp_secret: Mapped[str | None] = mapped_column(String(255))
+    tf_counter: Mapped[int] = mapped_column(default=0, server_default="0")
     roles: Mapped[list[Role]] = relationship(secondary=user_role)  # type: ignore[assignment]
 
     @validates("email")

@@ -46,6 +46,7 @@ CREATE TABLE `user` (
     `confirmed_at` datetime DEFAULT NULL,
     `tf_primary_method` varchar(64) DEFAULT NULL,
     `tf_totp_secret` varchar(255) DEFAULT NULL,
+    `tf_counter` int NOT NULL DEFAULT 0,
     PRIMARY KEY (`id`),
     UNIQUE KEY `uq_user_email` (`email`),
     UNIQUE KEY `uq_user_fs_uniquifier` (`fs_uniquifier`)

@@ -48,6 +48,7 @@ CREATE TABLE "user" (
     confirmed_at timestamp without time zone,
     tf_primary_method character varying(64),
     tf_totp_secret character varying(255),
+    tf_counter integer DEFAULT 0 NOT NULL,
     CONSTRAINT pk_user PRIMARY KEY (id),
     CONSTRAINT uq_user_email UNIQUE (email),
     CONSTRAINT uq_user_fs_uniquifier UNIQUE (fs_uniquifier)

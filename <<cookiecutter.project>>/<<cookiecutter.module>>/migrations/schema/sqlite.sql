@@ -47,6 +47,7 @@ CREATE TABLE user (
     confirmed_at DATETIME,
     tf_primary_method VARCHAR(64),
     tf_totp_secret VARCHAR(255),
+    tf_counter INTEGER DEFAULT '0' NOT NULL,
     CONSTRAINT pk_user PRIMARY KEY (id),
     CONSTRAINT uq_user_email UNIQUE (email),
     CONSTRAINT uq_user_fs_uniquifier UNIQUE (fs_uniquifier)

@@ -32,6 +32,9 @@ def upgrade():
         batch_op.add_column(sa.Column("confirmed_at", sa.DateTime(), nullable=True))
         batch_op.add_column(sa.Column("tf_primary_method", sa.String(length=64), nullable=True))
         batch_op.add_column(sa.Column("tf_totp_secret", sa.String(length=255), nullable=True))
+        batch_op.add_column(
+            sa.Column("tf_counter", sa.Integer(), server_default="0", nullable=False)
+        )
 
     user = sa.table("user", sa.column("fs_uniquifier"))
     op.execute(user.update().values(fs_uniquifier=sa.text(UNIQUE[op.get_context().dialect.name])))
@@ -47,6 +50,7 @@ def downgrade():
     with op.batch_alter_table("user") as batch_op:
         batch_op.drop_constraint("uq_user_fs_uniquifier", type_="unique")
         for name in (
+            "tf_counter",
             "tf_totp_secret",
             "tf_primary_method",
             "confirmed_at",
