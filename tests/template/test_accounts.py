@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import sys
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -241,6 +242,41 @@ def test_users_that_are_there_get_the_login_columns_each_a_value_of_its_own(on_a
             "sqlalchemy",
             "alembic",
         ]
+
+
+@pytest.mark.skipif(not LONG, reason="LONG_DRILLS=1 takes accounts out")
+def test_accounts_are_taken_out_as_the_readme_says(accounts, new_project):
+    accounts.db("rebuild").assert_ok()
+    readme = (accounts.path / "README.md").read_text().replace("\n", " ")
+    way = readme[readme.index("To take accounts out") :]
+    files, reason = way.partition("After `make install`")[0], re.search("`# (lint: .+?)`", way)[1]
+    gone, mended = (re.findall("`([^`]+)`", part) for part in files.split("their lines in"))
+    never = new_project(starter="bare").path
+
+    def there(name):
+        return next(accounts.path.rglob(name.rstrip("/")))
+
+    for path in map(there, gone):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for path in map(there, mended):
+        for file in path.iterdir() if path.is_dir() else [path]:
+            # without their lines it is as where they never were
+            shutil.copy(never / file.relative_to(accounts.path), file)
+
+    texts = [p for p in accounts.path.rglob("*") if p.suffix in (".py", ".toml", ".yaml", ".conf")]
+    for file in [*texts, *accounts.path.rglob("*.html")]:
+        assert not re.search("(?i)flask.security|flask.admin|limiter|mail_url", file.read_text()), (
+            file
+        )
+    migration = accounts.new_migration("-m", "accounts go")
+    accounts.db("check").assert_one_sentence("drop-table")
+    migration.write_text(migration.read_text().replace("():\n", f"():\n    # {reason}\n", 1))
+    accounts.db("check").assert_ok()
+    accounts.db("upgrade", "--yes").assert_ok()
+    accounts.run(sys.executable, "-m", "ruff", "check", ".").assert_ok()
+    accounts.run(sys.executable, "-m", "ruff", "format", "--check", ".").assert_ok()
+    tests = accounts.run(sys.executable, "-m", "pytest", "-q", SETTINGS="test.conf").assert_ok()
+    assert " passed" in tests.out
 
 
 @pytest.fixture
