@@ -92,8 +92,8 @@ LOWEST := .venv/bin/uv pip install --quiet --python .venv-oldest/bin/python
 $(OLDEST): $(TESTS)
 	@echo "installing the lowest versions that the library allows" >&2
 	@$(PYTHON) -m venv --clear .venv-oldest
-	@$(LOWEST) --resolution lowest-direct -e '.[dev,postgresql,mysql]'
 	@$(LOWEST) --group tests
+	@$(LOWEST) --upgrade --resolution lowest-direct -e '.[dev,postgresql,mysql]'  # below what a tool may want
 	@touch $@
 
 $(BENCHMARKS): $(TESTS)

@@ -23,11 +23,13 @@ from flask.cli import ScriptInfo, with_appcontext
 from flask_migrate import Migrate
 
 from . import binds, connecting, errors, heads, health, history, multidb, output, sqlite_safe, urls
+from .compat import purging
 from .project import AGREED, PLANNED, Project
 from .scratch import databases, servers
 from .typing import Options, Value
 
-COMMANDS = flask_migrate.cli.db.commands
+COMMANDS = dict(flask_migrate.cli.db.commands)
+COMMANDS["stamp"] = purging(COMMANDS["stamp"])
 JSON = click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON document on stdout.")
 
 

@@ -4,14 +4,20 @@ Everything of that kind stands in this module, with its reason; ``make test-olde
 library's tests on the lowest versions of ``pyproject.toml``.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import alembic
+import click
+from alembic import command
 from alembic.autogenerate import render, renderers
 from alembic.ddl.base import IdentityColumnDefault
 from alembic.ddl.postgresql import visit_identity_column
 from alembic.operations import ops
+from flask import current_app
 from sqlalchemy import CheckConstraint, Table
+from sqlalchemy.dialects import mysql
+from sqlalchemy.dialects.mysql.base import MySQLTypeCompiler
 from sqlalchemy.ext.compiler import compiles
 
 # Every private name of another library that is used anywhere in this one, by where it is defined.
@@ -76,6 +82,8 @@ PRIVATE = (
     # a dialect that writes values into a statement, in the way of the application's own
     "sqlalchemy.dialects.sqlite.base.SQLiteDialect._json_serializer",
     "sqlalchemy.engine.default.DefaultDialect._type_memos",
+    "sqlalchemy.dialects.mysql.base.MySQLDialect._backslash_escapes",
+    "sqlalchemy.dialects.mysql.base.MySQLTypeCompiler._visit_enumerated_values",
     "sqlalchemy.sql.compiler.DDLCompiler._prepared_index_name",
     "sqlalchemy.sql.compiler.IdentifierPreparer._double_percents",
     "sqlalchemy.sql.compiler.IdentifierPreparer._strings",
@@ -136,3 +144,41 @@ def _identity(element: Any, compiler: Any, **options: Any) -> Any:
 
 if ALEMBIC < (1, 20):
     compiles(IdentityColumnDefault, "postgresql")(_identity)
+
+
+_in_quotes = MySQLTypeCompiler._visit_enumerated_values
+
+
+def _escaped(
+    self: MySQLTypeCompiler, name: str, type_: Any, enumerated_values: Sequence[str]
+) -> str:
+    """Write the values of an ENUM or a SET, a backslash as MySQL reads it: as two.
+
+    SQLAlchemy 2.0.32 writes one, which takes the letter behind it along.
+    """
+    if self.dialect._backslash_escapes:
+        enumerated_values = [value.replace("\\", "\\\\") for value in enumerated_values]
+    return _in_quotes(self, name, type_, enumerated_values)
+
+
+if "\\\\" not in mysql.ENUM("\\").compile(dialect=mysql.dialect()):
+    MySQLTypeCompiler._visit_enumerated_values = _escaped  # type: ignore[method-assign]
+
+
+PURGE = click.Option(
+    ["--purge"],
+    is_flag=True,
+    help="Delete the version in the alembic_version table before stamping.",
+)
+
+
+def purging(stamp: click.Command) -> click.Command:
+    """Return ``db stamp`` with ``--purge``, which Flask-Migrate has since 4.1."""
+    if any(param.name == PURGE.name for param in stamp.params):
+        return stamp
+
+    def run(directory: str | None, revision: str, **options: Any) -> None:
+        config = current_app.extensions["migrate"].migrate.get_config(directory)
+        command.stamp(config, revision, **options)
+
+    return click.Command("stamp", callback=run, params=[*stamp.params, PURGE], help=stamp.help)

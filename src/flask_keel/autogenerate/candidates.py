@@ -33,9 +33,9 @@ def families(type_: SQLType, dialect: Dialect) -> set[str]:
 
     :param type_: a model's type, or a reflected one
     """
-    stored = type_.dialect_impl(dialect)
+    stored = _stored(type_, dialect)
     while isinstance(stored, sa.TypeDecorator):
-        stored = stored.impl_instance.dialect_impl(dialect)
+        stored = _stored(stored.impl_instance, dialect)
     if isinstance(stored, sa.Uuid) and not (stored.native_uuid and dialect.supports_native_uuid):
         return {"text"}
     found = {name for name, types in FAMILIES.items() if isinstance(stored, types)}
@@ -45,6 +45,14 @@ def families(type_: SQLType, dialect: Dialect) -> set[str]:
     if isinstance(stored, mysql.LONGTEXT):
         found.add("JSON")
     return found or {type(stored).__name__.lower()}
+
+
+def _stored(type_: SQLType, dialect: Dialect) -> SQLType:
+    """The type as a database has it; as it is where SQLAlchemy makes nothing of another database's."""
+    try:
+        return type_.dialect_impl(dialect)
+    except Exception:  # a SET of MySQL's on PostgreSQL, say, and in older versions an ENUM
+        return type_
 
 
 def columns(

@@ -1,11 +1,13 @@
 """SQLAlchemy's types, defaults and columns as the pieces of a CREATE TABLE text."""
 
+from contextlib import suppress
 from typing import Any, Literal
 
 import sqlalchemy as sa
 from alembic.ddl.impl import DefaultImpl
 from alembic.util import CommandError
-from sqlalchemy import Constraint, Dialect
+from sqlalchemy import ColumnElement, Constraint, Dialect
+from sqlalchemy.dialects.sqlite.base import SQLiteDDLCompiler, SQLiteDialect
 from sqlalchemy.exc import CompileError
 from sqlalchemy.sql.compiler import DDLCompiler
 from sqlalchemy.sql.schema import (
@@ -16,6 +18,7 @@ from sqlalchemy.sql.schema import (
 
 from ..lexer import string
 from ..typing import AnyColumn, ServerDefault, SQLType, Value
+from .create_table import default_value
 from .draft import (
     AddColumn,
     AddConstraint,
@@ -29,7 +32,7 @@ from .draft import (
     SetNotNull,
     SetType,
 )
-from .tokenizer import quote, tokenize, unquote
+from .tokenizer import Unreadable, quote, tokenize, unquote
 
 KINDS = {
     sa.PrimaryKeyConstraint: "primary key",
@@ -37,6 +40,26 @@ KINDS = {
     sa.CheckConstraint: "check",
     sa.ForeignKeyConstraint: "foreign key",
 }
+
+
+class WholeDefaults(SQLiteDDLCompiler):
+    """Puts a ``text()`` that is an expression in parentheses, without which SQLite takes no default.
+
+    SQLAlchemy 2.0.32 leaves that to whoever writes it, and newer ones where it begins with a quote;
+    Alembic writes them into a migration.
+    """
+
+    def get_column_default_string(self, column: AnyColumn) -> str | None:
+        said = super().get_column_default_string(column)
+        default = getattr(column.server_default, "arg", None)
+        if said is None or isinstance(default, ColumnElement):  # SQLAlchemy's own
+            return said
+        with suppress(Unreadable):  # the database says why
+            return default_value(said)
+        return said
+
+
+SQLiteDialect.ddl_compiler = WholeDefaults
 
 
 def constraint_name(dialect: Dialect, constraint: Constraint) -> str | None:

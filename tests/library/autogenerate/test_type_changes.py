@@ -6,7 +6,7 @@ import pytest
 import revising
 import sqlalchemy as sa
 from revising import KEY
-from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects import mysql, postgresql
 
 from flask_keel.autogenerate import type_changes
 
@@ -59,6 +59,8 @@ def test_rows_live_when_types_change(any_database):
         (sa.Integer(), sa.Numeric(), None),
         (sa.Date(), sa.DateTime(), None),
         (sa.String(5), sa.Text(), None),
+        (mysql.SET("a"), mysql.SET("a", "b"), None),
+        (mysql.ENUM("a"), sa.String(5), None),
     ],
 )
 def test_using_is_written_only_where_postgresql_needs_it(old, new, expression):

@@ -2,9 +2,7 @@
 
 import sqlite3
 from contextlib import closing
-from inspect import signature
 
-import flask_migrate
 import pytest
 from sqlite_contents import script
 
@@ -86,10 +84,6 @@ def test_a_database_at_a_revision_that_no_file_has(project, command):
     )
 
 
-@pytest.mark.skipif(
-    "purge" not in signature(flask_migrate.stamp).parameters,
-    reason="Flask-Migrate 4.1 has it first",
-)
 def test_a_purge_lets_a_database_forget_a_revision_that_no_file_has(project):
     script(project.database, "UPDATE alembic_version SET version_num = 'gone'")
     project.db("stamp", "--purge", HEAD).assert_ok()

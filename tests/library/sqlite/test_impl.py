@@ -40,6 +40,28 @@ def test_a_default_is_taken_away(shop):
     assert shop.rows("SELECT n FROM post") == [(1,), (2,)]
 
 
+@pytest.mark.parametrize(
+    ("said", "stored"),
+    [
+        ("lower('A')", "a"),
+        ("'a' || 'b'", "ab"),
+        ("('a') || ('b')", "ab"),
+        ("(lower('A'))", "a"),
+        ("-1", "-1"),
+        ("'it''s (5%)'", "it's (5%)"),
+    ],
+)
+def test_a_default_may_be_an_expression_without_parentheses(bench, said, stored):
+    def column(name):
+        return sa.Column(name, sa.String(9), server_default=sa.text(said))
+
+    bench.migrate(lambda op: op.create_table("made", sa.Column("id", sa.Integer), column("a")))
+    bench.migrate(lambda op: op.alter_column("made", "a", server_default=sa.text(said)))
+    bench.migrate(lambda op: op.add_column("made", column("b")))
+    bench.make("INSERT INTO made (id) VALUES (1)")
+    assert bench.rows("SELECT a, b FROM made") == [(stored, stored)]
+
+
 def test_a_column_with_a_foreign_key_is_added_whole(shop):
     column = sa.Column("author_id", sa.Integer, sa.ForeignKey("author.id", ondelete="CASCADE"))
     shop.migrate(lambda op: op.add_column("post", column))
