@@ -90,7 +90,9 @@ def init_app(app: Flask) -> None:
     Mail(app)
     app.before_request(refuse)
     store = SQLAlchemyUserDatastore(db, User, Role)
-    Security(app, store, register_form=RegisterForm, mail_util_cls=Mailer, totp_cls=Codes)
+    theirs = Security(app, store, register_form=RegisterForm, mail_util_cls=Mailer, totp_cls=Codes)
+    # sessions, no tokens: one is looked for in JSON, and the page that says "too long" broke on it
+    theirs.login_manager.request_loader(lambda _: None)
     storage = app.config.get("RATELIMIT_STORAGE_URI") or "memory://"
     limits = [
         Limit(app.config["RATELIMIT_DEFAULT"], get_remote_address, exempt_when=unlimited),
