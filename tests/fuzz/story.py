@@ -65,7 +65,7 @@ class Refused(Exception):
 
 
 class Halfway(Refused):
-    """MySQL undoes nothing: what was refused in the middle ends the story."""
+    """What was refused in the middle ends the story, where nothing is undone: on MySQL, and online."""
 
 
 class Story:
@@ -82,6 +82,14 @@ class Story:
         self.file = ""
         self.said = ""
         self.convention = True
+        self.conf = project.path / "etc" / "conf" / "dev.conf"
+        self.settings = self.conf.read_text()
+        self.online = False
+
+    @property
+    def undoes(self) -> bool:
+        """Whether a revision that fails leaves nothing behind."""
+        return self.dialect == "sqlite" or (self.dialect == "postgresql" and not self.online)
 
     def begin(self, schema: Schema, random: Random) -> None:
         """Empty the project, make the first migration of the models, and rows."""
@@ -89,6 +97,7 @@ class Story:
             for path in folder.iterdir():
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
         shutil.rmtree(self.project.package / "migrations" / "schema", ignore_errors=True)
+        self.conf.write_text(f"{self.settings}\nZERO_DOWNTIME = {self.online}\n")
         self.models(schema)
         self.migrate("the first migration", [])
         self.db("the first upgrade", "upgrade")
@@ -115,7 +124,7 @@ class Story:
             if wrote:
                 self.upgrade(marks, look)
         except Refused as refused:
-            if self.dialect == "mysql" and "db upgrade" in self.commands[-1:]:
+            if not self.undoes and "db upgrade" in self.commands[-1:]:
                 raise Halfway(str(refused)) from refused
             for name in revising.files(self.project) - files:
                 (self.project.versions / name).unlink()
@@ -160,7 +169,7 @@ class Story:
         answer = self.db("downgrade", "downgrade", code=None)
         if answer.code:
             if "# irreversible because" in self.file:
-                if self.dialect == "mysql":
+                if not self.undoes:
                     raise Halfway(answer.said)
                 return
             raise Fault("downgrade", answer.said)

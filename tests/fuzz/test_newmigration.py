@@ -95,6 +95,7 @@ def _case(life: Story, seed: int, end: float) -> tuple[int, int]:
     before = drawn.draw(chance, life.dialect, OFF.get(life.dialect, frozenset()))
     after, changes, good, no = None, [], 0, 0
     life.commands, life.file = [], ""
+    life.online = life.dialect != "sqlite" and seed % 2 == 1
     try:
         life.begin(before, chance)
         for _ in range(STEPS):

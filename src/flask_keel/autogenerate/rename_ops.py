@@ -316,9 +316,18 @@ def _rename_key(
             container.ops.append(_table(table, create))
             continue
         changes = _changes(container, table)
-        dropped = {op.constraint_name for op in changes if isinstance(op, ops.DropConstraintOp)}
+        dropped = {
+            _final(context, op.constraint_name)
+            for op in changes
+            if isinstance(op, ops.DropConstraintOp)
+        }
         if going not in dropped:  # else it changes in other ways as well
             changes += [drop, create]
+
+
+def _final(context: MigrationContext, name: Value) -> str | None:
+    """A constraint's name as the database has it, which takes no longer ones."""
+    return _get_constraint_final_name(ForeignKeyConstraint([], [], name=name), context.dialect)
 
 
 def _rename_primary(

@@ -171,6 +171,29 @@ def test_a_renamed_key_still_counts_and_a_default_still_fills(any_database):
     assert comments == ("c" if any_database.env else None)
 
 
+def test_a_key_changes_whose_new_name_is_longer_than_a_server_takes(any_database):
+    """The database holds the name cut, and the migration says it whole."""
+    long = "a_name_of_a_table_that_is_nearly_as_long_as_a_server_takes"
+    leaf = KEY + "node_id: Mapped[int | None] = mapped_column(sa.ForeignKey('node.id'{}))\n"
+    any_database.model("node", KEY)
+    any_database.model("leaf", leaf.format(""))
+    revising.applied(any_database)
+    before = revising.names(any_database, "leaf")
+    (any_database.package / "models" / "node.py").unlink()
+    any_database.model(long, KEY)
+    any_database.model("leaf", leaf.format(", ondelete='CASCADE'").replace("'node.", f"'{long}."))
+    revising.applied(any_database, "-x", f"rename=node:{long}")
+    revising.execute(
+        any_database, f"INSERT INTO {long} VALUES (1)", "INSERT INTO leaf VALUES (1, 1)"
+    )
+    revising.down_and_up(any_database)
+    any_database.db("downgrade").assert_ok()
+    assert revising.names(any_database, "leaf") == before
+    any_database.db("upgrade").assert_ok()
+    revising.execute(any_database, f"DELETE FROM {long}")
+    assert revising.rows(any_database, "SELECT * FROM leaf") == []
+
+
 def test_a_table_that_itself_and_others_refer_to_is_renamed(any_database):
     node = KEY + (
         "parent_id: Mapped[int | None] = mapped_column(sa.ForeignKey('node.id'))\n"
