@@ -243,7 +243,7 @@ def run(project: Project) -> None:
     unknown = not project.metadata.tables
     wanted = _made(project) if unknown else _agree(project)
     alone = unknown and wanted != catalog.HEADER
-    _say_head(project, "one head")
+    _say_head(project, "heads" if project.script.get_heads()[1:] else "one head")
     if not alone:
         output.say(
             AGREE_HERE
@@ -282,9 +282,10 @@ def head_file(project: Project) -> list[str]:
 def _made(project: Project) -> str:
     """Return the schema that the history makes, where there are no models to compare it with.
 
-    :raises CommandError: for two heads, or when there may be no scratch database
+    :raises CommandError: for two heads that nobody meant, or when there may be no scratch database
     """
-    history.require_one_head(project.script)
+    if not heads.meant(project.folder, project.script.get_heads()):
+        history.require_one_head(project.script)
     try:
         with databases.at_head(project) as connection:
             return catalog.text(connection, project.version_table)

@@ -63,6 +63,11 @@ def wrong(folder: Path, known: Mapping[str, Revision]) -> str | None:
     return ANOTHER.format(said=" and ".join(sorted(said)) or "nothing", **words)
 
 
+def meant(folder: Path, found: Collection[str]) -> bool:
+    """Whether the file names these heads, so that several of them are meant."""
+    return set((_text(folder) or "").split()) == set(found)
+
+
 def conflict(folder: Path) -> str | None:
     """Say that the file holds a conflict, without a full stop; None where it holds none."""
     text = _text(folder)

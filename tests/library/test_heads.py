@@ -141,6 +141,26 @@ def test_a_file_that_is_not_the_head_is_a_sentence_and_rebase_mends_it(blog, tex
     blog.db("check").assert_ok()
 
 
+def test_several_heads_pass_where_the_file_names_each(blog):
+    """A line for each head that is meant."""
+    blog.migration("bbbb00000001", HEAD, "op.add_column('post', sa.Column('one', sa.Integer))",
+        "op.drop_column('post', 'one')")  # fmt: skip
+    blog.migration("bbbb00000002", HEAD, "op.add_column('post', sa.Column('two', sa.Integer))",
+        "op.drop_column('post', 'two')")  # fmt: skip
+    post = "    title: Mapped[str]"
+    both = "    one: Mapped[int | None]\n    two: Mapped[int | None]\n"
+    blog.replace("my_app/models/post.py", post, both + post)
+    for command in (["check"], ["check", "--quick"]):
+        blog.db(*command).assert_one_sentence("bbbb00000001", "bbbb00000002", "db merge heads")
+    blog.head("bbbb00000002\nbbbb00000001")
+    blog.db("schema").assert_ok()
+    said = blog.db("check").assert_ok().err
+    assert "heads: bbbb0000000" in said and "4 migrations linted and proved" in said
+    blog.db("check", "--quick").assert_ok()
+    blog.db("upgrade", "heads").assert_ok()
+    blog.db("status").assert_ok()
+
+
 def test_a_history_without_the_file_is_not_judged_and_gets_none(blog):
     (blog.path / FILE).unlink()
     blog.db("check").assert_ok()

@@ -24,8 +24,8 @@ from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateIndex
 
+from .. import heads, literals, output
 from .. import history as history_module
-from .. import literals, output
 from ..catalog import drift
 from ..project import Environment, Project, listening
 from ..runner import Recorder
@@ -145,7 +145,9 @@ def compare(project: Environment) -> None:
 
     :raises alembic.util.CommandError: for two heads, or when nothing can stand in for a scratch database
     """
-    if project.head_asked == "head":
+    checking = "at_head" in project.config.attributes
+    meant = checking and heads.meant(project.folder, project.script.get_heads())
+    if project.head_asked == "head" and not meant:
         history_module.require_one_head(project.script)
     message = project.revision_context.command_args["message"]
     given = questioner.read(list(project.context.get_x_argument()), message)
@@ -155,7 +157,7 @@ def compare(project: Environment) -> None:
     if project.writing:
         _say_what_was_edited(project)
     type_changes.load(project.engine.dialect.name)
-    why, checking = None, "at_head" in project.config.attributes
+    why = None
     agreed = partial(cache.note_agreed, project, dict(project.options))
     with ExitStack() as stack:
         try:

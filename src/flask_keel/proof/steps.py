@@ -521,11 +521,11 @@ def upgrade(scene: Scene) -> None:
 
 
 def compare_models(scene: Scene) -> None:
-    """Compare with the models, when there are some and the migration is the head.
+    """Compare with the models, when there are some and the migration is the one head.
 
     :raises Failed: with what autogenerate would still write
     """
-    head = scene.script.revision in scene.project.script.get_heads()
+    head = scene.project.script.get_heads() == [scene.script.revision]
     if not head or not scene.project.metadata.tables:
         return
     changed = {label for label in scene.changes.tables if label in scene.after.tables}
