@@ -4,12 +4,14 @@ import os
 import re
 import shutil
 import sys
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
 
 import databases
 import pytest
+from passlib.totp import TOTP
 from selenium.webdriver.support.ui import Select
 from serving import (
     PATIENCE,
@@ -51,8 +53,8 @@ class Visitor:
         self.browser.get(page if page.startswith("http") else self.url + page)
         self.look()
 
-    def look(self):
-        place = self.browser.current_url.removeprefix(self.url).partition("?")[0][:12]
+    def look(self, what=""):
+        place = self.browser.current_url.removeprefix(self.url).partition("?")[0][:12] + what
         if place not in self.looked:
             self.looked.add(place)
             assert findings(self.browser) == [], place
@@ -93,6 +95,8 @@ def visitor(request, accounts, browser, tmp_path):
     accounts.replace("my_app/admin.py", columns, f"    inline_models = (Note,)\n{columns}")
     imported = "from .models.user import User"
     accounts.replace("my_app/admin.py", imported, f"from .models.note import Note\n{imported}")
+    name, on = "etc/conf/dev.conf", "SECURITY_TWO_FACTOR = True\n"
+    accounts.write(name, on + (accounts.path / name).read_text())
     password = re.search("password: (.*)", accounts.db("rebuild").assert_ok().said)[1]
     port, log = free_port(), tmp_path / "log"
     command = gunicorn(accounts, "--bind", f"127.0.0.1:{port}")
@@ -144,6 +148,21 @@ def test_accounts_in_a_browser(visitor):
     visitor.go(link)
     assert "Invalid reset password token." in visitor.said
     visitor.log_in("ada@example.com")
+
+    # a second factor: its codes are asked for from then on
+    visitor.go("/tf-setup")
+    browser.find_element("css selector", "input[value=authenticator]").click()
+    press(browser, browser.find_element("css selector", "main [type=submit]"))
+    visitor.look("with the secret")
+    assert browser.execute_script("return document.getElementById('qrcode').naturalWidth") > 0
+    codes = TOTP(re.search(r"^[A-Z2-7]{4}(-[A-Z2-7]+)+$", visitor.said, re.M)[0])
+    visitor.fill(code=codes.generate().token)
+    visitor.press("Log out")
+    visitor.log_in("ada@example.com")
+    assert not visitor.is_in
+    visitor.fill(code="000000")
+    assert "Invalid code" in visitor.said and not visitor.is_in
+    visitor.fill(code=codes.generate(time.time() + 60).token)
     ada = browser.get_cookie("session")
     assert visitor.is_in
     visitor.press("Log out")
