@@ -395,6 +395,8 @@ def test_the_plan_names_the_forms(project):
     assert "post: its index ix_n is built CONCURRENTLY" in said
     assert "post: FOREIGN KEY fk_team NOT VALID, then VALIDATE" in said
     assert "ix_tag" not in said
+    printed = project.db("upgrade", "--sql").assert_ok().out
+    assert "These are the plain statements, for whose locks others wait" in printed
 
 
 def test_the_plan_names_an_update_of_many_rows_and_what_to_write_instead(project):
