@@ -1,10 +1,10 @@
 """Accounts: login and what belongs to it (Flask-Security), its rate limits, and its mail."""
 
+from contextlib import suppress
 from hashlib import sha256
 from secrets import token_hex
 from threading import Thread
 from typing import Any
-from unicodedata import combining, normalize
 
 from flask import Flask, abort, copy_current_request_context, current_app, request, session
 from flask_keel import settings
@@ -60,6 +60,17 @@ class RegisterForm(RegisterFormV2):
     name = StringField("Name", [DataRequired(), Length(max=80)])
 
 
+class Store(SQLAlchemyUserDatastore):
+    """Where accounts are; nobody logs in by a spelling that only a collation takes for theirs."""
+
+    def find_user(self, case_insensitive: bool = False, **named: Any) -> Any:
+        """Return who it is, and for a login, of this address alone: attempts are counted by it."""
+        user: Any = super().find_user(case_insensitive, **named)
+        if user and "email" in named and request and request.endpoint == "security.login":
+            return user if user.email == named["email"].lower() else None
+        return user
+
+
 class Codes(Totp):
     """The codes of the second factor: each lets in once, whichever process it comes to."""
 
@@ -89,7 +100,7 @@ def init_app(app: Flask) -> None:
     require(app)
     Mail(app)
     app.before_request(refuse)
-    store = SQLAlchemyUserDatastore(db, User, Role)
+    store = Store(db, User, Role)
     theirs = Security(app, store, register_form=RegisterForm, mail_util_cls=Mailer, totp_cls=Codes)
     # sessions, no tokens: one is looked for in JSON, and the page that says "too long" broke on it
     theirs.login_manager.request_loader(lambda _: None)
@@ -134,9 +145,10 @@ def account() -> str:
 
 
 def digest(email: str) -> str:
-    """Make one text of all spellings that a database may take for the same, by case and accent."""
-    plain = normalize("NFKD", email.strip().lower())
-    return sha256("".join(c for c in plain if not combining(c)).encode()).hexdigest()
+    """Make one text of all spellings that are looked up as the same address."""
+    with suppress(ValueError):
+        email = current_app.extensions["security"].mail_util.normalize(email)
+    return sha256(email.lower().encode()).hexdigest()
 
 
 @password_reset.connect
