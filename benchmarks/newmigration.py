@@ -4,7 +4,8 @@ Whole processes, in turns, medians of their ratios. A case is a history and mode
 and writes the migration for it, here with the scratch database, lint and proof, there by `flask db migrate`.
 The first ratio is of the time on the clock, the second of the processor's time of the two processes alone:
 on a machine that does other work it is the one to trust, but it leaves out what a server does. The servers
-are those of the tests, with their data in memory.
+are those of the tests, with their data in memory. Both sides use the environment that `make install` makes
+for a generated project: what else is installed may bring commands to Flask, which each start then loads.
 """
 
 import argparse
@@ -143,7 +144,12 @@ class Side:
 
 
 class Plain(Side):
-    def __init__(self, folder: Path, url: str) -> None:
+    """The smallest application that Flask-Migrate documents.
+
+    :param python: of the environment that both use
+    """
+
+    def __init__(self, folder: Path, url: str, python: Path) -> None:
         self.folder, self.url = folder, url
         folder.mkdir(parents=True)
         self.models = folder / "app.py"
@@ -152,12 +158,22 @@ class Plain(Side):
             url = url.replace(plain, driver)
         self.head = STOCK.format(url=url or f"sqlite:///{folder / 'app.db'}")
         self.set_models(0)
-        self.command = [sys.executable, "-m", "flask", "--app", "app"]
+        self.command = [str(python), "-m", "flask", "--app", "app"]
         self.db("init")
         self.versions = folder / "migrations" / "versions"
 
+    def adopt(self) -> None:
+        """Make it an application of the library by the three edits of docs/adoption.md."""
+        self.head = self.head.replace("flask_migrate import Migrate", "flask_keel import Keel")
+        self.head = self.head.replace("Migrate(app, db)", "Keel(app, db)")
+        (self.folder / "migrations" / "env.py").write_text(
+            "from flask_keel import env\n\nenv.run()\n"
+        )
+
 
 class Keel(Side):
+    """A generated project, with an environment of its own."""
+
     head = "import sqlalchemy as sa\n\nfrom my_app.extensions import db\n\n"
 
     def __init__(self, folder: Path, url: str) -> None:
@@ -168,7 +184,15 @@ class Keel(Side):
         self.folder = folder / "my-app"
         self.models = self.folder / "my_app" / "models" / "tables.py"
         self.versions = self.folder / "my_app" / "migrations" / "versions"
-        self.command = [sys.executable, "bin/manage.py"]
+        self.python = self.folder / ".venv" / "bin" / "python"
+        self.command = [str(self.python), "bin/manage.py"]
+        env = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL_ENV"))}
+        env["PATH"] = (
+            f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"  # uv, as on a machine that has it
+        )
+        subprocess.run(
+            ["make", "-s", "install"], cwd=self.folder, env=env, check=True, capture_output=True
+        )
 
 
 @contextmanager
@@ -180,7 +204,8 @@ def both(server: str = "") -> Iterator[tuple[Plain, Keel]]:
     with ExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         urls = [stack.enter_context(databases.fresh(server)) if server else "" for _ in range(2)]
-        yield Plain(place / "plain", urls[0]), Keel(place / "keel", urls[1])
+        keel = Keel(place / "keel", urls[1])
+        yield Plain(place / "plain", urls[0], keel.python), keel
 
 
 def case(
@@ -220,20 +245,23 @@ def case(
     return report(name, pairs, target)
 
 
-def start(command: list[str], runs: int) -> dict:
-    """Measure a command that has nothing to do."""
-    pairs = []
-    with both() as sides:
-        plain, keel = sides
-        for side in sides:
+def start(command: list[str], runs: int) -> Iterator[dict]:
+    """Measure a command that has nothing to do: of a generated project, and of the same application."""
+    pairs: dict[str, list[tuple[Taken, Taken]]] = {"": [], ", of one application": []}
+    with both() as (plain, keel):
+        adopted = Plain(plain.folder.parent / "adopted", "", keel.python)
+        adopted.adopt()
+        for side in (plain, keel, adopted):
             history(side.versions, 20, 10)
             side.set_models(20)
             side.db("upgrade")
             side.db(*command)
         for _ in range(runs * 3):
             theirs = plain.db(*command)
-            pairs.append((keel.db(*command), theirs))
-    return report(f"db {' '.join(command)}", pairs, 0.75)
+            for side, taken in zip((keel, adopted), pairs.values(), strict=True):
+                taken.append((side.db(*command), theirs))
+    for name, taken in pairs.items():
+        yield report(f"db {' '.join(command)}{name}", taken, 0.75)
 
 
 def report(name: str, pairs: list[tuple[Taken, Taken]], target: float) -> dict:
@@ -279,7 +307,7 @@ def measured(chosen: argparse.Namespace) -> Iterator[dict]:
             yield case(name, 60, 300, runs, 1.6, server=server)
     if "start" in chosen.on:
         for command in (["heads"], ["current"], ["upgrade"]):
-            yield start(command, runs)
+            yield from start(command, runs)
 
 
 def main() -> None:
