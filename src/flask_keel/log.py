@@ -5,9 +5,13 @@ It stands beside Alembic's version table. Nothing in it is ever run, and no sour
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import date, datetime, time
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 from sqlalchemy import (
     Column,
@@ -29,7 +33,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.exc import DBAPIError
 
 from .project import LOG_TABLE
-from .typing import Options, Value
+from .typing import Options, Row, Value
 
 #: how a step ended; "begun" is one that has not, or whose process was killed
 BEGUN, DONE, FAILED, STOPPED = "begun", "done", "failed", "stopped"
@@ -202,3 +206,46 @@ def lines(entries: list[Options]) -> Iterator[str]:
         yield f"{entry['started']}  {told}  {seconds:>8}  {who}  {entry['message'] or ''}".rstrip()
         if entry["error"]:
             yield f"    {entry['error']}"
+
+
+# The last key of a backfill: what a primary key may hold, as JSON.
+
+
+def as_position(key: Row) -> str:
+    """Return a key for the log.
+
+    :raises TypeError: for a value that no key has
+    """
+    return json.dumps([*map(_encoded, key)])
+
+
+def key_of(position: str) -> Row:
+    """Return the key that :func:`as_position` was given."""
+    return tuple(map(_decoded, json.loads(position)))
+
+
+def _encoded(value: Value) -> Value:
+    if value is None or isinstance(value, str | int | float):
+        return value
+    for kind, (type_, write, _) in KINDS.items():
+        if isinstance(value, type_):
+            return {kind: write(value)}
+    raise TypeError(f"backfill cannot keep {type(value).__name__}, of which the primary key is")
+
+
+def _decoded(value: Value) -> Value:
+    if not isinstance(value, dict):
+        return value
+    ((kind, text),) = value.items()
+    return KINDS[kind][2](text)
+
+
+# the order tells a datetime from a date
+KINDS: dict[str, tuple[type, Callable[[Any], str], Callable[[str], Value]]] = {
+    "datetime": (datetime, datetime.isoformat, datetime.fromisoformat),
+    "date": (date, date.isoformat, date.fromisoformat),
+    "time": (time, time.isoformat, time.fromisoformat),
+    "decimal": (Decimal, str, Decimal),
+    "uuid": (UUID, str, UUID),
+    "bytes": (bytes, bytes.hex, bytes.fromhex),
+}

@@ -7,15 +7,11 @@ it can be. A second try leaves out exactly what the log calls done.
 """
 
 import hashlib
-import json
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from datetime import date, datetime, time
-from decimal import Decimal
 from typing import Any, Protocol
-from uuid import UUID
 
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
@@ -24,7 +20,7 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 
 from ..data import ALONE
-from ..log import LOST, Unfinished
+from ..log import LOST, Unfinished, as_position, key_of
 from ..output import say
 from ..runner import Refused
 from ..typing import Options, Row, Value
@@ -481,7 +477,7 @@ class Standing:
     @property
     def last(self) -> Row | None:
         """The key at which the earlier try of this backfill ended."""
-        return None if self.position is None else tuple(map(_decoded, json.loads(self.position)))
+        return None if self.position is None else key_of(self.position)
 
     @contextmanager
     def batch(self, what: str, last: Row | None) -> Iterator[None]:
@@ -495,7 +491,7 @@ class Standing:
             self.block = True
             try:
                 yield
-                self.position = None if last is None else json.dumps([*map(_encoded, last)])
+                self.position = None if last is None else as_position(last)
                 self._write(self._own(what))
                 self._raw("COMMIT")
             except BaseException:
@@ -596,34 +592,3 @@ class Standing:
             "or finish by hand what the file does and type db stamp with its revision, or undo it by "
             "hand and type db stamp --purge with the revision before it."
         )
-
-
-def _encoded(value: Value) -> Value:
-    """Return a value of a key for JSON.
-
-    :raises TypeError: for one that no key has
-    """
-    if value is None or isinstance(value, str | int | float):
-        return value
-    for kind, (type_, write, _) in KINDS.items():
-        if isinstance(value, type_):
-            return {kind: write(value)}
-    raise TypeError(f"backfill cannot keep {type(value).__name__}, of which the primary key is")
-
-
-def _decoded(value: Value) -> Value:
-    if not isinstance(value, dict):
-        return value
-    ((kind, text),) = value.items()
-    return KINDS[kind][2](text)
-
-
-# the order tells a datetime from a date
-KINDS: dict[str, tuple[type, Callable[[Any], str], Callable[[str], Value]]] = {
-    "datetime": (datetime, datetime.isoformat, datetime.fromisoformat),
-    "date": (date, date.isoformat, date.fromisoformat),
-    "time": (time, time.isoformat, time.fromisoformat),
-    "decimal": (Decimal, str, Decimal),
-    "uuid": (UUID, str, UUID),
-    "bytes": (bytes, bytes.hex, bytes.fromhex),
-}
