@@ -232,7 +232,8 @@ class Forms:
 
         own: PlainColumn = sa.column(construct.column.name)
         table = sa.table(str(construct.table_name), own, schema=construct.schema)
-        value: Expression = sa.literal_column(default)
+        # doubled for the driver, which this will be once more
+        value: Expression = sa.literal_column(default.replace("%%", "%"))
         return lambda: data.backfill(table, own.is_(None), {own.name: value})
 
     def is_volatile(self, default: str) -> bool:
