@@ -223,6 +223,10 @@ class Story:
         if answer.code:
             if narrow and any(re.search(pattern, answer.said) for pattern in REFUSALS):
                 raise Refused(answer.said)
+            # the proof saw what the lint had said
+            held = re.search(r"in the step 'upgrade': (.+?) held ", answer.said)
+            if held and re.search(rf" {re.escape(held[1])} from .*loses data\]", answer.said):
+                raise Refused(answer.said)
             raise Fault(stage, answer.said)
         if not new and not any(words in answer.err for words in NOTHING):
             raise Fault(stage, answer.said)

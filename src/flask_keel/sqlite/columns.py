@@ -270,7 +270,8 @@ def _autoincrement(table: CreateTable) -> CreateTable:
     name = f"CONSTRAINT {quote(key.name)} " if key.name else ""
     table = table.drop_constraint(key)
     place = table.column(key.columns[0]).head_end
-    inline = Change(place, place, f" {name}PRIMARY KEY AUTOINCREMENT")
+    conflict = f" ON CONFLICT {key.on_conflict}" if key.on_conflict else ""
+    inline = Change(place, place, f" {name}PRIMARY KEY{conflict} AUTOINCREMENT")
     return CreateTable.parse(apply(table.sql, inline))
 
 

@@ -134,6 +134,25 @@ def test_table_kwargs_give_autoincrement(bench):
     assert bench.rows("SELECT max(id) FROM post") == [(4,)]
 
 
+@pytest.mark.parametrize(
+    "key",
+    [" PRIMARY KEY ON CONFLICT REPLACE)", ", CONSTRAINT pk PRIMARY KEY (id) ON CONFLICT REPLACE)"],
+    ids=["column", "table"],
+)
+def test_a_key_that_becomes_autoincrement_keeps_its_conflict_clause(bench, key):
+    bench.make(f"CREATE TABLE pin (id INTEGER{key}; INSERT INTO pin VALUES (1);")
+
+    def change(op):
+        options = {"sqlite_autoincrement": True}
+        with op.batch_alter_table("pin", recreate="always", table_kwargs=options):
+            pass
+
+    bench.migrate(change)
+    assert "AUTOINCREMENT" in bench.sql("pin")
+    bench.run("INSERT INTO pin VALUES (1)")
+    assert bench.rows("SELECT * FROM pin") == [(1,)]
+
+
 @pytest.mark.skipif(sqlite3.sqlite_version_info < (3, 37), reason="STRICT came with 3.37")
 def test_table_kwargs_give_strict_and_without_rowid(bench):
     bench.make(
