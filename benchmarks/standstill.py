@@ -151,7 +151,12 @@ def one(side: Side, kind: str, rows: int, body: str) -> dict:
         side.db("upgrade")
         ended = time.monotonic()
     during = sorted(wait for at, wait in noted if at + wait > begun and at < ended)
+    longest: dict[int, float] = {}  # by tenths of a second
+    for at, wait in noted:
+        tenth = int((at - begun) * 10)
+        longest[tenth] = max(longest.get(tenth, 0.0), round(wait, 4))
     return {
+        "each tenth": sorted(longest.items()),
         "migration": ended - begun,
         "longest": during[-1],
         "median": statistics.median(during),
@@ -169,7 +174,11 @@ def measured(kind: str, server: str, rows: int, runs: int) -> dict:
             zero(keel)
             for name, side, body in (("stock", plain, AT_ONCE), ("keel", keel, IN_BATCHES)):
                 found[name].append(one(side, kind, rows, shape + body))
-                said = {key: round(value, 3) for key, value in found[name][-1].items()}
+                said = {
+                    key: round(value, 3)
+                    for key, value in found[name][-1].items()
+                    if key != "each tenth"
+                }
                 print(f"{kind} {number + 1}/{runs} {name}: {said}", file=sys.stderr)
     worst = {name: max(runs, key=lambda run: run["longest"]) for name, runs in found.items()}
     least = min(run["longest"] for run in found["stock"])
@@ -199,6 +208,28 @@ def table(results: list[dict]) -> str:
     return "\n".join(lines)
 
 
+def draw(results: list[dict], path: Path) -> None:
+    """The longest wait of each tenth of a second, in the worst run of each side, on a log scale."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    from matplotlib import pyplot
+
+    figure, rows = pyplot.subplots(len(results), 1, figsize=(9, 2.4 * len(results)), squeeze=False)
+    for (axes,), result in zip(rows, results, strict=True):
+        for name, label in (("stock", "stock Flask-Migrate"), ("keel", "ZERO_DOWNTIME = True")):
+            places = [tenth / 10 for tenth, _ in result[name]["each tenth"]]
+            waits = [wait * 1000 for _, wait in result[name]["each tenth"]]
+            axes.plot(places, waits, label=label, linewidth=1)
+        axes.axhline(LONGEST * 1000, color="grey", linewidth=0.5, linestyle="dotted")
+        axes.set_yscale("log")
+        axes.set_ylabel(f"{result['name']}\nlongest wait, ms")
+        axes.legend(fontsize="small", loc="upper right")
+    rows[-1][0].set_xlabel("seconds since the migration began")
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None})
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--rows", type=int, default=ROWS)
@@ -216,7 +247,8 @@ def main() -> None:
             print(f"{result['name']}: a writer waited for longer than it may", file=sys.stderr)
     if chosen.on == [*FILL] and chosen.rows == ROWS:
         chosen.out.mkdir(parents=True, exist_ok=True)
-        (chosen.out / "standstill.json").write_text(json.dumps(results, indent=2) + "\n")
+        (chosen.out / "standstill.json").write_text(json.dumps(results) + "\n")
+        draw(results, chosen.out / "standstill.svg")
 
 
 if __name__ == "__main__":
