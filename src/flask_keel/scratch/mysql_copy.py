@@ -180,8 +180,8 @@ def as_made(sql: str) -> list[str]:
             part for part, i in indexes.items() if NAME.findall(i[2])[: len(columns)] == columns
         ]
         if len(covering) == 1:
-            index = indexes[covering[0]]
-            if index[1] == theirs and NAME.findall(index[2]) == columns:
+            index, plain = indexes[covering[0]], covering[0].lstrip().startswith("KEY ")
+            if plain and index[1] == theirs and NAME.findall(index[2]) == columns:
                 own.add(covering[0])
     if not own_names:
         return [_joined(head, [part for part in parts if part not in own], tail)]

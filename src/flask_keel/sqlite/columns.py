@@ -222,8 +222,8 @@ def set_options(draft: Draft, op: SetOptions) -> None:
         if wanted is None or wanted == getattr(draft.table, option):
             continue
         if option == "strict" and not wanted:
-            stored = [c for c in draft.table.columns if not c.generated]
-            old = [c for c in stored if fold(c.name) not in draft.new_columns]
+            # those that are computed, too: they are read as their type has it
+            old = [c for c in draft.table.columns if fold(c.name) not in draft.new_columns]
             typeless = [c for c in old if same(c.type_text, "any")]
             draft.conditions += [_kept_without_strict(draft, column) for column in typeless]
         draft.add(

@@ -41,6 +41,12 @@ SHAPES = {
         "CREATE TABLE c (x INT PRIMARY KEY, CONSTRAINT fk FOREIGN KEY (x) REFERENCES p (id))"
     ],
     "a unique": ["CREATE TABLE c (x INT UNIQUE, CONSTRAINT fk FOREIGN KEY (x) REFERENCES p (id))"],
+    "a unique by the name that InnoDB would give": [
+        "CREATE TABLE c (x INT UNIQUE, FOREIGN KEY (x) REFERENCES p (id))"
+    ],
+    "a unique by the key's name": [
+        "CREATE TABLE c (x INT, UNIQUE KEY fk (x), CONSTRAINT fk FOREIGN KEY (x) REFERENCES p (id))"
+    ],
     "two keys of one column": [
         "CREATE TABLE c (x INT, CONSTRAINT f1 FOREIGN KEY (x) REFERENCES p (id), "
         "CONSTRAINT f2 FOREIGN KEY (x) REFERENCES p (a))"
