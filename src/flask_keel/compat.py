@@ -20,6 +20,8 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.dialects.mysql.base import MySQLTypeCompiler
 from sqlalchemy.ext.compiler import compiles
 
+from .typing import Value
+
 # Every private name of another library that is used anywhere in this one, by where it is defined.
 # A test finds them in the code and compares; it looks each of them up in what is installed, the lowest
 # versions too. Where ten lines of ours do the same, a name has no business here.
@@ -150,7 +152,7 @@ _in_quotes = MySQLTypeCompiler._visit_enumerated_values
 
 
 def _escaped(
-    self: MySQLTypeCompiler, name: str, type_: Any, enumerated_values: Sequence[str]
+    self: MySQLTypeCompiler, name: str, type_: Value, enumerated_values: Sequence[str]
 ) -> str:
     """Write the values of an ENUM or a SET, a backslash as MySQL reads it: as two.
 
@@ -177,7 +179,7 @@ def purging(stamp: click.Command) -> click.Command:
     if any(param.name == PURGE.name for param in stamp.params):
         return stamp
 
-    def run(directory: str | None, revision: str, **options: Any) -> None:
+    def run(directory: str | None, revision: str, **options: Value) -> None:
         config = current_app.extensions["migrate"].migrate.get_config(directory)
         command.stamp(config, revision, **options)
 

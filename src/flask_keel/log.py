@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -241,7 +240,7 @@ def _decoded(value: Value) -> Value:
 
 
 # the order tells a datetime from a date
-KINDS: dict[str, tuple[type, Callable[[Any], str], Callable[[str], Value]]] = {
+KINDS: dict[str, tuple[type, Callable[[Value], str], Callable[[str], Value]]] = {
     "datetime": (datetime, datetime.isoformat, datetime.fromisoformat),
     "date": (date, date.isoformat, date.fromisoformat),
     "time": (time, time.isoformat, time.fromisoformat),

@@ -1,5 +1,6 @@
 """A project's history without the library: Flask-Migrate and Alembic as they are, with their env.py."""
 
+import os
 import shutil
 import sqlite3
 import sys
@@ -92,6 +93,7 @@ def test_the_history_runs_under_stock_flask_migrate(history, tmp_path):
     up_and_down(run, database, schema(history.database))
 
 
+@pytest.mark.skipif(not os.environ.get("LONG_DRILLS"), reason="LONG_DRILLS=1 runs it")
 def test_the_history_runs_under_stock_alembic(history, tmp_path):
     folder, database = tmp_path / "plain", tmp_path / "plain" / "plain.db"
     folder.mkdir()

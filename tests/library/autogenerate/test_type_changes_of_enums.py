@@ -182,6 +182,7 @@ def test_only_projects_on_postgresql_depend_on_the_package(new_project):
     assert "alembic_postgresql_enum" not in sqlite.new_migration().read_text()
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("use", ["default", "fill", "check"])
 def test_a_new_value_is_used_by_the_migration_that_adds_it(project, use):
     """PostgreSQL wants it committed before."""

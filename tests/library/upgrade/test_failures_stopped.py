@@ -67,6 +67,7 @@ def test_before_the_commit_nothing_was_changed(family, number):
     assert contents(family.database) == before
 
 
+@pytest.mark.one_of_each
 @pytest.mark.parametrize("given_back", [True, False], ids=["committed", "given up"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 def test_during_the_commit_the_sentence_says_which_it_was(family, number, given_back):

@@ -23,6 +23,7 @@ op.create_index("ix_parent_name", "parent", ["name"])
 """
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("mode", ["wal", "delete"])
 def test_kill_9_at_random_moments_leaves_the_database_as_it_was(family, mode):
     database = family.database
