@@ -245,7 +245,7 @@ def main() -> None:
     for result in results:
         if not result["kept"]:
             print(f"{result['name']}: a writer waited for longer than it may", file=sys.stderr)
-    if chosen.on == [*FILL] and chosen.rows == ROWS:
+    if chosen.rows == ROWS:
         chosen.out.mkdir(parents=True, exist_ok=True)
         (chosen.out / "standstill.json").write_text(json.dumps(results) + "\n")
         draw(results, chosen.out / "standstill.svg")
