@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
-from newmigration import Keel, Side, both, databases
+from newmigration import Side, both, databases
 from sqlalchemy import create_engine, text
 
 ROWS = 1_000_000
@@ -171,7 +171,6 @@ def measured(kind: str, server: str, rows: int, runs: int) -> dict:
     found: dict[str, list[dict]] = {"stock": [], "keel": []}
     for number in range(runs):
         with both(server) as (plain, keel):
-            zero(keel)
             for name, side, body in (("stock", plain, AT_ONCE), ("keel", keel, IN_BATCHES)):
                 found[name].append(one(side, kind, rows, shape + body))
                 said = {
@@ -184,12 +183,6 @@ def measured(kind: str, server: str, rows: int, runs: int) -> dict:
     least = min(run["longest"] for run in found["stock"])
     kept = worst["keel"]["longest"] <= min(LONGEST, least / 10)
     return {"name": kind, "rows": rows, **worst, "kept": kept}
-
-
-def zero(side: Keel) -> None:
-    conf = side.folder / "etc/conf/dev.conf"
-    if "ZERO_DOWNTIME" not in conf.read_text():
-        conf.write_text(f"{conf.read_text()}\nZERO_DOWNTIME = True\n")
 
 
 def table(results: list[dict]) -> str:

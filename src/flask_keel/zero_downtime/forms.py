@@ -50,7 +50,8 @@ PARTITIONS = text(
     "FROM pg_partition_tree(to_regclass(:table)) ORDER BY level"
 )
 
-Made = Callable[[str, str, bool], Iterator[Step]]  # of a part, a name, whether it holds rows
+# of a part, a name, the same with its schema, whether it holds rows
+Made = Callable[[str, str, str, bool], Iterator[Step]]
 
 
 class Forms:
@@ -124,13 +125,9 @@ class Forms:
         head = re.sub(
             r"(INDEX)(\s+IF NOT EXISTS)?\s+.*", r"\1", on[0], flags=re.IGNORECASE | re.DOTALL
         )
-        schema = self._schema(index.table)
 
-        def made(part: str, name: str, leaf: bool) -> Iterator[Step]:
-            place = part.rpartition(".")[0] if "." in part else schema.rstrip(".")
-            undo = (
-                f"DROP INDEX IF EXISTS {place}.{name}" if place else f"DROP INDEX IF EXISTS {name}"
-            )
+        def made(part: str, name: str, full: str, leaf: bool) -> Iterator[Step]:
+            undo = f"DROP INDEX IF EXISTS {full}"
             if leaf:
                 yield Step(f"{head} CONCURRENTLY {name} ON {part}{rest}", outside=True, undo=undo)
             else:
@@ -140,7 +137,7 @@ class Forms:
         yield from self._on_partitions(table, index.table, str(index.name), named, made)
 
     def _on_partitions(
-        self, table: str, of: Table | None, plain: str, name: str, made: "Made"
+        self, table: str, of: Table | None, plain: str, name: str, made: Made
     ) -> Iterator[Step]:
         """An index or a key of the parents alone, one of each part, and the bond between the two.
 
@@ -148,19 +145,16 @@ class Forms:
 
         :param plain: the name as it is, of which those of the parts are made
         """
-        schema = self._schema(of)
-        names, bonds = {table.replace("%%", "%"): f"{schema}{name}"}, []
-        for number, (found, leaf, parent) in enumerate(self._tree(table)):
-            part = found.replace("%", "%%")
-            own = name
-            if number:
+        schema, names, bonds = self._schema(of), dict[str, str](), list[Step]()
+        for found, leaf, parent in self._tree(table):
+            part, own, place = found.replace("%", "%%"), name, schema
+            if names:  # the first is the table itself
                 own = self.quote(_shortened(f"{plain}_{_hash(part)}"))
                 # an index is where its table is
-                place = part.rpartition(".")[0] if "." in part else schema.rstrip(".")
-                names[found] = f"{place}.{own}" if place else own
-                up = names.get(parent) or names[table.replace("%%", "%")]
-                bonds.append(Step(f"ALTER INDEX {up} ATTACH PARTITION {names[found]}"))
-            yield from made(part, own, leaf)
+                place = f"{part.rpartition('.')[0]}." if "." in part else schema
+                bonds.append(Step(f"ALTER INDEX {names[parent]} ATTACH PARTITION {place}{own}"))
+            names[found] = f"{place}{own}"
+            yield from made(part, own, names[found], leaf)
         yield from reversed(bonds)
 
     def _tree(self, table: str) -> list[tuple[str, bool, str]]:
@@ -314,9 +308,8 @@ class Forms:
         compiler = self.dialect.ddl_compiler(self.dialect, AddConstraint(constraint))
         rest = compiler.define_constraint_deferrability(constraint)
         not_null = [self.not_null(table, column) for column in names if primary]
-        schema = self._schema(constraint.table)
 
-        def made(part: str, own: str, leaf: bool) -> Iterator[Step]:
+        def made(part: str, own: str, full: str, leaf: bool) -> Iterator[Step]:
             add = f"ADD CONSTRAINT {own} {word}"
             if not leaf:
                 yield Step(
@@ -324,9 +317,8 @@ class Forms:
                     undo=f"ALTER TABLE {part} DROP CONSTRAINT IF EXISTS {own}",
                 )
                 return
-            place = f"{part.rpartition('.')[0]}." if "." in part else schema
             build = f"CREATE UNIQUE INDEX CONCURRENTLY {own} ON {part}{columns}{distinct}"
-            yield Step(build, outside=True, undo=f"DROP INDEX IF EXISTS {place}{own}")
+            yield Step(build, outside=True, undo=f"DROP INDEX IF EXISTS {full}")
             yield from chain.from_iterable([] if parts else not_null)
             yield Step(
                 f"ALTER TABLE {part} {add} USING INDEX {own}{rest}",
@@ -337,7 +329,7 @@ class Forms:
             yield from chain.from_iterable(not_null)
             yield from self._on_partitions(table, constraint.table, plain, name, made)
         else:
-            yield from made(table, name, True)
+            yield from made(table, name, f"{self._schema(constraint.table)}{name}", True)
 
     def _listed(self, names: Sequence[str]) -> str:
         return ", ".join(self.quote(one) for one in names)
