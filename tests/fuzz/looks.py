@@ -28,8 +28,8 @@ def _unnamed(found: dict[str, Any]) -> dict[str, Any]:
     for name, facts in found.items():
         if name.startswith("constraint "):  # of PostgreSQL
             plain["constraints"].append(repr(facts))
-        elif name.startswith("index ") and isinstance(facts, tuple) and facts[-1]:
-            continue  # and not what is said of a table of that name
+        elif name.startswith("index ") and isinstance(facts, list) and facts[-1:] == [True]:
+            continue  # of PostgreSQL, and not what is said of a table of that name
         elif re.search(r" KEY `(?!ix_)", name) and "UNIQUE" not in name:
             continue  # the index of a foreign key
         elif " UNIQUE KEY `" in name or " CONSTRAINT `" in name:  # of MariaDB
