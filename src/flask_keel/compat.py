@@ -5,6 +5,7 @@ library's tests on the lowest versions of ``pyproject.toml``.
 """
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import alembic
@@ -12,10 +13,13 @@ import click
 from alembic import command
 from alembic.autogenerate import render, renderers
 from alembic.ddl.base import IdentityColumnDefault
+from alembic.ddl.impl import DefaultImpl
 from alembic.ddl.postgresql import visit_identity_column
 from alembic.operations import ops
+from alembic.runtime.migration import HeadMaintainer
+from alembic.util import CommandError
 from flask import current_app
-from sqlalchemy import CheckConstraint, Table
+from sqlalchemy import CheckConstraint, String, Table, Update, bindparam, column, table
 from sqlalchemy.dialects import mysql
 from sqlalchemy.dialects.mysql.base import MySQLTypeCompiler
 from sqlalchemy.ext.compiler import compiles
@@ -60,6 +64,8 @@ PRIVATE = (
     "alembic.script.base.ScriptDirectory._load_revisions",
     # a printed upgrade looks at each statement before it is written
     "alembic.ddl.impl.DefaultImpl._exec",
+    # a statement for the version table that is compiled once, and not with each revision
+    "alembic.runtime.migration.HeadMaintainer._update_version",
     # the class of SQLite, put back to stock for a comparison
     "alembic.ddl.impl._impls",
     # a copy of a part of a table, made for another one
@@ -165,6 +171,40 @@ def _escaped(
 
 if "\\\\" not in mysql.ENUM("\\").compile(dialect=mysql.dialect()):
     MySQLTypeCompiler._visit_enumerated_values = _escaped  # type: ignore[method-assign]
+
+
+@cache
+def _next_version(version_table: str, schema: str | None) -> Update:
+    version = column("version_num", String)
+    kept = table(version_table, version, schema=schema)
+    return kept.update().values(version_num=bindparam("now")).where(version == bindparam("before"))
+
+
+_anew = HeadMaintainer._update_version
+
+
+def _update_version(self: HeadMaintainer, from_: str, to_: str) -> None:
+    """Write the revision that a database is at into its row, by a statement that is compiled once.
+
+    Alembic writes both revisions into its text, so that SQLAlchemy compiles it anew with each.
+    """
+    context = self.context
+    # who makes the version table himself knows what its column takes
+    own = type(context.impl).version_table_impl is not DefaultImpl.version_table_impl
+    if own or context.as_sql or to_ in self.heads:
+        return _anew(self, from_, to_)
+    self.heads.remove(from_)
+    self.heads.add(to_)
+    statement = _next_version(context.version_table, context.version_table_schema)
+    done = context.impl._exec(statement, params={"now": to_, "before": from_})
+    if done is not None and context.dialect.supports_sane_rowcount and done.rowcount != 1:
+        raise CommandError(
+            f"Online migration expected to match one row when updating '{from_}' to '{to_}' in "
+            f"'{context.version_table}'; {done.rowcount} found"
+        )
+
+
+HeadMaintainer._update_version = _update_version  # type: ignore[method-assign]
 
 
 PURGE = click.Option(
