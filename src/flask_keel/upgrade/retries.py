@@ -14,7 +14,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
-from functools import wraps
+from functools import partial, wraps
 from itertools import count
 
 from alembic.runtime.migration import MigrationContext, MigrationStep
@@ -31,7 +31,7 @@ from ..zero_downtime import ladder
 from . import concurrently, failures, statements
 from .dry_run import COPIES, FEW, STANDSTILLS
 from .failures import Run
-from .lock import Watch, short
+from .lock import Bound, Watch, short
 from .standing import Standing
 
 FIRST, GROWS, LONGEST = 0.5, 1.6, 15.0  # seconds between two tries
@@ -44,6 +44,7 @@ CHECK = "2000"  # ms in which PostgreSQL 14 notices that its client has gone
 TIMED_OUT = {"55P03", 1205}
 LOCKED = TIMED_OUT | {"40P01", "40001", 1213}
 THERE = "42P07"  # duplicate_table, said of an index too
+ENDED = 1317  # by KILL QUERY
 # what a rollback could not undo: of another engine's tables, of temporary tables
 NOT_UNDONE = {1196, 1751, 1752}
 # what has done nothing when it fails: CALL and DO may commit in their middle
@@ -414,6 +415,7 @@ class Mysql(_Patience):
     """A statement of DDL is committed, and so is what stood before it: this one alone is run again."""
 
     ran = False  # something, since the last commit
+    bound: Bound | None = None  # where seconds are too long
 
     def _begin(self) -> dict[str, str]:
         names = ("lock_wait_timeout", "innodb_lock_wait_timeout")
@@ -427,14 +429,20 @@ class Mysql(_Patience):
             name: str(whole if whole and (explicit or whole < int(value)) else value)
             for name, value in before.items()
         }
-        mariadb = getattr(self.connection.dialect, "is_mariadb", False)
-        if self.project.zero_downtime and mariadb and not explicit:
-            self.own["lock_wait_timeout"] = (
-                "0"  # at once, or not at all: others would queue behind it
-            )
+        if self.seconds % 1 and getattr(self.connection.dialect, "is_mariadb", False):
+            try:
+                self.bound = Bound(self.project.engine, self.run.session or 0, self.seconds)
+                self.bound.start()
+            except DBAPIError:  # at once, or not at all: others would queue behind it
+                self.own["lock_wait_timeout"] = str(int(self.seconds))
         self._set(self.own)
         self._driver().rollback()
         return before
+
+    def _restore(self, before: Mapping[str, str]) -> None:
+        if self.bound:
+            self.bound.stop()
+        super()._restore(before)
 
     def _set(self, values: Mapping[str, str]) -> None:
         self._raw("SET " + ", ".join(f"SESSION {name} = {value}" for name, value in values.items()))
@@ -455,10 +463,10 @@ class Mysql(_Patience):
         for tried in count(1):
             try:
                 if rows := self._rows(statement):
-                    few = rows <= FEW
-                    ladder.climb(statement, run, lambda error: next(iter(error.args), None), few)
+                    bounded = partial(self._bounded, run)
+                    ladder.climb(statement, bounded, _number, rows <= FEW)
                 else:
-                    run()
+                    self._bounded(run, statement)
                 return True
             except Exception as error:
                 if not self._alone(error, statement) or not self._pauses(
@@ -468,6 +476,20 @@ class Mysql(_Patience):
             time.sleep(self.pause)
             self.standing.anew()
         return None
+
+    def _bounded(self, run: Callable[..., None], statement: str) -> None:
+        """Run a statement; what waited for longer than it may ends as if its time were over."""
+        if not self.bound or self.theirs or not statements.commits(statement):
+            return run(statement)
+        try:
+            with self.bound.on(statement):
+                run(statement)
+        except Exception as error:
+            if not self.bound.ended or _number(error) != ENDED:
+                raise
+            raise type(error)(
+                1205, "Lock wait timeout exceeded; try restarting transaction"
+            ) from error
 
     def _rows(self, statement: str) -> int:
         """Return how many rows the table has that a statement changes; 0 where nobody minds the way."""
@@ -500,6 +522,10 @@ def _codes(error: BaseException | None) -> set[object]:
     """What a driver's error says of itself: PostgreSQL's five characters, MySQL's number."""
     found = {getattr(error, "sqlstate", None), getattr(error, "pgcode", None)}
     return found | set(getattr(error, "args", ())[:1])
+
+
+def _number(error: BaseException) -> object:
+    return next(iter(error.args), None)
 
 
 def _milliseconds(seconds: float) -> str:

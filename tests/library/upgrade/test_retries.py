@@ -119,6 +119,28 @@ def version(project):
     return clients.rows(url_of(project), "SELECT version_num FROM alembic_version")
 
 
+def test_writers_on_mariadb_wait_for_less_than_the_second_that_it_counts_in(mysql):
+    mysql.configure(ZERO_DOWNTIME=True, MIGRATION_LOCK_TIMEOUT=0.05)
+    mysql.migration("f2", "f1", 'op.create_index("ix_post_n", "post", ["n"])')
+
+    def ended_tries():
+        return int(clients.rows(url_of(mysql), "SHOW GLOBAL STATUS LIKE 'Com_kill'")[0][1])
+
+    before, written = ended_tries(), 0
+    with session(mysql, *READS) as report, upgrading(mysql) as process:
+        with session(mysql, "SET autocommit = 1, max_statement_time = 0.7") as writer:
+            ends = time.monotonic() + 60
+            while ended_tries() < before + 3:  # the last of a second would be refused a writer
+                writer.exec_driver_sql("UPDATE post SET n = n + 1")
+                written += 1
+                assert time.monotonic() < ends
+        report.exec_driver_sql("ROLLBACK")
+        ended(process)
+    assert clients.rows(url_of(mysql), "SELECT n FROM post") == [(written + 1,)]
+    assert version(mysql) == [("f2",)]
+    assert columns(mysql, "post") == 2
+
+
 def test_others_go_on_reading_while_an_upgrade_waits_for_a_reader(project):
     project.migration("f2", "f1", CHANGES)
     longest = 0.0
