@@ -21,6 +21,7 @@ from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.sql.naming import conv
 from sqlalchemy.types import NullType, TypeDecorator
 
+from .. import catalog
 from ..typing import AnyColumn, DiffTuple, Options, Value
 from . import constraints, summary
 from .candidates import default
@@ -158,8 +159,21 @@ def _type(context: MigrationContext, before: AnyColumn, after: AnyColumn) -> Val
     if isinstance(before.type, NullType):
         return after.type
     plain = not isinstance(after.type, TypeDecorator)
-    same = plain and not context.impl.compare_type(before, after)
-    return after.type if same else before.type
+    return after.type if plain and _same(context, before, after) else before.type
+
+
+def _same(context: MigrationContext, before: AnyColumn, after: AnyColumn) -> bool:
+    """Whether the database writes both types alike.
+
+    CHANGE gives a column the type that is said, so there it is not Alembic that says so: to it an
+    ENUM is the same as a text with a CHECK.
+    """
+    if context.dialect.name not in ("mysql", "mariadb"):
+        return not context.impl.compare_type(before, after)
+    table, autogen = before.table, AutogenContext(context, context.opts["target_metadata"])
+    found = catalog.pair(autogen, after.table, table.name, table.schema)
+    real, twin = found.real.columns[before.name], found.twin.columns[after.name]
+    return (real.type, real.collation) == (twin.type, twin.collation)
 
 
 def _server_default(before: AnyColumn, after: AnyColumn) -> Value:

@@ -120,6 +120,21 @@ def test_values_that_sql_could_misread_come_and_go_on_mariadb(new_project, maria
         assert clients.rows(twin, column) == clients.rows(url, column)
 
 
+def test_an_enum_is_renamed_on_mariadb_and_becomes_a_text_with_a_check(new_project, mariadb_server):
+    with databases.fresh(mariadb_server) as url:
+        project = new_project(starter="bare", database="mysql")
+        project.env["DEV_DATABASE_URL"] = url
+        project.model("note", KEY + mood("good", "bad"))
+        revising.applied(project)
+        revising.execute(project, "INSERT INTO note (mood) VALUES ('good'), (NULL)")
+        text = mood("good", "bad").replace("')", "', native_enum=False, create_constraint=True)")
+        project.model("note", KEY + text.replace("mood:", "temper:"))
+        revising.applied(project, "-x", "rename=note.mood:temper")
+        assert "varchar" in clients.rows(url, "SHOW COLUMNS FROM note LIKE 'temper'")[0][1]
+        assert revising.rows(project, "SELECT temper FROM note ORDER BY id") == [("good",), (None,)]
+        revising.down_and_up(project)
+
+
 def test_what_compares_with_a_value_stays_where_others_come_and_go(project):
     def model(*values):
         project.model(
