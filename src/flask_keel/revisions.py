@@ -259,16 +259,21 @@ def answer(app: Flask, arguments: Iterable[str]) -> tuple[list[str], list[str]] 
         return None
     if not plain_env(Path(keel.directory)):
         return None
+    applied: set[str] = set()
+    if command != "heads":
+        with app.app_context():
+            engine = keel.db.engine
+        found = _applied(engine)
+        if found is None or len(found) != 1:  # before all of the files are read
+            return None
+        applied = found
     known = read(Path(keel.directory))
     if known is None or any(one.labels or one.depends_on for one in known.values()):
         return None  # Alembic names labels, and what a dependency stands on
     heads = heads_of(known)
     if command == "heads":
         return ([f"{head} (head)" for head in heads], []) if len(heads) < 2 else None
-    with app.app_context():
-        engine = keel.db.engine
-    applied = _applied(engine)
-    if applied is None or len(applied) != 1 or not applied <= set(known):
+    if not applied <= set(known):
         return None
     (revision,) = applied
     if command == "current":
