@@ -182,7 +182,7 @@ def title(revision: "Script") -> str:
     said = [line.strip() for line in lines if line.strip() and not HEADER.match(line.strip())]
     if said:
         return said[0]
-    name = Path(revision.path).stem
+    name = revision.path.rpartition(os.sep)[2].rpartition(".")[0]
     return name.removeprefix(revision.revision).replace("_", " ").strip()
 
 

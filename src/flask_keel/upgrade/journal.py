@@ -49,7 +49,7 @@ class Journal:
         self.sqlite = connection.dialect.name == "sqlite"
         self.lent_out = connection.in_transaction()  # whose transaction is the caller's to end
         self.table = log.table(project.options.get("version_table_schema"))
-        self.run = uuid.uuid4().hex
+        self.run = {"run": uuid.uuid4().hex, **who()}
         self.row: Options | None = None  # of the revision that runs now, or ran last
         self.begun = 0.0
         self.waiting: list[Options] = []  # on SQLite all are written at the end
@@ -80,7 +80,7 @@ class Journal:
 
     def _begins(self, step: MigrationStep, former: log.Unfinished | None) -> None:
         self.written = self.committed = None
-        self.row = {**_said(step), "run": self.run, **who()}
+        self.row = {**_said(step), **self.run}
         self.row |= {"started": datetime.now(UTC).replace(tzinfo=None), "outcome": log.DONE}
         self.begun = time.monotonic()
         if self.standing is None:
@@ -207,11 +207,11 @@ class Journal:
 
         :raises DBAPIError: when that is not allowed
         """
-        row = {**who(), "run": self.run, "revision": "", "direction": "", "outcome": log.BEGUN}
+        row = {**self.run, "revision": "", "direction": "", "outcome": log.BEGUN}
         row["started"] = datetime.now(UTC).replace(tzinfo=None)
         with self._apart(done=False):
             self.connection.execute(self.table.insert(), row)
-            mine = self.table.c.run == self.run
+            mine = self.table.c.run == self.run["run"]
             self.connection.execute(update(self.table).where(mine).values(message=""))
 
     @contextmanager
