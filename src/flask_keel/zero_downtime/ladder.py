@@ -20,6 +20,7 @@ ALTERS = re.compile(
     rf"(?P<table>{lexer.NAME})",
     re.IGNORECASE | re.DOTALL,
 )
+WORDS = re.compile(r"ALTER|INDEX", re.IGNORECASE)  # one of which it has
 SAID = re.compile(r"\b(ALGORITHM|LOCK)\s*=?\s*\w+", re.IGNORECASE)
 COPIES = (
     "{statement} can only be done while nobody writes to {table} (the server refuses INSTANT, NOCOPY and "
@@ -33,6 +34,8 @@ def table(statement: str) -> str | None:
 
     Who says himself how it is to be done, is not spoken for.
     """
+    if not WORDS.search(statement):  # most are told at a glance
+        return None
     found = ALTERS.match(lexer.without_comments(statement))
     if found is None or SAID.search(lexer.without_asides(statement)):
         return None
