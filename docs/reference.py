@@ -137,6 +137,8 @@ def signature(name: str) -> str:
 
 def _arguments(found: Any) -> str:
     """The arguments as they are written, since versions of Python show annotations differently."""
+    if isinstance(found, type) and "__init__" not in vars(found):
+        return ""  # those of the class that it inherits from
     made = found.__init__ if isinstance(found, type) else found
     node = ast.parse(textwrap.dedent(inspect.getsource(made))).body[0]
     assert isinstance(node, ast.FunctionDef)

@@ -3,31 +3,15 @@
 import secrets
 
 import click
-from flask.cli import AppGroup
+from flask_keel.accounts import AppGroup
 from flask_security import hash_password, naive_utcnow
 from sqlalchemy import select
-from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
 from .extensions import db
 from .models.user import Role, User
 
-
-class Group(AppGroup):
-    """Commands that say what is wrong in one sentence."""
-
-    def invoke(self, ctx: click.Context) -> object:
-        try:
-            return super().invoke(ctx)
-        except IntegrityError as error:
-            raise click.ClickException("It has an account already: type users list.") from error
-        except DBAPIError as error:
-            raise click.ClickException(f"{error.orig}: type db upgrade, try again.") from error
-        except ValueError as error:
-            raise click.ClickException(f"{error} Give one like ada@example.com.") from error
-
-
-group = Group("users", help="Accounts: create, list, deactivate, reset-password.")
+group = AppGroup("users", help="Accounts: create, list, deactivate, reset-password.")
 
 
 @group.command()

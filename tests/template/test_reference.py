@@ -104,6 +104,7 @@ def test_each_public_name_has_its_place():
 def test_what_a_generated_project_calls_of_the_library_is_public():
     """What ``create_app``, ``extensions.py`` and env.py import stands in the document of the API."""
     shown = " ".join(reference.parts(text_of("docs/api.md"), "signature"))
+    headings = re.findall(r"^### (\S+)$", text_of("docs/api.md"), re.MULTILINE)
     for path in (reference.PROJECT / MODULE).rglob("*.py"):
         text = path.read_text()
         for module, names in re.findall(
@@ -111,6 +112,8 @@ def test_what_a_generated_project_calls_of_the_library_is_public():
         ):
             for name in names.split(", "):
                 assert f"flask_keel{module}.{name}" in shown, f"{path.name} imports {name}"
+                for called in re.findall(rf"(?<![.\w]){name}\.(\w+)", text):
+                    assert module or f"{name}.{called}" in headings, f"{path.name}: {name}.{called}"
 
 
 def test_each_room_is_told_of():
