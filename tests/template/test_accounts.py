@@ -263,6 +263,13 @@ def test_users_that_are_there_get_the_login_columns_each_a_value_of_its_own(on_a
         ]
 
 
+def test_its_history_says_why_where_others_wait(new_project):
+    project = new_project(starter="accounts", database="mysql")
+    said = project.db("check", "--quick", SETTINGS="dev.conf").assert_ok().said.splitlines()
+    assert said[-1].startswith("2 changed migrations linted"), said
+    assert len(said) == 2, said
+
+
 @pytest.mark.skipif(not LONG, reason="LONG_DRILLS=1 takes accounts out")
 def test_accounts_are_taken_out_as_the_readme_says(accounts, new_project):
     accounts.db("rebuild").assert_ok()

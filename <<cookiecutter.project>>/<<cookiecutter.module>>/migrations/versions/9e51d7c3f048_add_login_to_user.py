@@ -36,6 +36,7 @@ def upgrade():
             sa.Column("tf_counter", sa.Integer(), server_default="0", nullable=False)
         )
 
+    # lint: update-every-row because nobody is a user before there is a login
     user = sa.table("user", sa.column("fs_uniquifier"))
     op.execute(user.update().values(fs_uniquifier=sa.text(UNIQUE[op.get_context().dialect.name])))
 
