@@ -4,6 +4,7 @@ https://alembic.sqlalchemy.org/en/latest/api/plugins.html
 """
 
 import copy
+from collections.abc import Set
 from typing import Any
 
 from alembic.autogenerate import renderers
@@ -29,6 +30,8 @@ from .. import catalog, compat, literals
 from ..catalog import Pair, ReflectedCheck, ReflectedColumn, ReflectedIndex, pair
 from ..literals import as_text, literal
 from ..sqlite import naming
+from ..sqlite.naming import columns_of_check
+from ..sqlite.tokenizer import fold
 from ..typing import AnyColumn, DiffTuple, Options
 from . import constraints, keys, tables
 from .tables import known
@@ -64,11 +67,19 @@ def _render_autoincrement(context: AutogenContext, op: SetAutoincrementOp) -> li
 
 
 def compare_checks(
-    context: AutogenContext, change: ops.ModifyTableOps, found: Pair, there: Model, model: Model
+    context: AutogenContext,
+    change: ops.ModifyTableOps,
+    found: Pair,
+    there: Model,
+    model: Model,
+    again: list[str],
 ) -> None:
-    """Add what drops and creates CHECKs so that the table has those of the models."""
+    """Add what drops and creates CHECKs so that the table has those of the models.
+
+    :param again: columns that go and come again
+    """
     chosen = _chosen(context, model)
-    gone, new = unmatched(found.real.checks, found.twin.checks, chosen)
+    gone, new = unmatched(found.real.checks, found.twin.checks, chosen, {fold(n) for n in again})
     taken = {check.name for check in found.real.checks} - chosen
     _types_without_checks(change)
     added = {op.column.name for op in change.ops if isinstance(op, ops.AddColumnOp)}
@@ -96,13 +107,20 @@ def compare_checks(
 
 
 def unmatched(
-    real: tuple[ReflectedCheck, ...], twin: tuple[ReflectedCheck, ...], chosen: set[str]
+    real: tuple[ReflectedCheck, ...],
+    twin: tuple[ReflectedCheck, ...],
+    chosen: set[str],
+    again: Set[str] = frozenset(),
 ) -> tuple[list[ReflectedCheck], list[ReflectedCheck]]:
     """Return those that only the one has, and those that only the other has.
 
     :param chosen: the names that the models give; the database made up the others
+    :param again: the columns that take their CHECKs along and do not bring them back
     """
     gone, new = list(real), list(twin)
+
+    def goes(check: ReflectedCheck) -> bool:
+        return bool(again and again & set(map(fold, columns_of_check(check.sql))))
 
     def same(a: ReflectedCheck, b: ReflectedCheck) -> bool:
         return (a.name, a.plain) == (b.name, b.plain)
@@ -113,7 +131,7 @@ def unmatched(
     for alike in (same, unnamed):
         for check in list(new):
             match = next((old for old in gone if alike(old, check)), None)
-            if match:
+            if match and not goes(match):
                 gone.remove(match)
                 new.remove(check)
     return gone, new
@@ -308,21 +326,37 @@ def around(
 Around = tuple[list[MigrateOperation], list[MigrateOperation]]
 
 
+def generated_otherwise(
+    context: AutogenContext, found: Pair, there: Model, model: Model
+) -> list[str]:
+    """Return the columns that go and come again, since they are generated in another way."""
+
+    def asked(name: str) -> bool:
+        return context.run_object_filters(model.c[name], name, "column", False, there.c[name])
+
+    both = found.real.columns.keys() & set(there.c.keys())
+    columns = [(name, twin) for name, twin in found.twin.columns.items() if name in both]
+    other = [n for n, twin in columns if found.real.columns[n].generated != twin.generated]
+    return list(filter(asked, other))
+
+
 def compare_generated(
-    context: AutogenContext, change: ops.ModifyTableOps, found: Pair, there: Model, model: Model
+    context: AutogenContext,
+    change: ops.ModifyTableOps,
+    found: Pair,
+    there: Model,
+    model: Model,
+    again: list[str],
 ) -> Around:
     """Add what drops the columns that are generated in another way, and adds them again.
 
+    :param again: these columns
     :returns: what goes before the change of the table, and what goes after it
     """
     before: list[MigrateOperation] = []
     after: list[MigrateOperation] = []
-    for name, twin in found.twin.columns.items():
-        real = found.real.columns.get(name)
-        if real is None or real.generated == twin.generated or name not in there.c:
-            continue
-        if not context.run_object_filters(model.c[name], name, "column", False, there.c[name]):
-            continue
+    for name in again:
+        real, twin = found.real.columns[name], found.twin.columns[name]
         change.ops[:] = [op for op in change.ops if not _alters(op, name)]
         _without_indexes(change, found, there, model, name)
         old, new = there.c[name], model.c[name]
@@ -487,14 +521,18 @@ def table(
     found = pair(context, model, name, schema)
     catalog.remember(context, (schema, name, "table"), catalog.Compared(there, model, found))
     tables.json_columns(there, found.real)
-    compare_checks(context, change, found, there, model)
+    again = generated_otherwise(context, found, there, model)
+    compare_checks(context, change, found, there, model, again)
     compare_indexes(context, change, found, there, model)
     if context.dialect.name == "sqlite":
         constraints.compare_unnamed(context, change, there, model)
+    constraints.lift(change, there, model, set(again))
+    if context.dialect.name == "sqlite":
+        constraints.name_dropped(context, change, there, model)
     if context.dialect.name in ("mysql", "mariadb"):
         constraints.follow(change, there, model)
         constraints.compare_needed_indexes(change, there, model)
-    around = compare_generated(context, change, found, there, model)
+    around = compare_generated(context, change, found, there, model, again)
     catalog.remember(context, (schema, name), around)
     return CONTINUE
 

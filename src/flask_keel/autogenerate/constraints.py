@@ -8,7 +8,7 @@ Names of an adopted history: what is there keeps its name, whatever the models' 
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, count
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 from alembic.autogenerate import render, renderers
 from alembic.autogenerate.api import AutogenContext
@@ -271,12 +271,8 @@ PATTERNS = {**naming.CONVENTION, "ck": "ck_%(table_name)s_%(column_0_N_name)s"}
 def compare_unnamed(
     context: AutogenContext, change: ops.ModifyTableOps, there: Model, model: Model
 ) -> None:
-    """Let a UNIQUE without a name be that of the model, or go; give a name to what goes.
-
-    :raises CommandError: when two constraints that have no name would have the same
-    """
-    said = read_table(Database(live(context), there.schema), there.name)
-    found = [c for c in said.all_constraints() if c.kind in CONSTRAINT_KINDS and c.name is None]
+    """Let a UNIQUE without a name be that of the model, or go."""
+    found = _without_name(read_table(Database(live(context), there.schema), there.name))
     gone = {fold(column.name) for column in there.c} - {fold(column.name) for column in model.c}
     wanted = {_columns_of_constraint(each) for each in _uniques(model)}
     for constraint in [c for c in found if c.kind == "unique"]:
@@ -290,10 +286,48 @@ def compare_unnamed(
                 if gone & set(columns):  # which takes it along, and does not bring it back
                     summary.leave_unsaid(drop)
                 change.ops.insert(0, drop)
+
+
+def lift(change: ops.ModifyTableOps, there: Model, model: Model, columns: set[str]) -> None:
+    """Drop what is unique or refers to another table before these columns go and come again.
+
+    It would go with them, and would not come again.
+    """
+    reflected = list(there.constraints)
+    for new in model.constraints:
+        if not isinstance(new, UniqueConstraint | ForeignKeyConstraint):
+            continue
+        if not columns & {column.name for column in new.columns}:
+            continue
+        old = next((each for each in reflected if _key(each) == _key(new)), None)
+        if old is not None and not (old.name and _is_changed(change, str(old.name))):
+            change.ops.insert(0, ops.DropConstraintOp.from_constraint(old))
+            change.ops.append(ops.AddConstraintOp.from_constraint(new))
+
+
+def name_dropped(
+    context: AutogenContext, change: ops.ModifyTableOps, there: Model, model: Model
+) -> None:
+    """Give a name to what goes and has none.
+
+    :raises CommandError: when two constraints that have no name would have the same
+    """
+    if not any(_is_nameless(op) for op in change.ops):
+        return
+    said = read_table(Database(live(context), there.schema), there.name)
+    found = _without_name(said)
     own = dict(cast(Convention, model.metadata.naming_convention or {}))
     for op in change.ops:
-        if isinstance(op, ops.DropConstraintOp) and op.constraint_name is None:
+        if _is_nameless(op):
             _conventional(op, said, found, {**PATTERNS, **own}, own)
+
+
+def _without_name(said: CreateTable) -> list[Constraint]:
+    return [c for c in said.all_constraints() if c.kind in CONSTRAINT_KINDS and c.name is None]
+
+
+def _is_nameless(op: MigrateOperation) -> TypeGuard[ops.DropConstraintOp]:
+    return isinstance(op, ops.DropConstraintOp) and op.constraint_name is None
 
 
 def name_new(context: AutogenContext, upgrade: ops.UpgradeOps) -> None:

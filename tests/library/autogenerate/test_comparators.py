@@ -3,7 +3,7 @@
 import pytest
 import sqlalchemy as sa
 
-from .compared import model
+from .compared import CONVENTION, model
 
 
 def a(*more, kind=sa.Integer, **options):
@@ -145,6 +145,25 @@ def test_a_generated_column(bench):
     assert "drop_index" in lines[1]
     with bench.engine.connect() as connection:
         assert connection.execute(sa.text("SELECT g FROM t")).scalar() == 10
+
+
+@pytest.mark.parametrize("names", [CONVENTION, {}])
+@pytest.mark.parametrize("after", [None, "a * 2"])
+def test_what_holds_a_generated_column_goes_and_comes_with_it(bench, names, after):
+    def made(sql):
+        parts = [sa.Computed(sql, persisted=True)] if sql else []
+        held = sa.Column("g", sa.Integer, *parts, sa.ForeignKey("parent.id"), unique=True)
+        both = sa.UniqueConstraint("g", "a")
+        metadata = model(a(), held, both, check("g > -5"), check("a <> 3", "c"), convention=names)
+        sa.Table("parent", metadata, sa.Column("id", sa.Integer, primary_key=True))
+        return metadata
+
+    before = made("a + 1")
+    bench.create(before)
+    bench.run("INSERT INTO parent VALUES (6), (10)", "INSERT INTO t (id, a) VALUES (1, 5)")
+    bench.round_trip(
+        before, made(after), "drop_column", "create_unique", "create_check", "create_foreign"
+    )
 
 
 def test_one_of_several_generated_columns_changes_and_goes(bench):
