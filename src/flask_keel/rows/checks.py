@@ -62,15 +62,11 @@ def _days(text: str) -> list[Value]:
 
 @dataclass(frozen=True)
 class Question:
-    """What the database is asked of a row, and whether its answer is good.
-
-    ``strict``: that it cannot answer is no good either.
-    """
+    """What the database is asked of a row, and whether its answer is good: an error is not."""
 
     query: str
     columns: list[str]
     good: Callable[[Value], bool] = bool
-    strict: bool = False
 
 
 class Judge:
@@ -96,7 +92,7 @@ class Judge:
             for name in self._add(check.text, names, CHECK):
                 mine(check, domains[name])
         for text, kind, names in generated:
-            self._add(text, names, VALUE, good=partial(bears, kind), strict=True)
+            self._add(text, names, VALUE, good=partial(bears, kind))
 
     def failing(self, row: Mapping[str, Value]) -> list[list[str]]:
         """Return the columns of each CHECK that the row fails."""
@@ -109,7 +105,7 @@ class Judge:
             try:
                 good = question.good(self._ask(question, values))
             except DBAPIError:
-                if not question.strict or not self._answers(question, [None] * len(values)):
+                if not self._answers(question, [None] * len(values)):
                     self._asked.remove(question)  # it cannot be asked outside of its table
                     continue
                 good = False
@@ -138,12 +134,20 @@ class Judge:
         mark = "?" if self.connection.dialect.paramstyle == "qmark" else "%s"
         parts = []
         for name in columns:
-            type_ = self.domains[name].kind.type
-            value = f"CAST({mark} AS {type_})" if self.dialect == "postgresql" else mark
+            type_ = self._cast(self.domains[name].kind)
+            value = f"CAST({mark} AS {type_})" if type_ else mark
             parts.append(f"{value} AS {self.quote(called[name])}")
         text = text if mark == "?" else text.replace("%", "%%")
         held = f"(SELECT {', '.join(parts)}) AS {self.quote(self.table)}"
         return f"SELECT {asked.format(text)} FROM {held}"
+
+    def _cast(self, kind: Kind) -> str:
+        """As what a value is asked about: to MySQL it is a text, with which it counts in doubles."""
+        if self.dialect == "postgresql":
+            return kind.type
+        if self.dialect == "sqlite" or kind.family != "int":
+            return ""
+        return "UNSIGNED" if kind.unsigned else "SIGNED"
 
     def _ask(self, question: Question, values: list[Value]) -> Value:
         with savepoint(self.connection):
