@@ -26,7 +26,7 @@ def written(server: str, each: bool) -> Iterator[tuple[Plain, Keel]]:
     :param each: whether plain has a transaction for each migration
     """
     with both(server) as sides:
-        plain, _ = sides
+        plain, keel = sides
         if each:
             plain.head = plain.head.replace(
                 "Migrate(app, db)", "Migrate(app, db, transaction_per_migration=True)"
@@ -34,7 +34,10 @@ def written(server: str, each: bool) -> Iterator[tuple[Plain, Keel]]:
         for side in sides:
             history(side.versions, TABLES, REVISIONS)
             side.set_models(TABLES)
-            side.db("heads")  # byte code is there
+            side.db("heads")
+        # byte code is there on both sides: heads has loaded plain's, and answers here without Alembic
+        (library,) = keel.folder.glob(".venv/lib/python*/site-packages/flask_keel")
+        keel.run(str(keel.python), "-m", "compileall", "-q", str(library), str(keel.versions))
         yield sides
 
 
