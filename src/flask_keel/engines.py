@@ -3,8 +3,12 @@
 from sqlite3 import Connection as SQLiteConnection
 
 from flask import Flask
-from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import Connection, event
+
+from . import loading
+
+with loading.quietly():  # the first that a generated application imports of SQLAlchemy
+    from flask_sqlalchemy import SQLAlchemy
+    from sqlalchemy import Connection, event
 
 from .settings import ConfigError
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 if TYPE_CHECKING:
     from alembic.runtime.environment import EnvironmentContext
 
+from . import loading
 from .typing import Value
 
 
@@ -40,6 +41,7 @@ def run(**options: Value) -> None:
 
         autogenerate_run.compare(project)
     else:  # upgrade, downgrade, stamp, current
-        from . import upgrade
+        with loading.quietly():
+            from . import upgrade
 
         upgrade.migrate(project)

@@ -14,7 +14,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from . import connecting, revisions
+from . import connecting, loading, revisions
 from .typing import Value
 
 if TYPE_CHECKING:
@@ -237,6 +237,7 @@ class Database(click.Command):
 
 def _group() -> click.Group:
     require_versions()  # before the rest, which some versions could not even import
-    from . import cli
+    with loading.quietly():
+        from . import cli
 
-    return cli.group()
+        return cli.group()

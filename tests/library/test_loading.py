@@ -1,0 +1,20 @@
+"""Importing what is large."""
+
+import gc
+
+import pytest
+
+from flask_keel import loading
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_once_modules_are_loaded_garbage_is_looked_for_as_before(collects):
+    before = gc.isenabled()
+    (gc.enable if collects else gc.disable)()
+    try:
+        with pytest.raises(ImportError), loading.quietly():
+            assert not gc.isenabled()
+            raise ImportError
+        assert gc.isenabled() is collects
+    finally:
+        (gc.enable if before else gc.disable)()
