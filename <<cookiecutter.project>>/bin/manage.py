@@ -11,8 +11,8 @@ PYTHON = ROOT / ".venv" / "bin" / "python"
 sys.path.insert(0, str(ROOT))
 
 if find_spec("flask_migrate") is None:
-    if not PYTHON.exists() or Path(sys.prefix) == ROOT / ".venv":
-        sys.exit("Error: the application is not installed here: type make install.")
+    if not os.access(PYTHON, os.X_OK) or Path(sys.prefix) == ROOT / ".venv":
+        sys.exit("Error: nothing is installed here that you may run: type make install.")
     os.execv(PYTHON, [str(PYTHON), *sys.argv])
 
 from <<cookiecutter.module>>.cli import main  # noqa: E402

@@ -10,14 +10,17 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from threading import Thread
 
 import click
 from flask import Flask, request
 from flask.helpers import get_debug_flag
+from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 from sqlalchemy import Engine, inspect
+from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import HTTPException
 from werkzeug.serving import is_running_from_reloader
 
@@ -27,6 +30,7 @@ from .revisions import Revision
 from .sqlite import files
 
 MOST = 10  # lines of a page
+PATIENCE = 60.0  # seconds in which the models are compared, on whatever machine
 MIGRATE = "make migrate (db upgrade)"
 GENERATE = "make newmigration (db migrate)"
 # what a server has in its environment, and a command has not
@@ -50,6 +54,7 @@ def init_app(app: Flask) -> None:
         app.before_request(watch.stop_request)
         if _runs():
             watch.start()
+    app.register_error_handler(DBAPIError, partial(_explain, app, watches))
 
 
 def _runs() -> bool:
@@ -60,6 +65,18 @@ def _runs() -> bool:
     given = context.params.get("reload")
     reloads = get_debug_flag() if given is None else given
     return not reloads or is_running_from_reloader()
+
+
+def _explain(app: Flask, watches: "list[Watch]", error: Exception) -> ResponseReturnValue:
+    """Answer a query that failed over what the models are ahead; it may still be found out.
+
+    :raises Exception: the error, where it is another's
+    """
+    for watch in watches:
+        watch.wait()
+        if found := watch.pending():
+            return app.handle_http_exception(found)
+    raise error
 
 
 class Pending(HTTPException):
@@ -89,12 +106,17 @@ class Watch:
         # what the models had that these heads have not
         self._models: list[str] = []
         self._heads: set[str] = set()
-        self._started = False
+        self._thread: Thread | None = None
 
     def start(self) -> None:
         """Say on stderr what is pending, in a thread: the server does not wait for it."""
-        self._started = True
-        Thread(target=self._say, name="pending", daemon=True).start()
+        self._thread = Thread(target=self._say, name="pending", daemon=True)
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Wait until the models are compared."""
+        if self._thread is not None:
+            self._thread.join(PATIENCE)
 
     def _say(self) -> None:
         with self._app.app_context():
@@ -112,16 +134,22 @@ class Watch:
 
         :raises Pending: with the page
         """
-        if not self._started:
+        if self._thread is None:
             self.start()
         if (request.endpoint or "").rpartition(".")[2] == "static":
             return
+        if found := self.pending():
+            raise found
+
+    def pending(self) -> Pending | None:
+        """Return the page that says what is pending."""
         found = self._lacking() or (None if self._made_anew() else self._ahead())
-        if found is not None:
-            sentence, names, command = found
-            page = Markup("{}:<br>{}<br>Type <code>{}</code> ({}, then load this page again.")
-            lines = Markup("<br>").join(_shortened(names))
-            raise Pending(page.format(sentence, lines, *command.split(" (")))
+        if found is None:
+            return None
+        sentence, names, command = found
+        page = Markup("{}:<br>{}<br>Type <code>{}</code> ({}, then load this page again.")
+        lines = Markup("<br>").join(_shortened(names))
+        return Pending(page.format(sentence, lines, *command.split(" (")))
 
     def _lacking(self) -> tuple[str, list[str], str] | None:
         """What the database lacks of the history: a sentence, names, and the command."""
