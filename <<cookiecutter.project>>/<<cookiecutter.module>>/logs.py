@@ -4,6 +4,7 @@ import logging
 import re
 import time
 import uuid
+from importlib import import_module
 
 from flask import Flask, Response, g, has_request_context, request
 from flask_keel import settings
@@ -67,9 +68,7 @@ def _tell_sentry(app: Flask) -> None:
     if not dsn:
         return
     try:
-        import sentry_sdk
-
-        sentry_sdk.init(dsn)
+        import_module("sentry_sdk").init(dsn)
     except ImportError as error:
         raise settings.ConfigError(
             "SENTRY_DSN is set and sentry-sdk is not installed: type "
