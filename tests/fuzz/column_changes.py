@@ -23,6 +23,7 @@ def add_column(random: Random, schema: Schema) -> Change:
             value = _of_each_row(table, new) if new.unique else text
             new.unique = value is not None and new.unique
             marks.fills[f"{table.name}.{new.name}"] = value or text
+            marks.narrow |= value is not None and new.kind.name == "SmallInteger"
             marks.asked = True
             marks.filled.add((uid, new.uid))
         table.columns.insert(min(place, len(table.columns)), new)
