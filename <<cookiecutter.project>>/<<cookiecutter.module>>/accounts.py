@@ -16,6 +16,7 @@ DEFAULTS = {  # a settings file may say otherwise
     "RATELIMIT_DEFAULT": "10 per minute; 100 per hour",  # what an address may post to a page
     "RATELIMIT_HEADERS_ENABLED": True,
     "RATELIMIT_IN_MEMORY_FALLBACK_ENABLED": True,  # while the storage does not answer
+    "SECURITY_CACHE_CONTROL": {"private": None, "no-store": None},  # words without a value
     "SECURITY_CHANGEABLE": True,
     "SECURITY_CLI_ROLES_NAME": None,  # users.py has the commands
     "SECURITY_CLI_USERS_NAME": None,

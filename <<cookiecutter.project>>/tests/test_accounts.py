@@ -163,6 +163,10 @@ def test_what_no_form_means_is_refused(client, value):
     assert client.post("/login", json={**ADA, "password": value}).status_code == 415
 
 
+def test_no_cache_keeps_a_page_of_an_account(client):
+    assert client.get("/login").headers["Cache-Control"] == "private, no-store"
+
+
 def test_the_admin_is_for_its_role_alone(client, register):
     assert "/login" in client.get("/admin/user/").location
     assert register("bob@example.com").get("/admin/user/").status_code == 403
