@@ -16,7 +16,7 @@ from alembic.ddl.base import IdentityColumnDefault
 from alembic.ddl.impl import DefaultImpl
 from alembic.ddl.postgresql import visit_identity_column
 from alembic.operations import ops
-from alembic.runtime.migration import HeadMaintainer
+from alembic.runtime.migration import HeadMaintainer, RevisionStep
 from alembic.util import CommandError
 from flask import current_app
 from sqlalchemy import CheckConstraint, String, Table, Update, bindparam, column, table
@@ -66,6 +66,8 @@ PRIVATE = (
     "alembic.ddl.impl.DefaultImpl._exec",
     # a statement for the version table that is compiled once, and not with each revision
     "alembic.runtime.migration.HeadMaintainer._update_version",
+    # where a step down leads: Alembic goes through the whole history at each
+    "alembic.runtime.migration.RevisionStep._unmerge_to_revisions",
     # the class of SQLite, put back to stock for a comparison
     "alembic.ddl.impl._impls",
     # a copy of a part of a table, made for another one
@@ -205,6 +207,22 @@ def _update_version(self: HeadMaintainer, from_: str, to_: str) -> None:
 
 
 HeadMaintainer._update_version = _update_version  # type: ignore[method-assign]
+
+
+_ancestors_apart = RevisionStep._unmerge_to_revisions
+
+
+def _unmerge_to_revisions(self: RevisionStep, heads: set[str]) -> tuple[str, ...]:
+    """Return where a step down leads: what other heads, or each other, do not stand on already.
+
+    Alembic looks at every revision below. Of one alone, none can be that: a history has no circle.
+    """
+    if len(self.to_revisions) == 1 and set(heads) <= {self.revision.revision}:
+        return self.to_revisions
+    return _ancestors_apart(self, heads)
+
+
+RevisionStep._unmerge_to_revisions = _unmerge_to_revisions  # type: ignore[method-assign]
 
 
 PURGE = click.Option(

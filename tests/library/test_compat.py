@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+import random
 import re
 import sys
 import tomllib
@@ -12,6 +13,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from alembic.runtime.migration import RevisionStep
+from alembic.script.revision import Revision, RevisionMap
 from packaging.requirements import Requirement
 from packaging.version import Version
 from projects import TEMPLATE
@@ -121,3 +124,35 @@ def test_the_oldest_environment_has_the_lowest_versions(name):
     bounds = {bound.operator: bound.version for bound in requirements()[name].specifier}
     installed, lowest = Version(metadata.version(name)), Version(bounds[">="])
     assert installed.release[: len(lowest.release)] == lowest.release
+
+
+class Written(Revision):
+    """A revision that Alembic could step down from."""
+
+    class module:
+        @staticmethod
+        def downgrade() -> None: ...
+
+
+def a_history(draw: random.Random) -> list[Written]:
+    """Nine revisions, each on some before it, which may branch, merge and depend."""
+    history: list[Written] = []
+    for number in range(9):
+        below = draw.sample(history, min(number, draw.choice([0, 1, 1, 1, 2, 3])))
+        needed = [one for one in history if one not in below and draw.random() < 0.1]
+        names = [tuple(one.revision for one in some) or None for some in (below, needed)]
+        history.append(Written(f"r{number}", names[0], dependencies=names[1]))
+    return history
+
+
+def test_a_step_down_leads_where_alembic_says():
+    for seed in range(50):
+        draw = random.Random(seed)
+        history = a_history(draw)
+        known = RevisionMap(lambda history=history: history)
+        for one in history:
+            step = RevisionStep(known, known.get_revision(one.revision), is_upgrade=False)
+            others = [other.revision for other in draw.sample(history, draw.choice([0, 1, 2]))]
+            for heads in ({one.revision}, {one.revision, *others}):
+                found = compat._unmerge_to_revisions(step, heads)
+                assert set(found) == set(compat._ancestors_apart(step, heads)), (seed, one, heads)
