@@ -1,6 +1,7 @@
 """Importing what is large, such as SQLAlchemy and Alembic."""
 
 import gc
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,11 +12,12 @@ def quietly() -> Iterator[None]:
 
     That took a tenth of the time of a command. https://docs.python.org/3/library/gc.html#gc.freeze
     """
-    collects = gc.isenabled()
+    collects, there = gc.isenabled(), len(sys.modules)
     gc.disable()
     try:
         yield
     finally:
-        gc.freeze()
+        if len(sys.modules) > there:  # else it would be other things that stay
+            gc.freeze()
         if collects:
             gc.enable()

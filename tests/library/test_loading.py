@@ -18,3 +18,10 @@ def test_once_modules_are_loaded_garbage_is_looked_for_as_before(collects):
         assert gc.isenabled() is collects
     finally:
         (gc.enable if before else gc.disable)()
+
+
+def test_where_all_is_loaded_nothing_more_stays():
+    before = gc.get_freeze_count()
+    with loading.quietly():
+        import pytest  # noqa: F401
+    assert gc.get_freeze_count() <= before
