@@ -312,10 +312,10 @@ command.upgrade(config, "head")
 def test_env_py_without_an_application_is_one_sentence(tmp_path):
     application = plain.begun(plain.module(tmp_path)).three_edits()
     said = "env.py needs the Flask application: type flask --app NAME db"
-    ran = application.run(sys.executable, "migrations/env.py")
+    ran = application.warm(sys.executable, "migrations/env.py")
     assert (ran.code, ran.err.count("\n")) == (1, 1) and said in ran.err
     application.write("program.py", ALEMBIC)
-    assert f"CommandError: {said}" in application.run(sys.executable, "program.py").err
+    assert f"CommandError: {said}" in application.warm(sys.executable, "program.py").err
     ini = application.path / "migrations" / "alembic.ini"
     ini.write_text(ini.read_text().replace("[alembic]", "[alembic]\nscript_location = migrations"))
     alembic = (sys.executable, "-m", "alembic", "-c", "migrations/alembic.ini", "upgrade", "head")

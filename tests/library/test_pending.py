@@ -115,6 +115,7 @@ def test_each_database_is_asked(any_database):
         assert "add size to note" in page
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize(
     ("file", "text"),
     [("versions/8b27e4a9c610_by_hand.py", "revision = 1 +"), ("head.txt", "<<<<<<< mine\n")],

@@ -375,7 +375,7 @@ def created_by_the_models(project):
         "from my_app import create_app\nfrom my_app.extensions import db\n"
         "with create_app().app_context():\n    db.create_all()\n",
     )
-    project.run(sys.executable, "create_all.py").assert_ok()
+    project.warm(sys.executable, "create_all.py").assert_ok()
 
 
 @on("sqlite", "mariadb")

@@ -79,6 +79,7 @@ def up_and_down(run, database, wanted):
     assert schema(database) == wanted
 
 
+@pytest.mark.skipif(not os.environ.get("LONG_DRILLS"), reason="LONG_DRILLS=1 runs it")
 def test_the_history_runs_under_stock_flask_migrate(history, tmp_path):
     folder, database = tmp_path / "stock", tmp_path / "stock" / "stock.db"
     folder.mkdir()

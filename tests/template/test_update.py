@@ -21,12 +21,12 @@ def newer(tmp_path_factory):
     return template
 
 
-@pytest.fixture(autouse=True)
-def as_it_was(application):
+@pytest.fixture(scope="module", autouse=True)
+def as_it_was(shared_installation):
     """Other tests use this installation too."""
     yield
-    application.reset()
-    application.make("install").assert_ok()
+    shared_installation.reset()
+    shared_installation.make("install").assert_ok()
 
 
 def tree(project):

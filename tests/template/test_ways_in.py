@@ -23,6 +23,7 @@ def way(request, application):
     return lambda command, **env: application.typed(f"{request.param} {command}", **env)
 
 
+@pytest.mark.some(1)
 def test_each_way_lists_the_same_commands(way):
     listed = way("--help").assert_ok().out.partition("Commands:")[2]
     assert set(re.findall(r"^  ([a-z-]+)", listed, re.MULTILINE)) >= set(COMMANDS.split())
@@ -110,7 +111,7 @@ print(answer.status_code, answer.json)
 
 def test_health_says_whether_the_database_is_what_the_code_expects(blog):
     def health(**env):
-        return blog.run(sys.executable, "-c", HEALTH, **env).assert_ok().out.strip()
+        return blog.warm(sys.executable, "-c", HEALTH, **env).assert_ok().out.strip()
 
     behind = "503 {'database': 'ok', 'schema': 'behind'}"
     assert health() == "503 {'database': 'unreachable'}"  # nothing is made for a question

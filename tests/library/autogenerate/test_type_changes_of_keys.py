@@ -11,6 +11,7 @@ NOTE = (
 JOINED = "SELECT thing.id, typeof(thing.id), typeof(thing_id) FROM thing JOIN note ON thing_id = thing.id"
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize(
     ("old", "new"),
     [

@@ -266,7 +266,7 @@ class TestOnSqlite:
             "    for losing in (False, True):\n"
             "        print(bool(backup.before(Project.of(current_app, config), 'why', losing=losing)))\n"
         )
-        answer = project.run(sys.executable, "-c", ask, PYTHONPATH=str(project.path))
+        answer = project.warm(sys.executable, "-c", ask, PYTHONPATH=str(project.path))
         if value == "sometimes":
             assert "MIGRATION_BACKUP is 'sometimes': write \"auto\"" in answer.err
             project.db("upgrade").assert_one_sentence('"auto", "always" or "never"')

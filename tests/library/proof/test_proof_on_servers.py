@@ -1,5 +1,7 @@
 """The proof on PostgreSQL and MariaDB: of the scratch databases of the server the kept one is left."""
 
+import os
+
 import databases
 import pytest
 import sqlalchemy as sa
@@ -28,6 +30,8 @@ WRONG = (
     "the upgrade drops and makes a column again",
     "the upgrade cuts values off",
 )
+# every other one on each of the two
+EACH = 1 if os.environ.get("LONG_DRILLS") else 2
 A = C("a", sa.String(40))
 ON_POSTGRESQL = [
     by_hand("an enum of its own", [item()],
@@ -190,8 +194,8 @@ def test_a_right_migration_passes_on_mariadb(case, mariadb_url, tmp_path):
     ("name", "case"),
     [
         pytest.param(name, case, id=f"{name}-{case[0]}")
-        for name in ("postgresql", "mariadb")
-        for case in CASES[name]
+        for start, name in enumerate(("postgresql", "mariadb"))
+        for case in CASES[name][start % EACH :: EACH]
     ],
 )
 def test_made_rows_do_not_stand_in_the_way_of_a_right_migration(name, case, tmp_path, request):

@@ -45,6 +45,7 @@ def test_a_missing_or_short_key_is_refused_with_the_command_that_makes_one(serve
     assert_refuses(serve(SECRET_KEY=key), words, "export SECRET_KEY=$(python3 -c")
 
 
+@pytest.mark.some(1)
 def test_the_key_of_development_is_refused(project, serve):
     project.warm(*my_app("routes")).assert_ok()
     key = (project.path / "var" / "secret_key").read_text()
@@ -62,10 +63,12 @@ def test_the_key_of_development_is_refused_to_a_settings_file_elsewhere_too(
     assert_refuses(project.run(*gunicorn(project), timeout=30, **env), "the one of development")
 
 
+@pytest.mark.some(1)
 def test_debug_mode_is_refused(serve):
     assert_refuses(serve(SECRET_KEY=LONG, FLASK_DEBUG="1"), "not for debug mode", "FLASK_DEBUG")
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("command", [my_app("run", "--debug"), flask("--debug", "run")])
 def test_debug_mode_on_the_command_line_is_refused(project, production, command):
     answer = project.run(*command, timeout=30, SECRET_KEY=LONG, **production)

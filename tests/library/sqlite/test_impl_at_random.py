@@ -33,7 +33,7 @@ from .strategies import rows as rows_for
 
 LONG = bool(os.environ.get("LONG_DRILLS"))
 SECONDS = float(os.environ.get("ENGINE_SECONDS", 1800 if LONG else 0))
-SEEDS = 8  # at least, however long they take
+SEEDS = 4  # at least, however long they take
 # the same examples for everybody who runs the tests, others in each long drill
 DRAWN = random.randrange(10**9) if os.environ.get("LONG_DRILLS") else 2202
 SEED = int(os.environ.get("ENGINE_SEED", DRAWN))

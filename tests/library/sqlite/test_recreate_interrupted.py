@@ -137,6 +137,7 @@ def seconds(original, tmp_path_factory) -> dict[str, float]:
     return found
 
 
+@pytest.mark.one_of_each
 @pytest.mark.parametrize("journal", ["DELETE", "WAL"])
 @pytest.mark.parametrize("which", MIGRATIONS)
 def test_killed_at_any_moment_the_database_is_as_it_was(big, seconds, which, journal):

@@ -222,45 +222,40 @@ def test_the_hook_names_a_file_that_it_does_not_understand_and_fails_nothing(
 LOOK = """
 import sys
 from flask_keel.sqlite_safe import rewrite
-result = rewrite(sys.argv[1], write=False)
-print(result.changed, "libcst" in sys.modules)
+for file in sys.argv[1:]:
+    result = rewrite(file, write=False)
+    print(result.changed, "libcst" in sys.modules)
 """
+SAFE = [
+    "op.add_column('t', sa.Column('a', sa.Text(), server_default='x'))",
+    "op.create_index('ix', 't', ['a'])\nop.execute('SELECT 1')",
+    "op.alter_column('t', 'a', new_column_name='b')",
+    "op.create_table('t', sa.Column('a', sa.Integer(), sa.ForeignKey('u.id')))",
+    "with op.batch_alter_table('t', schema=None) as batch_op:\n"
+    "    batch_op.add_column(sa.Column('b', sa.Text(), server_default=sa.text('1')))\n"
+    "    batch_op.drop_index(batch_op.f('ix_t_a'))\n"
+    "    batch_op.drop_column('a')\n"
+    "    batch_op.create_unique_constraint(batch_op.f('uq_t_b'), ['b'])",
+]
 
 
 @pytest.mark.parametrize(
-    ("upgrade", "answer"),
+    "edited",
     [
-        ("op.drop_column('t', 'a')", "True True"),
-        ("op.add_column('t', sa.Column('a', sa.Text(), server_default='x'))", "False False"),
-        ("op.create_index('ix', 't', ['a'])\nop.execute('SELECT 1')", "False False"),
-        ("op.alter_column('t', 'a', new_column_name='b')", "False False"),
-        (
-            "op.create_table('t', sa.Column('a', sa.Integer(), sa.ForeignKey('u.id')))",
-            "False False",
-        ),
-        (
-            "with op.batch_alter_table('t', schema=None) as batch_op:\n"
-            "    batch_op.add_column(sa.Column('b', sa.Text(), server_default=sa.text('1')))\n"
-            "    batch_op.drop_index(batch_op.f('ix_t_a'))\n"
-            "    batch_op.drop_column('a')\n"
-            "    batch_op.create_unique_constraint(batch_op.f('uq_t_b'), ['b'])",
-            "False False",
-        ),
-        (
-            "with op.batch_alter_table('t') as batch_op:\n"
-            "    batch_op.create_unique_constraint(None, ['b'])",
-            "True True",
-        ),
+        "op.drop_column('t', 'a')",
+        "with op.batch_alter_table('t') as batch_op:\n"
+        "    batch_op.create_unique_constraint(None, ['b'])",
     ],
 )
-def test_libcst_is_imported_only_for_a_file_that_needs_an_edit(tmp_path, upgrade, answer):
-    path = tmp_path / "r1.py"
-    path.write_text(migration(upgrade))
+def test_libcst_is_imported_only_for_a_file_that_needs_an_edit(tmp_path, edited):
+    files = [tmp_path / f"r{number}.py" for number in range(len(SAFE) + 1)]
+    for file, upgrade in zip(files, [*SAFE, edited], strict=True):
+        file.write_text(migration(upgrade))
     home = Path(flask_keel.__file__).parents[1]
     done = subprocess.run(
-        [sys.executable, "-c", LOOK, str(path)], capture_output=True, text=True, cwd=home
+        [sys.executable, "-c", LOOK, *files], capture_output=True, text=True, cwd=home
     )
-    assert done.stdout.strip() == answer, done.stderr
+    assert done.stdout.splitlines() == [*["False False"] * len(SAFE), "True True"], done.stderr
 
 
 def test_a_file_that_was_made_safe_needs_no_second_edit(tmp_path):

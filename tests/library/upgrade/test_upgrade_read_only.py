@@ -28,6 +28,7 @@ def read_only(family, request):
     folder.chmod(0o755)
 
 
+@pytest.mark.some(1)
 def test_what_only_looks_works(read_only):
     read_only.migration("f2", "f1", "op.execute('CREATE TABLE more (id)')")
     before = beside(read_only.database)
@@ -38,6 +39,7 @@ def test_what_only_looks_works(read_only):
     assert beside(read_only.database) == before
 
 
+@pytest.mark.some(1)
 def test_what_writes_says_why_it_cannot(read_only):
     read_only.migration("f2", "f1", "op.execute('CREATE TABLE more (id)')")
     answer = read_only.run(*without_rights(*read_only.manage, "db", "upgrade"))

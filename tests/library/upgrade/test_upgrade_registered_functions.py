@@ -60,7 +60,7 @@ def test_a_table_with_a_collation_of_the_applications_is_made_and_rebuilt(genera
         "with create_app('dev.conf').app_context():\n"
         f"    print(db.session.scalars(text({names!r})).all())"
     )
-    said = project.run(sys.executable, "-c", code).assert_ok().out
+    said = project.warm(sys.executable, "-c", code).assert_ok().out
     assert said.strip() == "['C', 'a', 'b', '\u00e4pfel']"
     project.db("current").assert_ok()
     project.db("rebuild").assert_ok()

@@ -72,6 +72,7 @@ def test_no_licence_means_no_licence_file(template, bakery, license, there):
     assert (bakery.output / "my-app/LICENSE").exists() is there
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("over", ["-f", "-fs"])
 def test_generating_again_leaves_the_owners_own_files_alone(template, bakery, over):
     bakery.generate(template, "starter=bare", "license=none")

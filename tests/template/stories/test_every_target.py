@@ -51,7 +51,6 @@ def test_every_target_of_a_fresh_project(fresh, tmp_path):
         answer = fresh.run("sh", "-c", typed, text).assert_ok()
         assert answer.out.replace("|", " ").count("2 posts") == 1
 
-    make("test")
     make("lint")
     make("format")
     assert set(fresh.changes()) <= {"uv.lock"}, "a fresh project is formatted already"

@@ -144,13 +144,13 @@ def test_production_is_migrated_by_exporting_its_settings(application, tmp_path)
 
 def test_a_migration_is_displayed_as_sql_and_not_run(application):
     manage = sys.executable, "bin/manage.py"
-    sql_of_it = application.run(*manage, "db", "upgrade", "--sql").assert_ok().out
+    sql_of_it = application.warm(*manage, "db", "upgrade", "--sql").assert_ok().out
     assert "CREATE TABLE user" in sql_of_it
     assert not application.database.exists()
 
 
 def test_the_command_line_shows_everything_that_flask_migrate_can_do(application):
     manage = sys.executable, "bin/manage.py"
-    listed = application.run(*manage, "db", "--help").assert_ok().out
+    listed = application.warm(*manage, "db", "--help").assert_ok().out
     for command in ("branches", "merge", "stamp", "history", "edit", "show"):
         assert f"\n  {command} " in listed
