@@ -54,7 +54,8 @@ def init_app(app: Flask) -> None:
         app.before_request(watch.stop_request)
         if _runs():
             watch.start()
-    app.register_error_handler(DBAPIError, partial(_explain, app, watches))
+    if DBAPIError not in app.error_handler_spec[None][None]:
+        app.register_error_handler(DBAPIError, partial(_explain, app, watches))
 
 
 def _runs() -> bool:
@@ -70,12 +71,17 @@ def _runs() -> bool:
 def _explain(app: Flask, watches: "list[Watch]", error: Exception) -> ResponseReturnValue:
     """Answer a query that failed over what the models are ahead; it may still be found out.
 
-    :raises Exception: the error, where it is another's
+    :raises Exception: the error, where it is another's and the application has no answer to it
     """
     for watch in watches:
         watch.wait()
         if found := watch.pending():
             return app.handle_http_exception(found)
+    handlers = app.error_handler_spec[None][None]
+    for kind in type(error).__mro__:
+        if kind in handlers and kind is not DBAPIError:
+            answer: ResponseReturnValue = app.ensure_sync(handlers[kind])(error)
+            return answer
     raise error
 
 

@@ -125,3 +125,31 @@ def test_a_history_that_cannot_be_read_stops_no_request(blog, file, text):
     blog.write(f"my_app/migrations/{file}", text)
     with running(blog) as url:
         assert get(url)[0] == 200
+
+
+HANDLED = """
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from my_app import create_app
+from my_app.extensions import db
+
+
+def answer(error):
+    return type(error).__name__, 418
+
+
+for handlers in ((), (SQLAlchemyError, Exception)):
+    app = create_app()
+    for kind in handlers:
+        app.register_error_handler(kind, answer)
+    app.add_url_rule("/wrong", view_func=lambda: db.session.execute(text("SELECT lost")))
+    page = app.test_client().get("/wrong")
+    print(page.status_code, page.text.partition("<")[0])
+"""
+
+
+def test_an_error_of_another_kind_gets_the_application_s_own_answer(blog):
+    blog.db("upgrade").assert_ok()
+    said = blog.run(sys.executable, "-c", HANDLED)
+    assert said.assert_ok().out.splitlines() == ["500 ", "418 OperationalError"]
