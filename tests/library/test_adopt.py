@@ -54,6 +54,7 @@ def application(tmp_path):
     return plain.with_keel(plain.begun(made))
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize("layout", plain.LAYOUTS)
 def test_it_does_the_edits_and_undo_puts_them_back_byte_for_byte(tmp_path, layout):
     application = remembered(plain.with_keel(plain.begun(plain.LAYOUTS[layout](tmp_path))))

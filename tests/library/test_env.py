@@ -42,6 +42,7 @@ def test_a_migration_leaves_the_logging_of_the_application_alone(blog):
     assert blog.run(sys.executable, "program.py").assert_ok().out == "still here\n"
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize(
     "kind, package", [("postgresql", "psycopg[binary]"), ("mysql", "PyMySQL[rsa]")]
 )

@@ -28,6 +28,7 @@ def columns(application):
         return [row[1] for row in connection.execute("PRAGMA table_info(user)")]
 
 
+@pytest.mark.some(2)
 def test_every_command_works_wherever_the_migrations_are(adopted):
     first = adopted.db("current").assert_ok().out.split()[0]
     adopted.change(AGE)

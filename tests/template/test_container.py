@@ -134,6 +134,7 @@ def test_an_image_without_a_lock_file_has_the_driver_and_the_extra(
     _holds_no_tool_and_no_secret(image)
 
 
+@pytest.mark.some(1)
 def test_the_dockerfile_is_what_hadolint_likes(project):
     hadolint = shutil.which("hadolint", path=with_uv())
     if not hadolint:

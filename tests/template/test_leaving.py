@@ -1,6 +1,5 @@
 """A project's history without the library: Flask-Migrate and Alembic as they are, with their env.py."""
 
-import os
 import shutil
 import sqlite3
 import sys
@@ -79,7 +78,7 @@ def up_and_down(run, database, wanted):
     assert schema(database) == wanted
 
 
-@pytest.mark.skipif(not os.environ.get("LONG_DRILLS"), reason="LONG_DRILLS=1 runs it")
+@pytest.mark.some(0)
 def test_the_history_runs_under_stock_flask_migrate(history, tmp_path):
     folder, database = tmp_path / "stock", tmp_path / "stock" / "stock.db"
     folder.mkdir()
@@ -94,7 +93,7 @@ def test_the_history_runs_under_stock_flask_migrate(history, tmp_path):
     up_and_down(run, database, schema(history.database))
 
 
-@pytest.mark.skipif(not os.environ.get("LONG_DRILLS"), reason="LONG_DRILLS=1 runs it")
+@pytest.mark.some(0)
 def test_the_history_runs_under_stock_alembic(history, tmp_path):
     folder, database = tmp_path / "plain", tmp_path / "plain" / "plain.db"
     folder.mkdir()

@@ -8,6 +8,7 @@ BODY = KEY + "name: Mapped[str] = mapped_column(sa.String(20))\n"
 NOTE = KEY + "thing_id: Mapped[int] = mapped_column(sa.ForeignKey('{table}.id'))\n"
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize("answer", ["thing:Thing", "none", None])
 def test_a_table_changes_its_capitals(bare, answer):
     bare.model("thing", BODY)

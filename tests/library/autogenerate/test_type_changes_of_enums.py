@@ -94,6 +94,7 @@ def test_values_that_sql_could_misread_come_and_go(project):
     revising.down_and_up(project)
 
 
+@pytest.mark.some(0)
 def test_values_that_sql_could_misread_come_and_go_on_mariadb(new_project, mariadb_server):
     def model(*values):
         listed = ", ".join(map(repr, values))

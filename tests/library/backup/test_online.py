@@ -373,7 +373,7 @@ def test_a_link_to_the_database_stays_a_link(project, harm):
 def test_copies_made_at_once_are_all_whole(project):
     with (project.path / "etc" / "conf" / "dev.conf").open("a") as conf:
         conf.write("MIGRATION_BACKUPS = 1\n")
-    running = [project.start(*project.manage, "db", "backup") for _ in range(4)]
+    running = [project.start(*project.manage, "db", "backup") for _ in range(3)]
     for process in running:
         _, said = process.communicate(timeout=120)
         assert process.returncode == 0, said

@@ -165,6 +165,7 @@ STRICT_TABLES = [table for table in TABLES if "STRICT" in table]
 OTHERS = [table for table in TABLES if table not in STRICT_TABLES]
 
 
+@pytest.mark.one_of_each
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("table", OTHERS)
 def test_short_rows_keep_what_they_read(table, change):

@@ -45,6 +45,7 @@ def test_it_waits_longer_than_for_a_lock_since_nobody_waits_for_it(project):
     assert indexes(project) == [("ix_post_n", True)]
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("if_not_exists", [True, False])
 def test_after_kill_9_the_next_upgrade_makes_the_index_that_was_left_invalid_anew(
     project, if_not_exists

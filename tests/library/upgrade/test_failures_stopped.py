@@ -57,6 +57,7 @@ def assert_says(process, number, *words):
         assert word in err
 
 
+@pytest.mark.some(2)
 @SIGNALS
 def test_before_the_commit_nothing_was_changed(family, number):
     family.migration("f2", "f1", REBUILD + WAIT)

@@ -308,6 +308,7 @@ def test_two_that_wait_for_each_other_both_come_to_their_end(postgresql):
     assert clients.rows(url_of(postgresql), "SELECT id FROM tag ORDER BY id") == [(1,), (2,)]
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("holds", [False, True], ids=["holds nothing", "holds another table"])
 def test_validate_may_wait_where_nobody_waits_for_what_is_held(postgresql, holds):
     """A lock that VALIDATE wants lets others read and write; one that was taken before may not."""

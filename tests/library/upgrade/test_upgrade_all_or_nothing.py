@@ -95,6 +95,7 @@ def test_sessions_and_savepoints_on_the_one_connection_work(family):
     assert len(found["tree"]) == 2
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 def test_an_interrupted_upgrade_leaves_the_database_as_it_was(family, number):
     wait = "from pathlib import Path\nimport time\nPath('reached').touch()\ntime.sleep(60)"

@@ -61,6 +61,7 @@ def test_a_server_migrates_without_the_tools(server, tmp_path):
     assert answer.code != 0 and "type make install" in answer.err
 
 
+@pytest.mark.some(0)
 def test_tools_that_were_there_go(application):
     application.make("install-prod").assert_ok()
     try:
