@@ -136,6 +136,7 @@ def for_the_bind(env):
     env.write_text(text)
 
 
+@pytest.mark.long
 def test_the_readme_says_how_to_leave_and_it_works(history):
     """What "Leaving" of the project's README says, step by step."""
     folder = history.package / "migrations"

@@ -27,6 +27,7 @@ def labels(project):
     return revising.rows(project, query + " ORDER BY t.typname, e.enumsortorder")
 
 
+@pytest.mark.long
 def test_values_come_and_go_and_the_rows_live(project):
     project.model("note", KEY + "title: Mapped[str | None]\n")
     revising.applied(project)

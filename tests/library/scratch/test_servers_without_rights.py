@@ -68,6 +68,7 @@ def add_column(project, name):
     )
 
 
+@pytest.mark.long
 def test_a_new_project_gets_through_all_of_it_without_a_circle(project, account, kind, grant):
     built = project.db("rebuild").assert_ok()
     assert grant in built.err

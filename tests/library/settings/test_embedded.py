@@ -25,6 +25,7 @@ def project(generated):
     shutil.rmtree(folder)
 
 
+@pytest.mark.long
 def test_it_is_made_at_first_use_by_two_at_once_and_stops_with_the_last(project):
     at_once = [project.start(*project.manage, "db", "check") for _ in range(2)]
     for process in at_once:
@@ -39,6 +40,7 @@ def test_it_is_made_at_first_use_by_two_at_once_and_stops_with_the_last(project)
     assert not (data / "postmaster.pid").exists()
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not os.environ.get("LONG_DRILLS"), reason="LONG_DRILLS=1 runs it")
 def test_it_stops_though_one_of_its_users_was_killed(project):
     ready = project.path / "ready"

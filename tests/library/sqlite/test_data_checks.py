@@ -272,6 +272,7 @@ MOMENT = datetime(2024, 1, 2, 3, 4, 5)
 MIDNIGHT = datetime(2024, 1, 2)
 
 
+@pytest.mark.one_of_each
 @pytest.mark.parametrize(
     ("before", "stored_as", "after", "read_as"),
     [
@@ -476,6 +477,7 @@ def test_a_check_that_somebody_wrote_stays_when_the_type_changes(bench):
     assert "CHECK (v IN ('a', 'b'))" in bench.sql("t")
 
 
+@pytest.mark.one_of_each
 @pytest.mark.parametrize("rule", ["s IN ('a', 'b')", "s IN (0, 1)"])
 @pytest.mark.parametrize("declared", ["VARCHAR(1)", "BOOLEAN"])
 @pytest.mark.parametrize("in_batch", [True, False])

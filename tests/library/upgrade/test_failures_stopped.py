@@ -68,6 +68,7 @@ def test_before_the_commit_nothing_was_changed(family, number):
     assert contents(family.database) == before
 
 
+@pytest.mark.long
 @pytest.mark.one_of_each
 @pytest.mark.parametrize("given_back", [True, False], ids=["committed", "given up"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
