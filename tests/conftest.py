@@ -18,7 +18,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # as the shell leaves it to what runs in its background, and each command here would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-SQLITE = [{"sqlite"}] * 9
+SQLITE = [{"sqlite"}] * 4
 MANY = [{"sqlite", "postgresql"}, *SQLITE, {"sqlite", "mariadb"}, *SQLITE]
 # by fixture: the databases of which stories have one set each in `make test`, in turns
 TURNS = {
