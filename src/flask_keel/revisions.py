@@ -9,14 +9,14 @@ import configparser
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from . import binds, urls
@@ -305,13 +305,13 @@ def _current(
 
 
 def _applied(engine: Engine) -> set[str] | None:
-    """The revisions at which the database is; None where it is in any way odd."""
+    """The revisions at which the database is; None where it is in any way odd.
+
+    :raises DBAPIError: where a server does not answer: nobody waits for it twice
+    """
     try:
         if engine.dialect.name != "sqlite":
-            with engine.connect() as connection:
-                if connection.exec_driver_sql(AHEAD).first():
-                    return None
-                return {row[0] for row in connection.exec_driver_sql(APPLIED)}
+            return _applied_there(engine.connect())
         if files.in_memory(engine.url) or not Path(engine.url.database or "").exists():
             return None
         with closing(files.open_to_read(engine.url)) as raw:
@@ -321,5 +321,12 @@ def _applied(engine: Engine) -> set[str] | None:
             return {row[0] for row in raw.execute(APPLIED)}
     except Exception as error:
         if isinstance(error, DBAPIError) and error.statement is None:
-            raise  # nobody waits twice for a server that does not answer
+            raise
         return None  # the command will say it
+
+
+def _applied_there(connection: Connection) -> set[str] | None:
+    with suppress(Exception), connection:
+        if not connection.exec_driver_sql(AHEAD).first():
+            return {row[0] for row in connection.exec_driver_sql(APPLIED)}
+    return None

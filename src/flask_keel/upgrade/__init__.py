@@ -22,7 +22,7 @@ from ..revisions import AHEAD_TABLE
 from ..scratch.servers import interruptible
 from ..sqlite import foreign_key_check, transaction
 from ..typing import Options
-from . import failures, journal, preview, retries
+from . import failures, journal, lock, preview, retries
 from .failures import Run
 from .preview import Look, Plan
 
@@ -119,7 +119,7 @@ def migrate(project: Environment) -> None:
     if not (ours and project.moving):
         _apply(project, ours)
     elif project.planning:
-        look = _look(project) or _unmade(project)
+        look = lock.undisturbed(partial(_look, project)) or _unmade(project)
         if look.steps:
             preview.show(project, look)
     else:
@@ -130,7 +130,7 @@ def _agreed(project: Environment) -> None:
     """Apply what nobody minds; as often as it takes, where another process changes it meanwhile."""
     agreed: set[str] = set()
     work = project.work
-    while (look := _look(project)) is None or look.steps:
+    while (look := lock.undisturbed(partial(_look, project))) is None or look.steps:
         plan = _considered(project, look, agreed) if look else None
         try:
             return _apply(project, True, look, plan)
@@ -205,8 +205,6 @@ def _say_what_was_never_made(project: Environment, connection: Connection) -> No
 def _locked(project: Environment, connection: Connection) -> AbstractContextManager[None]:
     if connection.dialect.name == "sqlite" or project.reading:
         return nullcontext()  # on SQLite the one transaction is the lock
-    from . import lock
-
     return lock.held(project, connection)
 
 

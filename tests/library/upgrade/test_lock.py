@@ -13,13 +13,18 @@ from pathlib import Path
 
 import clients
 import databases
+import pymysql
 import pytest
 from serving import free_port
 from sqlalchemy import make_url
+from sqlalchemy.exc import OperationalError
+
+from flask_keel.errors import sentence
+from flask_keel.upgrade import lock
 
 from .waiting_migrations import WAITS, wait_for
 
-ROUNDS = range(20 if os.environ.get("LONG_DRILLS") else 1)
+ROUNDS = range(20 if os.environ.get("LONG_DRILLS") else 2)
 # each a process of its own, forked after the imports so that they meet at the database
 EIGHT_AT_ONCE = """
 import os, sys
@@ -218,3 +223,28 @@ def test_a_pooler_that_shares_sessions_is_named_before_anything_is_changed(
         assert clients.rows(url, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [
             (0,)
         ]
+
+
+def ended_by_another(number=1213):
+    """What PyMySQL says on a Galera cluster of a transaction whose table another node changes."""
+    said = pymysql.err.OperationalError(number, "Deadlock found when trying to get lock")
+    return OperationalError(None, None, said)
+
+
+def test_who_only_looks_looks_again_where_another_node_s_ddl_ended_it():
+    errors = [ended_by_another(), ended_by_another()]
+
+    def look():
+        if errors:
+            raise errors.pop()
+        return "seen"
+
+    assert lock.undisturbed(look) == "seen"
+    errors.append(ended_by_another(1064))
+    with pytest.raises(OperationalError):
+        lock.undisturbed(look)
+
+
+def test_a_deadlock_is_not_called_a_server_that_does_not_answer():
+    said = sentence(ended_by_another(), "mysql://root@localhost/app")
+    assert "Deadlock found" in said and "No database server answers" not in said
