@@ -150,7 +150,7 @@ def _considered(project: Environment, look: Look, agreed: set[str]) -> Plan | No
         nobody_waits = project.zero_downtime and not sqlite
         copies = sqlite and backup.wanted(project) == "auto"
         if (not look.keeps_all and (asks or copies)) or (nobody_waits and look.there):
-            plan = Plan.of(project, look, whole=sqlite)
+            plan = lock.undisturbed(partial(Plan.of, project, look, whole=sqlite))
         if plan and nobody_waits:
             plan.require_no_standstill()
         if plan and asks:
