@@ -12,7 +12,7 @@ sys.path.insert(0, str(ROOT))
 
 if find_spec("flask_migrate") is None:
     if not os.access(PYTHON, os.X_OK) or Path(sys.prefix) == ROOT / ".venv":
-        sys.exit("Error: nothing is installed here that you may run: type make install.")
+        sys.exit("Error: the application is not installed here, or not for you: type make install.")
     os.execv(PYTHON, [str(PYTHON), *sys.argv])
 
 from <<cookiecutter.module>>.cli import main  # noqa: E402

@@ -73,9 +73,11 @@ def test_manage_uses_the_environment_of_the_project_when_its_python_has_no_flask
 
 
 def test_manage_says_what_to_type_when_nothing_is_installed(generated):
-    python = Path(sys.executable).resolve()
-    answer = generated().run(str(python), "bin/manage.py", "db", "upgrade")
-    answer.assert_one_sentence("not installed", "make install")
+    python, project = Path(sys.executable).resolve(), generated()
+    for _ in range(2):
+        answer = project.run(str(python), "bin/manage.py", "db", "upgrade")
+        answer.assert_one_sentence("not installed", "make install")
+        project.write(".venv/bin/python", "which only another user may run")
 
 
 def test_manage_is_executable(generated):
