@@ -273,9 +273,10 @@ def _database(error: DBAPIError | sqlite3.Error, url: str | URL) -> str | None:
             if words in said:
                 return message.format(database=shown(url), path=shlex.quote(shown(url)))
         return None
-    reached = isinstance(error, DBAPIError) and data.advice(error) == data.LOCK
-    if reached or not isinstance(error, DBAPIError) or error.statement is not None:
-        return None
+    if not isinstance(error, DBAPIError) or error.statement is not None:
+        return None  # the server was reached
+    if data.advice(error) == data.LOCK:
+        return None  # and here too
     message = next(text for words, text in SERVER.items() if re.search(words, said, re.IGNORECASE))
     return message.format(
         database=shown(url),

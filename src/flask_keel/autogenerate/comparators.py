@@ -30,7 +30,6 @@ from .. import catalog, compat, literals
 from ..catalog import Pair, ReflectedCheck, ReflectedColumn, ReflectedIndex, pair
 from ..literals import as_text, literal
 from ..sqlite import naming
-from ..sqlite.naming import columns_of_check
 from ..sqlite.tokenizer import fold
 from ..typing import AnyColumn, DiffTuple, Options
 from . import constraints, keys, tables
@@ -120,7 +119,7 @@ def unmatched(
     gone, new = list(real), list(twin)
 
     def goes(check: ReflectedCheck) -> bool:
-        return bool(again and again & set(map(fold, columns_of_check(check.sql))))
+        return bool(again and again & set(map(fold, naming.columns_of_check(check.sql))))
 
     def same(a: ReflectedCheck, b: ReflectedCheck) -> bool:
         return (a.name, a.plain) == (b.name, b.plain)

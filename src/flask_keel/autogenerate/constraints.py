@@ -293,13 +293,12 @@ def lift(change: ops.ModifyTableOps, there: Model, model: Model, columns: set[st
 
     It would go with them, and would not come again.
     """
-    reflected = list(there.constraints)
     for new in model.constraints:
         if not isinstance(new, UniqueConstraint | ForeignKeyConstraint):
             continue
         if not columns & {column.name for column in new.columns}:
             continue
-        old = next((each for each in reflected if _key(each) == _key(new)), None)
+        old = next((each for each in there.constraints if _key(each) == _key(new)), None)
         if old is not None and not (old.name and _is_changed(change, str(old.name))):
             change.ops.insert(0, ops.DropConstraintOp.from_constraint(old))
             change.ops.append(ops.AddConstraintOp.from_constraint(new))

@@ -14,7 +14,7 @@ from sqlalchemy.schema import CreateTable
 
 from .. import log
 from ..project import Environment
-from .lock import MysqlLock
+from .lock import MysqlLock, number
 
 BEATS, EXPIRES = 3, 30  # seconds
 # another has it; the cluster gave the other's commit the precedence; it waits for whoever decides
@@ -62,7 +62,7 @@ class GaleraLock(MysqlLock):
             self._run(EXPIRED, expires=EXPIRES)
             self._run(INSERT, owner=self.owner, **who())
         except DBAPIError as error:
-            if next(iter(getattr(error.orig, "args", ())), None) in TAKEN:
+            if number(error.orig) in TAKEN:
                 return False
             raise
         session = self._one("SELECT connection_id()")

@@ -74,6 +74,11 @@ OF_MYSQL = """
 """
 
 
+def number(error: BaseException | None) -> object:
+    """Return by which number MySQL knows a driver's error."""
+    return next(iter(getattr(error, "args", ())), None)
+
+
 def undisturbed(look: Callable[[], T]) -> T:
     """Look as often as it takes: a statement of DDL ends whoever has its table in a transaction on a
     Galera cluster, and who only looks may do it again.
@@ -84,7 +89,7 @@ def undisturbed(look: Callable[[], T]) -> T:
         try:
             return look()
         except DBAPIError as error:
-            if next(iter(getattr(error.orig, "args", ())), None) != DEADLOCK:
+            if number(error.orig) != DEADLOCK:
                 raise
         time.sleep(pause)
     return look()

@@ -31,7 +31,7 @@ from ..zero_downtime import ladder
 from . import concurrently, failures, statements
 from .dry_run import COPIES, FEW, STANDSTILLS
 from .failures import Run
-from .lock import Bound, Watch, short
+from .lock import Bound, Watch, number, short
 from .standing import Standing
 
 FIRST, GROWS, LONGEST = 0.5, 1.6, 15.0  # seconds between two tries
@@ -464,7 +464,7 @@ class Mysql(_Patience):
             try:
                 if rows := self._rows(statement):
                     bounded = partial(self._bounded, run)
-                    ladder.climb(statement, bounded, _number, rows <= FEW)
+                    ladder.climb(statement, bounded, number, rows <= FEW)
                 else:
                     self._bounded(run, statement)
                 return True
@@ -485,7 +485,7 @@ class Mysql(_Patience):
             with self.bound.on(statement):
                 run(statement)
         except Exception as error:
-            if not self.bound.ended or _number(error) != ENDED:
+            if not self.bound.ended or number(error) != ENDED:
                 raise
             raise type(error)(
                 1205, "Lock wait timeout exceeded; try restarting transaction"
@@ -522,10 +522,6 @@ def _codes(error: BaseException | None) -> set[object]:
     """What a driver's error says of itself: PostgreSQL's five characters, MySQL's number."""
     found = {getattr(error, "sqlstate", None), getattr(error, "pgcode", None)}
     return found | set(getattr(error, "args", ())[:1])
-
-
-def _number(error: BaseException) -> object:
-    return next(iter(error.args), None)
 
 
 def _milliseconds(seconds: float) -> str:
