@@ -1,7 +1,10 @@
 """The arrows between the rooms of the library point down, a server pays for none, tests have their names."""
 
+import re
 import subprocess
 import sys
+from importlib import import_module
+from importlib.util import resolve_name
 from pathlib import Path
 
 from projects import TEMPLATE
@@ -48,3 +51,20 @@ def test_each_test_has_the_name_of_the_room_that_it_is_about():
             words = file.stem.split("_")[1:]
             begun = {"_".join(words[:end]) for end in range(1, len(words) + 1)}
             assert begun & names or file.samefile(__file__), f"{file}: no room has that name"
+
+
+def test_what_a_docstring_refers_to_is_there():
+    for file in LIBRARY.rglob("*.py"):
+        home = ".".join(file.relative_to(LIBRARY.parent).with_suffix("").parts)
+        package = home.rpartition(".")[0]
+        for name in re.findall(r":\w+:`~?(\.[\w.]+)`", file.read_text(encoding="utf-8")):
+            assert _is_there(resolve_name(name, package)), f"{home}: {name}"
+
+
+def _is_there(name):
+    try:
+        import_module(name)
+    except ModuleNotFoundError:
+        above, _, last = name.rpartition(".")
+        return hasattr(import_module(above), last)
+    return True

@@ -253,7 +253,7 @@ def server_default(
     there: AnyColumn,
     model: AnyColumn,
 ) -> PriorityDispatchResult:
-    """Say whether the default is another one; generated columns are :mod:`.generated`'s."""
+    """Say whether the default is another one; generated columns have comparators of their own."""
     real, twin = _column_of(context, schema, table, name, model)
     wanted = model.server_default
     if not (real and twin):

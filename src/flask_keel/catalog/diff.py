@@ -1,6 +1,6 @@
 """Two texts of a schema, compared object by object: what is missing, what was added, what is another.
 
-The texts are those of :func:`.schema.text`. Nothing is built to compare them, and what a database only
+The texts are those of :func:`..catalog.text`. Nothing is built to compare them, and what a database only
 writes otherwise when it reads its own writing, as a restored dump makes it do, is no difference.
 """
 

@@ -1,6 +1,6 @@
 """Alembic's operations on SQLite: imported by env.py, it takes the place of Alembic's own class.
 
-Every call becomes operations on a table, which :mod:`.plan` carries out. Batches go there as a
+Every call becomes operations on a table, which :mod:`.planner` carries out. Batches go there as a
 whole, so that a table is gone over once however many operations there are.
 """
 

@@ -44,7 +44,7 @@ def watched(
 
     An interrupt from the keyboard is noticed while the statement runs, and raised here.
 
-    :param db: the :class:`~.database.Database` that it runs on
+    :param db: what the statement runs on
     :param rows: how many rows the statement goes over
     """
     set_handler = getattr(db.raw, "set_progress_handler", None)

@@ -252,7 +252,7 @@ class Cursor:
 
 # Reads the constraints of a column and of a table, from CONSTRAINT and its name to the end.
 #
-# What comes after the name is read into the fields of a :class:`~.definition.Constraint`.
+# What comes after the name is read into the fields of a :class:`Constraint`.
 
 
 def column_constraint(cursor: Cursor, column: str, found: list[Constraint]) -> None:
