@@ -62,11 +62,12 @@ def mariadb() -> Iterator[str]:
     data, socket = folder / "data", folder / "socket"
     user = [f"--user={'root' if os.geteuid() == 0 else os.environ.get('USER', '')}"]
     common = ["--no-defaults", f"--datadir={data}", *(user if os.geteuid() == 0 else [])]
-    subprocess.run(
+    installed = subprocess.run(
         [install, *common, "--auth-root-authentication-method=normal", "--skip-test-db"],
-        check=True,
         capture_output=True,
+        text=True,
     )
+    assert installed.returncode == 0, installed.stdout + installed.stderr
     command = [
         daemon,
         *common,
@@ -75,6 +76,7 @@ def mariadb() -> Iterator[str]:
         # each server empties its temporary folder when it starts, whoever else works there
         f"--tmpdir={folder}",
         f"--pid-file={folder / 'pid'}",
+        f"--log-error={folder / 'log'}",
         "--innodb-flush-log-at-trx-commit=0",
         "--innodb-log-file-size=16M",
     ]
@@ -84,7 +86,11 @@ def mariadb() -> Iterator[str]:
     def start() -> None:
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         started.append(subprocess.Popen(command, **quiet))
-        _wait(engine(url), started[-1])
+        try:
+            _wait(engine(url), started[-1])
+        except Exception as error:
+            error.add_note((folder / "log").read_text(errors="replace")[-2000:])
+            raise
 
     RUNNING[url] = (lambda: started[-1].pid, start)
     try:
