@@ -234,17 +234,27 @@ def set_options(draft: Draft, op: SetOptions) -> None:
             )
         )
     automatic = any(c.autoincrement for c in draft.table.columns)
-    if op.autoincrement and not automatic:
-        key = draft.table.primary_key
-        if introspection.integer_primary_key(draft.table) is not None:
-            draft.add(Step("make its key AUTOINCREMENT", _autoincrement, "rebuild"))
-        elif key is None or len(key.columns) == 1:
+    if op.autoincrement and not automatic and _is_numbered(draft.table):
+        if introspection.integer_primary_key(draft.table) is None:
             raise CommandError(
-                f"Table {draft.name!r} has no INTEGER PRIMARY KEY that could be AUTOINCREMENT."
+                f"Table {draft.name!r} has no INTEGER PRIMARY KEY that could be AUTOINCREMENT: give its "
+                "key the type sa.Integer first, or leave sqlite_autoincrement out."
             )
-        # a key of several columns: SQLAlchemy takes no notice either
+        draft.add(Step("make its key AUTOINCREMENT", _autoincrement, "rebuild"))
     if op.autoincrement is False and automatic:
         draft.add(Step("no longer make its key AUTOINCREMENT", no_autoincrement, "rebuild"))
+
+
+def _is_numbered(table: CreateTable) -> bool:
+    """Whether ``sqlite_autoincrement`` says something of a table: of one integer that is its key, and is
+    no foreign key. SQLAlchemy takes no notice of it anywhere else (``SQLiteDDLCompiler``)."""
+    key = table.primary_key
+    if key is None or len(key.columns) != 1:
+        return False
+    name = key.columns[0]
+    points = [one for c in table.all_constraints() if c.kind == "foreign key" for one in c.columns]
+    refers = any(same(name, one) for one in points)
+    return not refers and introspection.affinity(table.column(name).type_text) == "INTEGER"
 
 
 def _kept_without_strict(draft: Draft, column: Column) -> Condition:

@@ -30,9 +30,9 @@ def post(bench):
     return bench
 
 
-def batch(*calls, **options):
+def batch(*calls, table="post", **options):
     def change(op):
-        with op.batch_alter_table("post", **options) as opened:
+        with op.batch_alter_table(table, **options) as opened:
             for call in calls:
                 call(opened)
 
@@ -225,6 +225,23 @@ def test_autoincrement_means_nothing_to_a_key_of_several_columns(post):
     many = lambda b: b.create_primary_key("pk_post", ["id", "title"])  # noqa: E731
     post.migrate(batch(many, table_kwargs={"sqlite_autoincrement": True}))
     assert "AUTOINCREMENT" not in post.sql("post")
+
+
+@pytest.mark.parametrize(
+    "column", ["TEXT PRIMARY KEY", "INTEGER", "INTEGER PRIMARY KEY REFERENCES post"]
+)
+def test_autoincrement_means_nothing_to_a_table_whose_rows_it_does_not_number(post, column):
+    post.run(f"CREATE TABLE other (a {column}, b INTEGER)")
+    options = {"sqlite_autoincrement": True}
+    post.migrate(batch(table="other", recreate="always", table_kwargs=options))
+    assert "AUTOINCREMENT" not in post.sql("other")
+
+
+def test_autoincrement_of_a_key_that_is_no_integer_for_sqlite_says_what_to_do(post):
+    post.run("CREATE TABLE other (a BIGINT PRIMARY KEY, b INTEGER)")
+    options = {"sqlite_autoincrement": True}
+    with pytest.raises(CommandError, match="give its key the type"):
+        post.migrate(batch(table="other", recreate="always", table_kwargs=options))
 
 
 def test_an_inspector_of_the_engine_sees_what_the_migration_has_done(post):
