@@ -63,6 +63,26 @@ APPLICATIONS = [
         65,
         ("mealie", "slugify", "pydantic"),
     ),
+    Application(
+        "gramps-project/gramps-web-api",
+        "370d5917e6ecec546c0e53cbd02e5ace032c4c00",
+        "alembic_users/versions",
+        26,
+        ("gramps_webapi",),
+    ),
+    Application(
+        "PowerDNS-Admin/PowerDNS-Admin",
+        "742dd103e63d2e57e387e3487980c01d290e1cc2",
+        "migrations/versions",
+        44,
+    ),
+    Application(
+        "spiral-project/ihatemoney",
+        "52e5720ec78d32eab963cd7e73d4826ae3a16950",
+        "ihatemoney/migrations/versions",
+        22,
+        ("ihatemoney",),
+    ),
 ]
 
 UNNAMED = (
@@ -99,6 +119,17 @@ REVIEWED = {
             "its SQL is PostgreSQL's; and 51.5 stars cannot become an INTEGER"
         ),
         ("down 2298bb460ffd", "both fail"): UNNAMED,
+    },
+    "gramps-project/gramps-web-api": {},
+    "PowerDNS-Admin/PowerDNS-Admin": {
+        ("up 4a666113c7bb", "both fail"): "it inserts ids that rows have which were there",
+        ("down 4a666113c7bb", "we refuse"): "it deletes a role that users have",
+    },
+    "spiral-project/ihatemoney": {
+        ("up b78f8a8bdb16", "rows"): "passwords are hashed, each time with another salt",
+        ("up 927ed575acbd", "both fail"): ITS_MODELS,
+        ("up 7a9b38559992", "both fail"): ITS_MODELS,
+        ("up c941aaca38c2", "we refuse"): "rows that were there hold what is no name of the enum",
     },
 }
 
