@@ -1,7 +1,8 @@
 """Many small questions to a database, without SQLAlchemy's and the network's way for each of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from typing import Any
 
 from sqlalchemy import Connection, CursorResult
 
@@ -9,12 +10,14 @@ from .typing import Row, Value
 
 # drivers whose cursor takes one query after the other, an error of one doing the transaction no harm
 PLAIN = ("pysqlite", "pymysql", "mysqldb")
+# characters of one message: a server that takes no more than it has to takes a megabyte
+MOST = 100_000
 
 
 def ask(connection: Connection, queries: Sequence[str]) -> list[list[Row]]:
-    """Return the rows of each query; with psycopg all of them are one message to the server.
+    """Return the rows of each query; with psycopg and on MariaDB many of them are one message.
 
-    That may have commands in between, which give no rows, but not as the first.
+    There may be commands in between, which give no rows, but not as the first.
 
     https://www.psycopg.org/psycopg3/docs/api/cursors.html#psycopg.Cursor.nextset
 
@@ -29,7 +32,17 @@ def ask(connection: Connection, queries: Sequence[str]) -> list[list[Row]]:
     if driver in PLAIN and connection.dialect.dbapi is not None:
         with suppress(connection.dialect.dbapi.Error):  # SQLAlchemy is to say which
             return _by_the_driver(connection, queries)
-    return [[tuple(row) for row in _run(connection, query)] for query in queries]
+    found = [_run(connection, query) for query in queries]
+    return [[tuple(row) for row in result] for result in found if result.returns_rows]
+
+
+def run(connection: Connection, commands: Iterable[str]) -> None:
+    """Run commands without parameters one after the other; on MariaDB many of them are one message.
+
+    :raises sqlalchemy.exc.DBAPIError: as one command alone would; those before it have run
+    """
+    for message in _messages(connection, commands):
+        _run(connection, message)
 
 
 def quoted(connection: Connection, *parts: str | None) -> str:
@@ -45,13 +58,8 @@ def quoted(connection: Connection, *parts: str | None) -> str:
 
 
 def _in_one_message(connection: Connection, queries: Sequence[str]) -> list[list[Row]]:
-    result = _run(connection, ";\n".join(queries))
-    cursor, found = result.cursor, []
-    while True:
-        if cursor.description:
-            found.append(list(cursor.fetchall()))
-        if not cursor.nextset():
-            break
+    result = _run(connection, "\n;\n".join(queries))
+    found = list(_answers(result.cursor))
     result.close()
     return found
 
@@ -64,12 +72,47 @@ def _by_the_driver(connection: Connection, queries: Sequence[str]) -> list[list[
         cursor.row_factory = None  # type: ignore[attr-defined]  # of SQLite's alone
     try:
         found: list[list[Row]] = []
-        for query in queries:
-            cursor.execute(query)
-            found.append([tuple(row) for row in cursor.fetchall()])
+        for message in _messages(connection, queries):
+            cursor.execute(message)
+            found += _answers(cursor)
         return found
     finally:
         cursor.close()
+
+
+def _answers(cursor: Any) -> Iterator[list[Row]]:
+    more = True
+    while more:
+        if cursor.description:
+            yield [tuple(row) for row in cursor.fetchall()]
+        more = hasattr(cursor, "nextset") and cursor.nextset()
+
+
+def _messages(connection: Connection, statements: Iterable[str]) -> Iterator[str]:
+    """Join statements into blocks on MariaDB, which ends one at the first error; give others as they are.
+
+    https://mariadb.com/kb/en/begin-end/
+    """
+    if not getattr(connection.dialect, "is_mariadb", False):
+        yield from statements
+        return
+    block: list[str] = []
+    size = 0
+    for statement in statements:
+        if block and size + len(statement) > MOST:
+            yield _block(block)
+            block, size = [], 0
+        block.append(statement)
+        size += len(statement)
+    if block:
+        yield _block(block)
+
+
+def _block(statements: list[str]) -> str:
+    if not statements[1:]:
+        return statements[0]
+    # on a line of its own: a remark may end a statement
+    return "\n".join(["BEGIN NOT ATOMIC", *(f"{one}\n;" for one in statements), "END"])
 
 
 def _run(connection: Connection, query: str) -> CursorResult[Value]:

@@ -5,15 +5,17 @@ https://mariadb.com/kb/en/information-schema-tables/
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from itertools import groupby
 
 from alembic.util import sqla_compat
-from sqlalchemy import CheckConstraint, Connection, MetaData, text
+from sqlalchemy import CheckConstraint, Connection, Dialect, MetaData
 from sqlalchemy import Table as Model
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql.elements import conv
 
-from .. import catalog, pipeline
+from .. import catalog, literals, pipeline
 from ..lexer import closing
 from ..scratch import servers
 from ..typing import Row, Value
@@ -125,13 +127,48 @@ def real(connection: Connection, schema: str | None, name: str) -> catalog.Refle
 def ahead(
     connection: Connection, models: list[Model]
 ) -> tuple[catalog.Reflected, catalog.Reflected]:
-    """Return what the database has of many tables, and no twins: those are made one by one."""
+    """Return what the database has of many tables, and on MariaDB their twins, in a few messages."""
     here = {name for (name,) in pipeline.ask(connection, [NAMES])[0]}
     home = connection.dialect.default_schema_name or ""
     models = [model for model in models if model.schema is None and model.name in here]
     questions = [one for model in models for one in _questions(connection, home, model.name)]
     answers = iter(pipeline.ask(connection, questions))
-    return {model: _reflected(next(answers)[0][1], next(answers)) for model in models}, {}
+    reals = {model: _reflected(next(answers)[0][1], next(answers)) for model in models}
+    twins: catalog.Reflected = {}
+    if getattr(connection.dialect, "is_mariadb", False):
+        with suppress(SQLAlchemyError):  # one by one it is said of which table
+            twins = _twins(connection, [model for model in models if _is_plain(model)])
+    return reals, twins
+
+
+def _is_plain(model: Model) -> bool:
+    """Whether its twin is a temporary table and its indexes, each as it is."""
+    return not (_is_permanent(model) or _has_checks(model) or model._prefixes)
+
+
+def _twins(connection: Connection, models: list[Model]) -> catalog.Reflected:
+    """Make the table of each, ask the database of it, and take it away, in a few messages."""
+    home = connection.dialect.default_schema_name or ""
+    dialect = literals.dialect(connection.dialect)
+    made: dict[Model, list[str]] = {}
+    for model in models:
+        indexes = [str(CreateIndex(index).compile(dialect=dialect)) for index in model.indexes]
+        texts = [_temporarily(model, dialect), *indexes]
+        if _stays_apart(texts[0]) and not any(";" in one for one in texts):  # as between statements
+            made[model] = texts
+    away = [f"DROP TEMPORARY TABLE {pipeline.quoted(connection, one.name)}" for one in made]
+    said = ["SELECT 1"]
+    for (model, texts), drop in zip(made.items(), away, strict=True):
+        said += [*texts, *_questions(connection, home, model.name), drop]
+    with _unseen(connection):
+        try:
+            _, *found = pipeline.ask(connection, said)
+        except SQLAlchemyError:
+            there = [drop.replace("TABLE", "TABLE IF EXISTS", 1) for drop in away]
+            pipeline.run(connection, there)
+            raise
+    answers = iter(found)
+    return {model: _reflected(next(answers)[0][1], next(answers)) for model in made}
 
 
 def twin(connection: Connection, model: Model) -> catalog.ReflectedTable:
@@ -140,31 +177,41 @@ def twin(connection: Connection, model: Model) -> catalog.ReflectedTable:
     :raises servers.NotAllowed: when the account may do that nowhere
     """
     made = _with_checks_apart(model, connection) if _has_checks(model) else model
-    return (_beside if _is_beside(connection, model) else _temporary)(connection, made)
+    beside = _is_permanent(model) and servers.is_scratch(connection.engine.url)
+    return (_beside if beside else _temporary)(connection, made)
 
 
-def _is_beside(connection: Connection, model: Model) -> bool:
-    """Whether no temporary table will do, and another database may be made."""
+def _is_permanent(model: Model) -> bool:
+    """Whether no temporary table is quite the same."""
     indexes = {index.dialect_options["mysql"]["prefix"] for index in model.indexes}
     permanent = any(option.endswith(NOT_TEMPORARY) for option in model.kwargs)
-    return bool(permanent or indexes & NOT_IN_A_TEMPORARY) and servers.is_scratch(
-        connection.engine.url
-    )
+    return bool(permanent or indexes & NOT_IN_A_TEMPORARY)
+
+
+@contextmanager
+def _unseen(connection: Connection) -> Iterator[None]:
+    """Say of what is run that it changes no table that stays: no copy is needed to undo it."""
+    connection.info[servers.UNSEEN] = True
+    try:
+        yield
+    finally:
+        del connection.info[servers.UNSEEN]
 
 
 def _beside(connection: Connection, model: Model) -> catalog.ReflectedTable:
     home = connection.dialect.default_schema_name or ""
     away = servers.beside(home)
-    servers.create(connection, away, servers.locale(connection, home))
-    moved = connection.execution_options(schema_translate_map={model.schema: away})
-    try:
-        moved.execute(CreateTable(model, include_foreign_key_constraints=[]))
-        for index in model.indexes:
-            moved.execute(CreateIndex(index))
-        return _read(connection, away, model.name)
-    finally:
-        connection.execution_options(schema_translate_map=None)
-        servers.drop(connection, away)
+    with _unseen(connection):
+        servers.create(connection, away, servers.locale(connection, home))
+        moved = connection.execution_options(schema_translate_map={model.schema: away})
+        try:
+            moved.execute(CreateTable(model, include_foreign_key_constraints=[]))
+            for index in model.indexes:
+                moved.execute(CreateIndex(index))
+            return _read(connection, away, model.name)
+        finally:
+            connection.execution_options(schema_translate_map=None)
+            servers.drop(connection, away)
 
 
 def _temporary(connection: Connection, model: Model) -> catalog.ReflectedTable:
@@ -173,18 +220,28 @@ def _temporary(connection: Connection, model: Model) -> catalog.ReflectedTable:
     made = model.to_metadata(_alike(model))
     for option in [key for key in made.kwargs if key.endswith(NOT_TEMPORARY)]:
         del made.kwargs[option]
-    create = CreateTable(made, include_foreign_key_constraints=[]).compile(connection)
-    sql = str(create).strip().replace("CREATE TABLE", "CREATE TEMPORARY TABLE", 1)
-    try:
-        with servers.refusal(connection, connection.engine.url.database or ""):
-            connection.exec_driver_sql(sql)
-        for index in model.indexes:
-            # a temporary table has no such index; Alembic compares those by itself
-            if index.dialect_options["mysql"]["prefix"] not in NOT_IN_A_TEMPORARY:
-                connection.execute(CreateIndex(index))
-        return _read(connection, schema, model.name)
-    finally:
-        connection.exec_driver_sql(f"DROP TEMPORARY TABLE IF EXISTS {quoted}")
+    sql = _temporarily(made, connection.dialect)
+    with _unseen(connection) if _stays_apart(sql) else nullcontext():
+        try:
+            with servers.refusal(connection, connection.engine.url.database or ""):
+                connection.exec_driver_sql(sql)
+            for index in model.indexes:
+                # a temporary table has no such index; Alembic compares those by itself
+                if index.dialect_options["mysql"]["prefix"] not in NOT_IN_A_TEMPORARY:
+                    connection.execute(CreateIndex(index))
+            return _read(connection, schema, model.name)
+        finally:
+            connection.exec_driver_sql(f"DROP TEMPORARY TABLE IF EXISTS {quoted}")
+
+
+def _temporarily(model: Model, dialect: Dialect) -> str:
+    create = CreateTable(model, include_foreign_key_constraints=[]).compile(dialect=dialect)
+    return str(create).strip().replace("CREATE TABLE", "CREATE TEMPORARY TABLE", 1)
+
+
+def _stays_apart(sql: str) -> bool:
+    """Whether it is what it is meant to be, and not what somebody's own compiler makes of a table."""
+    return sql.startswith("CREATE TEMPORARY TABLE ")
 
 
 def _alike(model: Model) -> MetaData:
@@ -412,40 +469,39 @@ VIEWS = "SELECT table_name, view_definition FROM information_schema.views WHERE 
 
 def read(connection: Connection, ignore: frozenset[str]) -> catalog.Schema:
     """Read the database that the connection is in."""
-
-    def rows(query: str) -> list[Row]:
-        found = connection.execute(text(query))
-        return [tuple(row) for row in found if row[0] not in ignore]
-
+    # a constraint's name is unique in a table on MariaDB, in a database on MySQL
+    mariadb = getattr(connection.dialect, "is_mariadb", False)
+    checks = CHECKS.format(same_table="AND t.table_name = c.table_name" if mariadb else "")
+    found = pipeline.ask(
+        connection,
+        [TABLES, COLUMNS, INDEXES, KEYS, checks, TRIGGERS, VIEWS, "SELECT DATABASE()"],
+    )
+    tables, columns, indexes, keys, checked, triggers, views = (
+        [row for row in rows if row[0] not in ignore] for rows in found[:-1]
+    )
     schema = catalog.Schema()
-    for name, kind, engine, collation, comment in rows(TABLES):
+    for name, kind, engine, collation, comment in tables:
         if kind == "BASE TABLE":
             table = schema.tables[name] = catalog.Table(name)
             table.parts["options"] = f"{engine} {collation} {comment or ''}".strip()
-    for name, *facts in rows(COLUMNS):
+    for name, *facts in columns:
         if name in schema.tables:
             _column(schema.tables[name], *facts)
-    for (name, index), parts in groupby(rows(INDEXES), key=lambda row: row[:2]):
+    for (name, index), parts in groupby(indexes, key=lambda row: row[:2]):
         _index(schema.tables[name], index, list(parts))
-    for (name, key), parts in groupby(rows(KEYS), key=lambda row: row[:2]):
+    for (name, key), parts in groupby(keys, key=lambda row: row[:2]):
         _foreign_key(schema.tables[name], key, list(parts))
-    # a constraint's name is unique in a table on MariaDB, in a database on MySQL
-    same_table = (
-        "AND t.table_name = c.table_name"
-        if getattr(connection.dialect, "is_mariadb", False)
-        else ""
-    )
-    for name, constraint, clause in rows(CHECKS.format(same_table=same_table)):
+    for name, constraint, clause in checked:
         table = schema.tables[name]
         table.checks.append(catalog.Check(clause, clause, constraint))
         if clause == f"json_valid(`{constraint}`)":
             continue  # this is how MariaDB spells the type JSON
         table.call(f"check ({clause})", constraint)
-    for name, trigger, *definition in rows(TRIGGERS):
+    for name, trigger, *definition in triggers:
         schema.tables[name].parts[f"trigger {trigger}"] = " ".join(definition)
     # a view's text says the name of the database, which is another for each scratch
-    here = connection.execute(text("SELECT DATABASE()")).scalar()
-    for name, definition in rows(VIEWS):
+    ((here,),) = found[-1]
+    for name, definition in views:
         schema.others[f"view {name}"] = (definition or "").replace(f"`{here}`.", "")
     return schema
 

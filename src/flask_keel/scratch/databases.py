@@ -58,8 +58,7 @@ IN_USE = "55006"  # PostgreSQL's object_in_use: somebody looks at it
 WRITES = text("SELECT txid_current_if_assigned() IS NOT NULL")
 # statements by which nothing in a database of MySQL changes
 HARMLESS = re.compile(
-    r"\s*(SELECT|SHOW|SET|EXPLAIN|BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE"
-    r"|(CREATE|DROP)\s+(TEMPORARY|DATABASE))\b",
+    r"\s*(SELECT|SHOW|SET|EXPLAIN|DESC|DESCRIBE|BEGIN(?!\s+NOT\b)|COMMIT|ROLLBACK|SAVEPOINT|RELEASE)\b",
     re.IGNORECASE,
 )
 
@@ -412,7 +411,8 @@ class Kept:
     def _before(
         self, connection: Connection, _cursor: object, statement: str, *_more: object
     ) -> None:
-        if not self.changing and not HARMLESS.match(statement):
+        unseen = connection.info.get(servers.UNSEEN)
+        if not (self.changing or unseen or HARMLESS.match(statement)):
             self._remember(connection)
 
     def _remember(self, connection: Connection) -> None:

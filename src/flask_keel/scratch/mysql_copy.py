@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from .. import pipeline
-from ..typing import Row, Value
+from ..typing import Row
 
 TABLES = (
     "SELECT table_name, table_type FROM information_schema.tables WHERE table_schema = DATABASE()"
@@ -44,11 +44,11 @@ class Copy:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.tables, self.views, self.triggers = self._texts()
+        filled, *self.others = pipeline.ask(connection, [FILLED, *OTHERS])
         self.columns: dict[str, list[str]] = {}
-        for table, column in self._ask(FILLED):
+        for table, column in filled:
             self.columns.setdefault(table, []).append(column)
         self.rows = self._rows(self.tables)
-        self.others = [self._ask(query) for query in OTHERS]
 
     def is_like(self, other: "Copy") -> bool:
         """Whether the two databases tell the same of themselves, to the letter."""
@@ -57,7 +57,7 @@ class Copy:
 
     def restore(self) -> None:
         """Make the database what it was."""
-        keys = self._ask("SELECT @@foreign_key_checks, @@sql_mode")[0]
+        ((keys,),) = pipeline.ask(self.connection, ["SELECT @@foreign_key_checks, @@sql_mode"])
         self._run("SET foreign_key_checks = 0, sql_mode = 'NO_AUTO_VALUE_ON_ZERO'")
         tables, views, triggers = self._texts()
         for trigger in triggers:
@@ -69,10 +69,10 @@ class Copy:
             self._run(f"DROP TABLE {quoted(name)}")
         for name in [name for name in self.tables if name not in there]:
             self._make(name)
-        for name, rows in self._rows(there).items():
-            if rows != self.rows[name]:
-                self._run(f"DELETE FROM {quoted(name)}")
-                self._put(name)
+        others = [name for name, rows in self._rows(there).items() if rows != self.rows[name]]
+        pipeline.run(self.connection, [f"DELETE FROM {quoted(name)}" for name in others])
+        for name in others:
+            self._put(name)
         self._count_back([n for n in there if _lines(tables[n]) != _lines(self.tables[n])])
         for text in (*self.views.values(), *self.triggers.values()):
             self._run(text)
@@ -88,9 +88,12 @@ class Copy:
 
         https://mariadb.com/kb/en/auto_increment/#setting-explicit-values
         """
-        for name in tables:
-            number = COUNT.search(_options(self.tables[name]))
-            self._run(f"ALTER TABLE {quoted(name)} AUTO_INCREMENT = {number[1] if number else 1}")
+        numbers = {name: COUNT.search(_options(self.tables[name])) for name in tables}
+        counts = [
+            f"ALTER TABLE {quoted(name)} AUTO_INCREMENT = {number[1] if number else 1}"
+            for name, number in numbers.items()
+        ]
+        pipeline.run(self.connection, counts)
         for name, sql in zip(tables, self._shown(tables), strict=True):
             if _lines(sql) != _lines(self.tables[name]):
                 self._run(f"DROP TABLE {quoted(name)}")
@@ -99,14 +102,13 @@ class Copy:
     def _texts(self) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
         tables: dict[str, str] = {}
         views: dict[str, str] = {}
-        found = self._ask(TABLES)
+        found, triggers = pipeline.ask(self.connection, [TABLES, TRIGGERS])
         for (name, kind), sql in zip(found, self._shown([name for name, _ in found]), strict=True):
             (views if kind == "VIEW" else tables)[name] = sql
-        triggers = {
-            name: self._ask(f"SHOW CREATE TRIGGER {quoted(name)}")[0][2]
-            for (name,) in self._ask(TRIGGERS)
-        }
-        return tables, views, triggers
+        names = [name for (name,) in triggers]
+        shown = [f"SHOW CREATE TRIGGER {quoted(name)}" for name in names]
+        texts = [said[2] for (said,) in pipeline.ask(self.connection, shown)]
+        return tables, views, dict(zip(names, texts, strict=True))
 
     def _shown(self, tables: Iterable[str]) -> list[str]:
         queries = [f"SHOW CREATE TABLE {quoted(name)}" for name in tables]
@@ -134,9 +136,6 @@ class Copy:
         insert = f"INSERT INTO {into} VALUES ({marks})"
         for row in self.rows[table]:
             self._run(insert, row)
-
-    def _ask(self, sql: str, parameters: tuple[Value, ...] = ()) -> list[tuple[Value, ...]]:
-        return [tuple(row) for row in self._run(sql, parameters)]
 
     def _run(self, sql: str, parameters: Row = ()) -> Any:
         if parameters:

@@ -46,6 +46,8 @@ def interruptible() -> Iterator[None]:
 
 # PostgreSQL's insufficient_privilege, MySQL's "access denied for user to database"
 DENIED = {"42501", 1044}
+# under this a connection notes, in its ``info``, that what it runs changes nothing that stays
+UNSEEN = "keel_unseen"
 PROVIDERS = {"i": ("icu", "ICU_LOCALE"), "b": ("builtin", "BUILTIN_LOCALE")}
 
 
