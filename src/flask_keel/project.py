@@ -415,6 +415,7 @@ class Environment(Project):
         """Configure the run, with the application's own options under ``options``."""
         given = {**self.options, **options}
         use_engine(self.engine)
+        say_url(self.config, connection.engine if connection is not None else self.engine)
         self._opts["fn"] = self.named_as_adopted(self.work)
         self.context.configure(
             connection=connection,
@@ -452,7 +453,17 @@ def use_engine(bind: Connection | Engine) -> None:
     :param bind: a connection or an engine
     """
     if bind.dialect.name == "sqlite":
-        from .sqlite import impl  # noqa: F401  (registers itself)  # noqa: F401  (registers itself)
+        from .sqlite import impl  # noqa: F401  (registers itself)
+
+
+def say_url(config: Config, engine: Engine) -> None:
+    """Let a migration that reads ``sqlalchemy.url``, as Flask-Migrate's env.py sets it, find the database
+    on which it runs.
+
+    :param config: Alembic's
+    """
+    url = engine.url.render_as_string(hide_password=False)
+    config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
 
 
 def engine_options(settings: Mapping[str, Value]) -> Options:

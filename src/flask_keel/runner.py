@@ -46,7 +46,7 @@ from sqlalchemy.types import NullType
 
 from . import literals
 from .data import rehearsal
-from .project import Project, Steps, keep_one_transaction, listening, use_engine
+from .project import Project, Steps, keep_one_transaction, listening, say_url, use_engine
 from .sqlite.introspection import driver
 from .typing import Options, Params, SQLType, Value
 
@@ -450,6 +450,8 @@ def environment(
     ``alembic.context`` themselves."""
     sqlite = connection.dialect.name == "sqlite"
     use_engine(connection)
+    before = project.config.get_main_option("sqlalchemy.url")
+    say_url(project.config, connection.engine)
     options = {
         "transactional_ddl": True if sqlite else None,
         "transaction_per_migration": not sqlite,
@@ -469,6 +471,8 @@ def environment(
             keep_one_transaction(nested.get_context())
             yield nested
     finally:
+        if before is not None:
+            project.config.set_main_option("sqlalchemy.url", before.replace("%", "%%"))
         for proxy in outer:
             if proxy is not None:
                 proxy._install_proxy()

@@ -101,6 +101,12 @@ class Forms:
             return ".".join(self.quote(one) for one in (schema, table) if one)
         return prepare.format_table(table)
 
+    def _own_name(self, constraint: sa.Constraint) -> str:
+        """The name that the file or a naming convention gives; empty where the server is to give one."""
+        if constraint.name is None:
+            return ""
+        return self.dialect.identifier_preparer.format_constraint(constraint) or ""
+
     def _schema(self, table: Table | None) -> str:
         """The schema of a table, in front of a name; empty where it has none."""
         return f"{self.quote(table.schema)}." if table is not None and table.schema else ""
@@ -278,7 +284,7 @@ class Forms:
         if part:
             sql = sql.replace(f"ALTER TABLE {table} ", f"ALTER TABLE {part} ", 1)
             table = part
-        name = self.dialect.identifier_preparer.format_constraint(constraint)
+        name = self._own_name(constraint)
         undo = f"ALTER TABLE {table} DROP CONSTRAINT {name}" if name else ""
         yield Step(f"{sql} NOT VALID", undo=undo)
         validate = f"ALTER TABLE {table} VALIDATE CONSTRAINT {name}"
@@ -294,7 +300,7 @@ class Forms:
     ) -> Iterator[Step]:
         primary = isinstance(constraint, sa.PrimaryKeyConstraint)
         names = [column.name for column in constraint.columns]
-        name = self.dialect.identifier_preparer.format_constraint(constraint)
+        name = self._own_name(constraint)
         plain = str(constraint.name or "") or self._chosen(
             table, constraint.table.name, names, primary
         )

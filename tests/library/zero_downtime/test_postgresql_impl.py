@@ -96,6 +96,28 @@ def test_the_safe_forms_make_what_the_plain_ones_make(project, wanted):
     assert content(url_of(project)) == wanted
 
 
+UNNAMED = """
+op.create_primary_key(None, 'post', ['id'])
+op.create_unique_constraint(None, 'post', ['title'])
+op.create_foreign_key(None, 'post', 'team', ['team_id'], ['id'])
+op.create_check_constraint(None, 'post', 'n > 0')
+op.add_column('post', sa.Column('up_id', sa.Integer, sa.ForeignKey('team.id')))
+"""
+
+
+def test_what_has_no_name_where_there_is_no_convention_gets_the_servers(
+    project, new_project, postgresql_server
+):
+    with databases.fresh(postgresql_server) as url:
+        plain = started(new_project, url, online=False)
+        for one in (plain, project):
+            given = "MetaData(naming_convention=naming_convention)"
+            one.replace(f"{one.module}/extensions.py", given, "MetaData()")
+            one.migration("f2", "f1", UNNAMED)
+            one.db("upgrade").assert_ok()
+        assert content(url_of(project)) == content(url)
+
+
 OF_THE_TRANSACTION = {
     "SET LOCAL": "op.execute('CREATE SCHEMA apart')\nop.execute('SET LOCAL search_path = apart, public')",
     "set_config": "op.execute('CREATE SCHEMA apart')\nop.get_bind().execute("
