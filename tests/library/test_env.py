@@ -62,3 +62,22 @@ def test_a_missing_driver_is_one_sentence_with_the_command_that_installs_it(
         project.run(
             *project.manage, "db", "upgrade", **env | {"DEV_DATABASE_URL": None}
         ).assert_one_sentence(package)
+
+
+LOOKS = """
+config = op.get_context().config
+with sa.engine_from_config(config.get_section(config.config_ini_section)).connect() as own:
+    there = sa.inspect(own).has_table('user')
+    with open('var/looked', 'a') as file:
+        file.write(f"{own.engine.url.database} {there}\\n")
+"""
+
+
+def test_a_migration_that_reads_alembics_url_finds_the_database_on_which_it_runs(bare):
+    bare.migration("f1", None, LOOKS)
+    bare.db("upgrade").assert_ok()
+    looked = (bare.path / "var" / "looked").read_text().splitlines()
+    assert looked.pop() == f"{bare.database} False"
+    bare.db("check")
+    looked += (bare.path / "var" / "looked").read_text().splitlines()[len(looked) + 1 :]
+    assert looked and not any(line.startswith(str(bare.database)) for line in looked)
