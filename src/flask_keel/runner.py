@@ -436,6 +436,8 @@ def run(
             _at_once(context) if connection.info.get("attempt") else nullcontext(),
         ):
             context.run_migrations()
+        if watch := getattr(context.impl, "key_watch", None):
+            watch.close()  # what the connection does from here on is no migration's
 
 
 @contextmanager

@@ -5,6 +5,7 @@ the table. Two spellings of one thing are one fact. https://www.sqlite.org/pragm
 """
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import groupby
 
 from sqlalchemy import Connection
@@ -189,20 +190,29 @@ INDEXES = (
 )
 
 
+OBJECTS = "SELECT type, name, tbl_name, sql FROM sqlite_master"
+
+
 def read(connection: Connection, ignore: frozenset[str]) -> catalog.Schema:
     """Read the main schema of a SQLite database."""
-    raw = driver(connection.connection)
-    objects = raw.execute("SELECT type, name, tbl_name, sql FROM sqlite_master").fetchall()
+    raw = driver(connection.connection).cursor()
+    raw.row_factory = None
+    return _schema(ignore, *(tuple(raw.execute(sql)) for sql in (OBJECTS, COLUMNS, KEYS, INDEXES)))
+
+
+@lru_cache(4)  # a proof comes back to the schema that it began with
+def _schema(ignore: frozenset[str], *said: tuple[Row, ...]) -> catalog.Schema:
+    objects, columns, keys, indexes = said
     texts = {name: sql for kind, name, _, sql in objects if kind == "table"}
     schema = catalog.Schema()
-    for name, rows in groupby(raw.execute(COLUMNS), key=lambda row: row[0]):
+    for name, rows in groupby(columns, key=lambda row: row[0]):
         if name not in ignore and not name.startswith("sqlite_"):
             schema.tables[name] = _table(name, texts[name], list(rows))
-    for (name, _), rows in groupby(raw.execute(KEYS), key=lambda row: row[:2]):
+    for (name, _), rows in groupby(keys, key=lambda row: row[:2]):
         if name in schema.tables:
             _foreign_key(schema, schema.tables[name], list(rows))
     sqls = {name: sql for kind, name, _, sql in objects if kind == "index"}
-    for (name, index), rows in groupby(raw.execute(INDEXES), key=lambda row: row[:2]):
+    for (name, index), rows in groupby(indexes, key=lambda row: row[:2]):
         if name in schema.tables:
             _index(schema.tables[name], index, sqls.get(index), list(rows))
     for kind, name, table, sql in objects:

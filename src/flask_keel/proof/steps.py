@@ -180,7 +180,7 @@ def _lost(scene: Scene, rewritten: set[tuple[str, str]]) -> Iterator[tuple[str, 
 
 def _require_same_renames(up: Lineage, down: Lineage) -> None:
     """What the downgrade renames back the upgrade must have renamed, or the values are lost."""
-    new = {now for now in down.columns if now not in up.columns.values()}
+    new = down.columns.keys() - set(up.columns.values())
     for now in sorted(new):
         was = down.columns[now]
         if was in up.lost_columns():
@@ -203,7 +203,11 @@ def _forgive(
             scene.note(proof_verdict.ON_THE_WAY.format(what=f"the table {label}", way="up"))
         del outcomes[label]
         return
-    if label not in emptied and any(one in up.emptied for one in parents_of(scene.before, label)):
+    if (
+        outcome.gone
+        and label not in emptied
+        and any(one in up.emptied for one in parents_of(scene.before, label))
+    ):
         outcome.gone = 0
     for name in list(outcome.changed):
         at = f"{label}.{name}"

@@ -42,33 +42,30 @@ def ordered(plans: Mapping[str, TablePlan]) -> Order:
     not at all, can hold such rows.
     """
     waiting = {
-        label: [k for k in plan.foreign_keys if k.parent in plans and k.parent != label]
+        label: {key.parent for key in plan.foreign_keys if key.parent in plans} - {label}
         for label, plan in plans.items()
     }
     done: list[str] = []
     later: list[tuple[str, ForeignKey]] = []
     while waiting:
-        free = [label for label, keys in waiting.items() if _all_in(keys, done)]
+        free = [label for label, parents in waiting.items() if not parents]
         if not free:
-            free = [_opened(waiting, plans, done, later)]
+            free = [_opened(waiting, plans, later)]
         for label in free:
             del waiting[label]
+        for parents in waiting.values():
+            parents.difference_update(free)
         done += free
     return Order(done, later)
 
 
-def _all_in(keys: list[ForeignKey], done: list[str]) -> bool:
-    return all(key.parent in done for key in keys)
-
-
 def _opened(
-    waiting: Mapping[str, list[ForeignKey]],
+    waiting: Mapping[str, set[str]],
     plans: Mapping[str, TablePlan],
-    done: list[str],
     later: list[tuple[str, ForeignKey]],
 ) -> str:
-    for label, keys in waiting.items():
-        open_ = [key for key in keys if key.parent not in done]
+    for label, parents in waiting.items():
+        open_ = [key for key in plans[label].foreign_keys if key.parent in parents]
         if all(optional(plans[label], key) for key in open_):
             later += [(label, key) for key in open_]
             return label

@@ -319,8 +319,11 @@ def _add_later(plan: TablePlan, later: Schema, names: Names, back: Names, dialec
             continue
         home, column = names[label, name]
         after = later.tables[home].columns[column]
-        kind = kind_of(after.type, dialect, later).limited(many=domain.kind.many)
-        if kind.limited(type="") != domain.kind.limited(type="", ascii=kind.ascii):
+        kind = kind_of(after.type, dialect, later)
+        if kind.many != domain.kind.many:
+            kind = kind.limited(many=domain.kind.many)
+        other = kind != domain.kind
+        if other and kind.limited(type="") != domain.kind.limited(type="", ascii=kind.ascii):
             domain.later = kind
         domain.nullable = domain.nullable and after.nullable
     homes = {names[label, name][0] for name in plan.table.columns if (label, name) in names}

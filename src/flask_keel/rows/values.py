@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from functools import cache
 
 from ..catalog import Schema
 from ..sqlite.introspection import affinity
@@ -85,6 +86,11 @@ def kind_of(declared: str, dialect: str, schema: Schema | None = None) -> Kind:
         return Kind("enum", labels=schema.labels[declared], type=declared)
     if schema is not None and declared in schema.bases:
         return kind_of(schema.bases[declared], dialect, schema).limited(type=declared)
+    return _kind_of(declared, dialect)
+
+
+@cache  # a schema has few types, and many columns
+def _kind_of(declared: str, dialect: str) -> Kind:
     if declared.endswith("[]"):
         return Kind("array", type=declared)
     found = TYPE.fullmatch(declared)

@@ -72,6 +72,12 @@ class KeyWatch:
         event.listen(connection, "before_cursor_execute", self._before)
         event.listen(connection, "after_cursor_execute", self._after)
 
+    def close(self) -> None:
+        """Look at no further statement; what was seen so far can still be asked for."""
+        self._notice()
+        event.remove(self.connection, "before_cursor_execute", self._before)
+        event.remove(self.connection, "after_cursor_execute", self._after)
+
     def __enter__(self) -> Self:
         """What runs inside is the engine's own, and told by :meth:`add`."""
         self._notice()

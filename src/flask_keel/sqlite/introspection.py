@@ -278,7 +278,11 @@ class SchemaObject:
 
 def objects(db: Database) -> list[SchemaObject]:
     """Everything in the schema, in the order in which it was made."""
-    query = f"SELECT type, name, tbl_name, sql FROM {db.catalogue} ORDER BY rowid"
+    return _objects(db)
+
+
+def _objects(db: Database, where: str = "true") -> list[SchemaObject]:
+    query = f"SELECT type, name, tbl_name, sql FROM {db.catalogue} WHERE {where} ORDER BY rowid"
     return [SchemaObject(kind, name, table, sql or "") for kind, name, table, sql in db.rows(query)]
 
 
@@ -310,7 +314,7 @@ def stored_table(db: Database, name: str) -> SchemaObject:
 
 def triggers(db: Database, table: str) -> list[SchemaObject]:
     """The triggers on a table."""
-    return [o for o in objects(db) if o.type == "trigger" and same(o.table, table)]
+    return [o for o in _objects(db, "type = 'trigger'") if same(o.table, table)]
 
 
 def layout(db: Database, schema: str, table: str) -> tuple[object, ...]:
