@@ -22,7 +22,19 @@ from flask import Flask, current_app, g
 from flask.cli import ScriptInfo, with_appcontext
 from flask_migrate import Migrate
 
-from . import binds, connecting, errors, heads, health, history, multidb, output, sqlite_safe, urls
+from . import (
+    binds,
+    connecting,
+    errors,
+    heads,
+    health,
+    history,
+    loading,
+    multidb,
+    output,
+    sqlite_safe,
+    urls,
+)
 from .compat import purging
 from .project import AGREED, PLANNED, Project
 from .scratch import databases, servers
@@ -330,12 +342,15 @@ def _written() -> Iterator[None]:
 )
 @with_appcontext
 def migrate(as_json: bool, directory: str | None, **options: Value) -> None:
-    gc.freeze()  # the models are here by now, and stay
     typed = options.pop("x_arg") or g.get("x_arg", ())
     given = _as_facts(typed)
     empty: Options = {"operations": [], "answers": given, "file": None, "revision": None}
     empty |= {"findings": [], "proof": None, "schema": None, "next": None}
-    with output.printed(as_json, empty, errors.of_the_application), output.quiet_alembic():
+    with (
+        loading.rarely(),  # the models are here by now, and stay
+        output.printed(as_json, empty, errors.of_the_application),
+        output.quiet_alembic(),
+    ):
         _require_what_binds_can()
         answers = multidb.answers(typed)
 

@@ -15,6 +15,8 @@ from flask import Flask
 from sqlalchemy import CheckConstraint, Constraint, Table
 from sqlalchemy.orm import DeclarativeBase
 
+from . import loading
+
 M = TypeVar("M", bound=DeclarativeBase)
 
 if TYPE_CHECKING:
@@ -67,6 +69,7 @@ class ModelError(click.ClickException):
     """A model's module cannot be imported: its name and the error, in one sentence."""
 
 
+@loading.quietly()
 def import_all(package: str) -> None:
     """Import every module of a package, so that no model is forgotten.
 

@@ -30,7 +30,7 @@ def real(connection: Connection, schema: str | None, name: str) -> catalog.Refle
     db = Database(connection, schema)
     query = f"SELECT sql FROM {db.catalogue} WHERE type = 'index' AND sql NOT NULL"
     texts = [row[0] for row in db.rows(f"{query} AND tbl_name = ? COLLATE NOCASE", name)]
-    return _reflected_table(read_table(db, name), texts)
+    return _reflected_table(read_table(db, name).sql, tuple(texts))
 
 
 def ahead(
@@ -45,7 +45,7 @@ def twin(connection: Connection, model: Model) -> catalog.ReflectedTable:
     dialect = connection.dialect
     text = str(CreateTableDDL(model).compile(dialect=dialect)).strip()
     indexes = [str(CreateIndex(index).compile(dialect=dialect)) for index in model.indexes]
-    return _reflected_table(create_table.CreateTable.parse(text), indexes)
+    return _reflected_table(text, tuple(indexes))
 
 
 def plain_text(sql: str | None) -> str | None:
@@ -53,7 +53,9 @@ def plain_text(sql: str | None) -> str | None:
     return None if sql is None else " ".join(plain(sql))
 
 
-def _reflected_table(text: create_table.CreateTable, indexes: list[str]) -> catalog.ReflectedTable:
+@lru_cache(1)  # most tables have the very text of their model, which is read next
+def _reflected_table(sql: str, indexes: tuple[str, ...]) -> catalog.ReflectedTable:
+    text = create_table.CreateTable.parse(sql)
     columns = {}
     for column in text.columns:
         generated = column.last("generated")

@@ -220,7 +220,7 @@ def broken(connection: Connection, among: Iterable[str] | None = None) -> Broken
 
 def _broken(raw: Raw, among: Iterable[str] | None = None) -> Broken:
     keys = _keys(raw)
-    wanted = None if among is None else set(map(fold, among))
+    wanted = _suspects(raw) if among is None else set(map(fold, among))
     rows: dict[Key, Rows] = {}
     for table, own in keys.items():
         if wanted is not None and fold(table) not in wanted:
@@ -233,6 +233,16 @@ def _broken(raw: Raw, among: Iterable[str] | None = None) -> Broken:
         except Error as error:
             rows[Key(table, (), str(error))] = {None: ()}
     return Broken(frozenset(key for own in keys.values() for key in own.values()), rows)
+
+
+def _suspects(raw: Raw) -> set[str] | None:
+    """The tables with a row that points to nothing; None where one of them cannot be checked."""
+    exists = "EXISTS (SELECT 1 FROM pragma_foreign_key_check(name))"
+    try:
+        found = _read(raw, f"SELECT name FROM sqlite_master WHERE type = 'table' AND {exists}")
+    except Error:
+        return None
+    return {fold(name) for (name,) in found}
 
 
 def _read(raw: Raw, sql: str, parameters: Sequence[Value] = ()) -> list[tuple[Value, ...]]:

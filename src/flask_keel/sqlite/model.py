@@ -192,14 +192,15 @@ class Cursor:
         self.sql = sql
         self.tokens = (*tokenize(sql), Token("end", "", len(sql), len(sql)))
         self.at = 0
+        self.last = len(self.tokens) - 1
 
     @property
     def here(self) -> Token:
-        return self.tokens[min(self.at, len(self.tokens) - 1)]
+        return self.tokens[min(self.at, self.last)]
 
     @property
     def behind(self) -> Token:
-        return self.tokens[min(self.at, len(self.tokens)) - 1]
+        return self.tokens[min(self.at - 1, self.last)]
 
     def next(self) -> Token:
         token = self.here
@@ -207,10 +208,12 @@ class Cursor:
         return token
 
     def sees(self, *words: str) -> bool:
-        tokens = self.tokens[self.at : self.at + len(words)]
-        return len(tokens) == len(words) and all(
-            word in (token.keyword, token.text) for token, word in zip(tokens, words, strict=True)
-        )
+        for place, word in enumerate(words, self.at):
+            # the last token is the end, and no word
+            token = self.tokens[min(place, self.last)]
+            if word != token.keyword and word != token.text:
+                return False
+        return True
 
     def takes(self, *words: str) -> bool:
         """Step over these words when they are next."""

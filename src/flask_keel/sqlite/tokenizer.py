@@ -115,12 +115,12 @@ _LOWER = {c: c + 32 for c in range(ord("A"), ord("Z") + 1)}
 
 def upper(word: str) -> str:
     """Capitals for ASCII letters alone: str.upper() would turn a dotless i into a keyword's I."""
-    return word.translate(_UPPER)
+    return word.upper() if word.isascii() else word.translate(_UPPER)
 
 
 def fold(name: str) -> str:
     """The form in which two names are equal for SQLite."""
-    return name.translate(_LOWER)
+    return name.lower() if name.isascii() else name.translate(_LOWER)
 
 
 def same(one: str | None, other: str | None) -> bool:
