@@ -1,5 +1,6 @@
 """Importing what is large, such as SQLAlchemy and Alembic, and looking for garbage the less often."""
 
+import atexit
 import gc
 import sys
 from collections.abc import Iterator
@@ -30,6 +31,8 @@ def rarely() -> Iterator[None]:
     For work that makes much and is over soon. https://docs.python.org/3/library/gc.html#gc.set_threshold
     """
     gc.freeze()
+    atexit.unregister(gc.freeze)
+    atexit.register(gc.freeze)  # Python looks through all of it once more when it ends
     first, *others = gc.get_threshold()
     gc.set_threshold(100 * first, *others)
     try:

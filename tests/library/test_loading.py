@@ -1,4 +1,4 @@
-"""Importing what is large."""
+"""Importing what is large, and looking for garbage."""
 
 import gc
 
@@ -25,3 +25,11 @@ def test_where_all_is_loaded_nothing_more_stays():
     with loading.quietly():
         import pytest  # noqa: F401
     assert gc.get_freeze_count() <= before
+
+
+def test_while_much_is_made_garbage_is_looked_for_rarely_and_then_as_before():
+    before = gc.get_threshold()
+    with pytest.raises(ZeroDivisionError), loading.rarely():
+        assert gc.get_threshold()[0] >= 100 * before[0]
+        raise ZeroDivisionError
+    assert gc.get_threshold() == before

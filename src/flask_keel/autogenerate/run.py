@@ -349,8 +349,21 @@ def _column(column: AnyColumn) -> Options:
     return {**_type(column.type), "comment": column.comment}
 
 
+_written: dict[object, Options] = {}
+
+
 def _type(kind: Any) -> Options:
     """Return a type as each database writes it, and the values of an Enum; what it cannot is left out."""
+    said = tuple(vars(kind).items())
+    if not all(value is None or isinstance(value, str | int) for _, value in said):
+        return _each(kind)
+    key = type(kind), said  # of such types a project has few, on many columns
+    if key not in _written:
+        _written[key] = _each(kind)
+    return _written[key]
+
+
+def _each(kind: Any) -> Options:
     found: Options = {}
     for name, dialect in {"": HERE, **DIALECTS}.items():
         with suppress(Exception):  # a type of the application's own may raise anything

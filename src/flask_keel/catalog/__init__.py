@@ -223,6 +223,8 @@ class Differences:
 def between(before: Schema, after: Schema) -> Differences:
     """Compare; every phrase says what ``after`` has or has not, seen from ``before``."""
     differences = Differences()
+    if before is after:  # what SQLite says twice is read once
+        return differences
     for label in sorted({*before.tables, *after.tables}):
         one, other = before.tables.get(label), after.tables.get(label)
         if one is None or other is None:

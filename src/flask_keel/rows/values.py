@@ -328,7 +328,12 @@ GUESSES = ("a", "1", "{}", "127.0.0.1", "2024-02-29", "(1,2)", "08:00:2b:01:02:0
 
 def specials(kind: Kind) -> list[Value]:
     """Return the values worth trying: a plain one first, then the lowest, the highest, the odd."""
-    return [value for value in _specials(kind) if accepts(kind, value)]
+    return list(_accepted(kind))
+
+
+@cache
+def _accepted(kind: Kind) -> tuple[Value, ...]:
+    return tuple(value for value in _specials(kind) if accepts(kind, value))
 
 
 def _specials(kind: Kind) -> Iterator[Value]:
