@@ -27,6 +27,13 @@ from .urls import shown
 
 AS_IT_WAS = "the database is as it was: mend the file and try again."
 UNEXPECTED = "{error} (FLASK_DEBUG=1 in front of the command shows where)"
+OR_OURS = (
+    "mend the file and try again; where it is right, this is a fault of flask-keel: report it with what "
+    "FLASK_DEBUG=1 in front of the command shows."
+)
+# what nobody raises on purpose
+UNMEANT = (AssertionError, AttributeError, LookupError, NameError, RecursionError, TypeError)
+HOME = str(Path(__file__).parent)
 LOCKED = (
     "{database} is locked by another process: stop what writes to it (or wait), then try again."
 )
@@ -163,7 +170,8 @@ def sentence(error: BaseException, url: str | URL) -> str:
         return f"{file}, line {line}: {_said(error)}; mend the file and try again."
     if _surroundings(error) and isinstance(error, DBAPIError | sqlite3.Error):
         return _database(error, url) or _said(error)
-    return f"{file}, line {line}: {_said(error)}; {output.Left.by(error) or AS_IT_WAS}"
+    text = f"{file}, line {line}: {_said(error)}; {output.Left.by(error) or AS_IT_WAS}"
+    return text.replace(data.FILE, OR_OURS) if _may_be_ours(error) else text
 
 
 def of_the_application(error: BaseException) -> str:
@@ -263,6 +271,15 @@ def _in_a_migration(error: BaseException) -> tuple[str, int, bool] | None:
     if not own:
         return None
     return Path(own[-1].filename).name, own[-1].lineno or 0, own[0].name != "<module>"
+
+
+def _may_be_ours(error: BaseException) -> bool:
+    """Whether what nobody meant came out of this library, which the migration had called."""
+    files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    versions = tuple(map(str, history.versions()))
+    called = max(place for place, file in enumerate(files) if file.startswith(versions))
+    ours = any(file.startswith(HOME) for file in files[called:])
+    return isinstance(error, UNMEANT) and ours
 
 
 def _database(error: DBAPIError | sqlite3.Error, url: str | URL) -> str | None:

@@ -22,6 +22,14 @@ def test_a_migration_that_raises(project):
     assert_one_sentence_of_db(project, "check", "x1_by_hand.py, line 11: ValueError: no way")
 
 
+def test_what_nobody_meant_and_came_out_of_the_library_may_be_its_own_fault(project):
+    project.migration("x1", HEAD, "import flask_keel\nflask_keel.backfill(None, None, {})")
+    project.db("upgrade").assert_one_sentence("x1_by_hand.py, line 12", "a fault of flask-keel")
+    project.migration("x1", HEAD, "None.nothing")
+    answer = project.db("upgrade").assert_one_sentence("line 11: AttributeError", "mend the file")
+    assert "flask-keel" not in answer.err
+
+
 def test_a_migration_that_drops_a_constraint_without_a_name(project):
     batch = 'with op.batch_alter_table("post") as batch_op:\n    batch_op.'
     project.migration("x1", HEAD, f"{batch}drop_constraint(None, type_='foreignkey')")
