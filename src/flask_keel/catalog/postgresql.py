@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from itertools import count, groupby
+from itertools import groupby
 from typing import cast
 
 from sqlalchemy import ClauseElement, Connection, Dialect, MetaData, Sequence, text
@@ -22,6 +22,7 @@ from sqlalchemy.sql.functions import next_value
 from .. import catalog, compat, lexer, literals, pipeline
 from ..lexer import bare, string
 from ..typing import Options, Row, Value
+from . import apart
 
 
 def of_table(model: Model) -> Iterator[Sequence]:
@@ -133,31 +134,23 @@ def _is_plain(model: Model, dialect: Dialect) -> bool:
     return not needs
 
 
-_numbers = count()
-
-
 def _twins(connection: Connection, models: list[Model]) -> catalog.Reflected:
-    """Make each of them for itself, ask the database of it, and undo it, all in one message."""
-    dialect, prefix = literals.dialect(connection.dialect), f"twin_{next(_numbers)}"
+    """Make them, ask the database of them, and undo it, in a few messages."""
+    dialect = literals.dialect(connection.dialect)
     away: Options = {"schema_translate_map": {None: TWIN}, "render_schema_translate": True}
-    said = ["SELECT 1"]
-    for place, query in enumerate(REFLECTED):
-        said.append(f"PREPARE {prefix}_{place} (oid[]) AS {query.format(tables='$1')}")
-    said.append(f"SAVEPOINT {prefix}")
+    made: dict[Model, list[str]] = {}
     for model in models:
-        table = string(pipeline.quoted(connection, TWIN, model.name))
-        made: list[CreateTable | CreateIndex] = [
-            CreateTable(model, include_foreign_key_constraints=[]),
-            *map(CreateIndex, model.indexes),
-        ]
-        said += [str(one.compile(dialect=dialect, **away)) for one in made]
-        oids = f"ARRAY[CAST(to_regclass({table}) AS oid)]"
-        said += [f"EXECUTE {prefix}_{place}({oids})" for place in range(len(REFLECTED))]
-        said.append(f"ROLLBACK TO {prefix}")
-    said += [f"DEALLOCATE {prefix}_{place}" for place in range(len(REFLECTED))]
-    _, *found = pipeline.ask(connection, said)
-    answers = iter(found)
-    return {model: _reflected(*(next(answers) for _ in REFLECTED)) for model in models}
+        table = CreateTable(model, include_foreign_key_constraints=[])
+        parts: list[CreateTable | CreateIndex] = [table, *map(CreateIndex, model.indexes)]
+        made[model] = [str(part.compile(dialect=dialect, **away)) for part in parts]
+    found: catalog.Reflected = {}
+    for group in apart.groups(made, dialect):
+        with _traceless(connection):
+            said = [one for model in group for one in made[model]]
+            pipeline.ask(connection, ["SELECT 1", *said])
+            read = _read(connection, TWIN, [model.name for model in group])
+        found |= {model: read[model.name] for model in group}
+    return found
 
 
 def twin(connection: Connection, model: Model) -> catalog.ReflectedTable:

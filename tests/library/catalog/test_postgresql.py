@@ -46,12 +46,57 @@ def test_a_model_that_makes_no_table_keeps_no_other_from_being_read(connection):
     assert connection.exec_driver_sql("SELECT count(*) FROM fine").scalar() == 0
 
 
-def test_a_twin_sees_no_other_twin(connection):
-    # were all of them there at once, the default would be that of the other's sequence
+class Point(sa.types.UserDefinedType):
+    cache_ok = True
+
+    def get_col_spec(self, **_):
+        return "point"
+
+
+def key(name="id"):
+    return sa.Column(name, sa.Integer, primary_key=True)
+
+
+LONG = "a_name_of_which_the_server_keeps_about_the_half_"
+# pairs of which the second would be otherwise, were the first there
+PAIRS = {
+    "the type of a column": lambda: (
+        ("point", key()),
+        ("b", key(), sa.Column("at", Point, server_default="(1,2)")),
+    ),
+    "the name of a sequence": lambda: (("a", key("b_c")), ("a_b", key("c"))),
+    "the name of a shortened sequence": lambda: (
+        (f"{LONG}one", key(LONG)),
+        (f"{LONG}two", key(LONG)),
+    ),
+    "the name of an index": lambda: (("b", key(), sa.Index("a_id_seq", "id")), ("a", key())),
+    "the name of a constraint": lambda: (
+        ("a", key(), sa.Column("b_c", sa.Integer), sa.UniqueConstraint("b_c")),
+        ("a_b", key(), sa.Column("c", sa.Integer), sa.UniqueConstraint("c")),
+    ),
+}
+
+
+@pytest.mark.parametrize("which", PAIRS)
+def test_a_twin_sees_no_other_twin(connection, which):
     metadata = sa.MetaData()
-    sa.Table("a", metadata, sa.Column("id", sa.Integer, primary_key=True))
-    default = sa.text("nextval('a_id_seq')")
-    b = sa.Table("b", metadata, sa.Column("id", sa.Integer, server_default=default))
+    for name, *parts in PAIRS[which]():
+        sa.Table(name, metadata, *parts)
+    models = list(metadata.tables.values())
     metadata.create_all(connection)
-    reals, twins = postgresql.ahead(connection, list(metadata.tables.values()))
-    assert twins[b].columns["id"].default == reals[b].columns["id"].default
+    _, twins = postgresql.ahead(connection, models)
+    assert [twins[model] for model in models] == [
+        postgresql.twin(connection, model) for model in models
+    ]
+
+
+def test_twins_that_have_nothing_to_do_with_each_other_are_made_at_once(connection):
+    metadata = sa.MetaData()
+    for number in range(150):
+        parent = sa.Column("parent_id", sa.ForeignKey(f"t{max(0, number - 1)}.id"))
+        sa.Table(f"t{number}", metadata, key(), parent, sa.Column("n", sa.Text, index=True))
+    messages = []
+    sa.event.listen(connection, "before_cursor_execute", lambda *said: messages.append(said[2]))
+    _, twins = postgresql.ahead(connection, list(metadata.tables.values()))
+    assert len(twins) == 150
+    assert len(messages) < 20
