@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from sqlite3 import Connection as Raw
-from sqlite3 import Error
+from sqlite3 import Cursor, Error
 from typing import NamedTuple, Self
 
 from alembic.ddl.impl import DefaultImpl
@@ -238,17 +238,21 @@ def _broken(raw: Raw, among: Iterable[str] | None = None) -> Broken:
 def _suspects(raw: Raw) -> set[str] | None:
     """The tables with a row that points to nothing; None where one of them cannot be checked."""
     exists = "EXISTS (SELECT 1 FROM pragma_foreign_key_check(name))"
-    try:
-        found = _read(raw, f"SELECT name FROM sqlite_master WHERE type = 'table' AND {exists}")
+    tables = f"SELECT name, {exists} FROM sqlite_master WHERE type = 'table'"
+    try:  # one after the other: Ctrl-C is heard between them
+        return {fold(name) for name, found in _ask(raw, tables) if found}
     except Error:
         return None
-    return {fold(name) for (name,) in found}
+
+
+def _ask(raw: Raw, sql: str, parameters: Sequence[Value] = ()) -> Cursor:
+    cursor = raw.cursor()
+    cursor.row_factory = None
+    return cursor.execute(sql, parameters)
 
 
 def _read(raw: Raw, sql: str, parameters: Sequence[Value] = ()) -> list[tuple[Value, ...]]:
-    cursor = raw.cursor()
-    cursor.row_factory = None
-    return cursor.execute(sql, parameters).fetchall()
+    return _ask(raw, sql, parameters).fetchall()
 
 
 def _check(table: str) -> str:
