@@ -476,8 +476,12 @@ def read(connection: Connection, ignore: frozenset[str]) -> catalog.Schema:
         connection,
         [TABLES, COLUMNS, INDEXES, KEYS, checks, TRIGGERS, VIEWS, "SELECT DATABASE()"],
     )
+    return catalog.told(_schema, [ignore, *found])
+
+
+def _schema(ignore: frozenset[str], *said: list[Row]) -> catalog.Schema:
     tables, columns, indexes, keys, checked, triggers, views = (
-        [row for row in rows if row[0] not in ignore] for rows in found[:-1]
+        [row for row in rows if row[0] not in ignore] for rows in said[:-1]
     )
     schema = catalog.Schema()
     for name, kind, engine, collation, comment in tables:
@@ -500,7 +504,7 @@ def read(connection: Connection, ignore: frozenset[str]) -> catalog.Schema:
     for name, trigger, *definition in triggers:
         schema.tables[name].parts[f"trigger {trigger}"] = " ".join(definition)
     # a view's text says the name of the database, which is another for each scratch
-    ((here,),) = found[-1]
+    ((here,),) = said[-1]
     for name, definition in views:
         schema.others[f"view {name}"] = (definition or "").replace(f"`{here}`.", "")
     return schema

@@ -470,7 +470,7 @@ def _statements(connection: Connection, ignored: set[str]) -> Iterator[str]:
         yield from (one for one in belongings[name] if "TRIGGER" in one[:30])
     for statement in alone(VIEWS):
         head, _, query = statement.partition(" AS\n")
-        yield f"{head} AS\n{_view(connection, query)}"
+        yield f"{head} AS\n{_view(connection.dialect.server_version_info or (), query)}"
 
 
 # what may follow FROM and is no part of it
@@ -489,12 +489,11 @@ ENDS = (
 SETS = ("UNION", "INTERSECT", "EXCEPT")
 
 
-def _view(connection: Connection, query: str) -> str:
+def _view(version: tuple[int | str, ...], query: str) -> str:
     """Return a view's query as every version since 16 prints it.
 
     The columns of one table alone had its name before them until then: commit 47bb9db75 of PostgreSQL.
     """
-    version = connection.dialect.server_version_info or ()
     return query if version >= (16,) else unqualified(query)
 
 
@@ -655,44 +654,55 @@ WHERE t.typtype IN ('e', 'd') AND {OF_NO_EXTENSION.format(oid="t.oid")}
 
 def read(connection: Connection, ignore: frozenset[str]) -> catalog.Schema:
     """Read all schemas of a PostgreSQL database."""
-    home = connection.execute(text("SELECT current_schema()")).scalar()
+    asked = [COLUMNS, CONSTRAINTS, INDEXES, TRIGGERS, OTHERS, TYPES]
+    ((home,),), *said = pipeline.ask(connection, ["SELECT current_schema()", *asked])
+    version = connection.dialect.server_version_info or ()
+    return catalog.told(_schema, [home, ignore, version, *said])
+
+
+def _schema(
+    home: str, ignore: frozenset[str], version: tuple[int | str, ...], *said: list[Row]
+) -> catalog.Schema:
+    *of_tables, others, types = said
 
     def label(schema: str, name: str) -> str:
         return name if schema == home else f"{schema}.{name}"
 
-    def rows(query: str) -> Value:
-        for schema, name, *facts in connection.execute(text(query)):
-            if schema == home and name in ignore:
-                continue
-            yield schema, name, facts
-
+    columns, constraints, indexes, triggers = (
+        [
+            (place, name, facts)
+            for place, name, *facts in rows
+            if not (place == home and name in ignore)
+        ]
+        for rows in of_tables
+    )
     schema = catalog.Schema()
-    for place, name, facts in rows(COLUMNS):
+    for place, name, facts in columns:
         own = None if place == home else place
         table = schema.tables.setdefault(label(place, name), catalog.Table(name, own))
         _column(table, *facts)
-    for place, name, (constraint, kind, definition, columns, *facts) in rows(CONSTRAINTS):
+    for place, name, (constraint, kind, definition, parts, *facts) in constraints:
         table = schema.tables[label(place, name)]
         table.call(plain(definition) if kind == "c" else definition, constraint)
-        _constraint(table, kind, tuple(columns), facts, constraint, label)
-    for place, name, (index, definition, unique, valid, partial, columns) in rows(INDEXES):
+        _constraint(table, kind, tuple(parts), facts, constraint, label)
+    for place, name, (index, definition, unique, valid, partial, parts) in indexes:
         table = schema.tables[label(place, name)]
         table.parts[f"index {index}"] = definition + ("" if valid else " INVALID")
         if unique:
-            table.uniques.append(catalog.Unique(tuple(columns), partial))
-    for place, name, (trigger, definition) in rows(TRIGGERS):
+            table.uniques.append(catalog.Unique(tuple(parts), partial))
+    for place, name, (trigger, definition) in triggers:
         schema.tables[label(place, name)].parts[f"trigger {trigger}"] = definition
-    for kind, place, name, definition in connection.execute(text(OTHERS)):
+    for kind, place, name, definition in others:
         named = label(place, name) if place else name
-        said = _view(connection, definition) if kind.endswith("view") else definition
-        schema.others[f"{kind} {named}"] = said.strip()
-    for name, kind, base, not_null, labels, constraints in connection.execute(text(TYPES)):
+        text = _view(version, definition) if kind.endswith("view") else definition
+        schema.others[f"{kind} {named}"] = text.strip()
+    for name, kind, base, not_null, labels, rules in types:
         if kind == "e":
             schema.labels[name] = tuple(labels)
             schema.others[f"enum {name}"] = ", ".join(labels)
         else:
             schema.bases[name] = base
-            facts = [base, "NOT NULL" if not_null else "", *constraints]
+            facts = [base, "NOT NULL" if not_null else "", *rules]
             schema.others[f"domain {name}"] = " ".join(facts)
     return schema
 
