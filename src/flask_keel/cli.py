@@ -34,6 +34,7 @@ from . import (
     output,
     sqlite_safe,
     urls,
+    waiting,
 )
 from .compat import purging
 from .project import AGREED, PLANNED, Project
@@ -253,8 +254,12 @@ def _log(as_json: bool, number: int) -> Options:
 
     project = _project()
     schema = project.options.get("version_table_schema")
-    with project.reader.connect() as connection:
-        entries = log_module.entries(connection, schema, number)
+
+    def look() -> list[Options]:
+        with project.reader.connect() as connection:
+            return log_module.entries(connection, schema, number)
+
+    entries = waiting.undisturbed(look)
     if not entries:
         output.say(f"{project.database} has no log: db upgrade keeps it from its next run on.")
     elif not as_json:
@@ -553,8 +558,12 @@ def _say_what_is_stock(folder: Path, writing: bool) -> None:
 
 def _live() -> str:
     project = _project()
-    with project.reader.connect() as connection:
-        return ",".join(sorted(project.applied(connection)))
+
+    def look() -> str:
+        with project.reader.connect() as connection:
+            return ",".join(sorted(project.applied(connection)))
+
+    return waiting.undisturbed(look)
 
 
 def _probe() -> health.Probe:

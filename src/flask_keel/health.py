@@ -34,6 +34,7 @@ BOUNDS: dict[str, Options] = {
 }
 # no such table: https://www.postgresql.org/docs/current/errcodes-appendix.html, and MySQL's number
 NO_TABLE = {"42P01", "3F000", 1146}
+ENDED = {(1213,)}  # by another node of a Galera cluster that changes the table
 
 
 READY = ("at head", "ahead", "unknown")
@@ -176,7 +177,7 @@ class Probe:
 
     def _ask_server(self, engine: Engine, query: str) -> frozenset[str]:
         error: Exception
-        for _ in range(2):  # what is kept may have ended since
+        for _ in range(3):  # what is kept may have ended since
             fresh = self._kept is None
             try:
                 if fresh:
@@ -189,7 +190,7 @@ class Probe:
                 if _no_table(error):
                     return frozenset()
                 self._drop()
-                if fresh:
+                if fresh and getattr(error, "args", ())[:1] not in ENDED:
                     break
         raise error
 

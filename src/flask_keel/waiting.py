@@ -2,12 +2,17 @@
 
 import time
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from alembic.util import CommandError
+from sqlalchemy.exc import DBAPIError
 
 from . import output
 from .typing import Value
 
+T = TypeVar("T")
+# what a statement of DDL does to who only looks: https://mariadb.com/kb/en/mariadb-error-codes/
+DISTURBED = {1213, 1684}
 DEFAULT = 600.0  # seconds in which another migrator, or a writer of SQLite, may end
 TIMEOUT = 5.0  # seconds in which a lock may be got, while others wait behind
 RETRIES = 10
@@ -88,3 +93,29 @@ def until(attempt: Callable[[], bool], patience: float, said: Callable[[], str])
         time.sleep(max(0.0, min(pause, patience - waited)))
         pause = min(LONGEST, pause * 1.5)
     return True
+
+
+def number(error: BaseException | None) -> object:
+    """Return by which number MySQL knows a driver's error."""
+    return next(iter(getattr(error, "args", ())), None)
+
+
+def disturbed(error: BaseException) -> bool:
+    """Whether a look was ended by another's DDL: on a Galera cluster that ends whoever has its table in
+    a transaction, and information_schema leaves out a table that is being changed."""
+    return isinstance(error, DBAPIError) and number(error.orig) in DISTURBED
+
+
+def undisturbed(look: Callable[[], T]) -> T:
+    """Look as often as it takes, where another's DDL ends who looks: nothing was done by it.
+
+    :raises DBAPIError: what it raised at last
+    """
+    for pause in (0.1, 0.3, 1.0, 3.0):
+        try:
+            return look()
+        except DBAPIError as error:
+            if not disturbed(error):
+                raise
+        time.sleep(pause)
+    return look()

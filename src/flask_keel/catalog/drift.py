@@ -22,7 +22,7 @@ from flask import Flask
 from sqlalchemy import Column, Connection, MetaData, Table, inspect, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from .. import catalog, log, output
+from .. import catalog, log, output, waiting
 from .. import history as history_module
 from ..output import plainly
 from ..project import Environment, Project
@@ -50,10 +50,13 @@ def look(project: Project, connection: Connection, applied: set[str]) -> Drift:
     """Compare a database that has a history with what it is to be.
 
     :param applied: the revisions at which it is
+    :raises DBAPIError: when another's DDL has ended the look, see :func:`waiting.undisturbed`
     """
     try:
         return _look(project, connection, applied)
     except SQLAlchemyError as error:
+        if waiting.disturbed(error):
+            raise
         connection.rollback()  # PostgreSQL answers nothing more in this transaction
         return Drift(why=f"its catalogue cannot be read ({_said(error)})")
 

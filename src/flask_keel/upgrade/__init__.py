@@ -116,10 +116,12 @@ def migrate(project: Environment) -> None:
     ours = given is None
     project.engine = given or project.engine
     waiting.require(project.settings)  # what is no number is said before anything else
-    if not (ours and project.moving):
+    if project.reading:
+        waiting.undisturbed(partial(_apply, project, ours))
+    elif not (ours and project.moving):
         _apply(project, ours)
     elif project.planning:
-        look = lock.undisturbed(partial(_look, project)) or _unmade(project)
+        look = waiting.undisturbed(partial(_look, project)) or _unmade(project)
         if look.steps:
             preview.show(project, look)
     else:
@@ -130,7 +132,7 @@ def _agreed(project: Environment) -> None:
     """Apply what nobody minds; as often as it takes, where another process changes it meanwhile."""
     agreed: set[str] = set()
     work = project.work
-    while (look := lock.undisturbed(partial(_look, project))) is None or look.steps:
+    while (look := waiting.undisturbed(partial(_look, project))) is None or look.steps:
         plan = _considered(project, look, agreed) if look else None
         try:
             return _apply(project, True, look, plan)
@@ -150,7 +152,7 @@ def _considered(project: Environment, look: Look, agreed: set[str]) -> Plan | No
         nobody_waits = project.zero_downtime and not sqlite
         copies = sqlite and backup.wanted(project) == "auto"
         if (not look.keeps_all and (asks or copies)) or (nobody_waits and look.there):
-            plan = lock.undisturbed(partial(Plan.of, project, look, whole=sqlite))
+            plan = waiting.undisturbed(partial(Plan.of, project, look, whole=sqlite))
         if plan and nobody_waits:
             plan.require_no_standstill()
         if plan and asks:

@@ -14,7 +14,8 @@ from sqlalchemy.schema import CreateTable
 
 from .. import log
 from ..project import Environment
-from .lock import MysqlLock, number
+from ..waiting import number
+from .lock import MysqlLock
 
 BEATS, EXPIRES = 3, 30  # seconds
 # another has it; the cluster gave the other's commit the precedence; it waits for whoever decides

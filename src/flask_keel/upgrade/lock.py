@@ -9,10 +9,9 @@ Whom a statement waits for, and since when: said after two seconds, as far as th
 import hashlib
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from threading import Event, Thread
-from typing import TypeVar
 
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, text
@@ -23,8 +22,6 @@ from ..project import Environment, kind
 from ..typing import Value
 from ..urls import NOT_SUPPORTED, unlike
 
-T = TypeVar("T")
-DEADLOCK = 1213  # https://mariadb.com/kb/en/mariadb-error-codes/
 SILENT = 2.0  # seconds
 LOOKS = 1.0  # seconds between two looks at a statement that still runs
 SOON = 0.01  # seconds between two looks at one that may wait for less than a second
@@ -74,27 +71,6 @@ OF_MYSQL = """
 """
 
 
-def number(error: BaseException | None) -> object:
-    """Return by which number MySQL knows a driver's error."""
-    return next(iter(getattr(error, "args", ())), None)
-
-
-def undisturbed(look: Callable[[], T]) -> T:
-    """Look as often as it takes: a statement of DDL ends whoever has its table in a transaction on a
-    Galera cluster, and who only looks may do it again.
-
-    :raises DBAPIError: what it raised at last
-    """
-    for pause in (0.1, 0.3, 1.0, 3.0):
-        try:
-            return look()
-        except DBAPIError as error:
-            if number(error.orig) != DEADLOCK:
-                raise
-        time.sleep(pause)
-    return look()
-
-
 @contextmanager
 def held(project: Environment, connection: Connection) -> Iterator[None]:
     """Hold the lock of this database's history; wait for whoever holds it.
@@ -105,7 +81,7 @@ def held(project: Environment, connection: Connection) -> Iterator[None]:
     lock = _of(project, connection)
     with lock.looking():
         lock.require_supported()
-        undisturbed(lock.require_possible)
+        waiting.undisturbed(lock.require_possible)
         if not waiting.until(lock.take, patience := waiting.patience(project.settings), lock.waits):
             raise CommandError(
                 f"{project.database} is still being migrated by {lock.holder()} after {patience:g} s "

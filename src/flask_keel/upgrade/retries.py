@@ -27,11 +27,12 @@ from sqlalchemy.exc import DBAPIError
 from .. import lexer, output, waiting
 from ..project import Environment, Steps, listening
 from ..typing import Value
+from ..waiting import number
 from ..zero_downtime import ladder
 from . import concurrently, failures, statements
 from .dry_run import COPIES, FEW, STANDSTILLS
 from .failures import Run
-from .lock import Bound, Watch, number, short
+from .lock import Bound, Watch, short
 from .standing import Standing
 
 FIRST, GROWS, LONGEST = 0.5, 1.6, 15.0  # seconds between two tries

@@ -1,5 +1,6 @@
 """A Galera cluster of three nodes: one migrator at a time, whichever node it asks. With LONG_DRILLS=1."""
 
+import itertools
 import os
 import random
 import shutil
@@ -10,6 +11,7 @@ import tempfile
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Event, Thread
 
 import clients
 import databases
@@ -170,6 +172,56 @@ def test_three_upgrades_on_three_nodes_run_each_revision_once(project, nodes):
                 ).all()
             assert [tuple(row) for row in rows] == [(1, 2), (2, 2)], round_
             assert [tuple(row) for row in done] == [(f"f{n}", "done") for n in (1, 2, 3)], round_
+
+
+LOOKS = [
+    ["status"],
+    ["current", "--verbose"],
+    ["wait"],
+    ["log"],
+    ["upgrade", "--plan"],
+    ["upgrade"],
+]
+
+
+@contextmanager
+def changing(node, tables):
+    """DDL without end on a node: it ends whoever has the table in a transaction on another."""
+    over = Event()
+
+    def change():
+        with databases.engine(at(node)).connect() as connection:
+            for number in itertools.count():
+                for table in tables:
+                    if over.is_set():
+                        return
+                    time.sleep(0.02)
+                    connection.exec_driver_sql(
+                        f"ALTER TABLE {table} ALTER COLUMN {tables[table]} SET DEFAULT {number % 2}"
+                    )
+
+    thread = Thread(target=change)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_who_looks_at_one_node_is_answered_while_another_changes_the_tables(project, nodes):
+    histories(project)
+    empty(nodes)
+    project.db("upgrade").assert_ok()
+    tables = {"a": "n", "alembic_log": "format", "alembic_version": "version_num"}
+    with changing(nodes[0], tables):
+        for round_ in range(ROUNDS):
+            for command in LOOKS:
+                said = project.db(*command, DEV_DATABASE_URL=at(nodes[1 + round_ % 2]))
+                # it tells what was changed, or that it comes at a bad time
+                codes = (0, 1, 3) if command == ["status"] else (0,)
+                assert said.code in codes and "Error" not in said.said, (command, said.said)
+                assert said.code != 3 or "A migration runs on it just now" in said.err, said.said
 
 
 def test_a_node_that_goes_in_the_middle_is_followed_by_another(project, nodes):

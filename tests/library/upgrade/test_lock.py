@@ -19,8 +19,8 @@ from serving import free_port
 from sqlalchemy import make_url
 from sqlalchemy.exc import OperationalError
 
+from flask_keel import waiting
 from flask_keel.errors import sentence
-from flask_keel.upgrade import lock
 
 from .waiting_migrations import WAITS, wait_for
 
@@ -239,10 +239,10 @@ def test_who_only_looks_looks_again_where_another_node_s_ddl_ended_it():
             raise errors.pop()
         return "seen"
 
-    assert lock.undisturbed(look) == "seen"
+    assert waiting.undisturbed(look) == "seen"
     errors.append(ended_by_another(1064))
     with pytest.raises(OperationalError):
-        lock.undisturbed(look)
+        waiting.undisturbed(look)
 
 
 def test_a_deadlock_is_not_called_a_server_that_does_not_answer():
