@@ -39,6 +39,8 @@ FIRST, GROWS, LONGEST = 0.5, 1.6, 15.0  # seconds between two tries
 ONLINE = 0.1, 1.2, 5.0  # where each is short, so that nobody feels it
 SAID = 10  # of such tries each tenth is told
 FLOOR = 1.0  # seconds that a statement may wait, however long others of its transaction have waited
+LATE = 3  # tries that were ended when all was built, after which another form takes its turns
+BUILDS = 0.15, 10.0  # seconds: what takes longer does not take twice the same time
 CHECK = "2000"  # ms in which PostgreSQL 14 notices that its client has gone
 # https://www.postgresql.org/docs/current/errcodes-appendix.html: lock_not_available, deadlock_detected,
 # serialization_failure; https://mariadb.com/kb/en/mariadb-error-codes/: a lock wait, a deadlock
@@ -417,6 +419,7 @@ class Mysql(_Patience):
 
     ran = False  # something, since the last commit
     bound: Bound | None = None  # where seconds are too long
+    built = 0.0  # seconds for which the last try built an index, before it was ended
 
     def _begin(self) -> dict[str, str]:
         names = ("lock_wait_timeout", "innodb_lock_wait_timeout")
@@ -461,33 +464,69 @@ class Mysql(_Patience):
         return options.get("isolation_level") == "AUTOCOMMIT"
 
     def _carry_out(self, statement: str, run: Callable[..., None]) -> bool | None:
+        late, other = 0, ""
         for tried in count(1):
+            self.built = 0.0
             try:
-                if rows := self._rows(statement):
+                rows = self._rows(statement)
+                turn = bool(other) and (late - LATE) % 2 == 0
+                if not rows:
+                    self._bounded(run, statement)
+                elif not (turn and self._taken(other, run)):
+                    other = "" if turn else other
                     bounded = partial(self._bounded, run)
                     ladder.climb(statement, bounded, number, rows <= FEW)
-                else:
-                    self._bounded(run, statement)
                 return True
             except Exception as error:
-                if not self._alone(error, statement) or not self._pauses(
-                    statement, tried, "it is given up"
-                ):
+                shortest, longest = BUILDS
+                late += self.built > shortest
+                if not self._alone(error, statement):
                     raise
+                if not self._pauses(statement, tried, "it is given up"):
+                    self.run.left += f", {late} times when all was built" if late else ""
+                    raise
+                if late == LATE and shortest < self.built < longest:
+                    other = self._other(statement)
             time.sleep(self.pause)
             self.standing.anew()
         return None
+
+    def _other(self, statement: str) -> str:
+        """Return another form of what builds an index, whose time may fit between those who hold the
+        table where its own does not; nothing where it would change more, or take much room."""
+        other = ladder.anew(statement)
+        with suppress(Exception):
+            if other and self._raw(ladder.same(statement)):
+                output.say(
+                    f"  {short(statement)} was built {LATE} times, and its table was held each time: in "
+                    "turns it is tried with the table written anew, which takes another time"
+                )
+                return other
+        return ""
+
+    def _taken(self, other: str, run: Callable[..., None]) -> bool:
+        """Run another form; False where the server does not do it so, or has no room for it."""
+        try:
+            self._bounded(run, other)
+        except Exception as error:
+            if (LOCKED | {ENDED}) & _codes(error):
+                raise
+            return False
+        return True
 
     def _bounded(self, run: Callable[..., None], statement: str) -> None:
         """Run a statement; what waited for longer than it may ends as if its time were over."""
         if not self.bound or self.theirs or not statements.commits(statement):
             return run(statement)
+        begun = time.monotonic()
         try:
             with self.bound.on(statement):
                 run(statement)
         except Exception as error:
             if not self.bound.ended or number(error) != ENDED:
                 raise
+            if ladder.beside(statement):
+                self.built = time.monotonic() - begun - self.seconds
             raise type(error)(
                 1205, "Lock wait timeout exceeded; try restarting transaction"
             ) from error

@@ -10,14 +10,31 @@ from collections.abc import Callable
 from alembic.util import CommandError
 
 from .. import lexer
+from ..lexer import NAME
 
 RUNGS = ("ALGORITHM=INSTANT", "ALGORITHM=NOCOPY, LOCK=NONE", "ALGORITHM=INPLACE, LOCK=NONE")
+# takes another time than an index alone, and leaves the same
+ANEW = ", FORCE, ALGORITHM=INPLACE, LOCK=NONE"
+BESIDE = re.compile(rf"ALGORITHM=NOCOPY,? LOCK=NONE|{ANEW}")
+INDEX = re.compile(
+    rf"\s*CREATE\s+(?P<index>(?:UNIQUE\s+)?INDEX\s+(?:IF\s+NOT\s+EXISTS\s+)?{NAME})\s+ON\s+"
+    rf"(?P<table>{NAME})\s*(?P<columns>\(.*)",
+    re.IGNORECASE | re.DOTALL,
+)
+# whether a table that is written anew takes little room, and keeps its file and the format of its rows
+SAME = """
+    SELECT 1 FROM information_schema.tables WHERE table_schema = {schema} AND table_name = {name}
+    AND engine = 'InnoDB' AND data_length + index_length <= {most} AND @@innodb_file_per_table
+    AND create_options NOT LIKE '%partitioned%'
+    AND (create_options LIKE '%row_format=%' OR row_format = @@innodb_default_row_format)
+"""
+MOST = 2**30  # bytes
 # not in this way, for no reason and for one; a way that this server does not know
 NOT_SO = {1845, 1846, 1800}
 NOT_PARSED = 1064
 ALTERS = re.compile(
     rf"\s*(?:(?P<alter>ALTER\s+TABLE)\s+(?:IF\s+EXISTS\s+)?|(?:CREATE|DROP)\b.*?\bINDEX\b.*?\bON\s+)"
-    rf"(?P<table>{lexer.NAME})",
+    rf"(?P<table>{NAME})",
     re.IGNORECASE | re.DOTALL,
 )
 WORDS = re.compile(r"ALTER|INDEX", re.IGNORECASE)  # one of which it has
@@ -51,7 +68,7 @@ def climb(
     :param few: whether the table has so few rows that nobody feels a copy
     :raises CommandError: when others would have to wait
     """
-    plain = lexer.without_comments(statement).rstrip("; \n")
+    plain = _plain(statement)
     comma = ", " if re.match(r"\s*ALTER", plain, re.IGNORECASE) else " "
     for rung in RUNGS:
         try:
@@ -66,3 +83,27 @@ def climb(
     line = " ".join(plain.split())
     said = f"'{line}'" if len(line) <= 60 else f"'{line[:60]}...'"
     raise CommandError(COPIES.format(statement=said, table=lexer.unquote(str(table(statement)))))
+
+
+def beside(said: str) -> bool:
+    """Whether a statement, said for one of these ways, builds an index that the table had not."""
+    return BESIDE.search(said) is not None
+
+
+def anew(statement: str) -> str | None:
+    """Return what has the table written anew together with the index that a statement builds."""
+    plain = _plain(statement)
+    if found := INDEX.fullmatch(plain):
+        return f"ALTER TABLE {found['table']} ADD {found['index']} {found['columns']}{ANEW}"
+    return f"{plain}{ANEW}" if re.match(r"\s*ALTER", plain, re.IGNORECASE) else None
+
+
+def same(statement: str) -> str:
+    """Return the query that finds a row where :func:`anew` changes nothing else."""
+    parts = lexer.parts(str(table(statement)))
+    schema = lexer.string(parts[-2]) if parts[1:] else "DATABASE()"
+    return SAME.format(schema=schema, name=lexer.string(parts[-1]), most=MOST)
+
+
+def _plain(statement: str) -> str:
+    return lexer.without_comments(statement).rstrip("; \n")

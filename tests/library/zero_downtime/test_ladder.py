@@ -1,9 +1,18 @@
 """MariaDB's lightest ways, with ZERO_DOWNTIME = True."""
 
+import os
+import random
+import time
+from contextlib import contextmanager
+from threading import Event, Thread
+
 import clients
 import databases
 import pytest
 
+from flask_keel.zero_downtime import ladder
+
+LONG = bool(os.environ.get("LONG_DRILLS"))
 TABLES = """
 op.create_table('team', sa.Column('id', sa.Integer, primary_key=True))
 op.create_table('post', sa.Column('id', sa.Integer, primary_key=True), sa.Column('n', sa.Integer),
@@ -92,3 +101,149 @@ def test_a_few_rows_are_copied_all_the_same(project):
     operation = "op.create_check_constraint('ck', 'post', 'n > 0')"
     project.migration("f2", "f1", operation)
     project.db("upgrade").assert_ok()
+
+
+# with all of what a table that is written anew could come out of otherwise
+FULL = """CREATE TABLE post (
+    id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, n INT DEFAULT 3, title VARCHAR(80) COLLATE utf8mb4_bin,
+    twice INT AS (n * 2) VIRTUAL, thrice INT AS (n * 3) STORED,
+    at TIMESTAMP NOT NULL DEFAULT current_timestamp() COMMENT 'a; b',
+    CONSTRAINT ck CHECK (n > 0), KEY old (n, title(10))) {options} COMMENT = 'c, d'"""
+BUILDS = [
+    "CREATE INDEX ix_n ON post (n)",
+    "CREATE UNIQUE INDEX IF NOT EXISTS `ix;n` ON post (id, n) COMMENT 'FORCE'; -- why",
+    "ALTER TABLE post ADD CONSTRAINT uq UNIQUE (title)",
+    "ALTER TABLE post ADD INDEX a (n), ADD KEY b (title)",
+    "CREATE INDEX ix_thrice ON post (thrice, title(5))",
+]
+
+
+@pytest.mark.parametrize("options", ["", "ROW_FORMAT=COMPACT", "AUTO_INCREMENT=1000"])
+def test_a_table_that_is_written_anew_is_what_the_index_alone_would_leave(mariadb_server, options):
+    left = []
+    for way in (lambda one: one, ladder.anew):
+        with databases.fresh(mariadb_server) as url:
+            fill = "INSERT INTO post (n, title, at) SELECT seq, seq, '2026-01-01' FROM seq_1_to_50"
+            added = "ALTER TABLE post ADD COLUMN late INT NOT NULL DEFAULT 7, ALGORITHM=INSTANT"
+            clients.run(
+                url, FULL.format(options=options), fill, "DELETE FROM post WHERE n > 40", added
+            )
+            assert clients.rows(url, ladder.same(BUILDS[0]).replace("%", "%%"))
+            clients.run(url, *(way(one).replace("%", "%%") for one in BUILDS))
+            clients.run(url, "INSERT INTO post (n, title, at) VALUES (1, 'x', '2026-01-01')")
+            form = "SELECT engine, row_format, create_options FROM information_schema.tables"
+            left.append((clients.dump(url), clients.rows(url, f"{form} WHERE table_name = 'post'")))
+    assert left[0] == left[1]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "CREATE TABLE {} (id INT PRIMARY KEY) PARTITION BY HASH (id) PARTITIONS 2",
+        "CREATE TABLE {} (id INT PRIMARY KEY) ENGINE=Aria",
+        "CREATE TABLE {} (id INT PRIMARY KEY)",
+    ],
+    ids=["partitions", "another engine", "an older format of rows"],
+)
+def test_what_would_come_out_otherwise_is_not_written_anew(mariadb_server, table):
+    name = "`odd ''name%`"
+    with databases.fresh(mariadb_server) as url:
+        clients.run(url, "SET GLOBAL innodb_default_row_format = 'compact'")
+        try:
+            clients.run(url, table.format(name).replace("%", "%%"))
+        finally:
+            clients.run(url, "SET GLOBAL innodb_default_row_format = 'dynamic'")
+        clients.run(url, "CREATE TABLE `odd ''name%%2` (id INT PRIMARY KEY)")
+        for which, kept in ((name, []), ("`odd ''name%2`", [(1,)])):
+            query = ladder.same(f"CREATE INDEX ix ON {which} (id)")
+            assert clients.rows(url, query.replace("%", "%%")) == kept
+
+
+@contextmanager
+def reading_at_the_end_of_each_build(url):
+    """A report that is there whenever an index that is built beside its table is done."""
+    over = Event()
+    query = (
+        "SELECT count(*) FROM information_schema.processlist WHERE info LIKE 'CREATE INDEX%%NOCOPY%%' "
+        "AND state NOT LIKE 'Waiting%%'"
+    )
+
+    def read():
+        with (
+            databases.engine(url).connect() as looks,
+            databases.engine(url).connect() as report,
+        ):
+            while not over.is_set():
+                if looks.exec_driver_sql(query).scalar():
+                    report.exec_driver_sql("BEGIN")
+                    report.exec_driver_sql("SELECT count(*) FROM post WHERE id < 10")
+                    while looks.exec_driver_sql(query.split(" AND state")[0]).scalar():
+                        time.sleep(0.01)
+                    report.exec_driver_sql("ROLLBACK")
+                time.sleep(0.005)
+
+    thread = Thread(target=read)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+@pytest.fixture
+def large(project):
+    url = project.env["DEV_DATABASE_URL"]
+    clients.run(url, "INSERT INTO post SELECT seq, seq, seq, NULL FROM seq_10_to_500000")
+    project.migration(
+        "f2", "f1", "op.create_index('ix_n', 'post', ['n'])\nopen('through', 'w').close()"
+    )
+    return project
+
+
+def shape(url):
+    return [clients.rows(url, f"{one} post") for one in ("SHOW CREATE TABLE", "CHECKSUM TABLE")]
+
+
+@pytest.mark.skipif(not LONG, reason="LONG_DRILLS=1 runs it")
+def test_an_index_whose_build_always_ends_in_a_report_gets_through_another_way(large):
+    url = large.env["DEV_DATABASE_URL"]
+    with reading_at_the_end_of_each_build(url):
+        said = large.db("upgrade").assert_ok().err
+    assert "written anew" in said
+    assert "KEY `ix_n` (`n`)" in shape(url)[0][0][1]
+
+
+@pytest.mark.skipif(not LONG, reason="LONG_DRILLS=1 runs it")
+def test_a_process_that_is_killed_while_it_goes_another_way_leaves_nothing(large, mariadb_server):
+    """kill -9 at 5 moments of the other form, each time in another place; the second try ends it."""
+    url = large.env["DEV_DATABASE_URL"]
+    left, before = [], shape(url)
+    anew = (
+        "SELECT count(*) FROM information_schema.processlist WHERE info LIKE 'ALTER%%FORCE, ALG%%'"
+    )
+    for moment in range(6):
+        with reading_at_the_end_of_each_build(url):
+            process = large.start(*large.manage, "db", "upgrade")
+            ends = time.monotonic() + 120
+            while not clients.rows(url, anew)[0][0]:
+                assert process.poll() is None, process.communicate()
+                assert time.monotonic() < ends
+                time.sleep(0.005)
+            time.sleep(random.uniform(0, 0.3 * moment))
+            if moment:
+                process.kill()
+            process.communicate(timeout=120)
+        large.db("upgrade").assert_ok()
+        left.append(shape(url))
+        assert left[-1] == left[0], moment
+        assert clients.rows(url, "SELECT version_num FROM alembic_version") == [("f2",)]
+        files = "SELECT name FROM information_schema.innodb_sys_tables WHERE name LIKE '%%#sql%%'"
+        assert clients.rows(url, files) == []
+        clients.run(
+            url,
+            "DROP INDEX ix_n ON post",
+            "UPDATE alembic_version SET version_num = 'f1'",
+            "DELETE FROM alembic_log WHERE revision = 'f2'",
+        )
+        assert shape(url) == before
