@@ -462,8 +462,9 @@ def say_url(config: Config, engine: Engine) -> None:
 
     :param config: Alembic's
     """
-    url = engine.url.render_as_string(hide_password=False)
-    config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
+    if url := getattr(engine, "url", None):  # where SQL is printed it may be nobody's
+        said = url.render_as_string(hide_password=False)
+        config.set_main_option("sqlalchemy.url", said.replace("%", "%%"))
 
 
 def engine_options(settings: Mapping[str, Value]) -> Options:

@@ -54,6 +54,11 @@ class Book(Protocol):
         """What was written in this transaction is gone."""
 
 
+WHOLE = "  {path}: {first} and what follows is one transaction, and others may wait"
+WITH = (
+    "  {path}: {written} goes to the database past op, so that {first} and what follows is one transaction "
+    "with it, and others may wait: op.execute() (or flask_keel.backfill) in its place commits by itself"
+)
 SPLIT = (
     "{written} goes to the database past op, so it could not be left out where the migration has to be "
     "gone on with, and {next} commits it: use op.execute() for the first (or flask_keel.backfill), or put "
@@ -129,7 +134,7 @@ class Standing:
         self.outside, self.felt = False, True
         # what it set for its transaction, whether that has ended, and whether there is to be but one
         self.local: list[tuple[str, Value]] = []
-        self.over = self.whole = False
+        self.over = self.whole = self.unsaid = False
 
     def end(self) -> None:
         """The revision is applied: nothing of it is to follow.
@@ -214,11 +219,9 @@ class Standing:
     ) -> None:
         if self.running and self.online and not self.quiet and IN_ONE.match(statement):
             self.whole = True
-            say(
-                f"  {self.path}: {short(statement)} and what follows is one transaction, and others may wait"
-            )
+            say(WHOLE.format(path=self.path, first=short(statement)))
         self._before(statement)
-        if self.running and self.online and not self.quiet:
+        if self.running and self.each and self.book is not None and not self.quiet:
             self._set_again()
             if SETS.match(statement):
                 self.local.append((statement, parameters))
@@ -246,6 +249,11 @@ class Standing:
         self.refused = None
         if not self.depth and (DATA.match(statement) or not self._stands(statement)):
             self.foreign = self.foreign or statement
+            if self.online and not self._autocommit:  # a rollback is to undo it
+                self.whole = self.unsaid = True
+        elif self.whole and self.unsaid and self.felt and commits(statement):
+            self.unsaid = False
+            say(WITH.format(path=self.path, written=short(self.foreign), first=short(statement)))
         elif self._stands(statement) and self.book is not None:
             self._sends(statement)
 

@@ -35,11 +35,10 @@ class OnlineImpl(PostgresqlImpl):
         self._made: set[Key] = set()  # tables of this run, which nobody else uses yet
 
     def _journal(self) -> Journal | None:
-        """Who notes the steps; None where plain statements are to run."""
+        """Who notes the steps; None where nobody does."""
         if self.as_sql or self.connection is None or not self.context_opts.get("zero_downtime"):
             return None
-        journal: Journal = self.context_opts.get(JOURNAL) or Rehearsed(self.connection)
-        return journal if journal.online else None
+        return self.context_opts.get(JOURNAL) or Rehearsed(self.connection)
 
     def _exec(
         self,
@@ -56,7 +55,8 @@ class OnlineImpl(PostgresqlImpl):
         if self._is_unfelt(construct, self.connection):
             with journal.unfelt():
                 return plain()
-        if not isinstance(construct, CreateIndex | DropIndex | AddConstraint | AlterTable):
+        safe = CreateIndex | DropIndex | AddConstraint | AlterTable
+        if not journal.online or not isinstance(construct, safe):
             return plain()
         asked = str(construct.compile(dialect=self.dialect))
         done = journal.met(asked)

@@ -43,6 +43,12 @@ STATEMENTS = [
     "op.execute('UPDATE post SET n = n * 2')",
     "op.drop_index('ix_old', 'post')",
 ]
+# after a write past op the rest is one transaction
+ALL = [
+    *STATEMENTS,
+    "op.get_bind().execute(sa.text('UPDATE post SET n = n + 3'))",
+    "op.create_index('ix_last', 'post', ['n', 'id'])",
+]
 
 
 @pytest.fixture
@@ -85,13 +91,13 @@ def wanted(new_project, postgresql_server):
     """What stock Alembic makes of it."""
     with databases.fresh(postgresql_server) as url:
         made = started(new_project, url, online=False)
-        made.migration("f2", "f1", "\n".join(STATEMENTS))
+        made.migration("f2", "f1", "\n".join(ALL))
         made.db("upgrade").assert_ok()
         yield content(url)
 
 
 def test_the_safe_forms_make_what_the_plain_ones_make(project, wanted):
-    project.migration("f2", "f1", "\n".join(STATEMENTS))
+    project.migration("f2", "f1", "\n".join(ALL))
     project.db("upgrade").assert_ok()
     assert content(url_of(project)) == wanted
 
@@ -118,8 +124,19 @@ def test_what_has_no_name_where_there_is_no_convention_gets_the_servers(
         assert content(url_of(project)) == content(url)
 
 
+def test_what_a_write_past_op_holds_up_is_said_where_somebody_else_has_the_table(project):
+    written = "op.get_bind().execute(sa.text('UPDATE post SET n = n + 1'))"
+    table = "op.create_table('tag', sa.Column('id', sa.Integer))"
+    project.migration("f2", "f1", f"{written}\n{table}\nop.create_index('ix_tag', 'tag', ['id'])")
+    assert "past op" not in project.db("upgrade").assert_ok().said
+    project.migration("f3", "f2", f"{written}\nop.create_index('ix_n', 'post', ['n'])")
+    said = project.db("upgrade").assert_ok().said
+    assert "past op" in said and "one transaction" in said and "op.execute()" in said
+
+
+PATH = "op.execute('CREATE SCHEMA apart')\nop.execute('SET LOCAL search_path = apart, public')\n"
 OF_THE_TRANSACTION = {
-    "SET LOCAL": "op.execute('CREATE SCHEMA apart')\nop.execute('SET LOCAL search_path = apart, public')",
+    "SET LOCAL": PATH,
     "set_config": "op.execute('CREATE SCHEMA apart')\nop.get_bind().execute("
     "sa.text(\"SELECT set_config('search_path', :path, true)\"), {'path': 'apart, public'})",
     "SET CONSTRAINTS": "op.create_foreign_key('fk', 'post', 'team', ['team_id'], ['id'], deferrable=True)\n"
@@ -130,6 +147,9 @@ OF_THE_TRANSACTION = {
     "op.execute('UPDATE post SET n = 0 WHERE id IN (SELECT id FROM kept)')",
     "a savepoint": "with op.get_bind().begin_nested():\n    op.create_index('ix_n', 'post', ['n'])\n"
     "    op.execute('UPDATE post SET n = 0')",
+    "SET LOCAL and LOCK": f"{PATH}op.create_index('ix_n', 'post', ['n'])\nop.execute('LOCK TABLE post')",
+    "a write past op": f"{PATH}op.create_index('ix_n', 'post', ['n'])\n"
+    "op.get_bind().execute(sa.text('UPDATE post SET n = n + 5'))",
     "LOCK": "op.execute('LOCK TABLE post')\nop.create_index('ix_n', 'post', ['n'])",
 }
 
@@ -218,7 +238,7 @@ def drilled(project, first, every, most):
 
 def test_killed_at_an_edge_it_goes_on_where_it_was(project, wanted):
     """kill -9 before and after each statement and each COMMIT, and once more in the second try."""
-    project.migration("f2", "f1", "\n".join(["import sys; sys.begun = 1", *STATEMENTS]))
+    project.migration("f2", "f1", "\n".join(["import sys; sys.begun = 1", *ALL]))
     parts = [(at, 1, at + 40) for at in range(1, 1000, 40)] if LONG else [(33, 60, 160)]
     killed = tries = 0
     for part in parts:
