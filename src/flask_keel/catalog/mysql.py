@@ -4,8 +4,9 @@ https://mariadb.com/kb/en/information-schema-tables/
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
+from functools import lru_cache
 from itertools import groupby
 
 from alembic.util import sqla_compat
@@ -77,7 +78,8 @@ def _lines(sql: str) -> list[str]:
     return [COMMENT.sub("", line).rstrip().removesuffix(",") for line in body.split("\n")[1:]]
 
 
-def _clauses(text: str) -> dict[str, str]:
+@lru_cache(1000)  # most columns are defined in words that come again
+def _clauses(text: str) -> Mapping[str, str]:
     """Divide a column's definition at the words that begin a clause; the type has no such word."""
     tokens = list(TOKEN.finditer(text))
     found: dict[str, str] = {}

@@ -35,6 +35,7 @@ FOREIGN_KEY = re.compile(
 INDEX = re.compile(r"\s*(?:UNIQUE |PRIMARY )?KEY (?:`((?:[^`]|``)*)` )?\(((?:`(?:[^`]|``)*`,?)+)\)")
 OWN_NAME = re.compile(r"_ibfk_(\d+)$")
 COUNT = re.compile(r" AUTO_INCREMENT=(\d+)")
+AT_ONCE = 50  # tables in one question
 NAMED = re.compile(r"CONSTRAINT `(?:[^`]|``)*` FOREIGN KEY")
 
 
@@ -69,7 +70,7 @@ class Copy:
             self._run(f"DROP TABLE {quoted(name)}")
         for name in [name for name in self.tables if name not in there]:
             self._make(name)
-        others = [name for name, rows in self._rows(there).items() if rows != self.rows[name]]
+        others = self._others(there)
         pipeline.run(self.connection, [f"DELETE FROM {quoted(name)}" for name in others])
         for name in others:
             self._put(name)
@@ -121,13 +122,35 @@ class Copy:
         # no row of a sequence can be deleted
         return "SEQUENCE=1" in text and self._rows([name])[name] != self.rows[name]
 
+    def _others(self, tables: list[str]) -> list[str]:
+        """Return those that have other rows now."""
+        had = [name for name in tables if self.rows[name]]
+        changed = {name for name, rows in self._rows(had).items() if rows != self.rows[name]}
+        filled = self._filled([name for name in tables if not self.rows[name]])
+        return [name for name in tables if name in changed | filled]
+
+    def _filled(self, tables: list[str]) -> set[str]:
+        """Return those that have rows."""
+        queries = [
+            " UNION ALL ".join(
+                f"SELECT {start + number} FROM DUAL WHERE EXISTS (SELECT 1 FROM {quoted(name)})"
+                for number, name in enumerate(tables[start : start + AT_ONCE])
+            )
+            for start in range(0, len(tables), AT_ONCE)
+        ]
+        found = pipeline.ask(self.connection, queries)
+        return {tables[number] for rows in found for (number,) in rows}
+
     def _rows(self, tables: Iterable[str]) -> dict[str, list[Row]]:
-        names = list(tables)
+        tables = list(tables)
+        filled = self._filled(tables)
+        names = [name for name in tables if name in filled]
         queries = [
             f"SELECT {', '.join(map(quoted, self.columns[name]))} FROM {quoted(name)}"
             for name in names
         ]
-        return dict(zip(names, pipeline.ask(self.connection, queries), strict=True))
+        found = dict(zip(names, pipeline.ask(self.connection, queries), strict=True))
+        return {name: found.get(name, []) for name in tables}
 
     def _put(self, table: str) -> None:
         columns = self.columns[table]
