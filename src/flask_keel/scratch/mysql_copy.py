@@ -186,14 +186,16 @@ def as_made(sql: str) -> list[str]:
     parts = [line.removesuffix(",") for line in lines]
     keys = {part: found for part in parts if (found := FOREIGN_KEY.match(part))}
     indexes = {part: found for part in parts if (found := INDEX.match(part))}
-    # a migration has said the name, InnoDB's own or not, where an index has it as well
+    # a migration has said the name: it is not InnoDB's own, or an index has it as well
     names = {index[1] for index in indexes.values()}
-    said = [part for part, key in keys.items() if key[1] in names]
-    numbers = [OWN_NAME.search(key[1]) for part, key in keys.items() if part not in said]
-    # the others InnoDB numbers from one
-    own_names = bool(numbers) and [found and found[1] for found in numbers] == [
-        str(n + 1) for n in range(len(numbers))
-    ]
+    numbers = {part: OWN_NAME.search(key[1]) for part, key in keys.items()}
+    said = [part for part, key in keys.items() if key[1] in names or not numbers[part]]
+    # the others InnoDB numbers from one, and shows the tenth before the second
+    place = {
+        part: int(number[1]) for part, number in numbers.items() if number and part not in said
+    }
+    numbered = sorted(place, key=place.__getitem__)
+    own_names = bool(place) and [place[part] for part in numbered] == [*range(1, len(place) + 1)]
     own = set()
     for part, key in keys.items():
         columns = NAME.findall(key[2])
@@ -207,11 +209,8 @@ def as_made(sql: str) -> list[str]:
                 own.add(covering[0])
     if not own_names:
         return [_joined(head, [part for part in parts if part not in own], tail)]
-    made = [
-        NAMED.sub("FOREIGN KEY", part) if part in keys else part
-        for part in parts
-        if part not in own and part not in said
-    ]
+    made = [part for part in parts if part not in keys and part not in own]
+    made += [NAMED.sub("FOREIGN KEY", part) for part in numbered]
     table = NAME.search(head)
     assert table is not None
     return [_joined(head, made, tail), *(f"ALTER TABLE {table[0]} ADD {part}" for part in said)]

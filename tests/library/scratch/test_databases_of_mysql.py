@@ -8,12 +8,22 @@ from revising import KEY
 from flask_keel.scratch.mysql_copy import Copy
 
 PARENT = "CREATE TABLE p (id INT PRIMARY KEY, a INT, b INT, UNIQUE KEY ab (a, b))"
+TEN = ["x", *(f"x{number}" for number in range(9))]
 # each is a child of the parent, and what is done to it afterwards
 SHAPES = {
     "an index of its own": [
         "CREATE TABLE c (x INT, CONSTRAINT fk FOREIGN KEY (x) REFERENCES p (id))"
     ],
     "a name of its own": ["CREATE TABLE c (x INT, FOREIGN KEY (x) REFERENCES p (id))"],
+    "a name of its own beside one that was said": [
+        "CREATE TABLE c (x INT, y INT, KEY yx (y, x), FOREIGN KEY (x) REFERENCES p (id), "
+        "CONSTRAINT fk FOREIGN KEY (y) REFERENCES p (id))"
+    ],
+    "ten names of its own": [
+        f"CREATE TABLE c ({', '.join(f'{column} INT' for column in TEN)}, "
+        + ", ".join(f"FOREIGN KEY ({column}) REFERENCES p (id)" for column in TEN)
+        + ")"
+    ],
     "two columns": [
         "CREATE TABLE c (x INT, y INT, CONSTRAINT fk FOREIGN KEY (x, y) REFERENCES p (a, b))"
     ],
