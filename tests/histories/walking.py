@@ -27,16 +27,24 @@ class Difference(NamedTuple):
 
 
 class Worker:
-    """A process with a database of its own."""
+    """A process with a database of its own: a file of SQLite's, or where the URL leads."""
 
-    def __init__(self, way: str, folder: Path, versions: Path, convention: dict, packages: list):
+    def __init__(
+        self,
+        way: str,
+        folder: Path,
+        versions: Path,
+        convention: dict,
+        packages: list,
+        url: str = "",
+    ):
         self.database = folder / f"{way}.db"
         scripts = folder / "scripts"
         scripts.mkdir(exist_ok=True)
         self.process = subprocess.Popen(
             [
                 *(sys.executable, str(Path(__file__).with_name("worker.py")), way),
-                *(f"sqlite:///{self.database}", str(versions), str(scripts)),
+                *(url or f"sqlite:///{self.database}", str(versions), str(scripts)),
                 *(json.dumps(convention), json.dumps(packages)),
             ],
             stdin=subprocess.PIPE,

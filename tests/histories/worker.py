@@ -141,7 +141,7 @@ def main(way, url, versions, scripts, convention, packages):
     config.set_main_option("script_location", scripts)
     config.set_main_option("version_locations", versions)
     config.set_main_option("path_separator", "os")
-    config.set_main_option("sqlalchemy.url", url)
+    config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
     script = ScriptDirectory.from_config(config)
     metadata = sa.MetaData(naming_convention=json.loads(convention) or None)
     revisions = [revision.revision for revision in script.walk_revisions()][::-1]
