@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from typing import Any
 
 from sqlalchemy import Connection, CursorResult
 
@@ -80,7 +79,7 @@ def _by_the_driver(connection: Connection, queries: Sequence[str]) -> list[list[
         cursor.close()
 
 
-def _answers(cursor: Any) -> Iterator[list[Row]]:
+def _answers(cursor: Value) -> Iterator[list[Row]]:
     more = True
     while more:
         if cursor.description:

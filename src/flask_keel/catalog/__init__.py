@@ -26,6 +26,7 @@ from sqlalchemy.schema import CreateTable
 from .. import binds, history
 from ..output import plainly
 from ..project import OWN_TABLES
+from ..typing import Value
 
 COLUMN = re.compile(r"\(in table '[^']*', column '([^']*)'\): (.*)")
 KINDS = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "mysql": "MySQL", "mariadb": "MariaDB"}
@@ -215,7 +216,7 @@ def read(connection: Connection, ignore: frozenset[str] = frozenset()) -> Schema
 _told: deque[tuple[object, Schema]] = deque(maxlen=4)
 
 
-def told(make: Callable[..., Schema], said: list[Any]) -> Schema:
+def told(make: Callable[..., Schema], said: list[Value]) -> Schema:
     """Return what is made of a catalogue's answers: a proof comes back to those that it began with.
 
     :param said: the answers, and what else it depends on

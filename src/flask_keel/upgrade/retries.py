@@ -419,7 +419,8 @@ class Mysql(_Patience):
 
     ran = False  # something, since the last commit
     bound: Bound | None = None  # where seconds are too long
-    built = 0.0  # seconds for which the last try built an index, before it was ended
+    way = ""  # the statement as it was sent last
+    built = 0.0  # seconds for which the last try read the whole table, before it was ended
 
     def _begin(self) -> dict[str, str]:
         names = ("lock_wait_timeout", "innodb_lock_wait_timeout")
@@ -440,6 +441,9 @@ class Mysql(_Patience):
             except DBAPIError:  # at once, or not at all: others would queue behind it
                 self.own["lock_wait_timeout"] = str(int(self.seconds))
         self._set(self.own)
+        if self.bound:  # by one that was killed
+            for (table,) in self._raw(ladder.LEFT):
+                self._shorter(ladder.quoted(table))
         self._driver().rollback()
         return before
 
@@ -464,18 +468,19 @@ class Mysql(_Patience):
         return options.get("isolation_level") == "AUTOCOMMIT"
 
     def _carry_out(self, statement: str, run: Callable[..., None]) -> bool | None:
-        late, other = 0, ""
+        late = 0
+        others: list[Callable[[], None] | None] = []  # ways that take another time, and its own
+        climb = partial(ladder.climb, run=partial(self._bounded, run), code=number)
         for tried in count(1):
             self.built = 0.0
             try:
                 rows = self._rows(statement)
-                turn = bool(other) and (late - LATE) % 2 == 0
+                other = others[(late - LATE) % len(others)] if others else None
                 if not rows:
                     self._bounded(run, statement)
-                elif not (turn and self._taken(other, run)):
-                    other = "" if turn else other
-                    bounded = partial(self._bounded, run)
-                    ladder.climb(statement, bounded, number, rows <= FEW)
+                elif other is None or not self._taken(other):
+                    others = [one for one in others if one is None or one is not other]
+                    climb(statement, few=rows <= FEW)
                 return True
             except Exception as error:
                 shortest, longest = BUILDS
@@ -485,47 +490,77 @@ class Mysql(_Patience):
                 if not self._pauses(statement, tried, "it is given up"):
                     self.run.left += f", {late} times when all was built" if late else ""
                     raise
-                if late == LATE and shortest < self.built < longest:
-                    other = self._other(statement)
+                if late == LATE and not others and shortest < self.built < longest:
+                    others = [*self._others(statement, run, climb), None]
             time.sleep(self.pause)
             self.standing.anew()
         return None
 
-    def _other(self, statement: str) -> str:
-        """Return another form of what builds an index, whose time may fit between those who hold the
-        table where its own does not; nothing where it would change more, or take much room."""
-        other = ladder.anew(statement)
+    def _others(
+        self, statement: str, run: Callable[..., None], climb: Callable[..., None]
+    ) -> Iterator[Callable[[], None]]:
+        """Give other ways of what reads the whole table, whose time may fit between those who hold it
+        where its own does not, and which leave the same."""
+        ways: list[str] = []
+        table = str(ladder.table(statement))
+        found: list[Value] = []
         with suppress(Exception):
-            if other and self._raw(ladder.same(statement)):
-                output.say(
-                    f"  {short(statement)} was built {LATE} times, and its table was held each time: in "
-                    "turns it is tried with the table written anew, which takes another time"
-                )
-                return other
-        return ""
+            found = self._raw(ladder.FIRST.format(table=table))
+        if found and "%" not in f"{found[0][4]}{table}":
+            ways.append("with a second index for a moment")
+            more = ladder.longer(statement, found[0][4])
+            yield partial(self._longer, partial(climb, more, few=False), table)
+        anew = ladder.anew(statement) if "NOCOPY" in self.way else None  # else it is anyway
+        with suppress(Exception):
+            if anew and self._raw(ladder.same(statement)):
+                ways.append("with the table written anew")
+                yield partial(self._bounded, run, anew)
+        if ways:
+            output.say(
+                f"  {short(statement)} was built {LATE} times, and its table was held each time: in turns "
+                f"it is tried {' and '.join(ways)}, which takes another time"
+            )
 
-    def _taken(self, other: str, run: Callable[..., None]) -> bool:
-        """Run another form; False where the server does not do it so, or has no room for it."""
+    def _longer(self, climb: Callable[[], None], table: str) -> None:
+        climb()
+        self._shorter(table)
+
+    def _shorter(self, table: str) -> None:
+        """Drop the index for which a build took longer; where that cannot be, the next upgrade does it."""
+        drop = ladder.shorter(table)
+        for tried in range(self.tries + 1):
+            try:
+                return self._bounded(self._raw, drop)
+            except Exception as error:
+                if not LOCKED & _codes(error):
+                    break
+            first, grows, longest = ONLINE
+            time.sleep(min(longest, first * grows**tried))
+        output.say(f"  {ladder.LONGER} is left on {table}: the next db upgrade drops it")
+
+    def _taken(self, other: Callable[[], None]) -> bool:
+        """Go another way; False where the server does not do it so, or has no room for it."""
         try:
-            self._bounded(run, other)
+            other()
         except Exception as error:
             if (LOCKED | {ENDED}) & _codes(error):
                 raise
             return False
         return True
 
-    def _bounded(self, run: Callable[..., None], statement: str) -> None:
+    def _bounded(self, run: Callable[..., object], statement: str) -> None:
         """Run a statement; what waited for longer than it may ends as if its time were over."""
         if not self.bound or self.theirs or not statements.commits(statement):
-            return run(statement)
-        begun = time.monotonic()
+            run(statement)
+            return
+        begun, self.way = time.monotonic(), statement
         try:
             with self.bound.on(statement):
                 run(statement)
         except Exception as error:
             if not self.bound.ended or number(error) != ENDED:
                 raise
-            if ladder.beside(statement):
+            if ladder.builds(statement):
                 self.built = time.monotonic() - begun - self.seconds
             raise type(error)(
                 1205, "Lock wait timeout exceeded; try restarting transaction"

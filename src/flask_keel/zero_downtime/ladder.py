@@ -15,7 +15,16 @@ from ..lexer import NAME
 RUNGS = ("ALGORITHM=INSTANT", "ALGORITHM=NOCOPY, LOCK=NONE", "ALGORITHM=INPLACE, LOCK=NONE")
 # takes another time than an index alone, and leaves the same
 ANEW = ", FORCE, ALGORITHM=INPLACE, LOCK=NONE"
-BESIDE = re.compile(rf"ALGORITHM=NOCOPY,? LOCK=NONE|{ANEW}")
+BUILDS = re.compile(r"ALGORITHM=(NOCOPY|INPLACE),? LOCK=NONE")
+# an index that is built with what was asked for, so that it takes longer, and dropped at once
+LONGER = "keel_longer"
+FIRST = (
+    "SHOW INDEX FROM {table} WHERE Key_name = 'PRIMARY' AND Seq_in_index = 1 AND Sub_part IS NULL"
+)
+LEFT = (
+    "SELECT DISTINCT table_name FROM information_schema.statistics "
+    f"WHERE table_schema = DATABASE() AND index_name = '{LONGER}'"
+)
 INDEX = re.compile(
     rf"\s*CREATE\s+(?P<index>(?:UNIQUE\s+)?INDEX\s+(?:IF\s+NOT\s+EXISTS\s+)?{NAME})\s+ON\s+"
     rf"(?P<table>{NAME})\s*(?P<columns>\(.*)",
@@ -85,17 +94,45 @@ def climb(
     raise CommandError(COPIES.format(statement=said, table=lexer.unquote(str(table(statement)))))
 
 
-def beside(said: str) -> bool:
-    """Whether a statement, said for one of these ways, builds an index that the table had not."""
-    return BESIDE.search(said) is not None
+def builds(said: str) -> bool:
+    """Whether a statement, said for one of these ways, reads the table from its beginning to its end."""
+    return BUILDS.search(said) is not None
 
 
 def anew(statement: str) -> str | None:
     """Return what has the table written anew together with the index that a statement builds."""
+    altering = _altering(statement)
+    return f"{altering}{ANEW}" if altering else None
+
+
+def longer(statement: str, column: str) -> str | None:
+    """Return a statement with an index more, which :func:`shorter` drops.
+
+    :param column: of the table, with which its primary key begins
+    """
+    altering = _altering(statement)
+    return f"{altering}, ADD INDEX {LONGER} ({quoted(column)})" if altering else None
+
+
+def shorter(table: str) -> str:
+    """Return what drops the index of :func:`longer`, which reads no row.
+
+    :param table: in quotes
+    """
+    return f"ALTER TABLE {table} DROP INDEX {LONGER}, {RUNGS[1]}"
+
+
+def quoted(name: str) -> str:
+    """Return a name in MySQL's quotes."""
+    return "`{}`".format(name.replace("`", "``"))
+
+
+def _altering(statement: str) -> str | None:
+    """The statement as ALTER TABLE; None where it is none."""
     plain = _plain(statement)
     if found := INDEX.fullmatch(plain):
-        return f"ALTER TABLE {found['table']} ADD {found['index']} {found['columns']}{ANEW}"
-    return f"{plain}{ANEW}" if re.match(r"\s*ALTER", plain, re.IGNORECASE) else None
+        return f"ALTER TABLE {found['table']} ADD {found['index']} {found['columns']}"
+    return plain if re.match(r"\s*ALTER", plain, re.IGNORECASE) else None
 
 
 def same(statement: str) -> str:

@@ -5,6 +5,7 @@ import pytest
 import sqlalchemy as sa
 
 from flask_keel.catalog import postgresql
+from flask_keel.project import listening
 
 from ..autogenerate.test_tables import models
 
@@ -96,7 +97,7 @@ def test_twins_that_have_nothing_to_do_with_each_other_are_made_at_once(connecti
         parent = sa.Column("parent_id", sa.ForeignKey(f"t{max(0, number - 1)}.id"))
         sa.Table(f"t{number}", metadata, key(), parent, sa.Column("n", sa.Text, index=True))
     messages = []
-    sa.event.listen(connection, "before_cursor_execute", lambda *said: messages.append(said[2]))
-    _, twins = postgresql.ahead(connection, list(metadata.tables.values()))
+    with listening(connection.engine, before_cursor_execute=lambda *said: messages.append(said[2])):
+        _, twins = postgresql.ahead(connection, list(metadata.tables.values()))
     assert len(twins) == 150
     assert len(messages) < 20

@@ -118,10 +118,19 @@ BUILDS = [
 ]
 
 
+WAYS = (
+    lambda statement: [statement],
+    lambda statement: [ladder.anew(statement)],
+    lambda statement: [ladder.longer(statement, "id"), ladder.shorter("post")],
+)
+
+
 @pytest.mark.parametrize("options", ["", "ROW_FORMAT=COMPACT", "AUTO_INCREMENT=1000"])
-def test_a_table_that_is_written_anew_is_what_the_index_alone_would_leave(mariadb_server, options):
+def test_each_way_that_takes_another_time_leaves_what_the_index_alone_would_leave(
+    mariadb_server, options
+):
     left = []
-    for way in (lambda one: one, ladder.anew):
+    for way in WAYS:
         with databases.fresh(mariadb_server) as url:
             fill = "INSERT INTO post (n, title, at) SELECT seq, seq, '2026-01-01' FROM seq_1_to_50"
             added = "ALTER TABLE post ADD COLUMN late INT NOT NULL DEFAULT 7, ALGORITHM=INSTANT"
@@ -129,11 +138,11 @@ def test_a_table_that_is_written_anew_is_what_the_index_alone_would_leave(mariad
                 url, FULL.format(options=options), fill, "DELETE FROM post WHERE n > 40", added
             )
             assert clients.rows(url, ladder.same(BUILDS[0]).replace("%", "%%"))
-            clients.run(url, *(way(one).replace("%", "%%") for one in BUILDS))
+            clients.run(url, *(said.replace("%", "%%") for one in BUILDS for said in way(one)))
             clients.run(url, "INSERT INTO post (n, title, at) VALUES (1, 'x', '2026-01-01')")
             form = "SELECT engine, row_format, create_options FROM information_schema.tables"
             left.append((clients.dump(url), clients.rows(url, f"{form} WHERE table_name = 'post'")))
-    assert left[0] == left[1]
+    assert left[0] == left[1] == left[2]
 
 
 @pytest.mark.parametrize(
@@ -157,6 +166,10 @@ def test_what_would_come_out_otherwise_is_not_written_anew(mariadb_server, optio
         for which, kept in (("`odd ''name%`", []), ("`odd ''name%2`", [(1,)])):
             query = ladder.same(f"CREATE INDEX ix ON {which} (id)")
             assert clients.rows(url, query.replace("%", "%%")) == kept
+
+
+# what is said of an index alone, and of two
+AGAIN = f"^CREATE INDEX.*NOCOPY|^ALTER.*{ladder.LONGER}.*NOCOPY"
 
 
 @contextmanager
@@ -220,24 +233,35 @@ def test_what_never_gets_through_says_how_often_all_was_built(large):
     url = large.env["DEV_DATABASE_URL"]
     before = shape(url)
     large.configure(MIGRATION_RETRIES=5)
-    with reading_at_the_end_of_each_build(url, "^CREATE INDEX.*NOCOPY|^ALTER.*FORCE"):
+    with reading_at_the_end_of_each_build(url, f"{AGAIN}|^ALTER.*FORCE"):
         said = large.db("upgrade").assert_one_sentence("after 6 tries", "times when all was built")
     assert "written anew" in said.err and shape(url) == before
 
 
+def test_what_a_killed_process_left_for_a_moment_is_dropped_by_the_next(project):
+    url = project.env["DEV_DATABASE_URL"]
+    clients.run(url, f"CREATE INDEX {ladder.LONGER} ON post (id)")
+    project.migration("f2", "f1", "pass")
+    project.db("upgrade").assert_ok()
+    assert ladder.LONGER not in shape(url)[0][0][1]
+
+
 @pytest.mark.skipif(not LONG, reason="LONG_DRILLS=1 runs it")
-def test_a_process_that_is_killed_while_it_goes_another_way_leaves_nothing(large, mariadb_server):
+@pytest.mark.parametrize(
+    ("way", "builds"),
+    [(f"ADD%%{ladder.LONGER}%%", "^CREATE INDEX.*NOCOPY"), ("%%FORCE, ALG%%", AGAIN)],
+    ids=["for a moment", "written anew"],
+)
+def test_a_process_that_is_killed_while_it_goes_another_way_leaves_nothing(large, way, builds):
     """kill -9 at 5 moments of the other form, each time in another place; the second try ends it."""
     url = large.env["DEV_DATABASE_URL"]
     left, before = [], shape(url)
-    anew = (
-        "SELECT count(*) FROM information_schema.processlist WHERE info LIKE 'ALTER%%FORCE, ALG%%'"
-    )
+    other = f"SELECT count(*) FROM information_schema.processlist WHERE info LIKE 'ALTER%%{way}'"
     for moment in range(6):
-        with reading_at_the_end_of_each_build(url):
+        with reading_at_the_end_of_each_build(url, builds):
             process = large.start(*large.manage, "db", "upgrade")
             ends = time.monotonic() + 120
-            while not clients.rows(url, anew)[0][0]:
+            while not clients.rows(url, other)[0][0]:
                 assert process.poll() is None, process.communicate()
                 assert time.monotonic() < ends
                 time.sleep(0.005)
