@@ -23,10 +23,10 @@ from table_changes import several
 
 # the names of kinds and of changes that are left out, on each database: none
 OFF: dict[str, frozenset[str]] = {}
-# seconds of a short run, which together are a quarter of a minute
-SECONDS = {"sqlite": 8, "postgresql": 4, "mysql": 4}
+# seconds of a short run
+SECONDS = {"sqlite": 6, "postgresql": 3, "mysql": 3}
 # half an hour together
-TIMES = 110 if os.environ.get("LONG_DRILLS") else 1
+TIMES = 150 if os.environ.get("LONG_DRILLS") else 1
 STEPS = 6
 
 
