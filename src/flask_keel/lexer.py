@@ -49,6 +49,11 @@ def unquote(name: str) -> str:
     return name[1:-1].replace(mark * 2, mark) if mark and mark in "\"`'" else name
 
 
+def backquoted(name: str) -> str:
+    """Return a name between backticks, as MySQL has it."""
+    return "`" + name.replace("`", "``") + "`"
+
+
 def parts(name: str) -> list[str]:
     """Return what the dots of a qualified name divide, without quotes."""
     return [unquote(text) for kind, text in tokens(name) if kind in ("name", "word")]

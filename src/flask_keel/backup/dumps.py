@@ -25,9 +25,9 @@ from sqlalchemy import Connection, create_engine, func, inspect, select, table, 
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from .. import output
+from ..lexer import backquoted
 from ..project import LOG_TABLE
 from ..scratch import servers
-from ..scratch.mysql_copy import quoted
 from ..typing import Options, Value
 from .copies import NOTHING, Copies, Half, Keep, where
 
@@ -226,7 +226,7 @@ class MySQL(Dumps):
 
     def content(self, file: Path, called: str) -> tuple[set[str], set[str] | None]:
         tables, revisions, begun, line = set(), None, False, b""
-        begin = f"INSERT INTO {quoted(self.version_table)} VALUES".encode()
+        begin = f"INSERT INTO {backquoted(self.version_table)} VALUES".encode()
         with file.open("rb") as opened:
             for line in opened:
                 if found := CREATE.match(line):
@@ -291,7 +291,7 @@ class MySQL(Dumps):
             ]
             try:
                 for name in tables:
-                    connection.exec_driver_sql(f"LOCK TABLES {quoted(name)} WRITE")
+                    connection.exec_driver_sql(f"LOCK TABLES {backquoted(name)} WRITE")
             except OperationalError as error:
                 if error.orig is None or error.orig.args[0] != TIMED_OUT:
                     raise
@@ -302,7 +302,7 @@ class MySQL(Dumps):
             connection.exec_driver_sql(f"SET lock_wait_timeout = {PATIENCE}")
             connection.exec_driver_sql("SET foreign_key_checks = 0")
             for kind, name in connection.exec_driver_sql(OBJECTS).all():
-                connection.exec_driver_sql(f"DROP {kind} IF EXISTS {quoted(name)}")
+                connection.exec_driver_sql(f"DROP {kind} IF EXISTS {backquoted(name)}")
 
     def _program(self, kind: str) -> tuple[str, bool]:
         """Return the program, and whether it is Oracle's."""

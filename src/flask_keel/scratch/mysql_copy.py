@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from .. import pipeline
+from ..lexer import backquoted
 from ..typing import Row
 
 TABLES = (
@@ -62,16 +63,16 @@ class Copy:
         self._run("SET foreign_key_checks = 0, sql_mode = 'NO_AUTO_VALUE_ON_ZERO'")
         tables, views, triggers = self._texts()
         for trigger in triggers:
-            self._run(f"DROP TRIGGER {quoted(trigger)}")
+            self._run(f"DROP TRIGGER {backquoted(trigger)}")
         for view in views:
-            self._run(f"DROP VIEW {quoted(view)}")
+            self._run(f"DROP VIEW {backquoted(view)}")
         there = [name for name, text in tables.items() if not self._is_another(name, text)]
         for name in [name for name in tables if name not in there]:
-            self._run(f"DROP TABLE {quoted(name)}")
+            self._run(f"DROP TABLE {backquoted(name)}")
         for name in [name for name in self.tables if name not in there]:
             self._make(name)
         others = self._others(there)
-        pipeline.run(self.connection, [f"DELETE FROM {quoted(name)}" for name in others])
+        pipeline.run(self.connection, [f"DELETE FROM {backquoted(name)}" for name in others])
         for name in others:
             self._put(name)
         self._count_back([n for n in there if _lines(tables[n]) != _lines(self.tables[n])])
@@ -91,13 +92,13 @@ class Copy:
         """
         numbers = {name: COUNT.search(_options(self.tables[name])) for name in tables}
         counts = [
-            f"ALTER TABLE {quoted(name)} AUTO_INCREMENT = {number[1] if number else 1}"
+            f"ALTER TABLE {backquoted(name)} AUTO_INCREMENT = {number[1] if number else 1}"
             for name, number in numbers.items()
         ]
         pipeline.run(self.connection, counts)
         for name, sql in zip(tables, self._shown(tables), strict=True):
             if _lines(sql) != _lines(self.tables[name]):
-                self._run(f"DROP TABLE {quoted(name)}")
+                self._run(f"DROP TABLE {backquoted(name)}")
                 self._make(name)
 
     def _texts(self) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
@@ -107,12 +108,12 @@ class Copy:
         for (name, kind), sql in zip(found, self._shown([name for name, _ in found]), strict=True):
             (views if kind == "VIEW" else tables)[name] = sql
         names = [name for (name,) in triggers]
-        shown = [f"SHOW CREATE TRIGGER {quoted(name)}" for name in names]
+        shown = [f"SHOW CREATE TRIGGER {backquoted(name)}" for name in names]
         texts = [said[2] for (said,) in pipeline.ask(self.connection, shown)]
         return tables, views, dict(zip(names, texts, strict=True))
 
     def _shown(self, tables: Iterable[str]) -> list[str]:
-        queries = [f"SHOW CREATE TABLE {quoted(name)}" for name in tables]
+        queries = [f"SHOW CREATE TABLE {backquoted(name)}" for name in tables]
         return [said[1] for (said,) in pipeline.ask(self.connection, queries)]
 
     def _is_another(self, name: str, text: str) -> bool:
@@ -133,7 +134,7 @@ class Copy:
         """Return those that have rows."""
         queries = [
             " UNION ALL ".join(
-                f"SELECT {start + number} FROM DUAL WHERE EXISTS (SELECT 1 FROM {quoted(name)})"
+                f"SELECT {start + number} FROM DUAL WHERE EXISTS (SELECT 1 FROM {backquoted(name)})"
                 for number, name in enumerate(tables[start : start + AT_ONCE])
             )
             for start in range(0, len(tables), AT_ONCE)
@@ -146,7 +147,7 @@ class Copy:
         filled = self._filled(tables)
         names = [name for name in tables if name in filled]
         queries = [
-            f"SELECT {', '.join(map(quoted, self.columns[name]))} FROM {quoted(name)}"
+            f"SELECT {', '.join(map(backquoted, self.columns[name]))} FROM {backquoted(name)}"
             for name in names
         ]
         found = dict(zip(names, pipeline.ask(self.connection, queries), strict=True))
@@ -155,7 +156,7 @@ class Copy:
     def _put(self, table: str) -> None:
         columns = self.columns[table]
         marks = ", ".join(["%s"] * len(columns))
-        into = f"{quoted(table)} ({', '.join(map(quoted, columns))})".replace("%", "%%")
+        into = f"{backquoted(table)} ({', '.join(map(backquoted, columns))})".replace("%", "%%")
         insert = f"INSERT INTO {into} VALUES ({marks})"
         for row in self.rows[table]:
             self._run(insert, row)
@@ -166,11 +167,6 @@ class Copy:
         # a percent sign in it is its own, no place for a value
         alone = {"no_parameters": True}
         return self.connection.exec_driver_sql(sql, execution_options=alone)
-
-
-def quoted(name: str) -> str:
-    """Return the name between backticks, in a statement with or without parameters."""
-    return "`" + name.replace("`", "``") + "`"
 
 
 def as_made(sql: str) -> list[str]:

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from alembic.util import CommandError
 
+from ..lexer import backquoted
 from ..typing import Value
 from . import introspection
 from .introspection import Database, Parameters, SchemaObject, references_to
@@ -193,8 +194,7 @@ def as_name(found: SchemaObject, column: str) -> SchemaObject:
     except Unreadable:
         return found
     for token in reversed(tokens):
-        name = "`" + token.name.replace("`", "``") + "`"
-        sql = sql[: token.start] + name + sql[token.end :]
+        sql = sql[: token.start] + backquoted(token.name) + sql[token.end :]
     return replace(found, sql=sql) if tokens else found
 
 

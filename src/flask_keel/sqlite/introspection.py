@@ -276,12 +276,11 @@ class SchemaObject:
     sql: str  # "" for an index that came with a constraint
 
 
-def objects(db: Database) -> list[SchemaObject]:
-    """Everything in the schema, in the order in which it was made."""
-    return _objects(db)
+def objects(db: Database, where: str = "true") -> list[SchemaObject]:
+    """Everything in the schema, in the order in which it was made.
 
-
-def _objects(db: Database, where: str = "true") -> list[SchemaObject]:
+    :param where: a condition of SQL for what is wanted of it
+    """
     query = f"SELECT type, name, tbl_name, sql FROM {db.catalogue} WHERE {where} ORDER BY rowid"
     return [SchemaObject(kind, name, table, sql or "") for kind, name, table, sql in db.rows(query)]
 
@@ -314,7 +313,7 @@ def stored_table(db: Database, name: str) -> SchemaObject:
 
 def triggers(db: Database, table: str) -> list[SchemaObject]:
     """The triggers on a table."""
-    return [o for o in _objects(db, "type = 'trigger'") if same(o.table, table)]
+    return [o for o in objects(db, "type = 'trigger'") if same(o.table, table)]
 
 
 def layout(db: Database, schema: str, table: str) -> tuple[object, ...]:

@@ -443,7 +443,7 @@ class Mysql(_Patience):
         self._set(self.own)
         if self.bound:  # by one that was killed
             for (table,) in self._raw(ladder.LEFT):
-                self._shorter(ladder.quoted(table))
+                self._shorter(lexer.backquoted(table))
         self._driver().rollback()
         return before
 

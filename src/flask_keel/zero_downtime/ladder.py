@@ -111,7 +111,7 @@ def longer(statement: str, column: str) -> str | None:
     :param column: of the table, with which its primary key begins
     """
     altering = _altering(statement)
-    return f"{altering}, ADD INDEX {LONGER} ({quoted(column)})" if altering else None
+    return f"{altering}, ADD INDEX {LONGER} ({lexer.backquoted(column)})" if altering else None
 
 
 def shorter(table: str) -> str:
@@ -120,11 +120,6 @@ def shorter(table: str) -> str:
     :param table: in quotes
     """
     return f"ALTER TABLE {table} DROP INDEX {LONGER}, {RUNGS[1]}"
-
-
-def quoted(name: str) -> str:
-    """Return a name in MySQL's quotes."""
-    return "`{}`".format(name.replace("`", "``"))
 
 
 def _altering(statement: str) -> str | None:

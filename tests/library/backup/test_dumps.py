@@ -4,9 +4,9 @@ import os
 import shutil
 import stat
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
-from threading import Event, Thread
 
 import clients
 import databases
@@ -235,9 +235,9 @@ def test_nothing_that_was_committed_is_lost_while_others_write(postgresql_server
         project.migration("aaaa00000001", None, TABLE)
         project.db("upgrade").assert_ok()
         project.db("backup").assert_ok()
-        committed, stop = set(), Event()
+        committed = set()
 
-        def write():
+        def write(stop):
             number = 100
             while not stop.is_set():
                 number += 1
@@ -245,16 +245,11 @@ def test_nothing_that_was_committed_is_lost_while_others_write(postgresql_server
                     connection.exec_driver_sql(f"INSERT INTO item VALUES ({number}, 'w')")
                     committed.add(number)
 
-        writer = Thread(target=write)
-        writer.start()
-        try:
+        with clients.meanwhile(write):
             project.db("restore", "--yes").assert_ok()
             here = len(committed)
             while len(committed) < here + 3:
-                stop.wait(0.05)
-        finally:
-            stop.set()
-            writer.join()
+                time.sleep(0.05)
         live = {number for (number,) in clients.rows(url, "SELECT id FROM item")}
         (replaced,) = copies(project, "*.replaced.dump")
         project.db("restore", "--yes", str(replaced)).assert_ok()

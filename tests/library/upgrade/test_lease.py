@@ -11,7 +11,6 @@ import tempfile
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Event, Thread
 
 import clients
 import databases
@@ -187,9 +186,8 @@ LOOKS = [
 @contextmanager
 def changing(node, tables):
     """DDL without end on a node: it ends whoever has the table in a transaction on another."""
-    over = Event()
 
-    def change():
+    def change(over):
         with databases.engine(at(node)).connect() as connection:
             for number in itertools.count():
                 for table in tables:
@@ -200,13 +198,8 @@ def changing(node, tables):
                         f"ALTER TABLE {table} ALTER COLUMN {tables[table]} SET DEFAULT {number % 2}"
                     )
 
-    thread = Thread(target=change)
-    thread.start()
-    try:
+    with clients.meanwhile(change):
         yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def test_who_looks_at_one_node_is_answered_while_another_changes_the_tables(project, nodes):

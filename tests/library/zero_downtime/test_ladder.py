@@ -4,7 +4,6 @@ import os
 import random
 import time
 from contextlib import contextmanager
-from threading import Event, Thread
 
 import clients
 import databases
@@ -175,13 +174,12 @@ AGAIN = f"^CREATE INDEX.*NOCOPY|^ALTER.*{ladder.LONGER}.*NOCOPY"
 @contextmanager
 def reading_at_the_end_of_each_build(url, builds="^CREATE INDEX.*NOCOPY"):
     """A report that is there whenever an index that is built beside its table is done."""
-    over = Event()
     query = (
         f"SELECT count(*) FROM information_schema.processlist WHERE info RLIKE '{builds}' "
         "AND state NOT LIKE 'Waiting%%'"
     )
 
-    def read():
+    def read(over):
         with (
             databases.engine(url).connect() as looks,
             databases.engine(url).connect() as report,
@@ -195,13 +193,8 @@ def reading_at_the_end_of_each_build(url, builds="^CREATE INDEX.*NOCOPY"):
                     report.exec_driver_sql("ROLLBACK")
                 time.sleep(0.005)
 
-    thread = Thread(target=read)
-    thread.start()
-    try:
+    with clients.meanwhile(read):
         yield
-    finally:
-        over.set()
-        thread.join()
 
 
 @pytest.fixture
