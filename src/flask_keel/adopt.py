@@ -34,8 +34,7 @@ from . import (
     output,
     runner,
     sqlite_safe,
-    stock_env,
-    stock_multidb,
+    stock,
 )
 from .autogenerate import summary
 from .catalog import diff
@@ -76,7 +75,7 @@ class Edits:
     :param strangers: what the old files did to databases that are none of ours
     """
 
-    found: stock_env.Found
+    found: stock.Found
     files: dict[Path, str] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
     strangers: list[str] = field(default_factory=list)
@@ -222,9 +221,9 @@ def _read(path: Path) -> str:
         raise CommandError(UNREAD.format(file=path, error=error)) from error
 
 
-def _env(text: str) -> stock_env.Found:
+def _env(text: str) -> stock.Found:
     try:
-        return stock_env.read(text)
+        return stock.read_env(text)
     except SyntaxError as error:
         raise CommandError(UNREAD.format(file="env.py", error=error)) from error
 
@@ -249,7 +248,7 @@ def _edits(old: dict[Path, str], folder: Path, head: str, names: str | None) -> 
     """
     env, ini = folder / "env.py", folder / "alembic.ini"
     edits = Edits(_env(old[env]))
-    if stock_env.is_multidb(old[env]):
+    if stock.is_multidb(old[env]):
         return _split(edits, old, folder, head, names)
     if "target_metadata" in edits.found.options:
         names = None
@@ -263,11 +262,11 @@ def _split(edits: Edits, old: dict[Path, str], folder: Path, head: str, names: s
     :raises CommandError: for a migration that is not as the template makes it
     """
     templates = Path(Config().get_template_directory())
-    stock = _env((templates / "flask-multidb" / "env.py").read_text(encoding="utf-8"))
-    for option in (*stock_multidb.OPTIONS, *stock.options):
+    template = _env((templates / "flask-multidb" / "env.py").read_text(encoding="utf-8"))
+    for option in (*stock.MULTIDB_OPTIONS, *template.options):
         edits.found.options.pop(option, None)
-    edits.found.kept = [it for it in edits.found.kept if it not in stock.kept]
-    known = {line.partition(": ")[2] for line in stock.unread}
+    edits.found.kept = [it for it in edits.found.kept if it not in template.kept]
+    known = {line.partition(": ")[2] for line in template.unread}
     edits.found.unread = [it for it in edits.found.unread if it.partition(": ")[2] not in known]
     edits.names = [bind for bind in binds.every(current_app, folder) if bind is not None]
     script = templates / "flask" / "script.py.mako"
@@ -282,12 +281,12 @@ def _split(edits: Edits, old: dict[Path, str], folder: Path, head: str, names: s
         if path.parent.name != "versions":
             continue
         try:
-            parts = stock_multidb.split(old[path], edits.names)
-        except (stock_multidb.NotSplit, SyntaxError) as error:
+            parts = stock.split(old[path], edits.names)
+        except (stock.NotSplit, SyntaxError) as error:
             raise CommandError(NOT_SPLIT.format(file=path.name, why=error)) from error
         for name, text in parts.items():
             edits.files[binds.folder(folder, name or None) / "versions" / path.name] = text
-        for name in stock_multidb.strangers(old[path], edits.names):
+        for name in stock.strangers(old[path], edits.names):
             edits.strangers.append(f"{path.name}: what it does to {name}, which is no bind of ours")
     return edits
 
@@ -402,7 +401,7 @@ def _copied(folder: Path, edits: Edits) -> Iterator[Path]:
             meta[history.DIRECTORY] = before
 
 
-def _compare(project: Project, stock: str | None, stopped: str | None) -> str | None:
+def _compare(project: Project, theirs: str | None, stopped: str | None) -> str | None:
     """Say what the history makes under ours, beside what it makes under stock; return the schema."""
     count = len(list(project.script.walk_revisions()))
     try:
@@ -415,11 +414,11 @@ def _compare(project: Project, stock: str | None, stopped: str | None) -> str | 
         if stopped:
             _say("it stops under stock, too", [stopped])
         return None
-    if stock is None:
+    if theirs is None:
         output.say(f"the history of {count} migrations runs whole; under stock it stops:")
         output.say(f"  {stopped}")
         return ours
-    found = [str(one) for one in diff.between(project.dialect, stock, ours)]
+    found = [str(one) for one in diff.between(project.dialect, theirs, ours)]
     if not found:
         output.say(f"the history of {count} migrations makes the same schema as under stock")
     _say(f"the history of {count} migrations makes another schema than under stock", found)

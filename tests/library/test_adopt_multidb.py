@@ -8,7 +8,7 @@ from contextlib import closing
 import plain
 import pytest
 
-from flask_keel import stock_multidb
+from flask_keel import stock
 
 from .test_adopt import git, remembered, tree
 
@@ -122,8 +122,8 @@ def test_what_cannot_be_split_is_named_and_nothing_is_changed(application):
     whole = file.read_text()
     for old, new, words in SPOILT.values():
         assert old in whole
-        with pytest.raises((stock_multidb.NotSplit, SyntaxError), match=words):
-            stock_multidb.split(whole.replace(old, new), ["archive"])
+        with pytest.raises((stock.NotSplit, SyntaxError), match=words):
+            stock.split(whole.replace(old, new), ["archive"])
     old, new, words = SPOILT["called"]
     file.write_text(whole.replace(old, new))
     git(application, "commit", "-qam", "spoilt")

@@ -5,7 +5,7 @@ from pathlib import Path
 import flask_migrate
 import pytest
 
-from flask_keel import stock_env
+from flask_keel import stock
 
 TEMPLATES = Path(flask_migrate.__file__).parent / "templates"
 STOCK = (TEMPLATES / "flask" / "env.py").read_text()
@@ -51,13 +51,13 @@ TWO_LINES = "from flask_keel import env\n\nenv.run()\n"
 
 @pytest.mark.parametrize("text", [STOCK, OLD])
 def test_stock_becomes_two_lines(text):
-    found = stock_env.read(text)
+    found = stock.read_env(text)
     assert (found.text(), found.unread) == (TWO_LINES, [])
-    assert not stock_env.is_multidb(text)
+    assert not stock.is_multidb(text)
 
 
 def test_the_template_for_several_databases_is_known():
-    assert stock_env.is_multidb((TEMPLATES / "flask-multidb" / "env.py").read_text())
+    assert stock.is_multidb((TEMPLATES / "flask-multidb" / "env.py").read_text())
 
 
 def given(options, before=""):
@@ -107,7 +107,7 @@ def collected(line):
     ],
 )
 def test_options_are_found_however_they_are_given(text, options):
-    found = stock_env.read(text)
+    found = stock.read_env(text)
     assert (found.options, found.unread) == (options, [])
     compile(found.text(), "env.py", "exec")
 
@@ -119,7 +119,7 @@ def test_a_function_brings_along_what_it_needs_and_nothing_else():
         "def include_object(item, name, kind, reflected, compared):\n"
         "    # ours\n    return not is_theirs(name)\n"
     )
-    found = stock_env.read(given("include_object=include_object", before))
+    found = stock.read_env(given("include_object=include_object", before))
     text = found.text()
     assert "UNUSED" not in text and "    # ours\n" in text and found.unread == []
     said = {}
@@ -145,7 +145,7 @@ def test_a_function_inside_of_another_is_taken_out_of_it():
     made = "    def render_item(kind, item, context):\n        name = kind\n        return name == 1\n\n"
     at = "    connectable = get_engine()"
     text = given("render_item=render_item").replace(at, f"{made}{at}")
-    found = stock_env.read(text)
+    found = stock.read_env(text)
     assert found.options == {"render_item": "render_item"} and found.unread == []
     assert (
         "\ndef render_item(kind, item, context):\n    name = kind\n    return name == 1\n"
@@ -155,7 +155,7 @@ def test_a_function_inside_of_another_is_taken_out_of_it():
 
 
 def test_what_needs_a_name_of_a_function_is_said():
-    found = stock_env.read(given("version_table=connectable.dialect.name"))
+    found = stock.read_env(given("version_table=connectable.dialect.name"))
     assert found.options == {}
     assert found.unread[0].endswith(
         "version_table=connectable.dialect.name needs connectable of a function"
@@ -164,7 +164,7 @@ def test_what_needs_a_name_of_a_function_is_said():
 
 def test_directives_of_ones_own_are_kept():
     text = STOCK.replace("directives[:] = []", "directives[:] = directives[:1]")
-    found = stock_env.read(text)
+    found = stock.read_env(text)
     assert found.options == {"process_revision_directives": "process_revision_directives"}
     assert "directives[:1]" in found.text()
 
@@ -184,14 +184,14 @@ def test_what_is_done_besides_is_said(line):
         "        with context.begin", f"        {line}\n        with context.begin"
     )
     for text in (at_the_top, inside):
-        found = stock_env.read(text)
+        found = stock.read_env(text)
         assert [one.partition(": ")[2] for one in found.unread] == [line]
         assert found.text() == TWO_LINES
 
 
 def test_a_module_of_the_application_is_imported_still():
     """Its models would be forgotten otherwise."""
-    found = stock_env.read(
+    found = stock.read_env(
         STOCK.replace("from flask import", "from app import models\nfrom flask import")
     )
     assert found.text().startswith("from flask_keel import env\nfrom app import models\n")
@@ -202,7 +202,7 @@ def test_models_of_another_base_are_given_on():
         "connection=connection,\n            target_metadata=get_metadata(),",
         "connection=connection,\n            target_metadata=Base.metadata,",
     )
-    found = stock_env.read(
+    found = stock.read_env(
         text.replace("from flask import", "from app.base import Base\nfrom flask import")
     )
     assert found.options == {"target_metadata": "Base.metadata"}
