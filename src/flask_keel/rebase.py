@@ -21,9 +21,8 @@ from sqlalchemy import Connection
 from . import binds, catalog, check, errors, heads, history, output, runner
 from .catalog import Schema
 from .project import Project
-from .proof import comparison, prove, steps
+from .proof import comparison, prove, said, samples, steps
 from .proof.scene import Scene
-from .proof.verdict import said
 from .runner import Recorder, Recording
 from .scratch import databases, servers
 from .scratch.databases import stage
@@ -294,7 +293,7 @@ def meeting(
         scene.before = scene.read()
         did = _rehearse(scene, [*first, *last])
         steps.understand(scene, did)
-        steps.fill(scene, did)
+        samples.fill(scene, did)
         wanted = _End.of(scene, [*first, *last])
         try:
             other = _End.of(scene, [*last, *first])

@@ -7,9 +7,8 @@ import copy
 from collections.abc import Set
 from typing import Any
 
-from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
-from alembic.operations import MigrateOperation, Operations, ops
+from alembic.operations import MigrateOperation, ops
 from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority, PriorityDispatchResult, sqla_compat
 from sqlalchemy import (
@@ -31,38 +30,9 @@ from ..catalog import Pair, ReflectedCheck, ReflectedColumn, ReflectedIndex, pai
 from ..literals import as_text, literal
 from ..sqlite import naming
 from ..sqlite.tokenizer import fold
-from ..typing import AnyColumn, DiffTuple, Options
+from ..typing import AnyColumn, Options
 from . import constraints, keys, tables
 from .tables import known
-
-
-class SetAutoincrementOp(MigrateOperation):
-    """Written into files as an ordinary batch, which does nothing on other databases."""
-
-    def __init__(self, table_name: str, on: bool, schema: str | None = None) -> None:
-        self.table_name = table_name
-        self.on = on
-        self.schema = schema
-
-    def reverse(self) -> "SetAutoincrementOp":
-        return type(self)(self.table_name, not self.on, self.schema)
-
-    def to_diff_tuple(self) -> DiffTuple:
-        return ("set_sqlite_autoincrement", self.schema, self.table_name, self.on)
-
-
-@Operations.implementation_for(SetAutoincrementOp)
-def _run_autoincrement(operations: Operations, op: SetAutoincrementOp) -> None:
-    options = {"sqlite_autoincrement": op.on}
-    with operations.batch_alter_table(op.table_name, schema=op.schema, table_kwargs=options):
-        pass
-
-
-@renderers.dispatch_for(SetAutoincrementOp)
-def _render_autoincrement(context: AutogenContext, op: SetAutoincrementOp) -> list[str]:
-    schema = f", schema={op.schema!r}" if op.schema else ""
-    options = f'table_kwargs={{"sqlite_autoincrement": {op.on}}}'
-    return [f'with op.batch_alter_table("{op.table_name}"{schema}, {options}):', "pass", ""]
 
 
 def compare_checks(
@@ -557,23 +527,6 @@ def values(context: AutogenContext, upgrade: ops.UpgradeOps, *_: object) -> Prio
     return CONTINUE
 
 
-def autoincrement(
-    context: AutogenContext, upgrade: ops.UpgradeOps, *_: object
-) -> PriorityDispatchResult:
-    """Compare AUTOINCREMENT, after everything else."""
-    new = {(op.schema, op.table_name) for op in upgrade.ops if isinstance(op, ops.CreateTableOp)}
-    for model in context.sorted_tables:
-        if (model.schema, model.name) in new:
-            continue
-        if not context.run_object_filters(model, model.name, "table", False, None):
-            continue
-        found = pair(context, model, model.name, model.schema)
-        if found.real.autoincrement != found.twin.autoincrement:
-            on = found.twin.autoincrement
-            upgrade.ops.append(SetAutoincrementOp(model.name, on, model.schema))
-    return CONTINUE
-
-
 def arrange(context: AutogenContext, upgrade: ops.UpgradeOps, *_: object) -> PriorityDispatchResult:
     """Put all operations in order."""
     tables.leave_inherited(context, upgrade)
@@ -600,7 +553,7 @@ def _register() -> None:
     plugin.add_autogenerate_comparator(values, "autogenerate", "values", priority=last)
     plugin.add_autogenerate_comparator(new_tables, "autogenerate", "new", priority=last)
     plugin.add_autogenerate_comparator(
-        autoincrement, "autogenerate", "flask_keel", qualifier="sqlite", priority=last
+        keys.autoincrement, "autogenerate", "flask_keel", qualifier="sqlite", priority=last
     )
     plugin.add_autogenerate_comparator(arrange, "autogenerate", "order", priority=last)
     plugin.add_autogenerate_comparator(

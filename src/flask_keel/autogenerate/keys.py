@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from alembic.autogenerate import render, renderers
 from alembic.autogenerate.api import AutogenContext
-from alembic.operations import MigrateOperation, ops
+from alembic.operations import MigrateOperation, Operations, ops
 from alembic.util import PriorityDispatchResult
 from alembic.util.sqla_compat import _get_constraint_final_name
 from sqlalchemy import (
@@ -25,10 +25,10 @@ from sqlalchemy.sql.elements import conv
 
 from .. import catalog, compat, literals
 from ..catalog import Compared, live
-from ..catalog.postgresql import named_types, of_table
+from ..catalog.postgresql_shadow import named_types, of_table
 from ..lexer import string
 from ..literals import as_text, literal
-from ..typing import AnyColumn, ServerDefault
+from ..typing import AnyColumn, DiffTuple, ServerDefault
 from . import constraints, rename_ops, summary, type_changes
 from . import render as autogenerate_render  # noqa: F401  (their renderers)
 from .constraints import execute
@@ -465,3 +465,52 @@ def _joined(
         return True
     names = tuple(column.name for column in key.columns)
     return own and any(names == side[: len(names)] for side in changed.get(key.table.fullname, ()))
+
+
+# AUTOINCREMENT of SQLite.
+
+
+class SetAutoincrementOp(MigrateOperation):
+    """Written into files as an ordinary batch, which does nothing on other databases."""
+
+    def __init__(self, table_name: str, on: bool, schema: str | None = None) -> None:
+        self.table_name = table_name
+        self.on = on
+        self.schema = schema
+
+    def reverse(self) -> "SetAutoincrementOp":
+        return type(self)(self.table_name, not self.on, self.schema)
+
+    def to_diff_tuple(self) -> DiffTuple:
+        return ("set_sqlite_autoincrement", self.schema, self.table_name, self.on)
+
+
+@Operations.implementation_for(SetAutoincrementOp)
+def _run_autoincrement(operations: Operations, op: SetAutoincrementOp) -> None:
+    options = {"sqlite_autoincrement": op.on}
+    with operations.batch_alter_table(op.table_name, schema=op.schema, table_kwargs=options):
+        pass
+
+
+@renderers.dispatch_for(SetAutoincrementOp)
+def _render_autoincrement(context: AutogenContext, op: SetAutoincrementOp) -> list[str]:
+    schema = f", schema={op.schema!r}" if op.schema else ""
+    options = f'table_kwargs={{"sqlite_autoincrement": {op.on}}}'
+    return [f'with op.batch_alter_table("{op.table_name}"{schema}, {options}):', "pass", ""]
+
+
+def autoincrement(
+    context: AutogenContext, upgrade: ops.UpgradeOps, *_: object
+) -> PriorityDispatchResult:
+    """Compare AUTOINCREMENT, after everything else."""
+    new = {(op.schema, op.table_name) for op in upgrade.ops if isinstance(op, ops.CreateTableOp)}
+    for model in context.sorted_tables:
+        if (model.schema, model.name) in new:
+            continue
+        if not context.run_object_filters(model, model.name, "table", False, None):
+            continue
+        found = catalog.pair(context, model)
+        if found.real.autoincrement != found.twin.autoincrement:
+            on = found.twin.autoincrement
+            upgrade.ops.append(SetAutoincrementOp(model.name, on, model.schema))
+    return PriorityDispatchResult.CONTINUE

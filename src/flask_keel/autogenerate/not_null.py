@@ -4,14 +4,11 @@ Three operations of their own: one statement cannot do it on any of the database
 SQLite would copy the table before the rows have their values.
 """
 
-import json
 import keyword
-import math
-import shlex
-import uuid
-from collections.abc import Callable, Iterable, Iterator
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal, InvalidOperation
+import re
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from alembic.autogenerate import render, renderers
@@ -20,193 +17,28 @@ from alembic.operations import ops
 from alembic.operations.ops import MigrateOperation
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
-from sqlalchemy import Column, Connection, DefaultClause, Index, UniqueConstraint
-from sqlalchemy import types as sa
-from sqlalchemy.engine import Dialect
-from sqlalchemy.sql.schema import ScalarElementColumnDefault
+from sqlalchemy import Column, DefaultClause, PrimaryKeyConstraint, Table, UniqueConstraint
+from sqlalchemy.exc import SQLAlchemyError
 
-from ..catalog import Check, live
+from ..catalog import live
 from ..lexer import string
-from ..rows.checks import Judge, columns_of, suggestions
-from ..rows.plan import Domain
-from ..rows.values import Kind, accepts, as_text, kind_of, whole_numbers
-from ..typing import AnyColumn, SQLType, Value
-from . import brought_back, questioner, summary
-from .candidates import families, named
+from ..literals import literal
+from ..rows.plan import columns_of, savepoint
+from ..typing import AnyColumn, SQLType
+from . import questioner, summary
+from .fills import (
+    ask,
+    check,
+    code,
+    literal_value,
+    needed,
+    plain_text,
+    stand_in,
+    suggestion,
+)
 from .questioner import Answers, Fill
+from .renames import named
 from .render import IMPORT, LibraryCall, Remark
-
-WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-NEUTRAL = {
-    "text": "",
-    "integer": "0",
-    "numeric": "0",
-    "boolean": "false",
-    "binary": "",
-    "JSON": "{}",
-    "UUID": str(uuid.UUID(int=0)),
-    date: "1970-01-01",
-    datetime: "1970-01-01 00:00:00",
-    time: "00:00:00",
-    timedelta: "0",
-}
-
-
-def _boolean(text: str) -> bool:
-    return WORDS[text.strip().lower()]
-
-
-def _duration(text: str) -> timedelta:
-    return timedelta(seconds=float(text))
-
-
-READ: dict[type, tuple[Callable[[str], Value], str]] = {
-    bool: (_boolean, "true or false"),
-    int: (int, "a whole number"),
-    float: (float, "a number"),
-    Decimal: (Decimal, "a number"),
-    datetime: (datetime.fromisoformat, "a date and time such as 2026-01-31 12:00:00"),
-    date: (date.fromisoformat, "a date such as 2026-01-31"),
-    time: (time.fromisoformat, "a time such as 12:00:00"),
-    timedelta: (_duration, "a number of seconds"),
-    uuid.UUID: (uuid.UUID, "a UUID"),
-    bytes: (str.encode, "text"),
-    dict: (json.loads, "JSON"),
-    list: (json.loads, "a JSON list"),
-}
-
-
-def literal_value(name: str, type_: SQLType, text: str) -> Value:
-    """Return the value that a literal text stands for in a column of this type.
-
-    :param name: the column, for the sentence
-    :raises CommandError: when the text is no such value
-    """
-    stored = unwrapped(type_)
-    try:
-        if isinstance(stored, sa.Enum):
-            return stored.enums[stored.enums.index(text)]
-        read, _ = READ.get(_python_type(stored) or str, (str, "text"))
-        return read(text)
-    except (ValueError, KeyError, InvalidOperation, OverflowError) as error:
-        raise _no_value(name, text, _words(stored)) from error
-
-
-def require(name: str, type_: SQLType, text: str, dialect: Dialect) -> None:
-    """Require that a literal text is a value that a column of this type holds as it is.
-
-    SQLite holds what is too long as well; the database that the application moves to does not.
-
-    :raises CommandError: when it is none, with what it is to be
-    """
-    found, kind = literal_value(name, type_, text), _kind(type_, dialect)
-    measured = None if isinstance(found, bool | float) else kind
-    infinite = isinstance(found, float | Decimal) and not math.isfinite(found)
-    if infinite or (measured is not None and not accepts(measured, found)):
-        raise _no_value(name, text, wanted_words(type_, dialect))
-
-
-def wanted_words(type_: SQLType, dialect: Dialect) -> str:
-    """Say what a literal text for a column of this type is to be: "text of at most 20 characters"."""
-    words, kind = _words(unwrapped(type_)), _kind(type_, dialect)
-    if kind is None:
-        return words
-    match kind.family:
-        case "text" if kind.length:
-            return f"{words} of at most {kind.length} characters"
-        case "int":
-            low, high = whole_numbers(kind)
-            return f"{words} from {low} to {high}"
-        case "numeric" if kind.precision:
-            whole = kind.precision - (kind.scale or 0)
-            return f"{words} of at most {whole} digits before the point and {kind.scale} after it"
-    return words
-
-
-def _words(stored: SQLType) -> str:
-    if isinstance(stored, sa.Enum):
-        return "one of " + ", ".join(stored.enums)
-    return READ.get(_python_type(stored) or str, (str, "text"))[1]
-
-
-def _kind(type_: SQLType, dialect: Dialect) -> Kind | None:
-    """The limits of a type, where it is SQLAlchemy's own and a literal is held as it is typed."""
-    stored = unwrapped(type_)
-    measured = isinstance(stored, sa.String | sa.Integer | sa.Numeric)
-    if not measured or isinstance(stored, sa.Enum | sa.Float):
-        return None
-    return kind_of(stored.compile(dialect), dialect.name)
-
-
-def _no_value(name: str, text: str, wanted: str) -> CommandError:
-    return CommandError(
-        f"{text!r} is no value for {name}: give {wanted}, or := and an SQL expression."
-    )
-
-
-def code(value: Value, imports: set[str]) -> str:
-    """Return the value as Python, and add what it needs to the imports."""
-    match value:
-        case Decimal():
-            imports.add("import decimal")
-            return f"decimal.{value!r}"
-        case uuid.UUID():
-            imports.add("import uuid")
-            return f"uuid.{value!r}"
-        case date() | time() | timedelta():
-            imports.add("import datetime")
-            return repr(value)
-        case _:
-            return repr(value)
-
-
-def plain_text(type_: SQLType) -> bool:
-    """Whether a Python string needs no type beside it: the column is SQLAlchemy's own text."""
-    return isinstance(type_, sa.String) and not isinstance(type_, sa.Enum)
-
-
-def neutral_value(column: AnyColumn, families: set[str]) -> str | None:
-    """Return the text that stands for "nothing" in a column, or None where there is no such value.
-
-    :param families: the column's type families
-    """
-    stored = unwrapped(column.type)
-    if column.primary_key or column.foreign_keys or list(uniques(column)):
-        return None
-    if isinstance(stored, sa.Enum):
-        return stored.enums[0] if stored.enums else None
-    if (
-        isinstance(stored, sa.TypeDecorator) != isinstance(column.type, sa.TypeDecorator)
-        or column.type.__module__.split(".")[0] != "sqlalchemy"
-    ):
-        return None
-    if _python_type(stored) is uuid.UUID:  # text, where the database has no such type
-        return NEUTRAL["UUID"]
-    known = [NEUTRAL[name] for name in NEUTRAL if name in families]
-    return known[0] if known else NEUTRAL.get(_python_type(stored))
-
-
-def uniques(column: AnyColumn) -> Iterator[UniqueConstraint | Index]:
-    """The constraints and indexes that let a value of this column stand in one row only."""
-    for key in [*column.table.constraints, *column.table.indexes]:
-        unique = UniqueConstraint if not getattr(key, "unique", False) else Index
-        if isinstance(key, unique) and list(key.columns) == [column]:
-            yield key
-
-
-def unwrapped(type_: SQLType) -> SQLType:
-    """Return the type under a TypeDecorator of the application's."""
-    while isinstance(type_, sa.TypeDecorator) and not isinstance(type_, sa.Interval):
-        type_ = type_.impl_instance
-    return type_
-
-
-def _python_type(type_: SQLType) -> type | None:
-    try:
-        return type_.python_type
-    except NotImplementedError:
-        return None
-
 
 BATCHES = "keel_batches"  # the option of the context that has rows filled in batches
 
@@ -300,34 +132,6 @@ def no_nulls(
         yield LibraryCall(f"require_no_nulls({arguments}{last})")
 
 
-def stand_in(column: AnyColumn, checks: Iterable[str], connection: Connection) -> str | None:
-    """Return the text of a neutral value, or of another one where a CHECK forbids that.
-
-    :param checks: the CHECKs that come back with the column
-    :returns: None where no value can stand in every row
-    """
-    dialect = connection.dialect
-    text = neutral_value(column, families(column.type, dialect))
-    names = {name: name for name in named(column.table)}
-    own = [Check(check, check) for check in checks if columns_of(check, names) == [column.name]]
-    if text is None or not own:
-        return text
-    stored = unwrapped(column.type)
-    kind = kind_of(stored.compile(dialect), dialect.name)
-    domain = Domain(column.name, kind)
-    with_names = [(check, {column.name: column.name}) for check in own]
-    judge = Judge(connection, column.table.name, with_names, {column.name: domain})
-    for candidate in [text, *map(as_text, suggestions(domain, 0))]:
-        try:
-            require(column.name, column.type, candidate, dialect)
-        except CommandError:
-            continue
-        value = literal_value(column.name, column.type, candidate)
-        if not judge.failing({column.name: value}):
-            return candidate
-    return None
-
-
 def checks_of(container: ops.OpContainer, op: ops.AddColumnOp) -> list[str]:
     """Return the CHECKs that are made on the table of a column that is added."""
     found = []
@@ -385,7 +189,7 @@ def _decide(
         else:
             column = (added | lost)[name]
             types = [column.type]
-        _check(name, column, types, fill, dialect)
+        check(name, column, types, fill, dialect)
     missing = {name: c for name, c in added.items() if needed(c, dialect) and name not in fills}
     if missing and not questioner.at_a_terminal():
         likely = {name: suggestion(column, dialect) for name, column in missing.items()}
@@ -395,109 +199,8 @@ def _decide(
             "stands the text, or := and an SQL expression)."
         )
     for name, column in missing.items():
-        fills[name] = _ask(name, column, dialect)
+        fills[name] = ask(name, column, dialect)
     return fills
-
-
-def needed(column: AnyColumn, dialect: Dialect) -> bool:
-    """Whether the rows that are there need to be told what to put into a new column."""
-    given = column.server_default or column.computed or column.identity
-    return not (column.nullable or given or _counted(column, dialect) or column.system)
-
-
-def _counted(column: AnyColumn, dialect: Dialect) -> bool:
-    """Whether the database numbers the rows; SQLite only by what it calls INTEGER, its row number."""
-    if column.table is None or column is not column.table._autoincrement_column:
-        return False
-    return dialect.name != "sqlite" or column.type.compile(dialect) == "INTEGER"
-
-
-def suggestion(column: AnyColumn, dialect: Dialect) -> Fill:
-    """Return a value to begin with: the model's own default, or what such columns often get."""
-    kinds, each = families(column.type, dialect), _each_row(column, dialect)
-    default = column.default if isinstance(column.default, ScalarElementColumnDefault) else None
-    neutral = neutral_value(column, kinds)
-    if each and (_unique(column) or not (default or neutral is not None or column.foreign_keys)):
-        return Fill(each, expression=True)
-    if column.foreign_keys and not default:
-        return Fill("1")
-    likely = [_text(default.arg)] if default else []
-    if "text" in kinds and plain_text(column.type):
-        likely.append("none")
-    likely.append(neutral or "")
-    return Fill(next((text for text in likely if _holds(column, text, dialect)), "none"))
-
-
-def _text(default: Value) -> str:
-    """A default of the model, as it is typed."""
-    if isinstance(default, dict | list):
-        return json.dumps(default)
-    return str(getattr(default, "name", default))
-
-
-def _holds(column: AnyColumn, text: str, dialect: Dialect) -> bool:
-    try:
-        require("", column.type, text, dialect)
-    except CommandError:
-        return False
-    return True
-
-
-def _each_row(column: AnyColumn, dialect: Dialect) -> str:
-    """An expression that differs from row to row: the primary key."""
-    quote = dialect.identifier_preparer.quote
-    keys = [quote(key.name) for key in column.table.primary_key if key is not column]
-    if len(keys) > 1 and dialect.name == "mysql":
-        return f"concat_ws('-', {', '.join(keys)})"
-    return " || '-' || ".join(keys)
-
-
-def _unique(column: AnyColumn) -> bool:
-    """Whether a value of the column can stand in one row only, whatever the row."""
-    partial = [
-        any(name.endswith("_where") for name in key.dialect_kwargs) for key in uniques(column)
-    ]
-    return not all(partial)
-
-
-def _ask(name: str, column: AnyColumn, dialect: Dialect) -> Fill:
-    def read(text: str) -> Fill:
-        if not text:
-            raise CommandError(
-                f"An empty answer is no value for {name}: type {wanted}, or = and an SQL expression "
-                "(='' is an empty text), or Ctrl-C to stop."
-            )
-        fill = Fill.read(text)
-        _check(name, column, [column.type], fill, dialect)
-        return fill
-
-    wanted = wanted_words(column.type, dialect)
-    default = column.default is not None and column.default.is_scalar
-    likely = str(suggestion(column, dialect)) if default and not _unique(column) else None
-    answer: Fill = questioner.ask(
-        f"{name} is new and may not be NULL: what do the rows that are there get?\n  "
-        f"({wanted}, or = and an SQL expression)",
-        read,
-        likely,
-    )
-    return answer
-
-
-def _check(
-    name: str, column: AnyColumn | None, types: list[SQLType], fill: Fill, dialect: Dialect
-) -> None:
-    """Require a value that the column holds, before and after its type changes, in every row."""
-    if fill.expression:
-        return
-    for type_ in types:
-        require(name, type_, fill.text, dialect)
-    if column is not None and _unique(column):
-        better = Fill(_each_row(column, dialect) or "...", expression=True)
-        raise CommandError(
-            f"{name} is unique, and {fill.text!r} would stand in every row that needs a value: give "
-            ":= and an SQL expression that tells the rows apart, such as "
-            f"fill={shlex.quote(f'{name}:{better}')}."
-        )
 
 
 def _types(op: ops.AlterColumnOp, model: AnyColumn | None) -> list[SQLType]:
@@ -631,7 +334,7 @@ def _backwards(
     lost = {name for names, _ in whys for name in names}
     own = lost | {name for name, fill in values.items() if fill.expression}
     same = {name: string(fill.text) for name, fill in values.items() if name not in own}
-    whys += brought_back.reasons(container, own, same, context)
+    whys += held_back(container, own, same, context)
     _forwards(container, values, context)
     remarks = [Remark(f"irreversible because {why}") for why in dict.fromkeys(w for _, w in whys)]
     container.ops[:] = [*remarks, *container.ops]
@@ -649,3 +352,174 @@ def _of(container: ops.OpContainer, *kinds: type) -> Iterator[Any]:
 def _name(op: Any) -> str:
     column = op.column.name if isinstance(op, ops.AddColumnOp) else op.column_name
     return ".".join(part for part in (op.schema, op.table_name, column) if part)
+
+
+# Keys that come back on the way down with columns whose values are gone: one value in every row may not
+# fit under them.
+
+
+Place = tuple[str | None, str]
+# what a server makes anew for each row; SQLite adds a column with one value
+OF_EACH_ROW = re.compile(r"\b(nextval|gen_random_uuid|uuid\w*|randomblob|sys_guid)\s*\(", re.I)
+NUMBER = re.compile(r"'?-?\d+(\.\d+)?'?")
+NO_VALUE_TWICE = "the values of {columns} are gone, and {key} takes no value twice"
+NOT_IN_PARENT = (
+    "the values of {columns} are gone, and what stands in for them need not be in {parent}"
+)
+
+
+@dataclass(frozen=True)
+class Key:
+    """A unique key that comes back.
+
+    :param texts: its expressions, which are no plain columns
+    :param strict: whether a NULL does not let a row stand beside the others
+    """
+
+    name: str
+    columns: list[str]
+    texts: list[str]
+    where: str
+    strict: bool
+
+
+def held_back(
+    container: ops.OpContainer, own: set[str], values: dict[str, str], context: MigrationContext
+) -> Iterator[tuple[set[str], str]]:
+    """Yield the columns, as table.column, that a key holds back, and why there is no way back.
+
+    :param own: the columns, likewise, that get another value in each row
+    :param values: those that get one and the same, as SQL
+    """
+    changes: dict[Place, list[MigrateOperation]] = {}
+    for op in container.ops:
+        if isinstance(op, ops.ModifyTableOps):
+            changes.setdefault((op.schema, op.table_name), []).extend(op.ops)
+    for place, inside in changes.items():
+        table = _Table(place, inside, own, values, context)
+        if table.alike:
+            yield from table.reasons()
+
+
+class _Table:
+    """What comes back to one table.
+
+    ``alike`` are the columns that hold the same in every row then: each with that as SQL.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        changes: list[MigrateOperation],
+        own: set[str],
+        values: dict[str, str],
+        context: MigrationContext,
+    ) -> None:
+        self.place, self.changes, self.context = place, changes, context
+        self.label = ".".join(part for part in place if part)
+        gone = {op.column_name for op in changes if isinstance(op, ops.DropColumnOp)}
+        # what goes as well is computed in another way, from what is there
+        added = [op for op in changes if isinstance(op, ops.AddColumnOp)]
+        back = {op.column.name: op.column for op in added if op.column.name not in gone}
+        counted = {op.column.name for op in added if op.inline_primary_key}
+        self.differ = {name for name in back if f"{self.label}.{name}" in own} | counted
+        self.alike: dict[str, str] = {}
+        self.computed: set[str] = set()
+        for name, column in back.items():
+            if name not in self.differ and column.computed is None:
+                said = values.get(f"{self.label}.{name}") or self._default(column)
+                if self._counts(said) if said else not column.nullable:
+                    self.differ.add(name)
+                else:
+                    self.alike[name] = said or "NULL"
+        for name, column in back.items():
+            if column.computed is not None and self._named(str(column.computed.sqltext)):
+                self.computed.add(name)
+        self.columns = back
+
+    def reasons(self) -> Iterator[tuple[set[str], str]]:
+        for op in self.changes:
+            key = _key(op)
+            if key is not None and (held := self._held(key)):
+                yield self._said(held, NO_VALUE_TWICE, key=key.name)
+            elif isinstance(op, ops.CreateForeignKeyOp):
+                held = set(op.local_cols) & self.alike.keys()
+                if held and all(self.alike.get(name) != "NULL" for name in op.local_cols):
+                    yield self._said(held, NOT_IN_PARENT, parent=op.referent_table)
+
+    def _said(self, held: set[str], sentence: str, **words: str) -> tuple[set[str], str]:
+        names = [f"{self.label}.{name}" for name in sorted(held)]
+        return set(names), sentence.format(columns=", ".join(names), **words)
+
+    def _held(self, key: Key) -> set[str]:
+        """The columns without which the rows under a key cannot be told apart; empty where they can."""
+        wanted = self._named(key.where)
+        held = set(key.columns) & (self.alike.keys() | self.computed)
+        held |= wanted | {name for text in key.texts for name in self._named(text)}
+        nulls = any(self.alike.get(name) == "NULL" for name in key.columns) and not key.strict
+        if nulls or set(key.columns) & self.differ or (wanted and self._is_outside(key.where)):
+            return set()
+        kept = set(key.columns) - held
+        return set() if any(unique <= kept for unique in self._uniques()) else held
+
+    def _named(self, text: str) -> set[str]:
+        return set(columns_of(text, {name: name for name in self.alike}))
+
+    def _counts(self, default: str) -> bool:
+        return self.context.dialect.name != "sqlite" and bool(OF_EACH_ROW.search(default))
+
+    def _default(self, column: AnyColumn) -> str | None:
+        default = getattr(column.server_default, "arg", None)
+        return None if default is None else literal(default, self.context)
+
+    def _is_outside(self, where: str) -> bool:
+        """Whether no row stands in a partial index, whatever its other columns hold."""
+        names = self._named(where)
+        dialect = self.context.dialect
+        quote = dialect.identifier_preparer.quote_identifier
+        parts = []
+        for name in names:
+            value, kind = self.alike[name], self.columns[name].type.compile(dialect)
+            # a cast of SQLite's makes 1970 of a day
+            plain = dialect.name == "sqlite" and not NUMBER.fullmatch(value)
+            parts.append(f"{value if plain else f'CAST({value} AS {kind})'} AS {quote(name)}")
+        rows = f"(SELECT {', '.join(parts)}) AS {quote(self.place[1])}"
+        sql = f"SELECT count(*) FROM {rows} WHERE {where}".replace("%", "%%")
+        connection = live(self.context)
+        with suppress(SQLAlchemyError), savepoint(connection):
+            return connection.exec_driver_sql(sql).scalar() == 0
+        return False  # it speaks of other columns too
+
+    def _uniques(self) -> Iterator[set[str]]:
+        """The columns of each key that the table has before the way down."""
+        model: Table | None = self.context.opts["target_metadata"].tables.get(self.label)
+        for key in model.constraints if model is not None else ():
+            if isinstance(key, PrimaryKeyConstraint | UniqueConstraint) and key.columns:
+                yield {column.name for column in key.columns}
+        for index in model.indexes if model is not None else ():
+            whole = not any(name.endswith("_where") for name in index.dialect_kwargs)
+            parts: list[Any] = list(index.expressions)
+            if index.unique and whole and all(isinstance(part, Column) for part in parts):
+                yield {part.name for part in parts}
+
+
+def _key(op: MigrateOperation) -> Key | None:
+    match op:
+        case ops.CreateIndexOp() if op.unique:
+            parts: list[Any] = list(op.to_index().expressions)
+            where = next(
+                (v for k, v in op.kw.items() if k.endswith("_where") and v is not None), ""
+            )
+            names = [str(part.name) for part in parts if isinstance(part, Column)]
+            texts = [str(part) for part in parts if not isinstance(part, Column)]
+            return Key(str(op.index_name), names, texts, str(where), _is_strict(op.kw))
+        case ops.CreateUniqueConstraintOp():
+            name = str(op.constraint_name or "its unique key")
+            return Key(name, [*map(str, op.columns)], [], "", _is_strict(op.kw))
+        case ops.CreatePrimaryKeyOp():
+            return Key("the primary key", [*map(str, op.columns)], [], "", True)
+    return None
+
+
+def _is_strict(options: Any) -> bool:
+    return bool(options.get("postgresql_nulls_not_distinct"))

@@ -24,7 +24,6 @@ from sqlalchemy.types import NullType, TypeDecorator
 from .. import catalog
 from ..typing import AnyColumn, DiffTuple, Options, Value
 from . import constraints, summary
-from .candidates import default
 
 POSTGRESQL: Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
 DIALECTS = (POSTGRESQL, mysql.dialect(), sqlite.dialect())
@@ -174,6 +173,15 @@ def _same(context: MigrationContext, before: AnyColumn, after: AnyColumn) -> boo
     found = catalog.pair(autogen, after.table, table.name, table.schema)
     real, twin = found.real.columns[before.name], found.twin.columns[after.name]
     return (real.type, real.collation) == (twin.type, twin.collation)
+
+
+def default(column: AnyColumn) -> str | None:
+    """Return a server default in a form in which a model's and a reflected one can be compared."""
+    found = getattr(column.server_default, "arg", column.server_default)
+    if found is None:
+        return None
+    text = str(found).lower().split("::")[0].strip("'\"()")
+    return "current_timestamp" if text == "now" else text
 
 
 def _server_default(before: AnyColumn, after: AnyColumn) -> Value:

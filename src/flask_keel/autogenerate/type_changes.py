@@ -21,8 +21,9 @@ from ..lexer import string
 from ..literals import literal
 from ..typing import SQLType
 from . import constraints, summary
-from .candidates import families
-from .not_null import FillColumn, unwrapped
+from .fills import unwrapped
+from .not_null import FillColumn
+from .renames import families
 
 Joined = Callable[[ForeignKeyConstraint], bool]
 

@@ -201,6 +201,7 @@ def listed(names: tuple[str, ...] | list[str]) -> str:
 __all__ = ["Check", "Column", "ForeignKey", "Schema", "Table", "Unique", "read"]
 
 READERS = {"sqlite": "sqlite", "postgresql": "postgresql", "mysql": "mysql", "mariadb": "mysql"}
+SHADOWS = READERS | {"postgresql": "postgresql_shadow"}
 
 
 def read(connection: Connection, ignore: frozenset[str] = frozenset()) -> Schema:
@@ -479,7 +480,7 @@ def _looked_at(context: AutogenContext) -> list[Model]:
 
 
 def _database(context: AutogenContext) -> Any:
-    return importlib.import_module(f".{_module(context.dialect.name)}", __package__)
+    return importlib.import_module(f".{SHADOWS[context.dialect.name]}", __package__)
 
 
 def _not_made(context: AutogenContext, model: Model, error: Exception) -> CommandError:
@@ -504,7 +505,3 @@ def live(context: AutogenContext | MigrationContext) -> Connection:
 
 def _kind(context: AutogenContext) -> str:
     return "mariadb" if getattr(context.dialect, "is_mariadb", False) else context.dialect.name
-
-
-def _module(dialect: str) -> str:
-    return "mysql" if dialect == "mariadb" else dialect

@@ -16,13 +16,12 @@ from alembic.operations.ops import MigrateOperation
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from .. import lexer, pipeline
+from .. import lexer, pipeline, proof
 from ..catalog import Schema, Table
 from ..rows.values import kind_of
 from ..runner import Recording
 from ..typing import Value
-from . import verdict
-from .verdict import Failed
+from . import Failed
 
 Row = dict[str, Value]
 Pair = tuple[Row, Row | None]  # a row before and after
@@ -323,7 +322,7 @@ class Judge:
             raise Failed(step, f"every row of {label} is deleted by {sql}", label)
         else:
             words = {"count": outcome.gone, "rows": outcome.rows, "table": label, "sql": sql}
-            self._note(verdict.DELETES.format(**words))
+            self._note(proof.DELETES.format(**words))
 
     def _changed(
         self, step: str, label: str, name: str, pairs: list[Pair], outcome: Outcome, own: bool
@@ -348,7 +347,7 @@ class Judge:
         rows = "every row" if every else f"{len(pairs)} of {outcome.rows} rows"
         words = {"column": at, "rows": rows, "old": _short(pairs[0][0]), "new": _short(pairs[0][1])}
         same = len({repr(new) for _, new in pairs}) == 1 < len(pairs)
-        note = (verdict.SETS if same else verdict.CHANGES).format(**words)
+        note = (proof.SETS if same else proof.CHANGES).format(**words)
         self.changes.append(note)
         self._note(note)
 
@@ -360,7 +359,7 @@ class Judge:
         return None
 
     def _agree(self, what: str, name: str) -> None:
-        self._note(verdict.AGREED.format(column=what, reason=self.agreed[name]))
+        self._note(proof.AGREED.format(column=what, reason=self.agreed[name]))
 
     def _note(self, note: str) -> None:
         if note not in self.notes:

@@ -5,7 +5,7 @@ import re
 import tokenize
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 
 from alembic.script import Script
@@ -15,114 +15,13 @@ from sqlalchemy.exc import DBAPIError
 
 from .. import catalog
 from ..catalog import Differences, Schema
-from ..project import Project
+from ..project import Project, listening
 from ..rows.plan import TablePlan
 from ..runner import Recorder, Recording
 from ..scratch.databases import Stage
 from ..sqlite import foreign_key_check
-from ..zero_downtime import locks
-from . import comparison
+from . import LOCKED, SAMPLE, Failed, Verdict, comparison, listed, said
 from .comparison import Lineage
-from .verdict import LOCKED, SAMPLE, Failed, Verdict, listed, said
-
-# The values of a column that a migration speaks of: what it maps, and what it compares with.
-#
-# Text that becomes an Enum or a Boolean holds such words in real databases, and no others.
-
-
-TEXT = r"'((?:[^']|'')*)'"
-CASE = re.compile(r"\bCASE\b(.*?)\bEND\b", re.IGNORECASE | re.DOTALL)
-WHEN = re.compile(rf"\bWHEN\s+{TEXT}\s+THEN\b", re.IGNORECASE)
-ELSE = re.compile(r"\bELSE\s+(?!NULL\b)", re.IGNORECASE)
-# what an UPDATE sets is not what it finds
-SET = re.compile(r"\bSET\b.*?(?=\bWHERE\b|\Z)", re.IGNORECASE | re.DOTALL)
-
-
-def values(text: str, column: str, becomes: set[str]) -> tuple[list[str], bool]:
-    """Return the values that the way up of a migration names for a column, and whether they are all.
-
-    They are all where everything else would be lost: a CASE without ELSE, a dictionary.
-
-    :param becomes: what they may become, for the values of a dictionary
-    """
-    tree, complete = ast.parse(text), False
-    found: list[str] = []
-    # the way back finds what the way up has made
-    tree.body = [part for part in tree.body if getattr(part, "name", None) != "downgrade"]
-    for sql in _strings(tree):
-        words, whole = _of_sql(sql, column)
-        found, complete = [*found, *words], complete or whole
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Dict) and (keys := _mapped(node, becomes)):
-            found, complete = [*found, *keys], True
-        found += _compared(node, column)
-    return list(dict.fromkeys(found)), complete
-
-
-def _strings(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield node.value
-
-
-def _of_sql(sql: str, column: str) -> tuple[list[str], bool]:
-    name = rf"[(\s\"`\[.]+{re.escape(column)}[\"`\]]?(?:::\w+)?\)*\s*"
-    complete = False
-    found: list[str] = []
-    for case in CASE.findall(sql):
-        simple = re.match(rf"(?:[\s\"\w]*\.)?{name}WHEN\b", case, re.IGNORECASE)
-        words = WHEN.findall(case) if simple else _conditions(case, name)
-        found, complete = [*found, *words], complete or bool(words and not ELSE.search(case))
-    found += _conditions(SET.sub(" ", CASE.sub(" ", f" {sql}")), name)
-    return [word.replace("''", "'") for word in found], complete
-
-
-def _conditions(sql: str, name: str) -> list[str]:
-    found = re.findall(rf"{name}(?:=|<>|!=)\s*{TEXT}", sql, re.IGNORECASE)
-    for words in re.findall(rf"{name}(?:NOT\s+)?IN\s*\(([^)]*)\)", sql, re.IGNORECASE):
-        found += re.findall(TEXT, words)
-    return found
-
-
-def _mapped(node: ast.Dict, becomes: set[str]) -> list[str]:
-    """The keys of a dictionary that leads to what the column may become."""
-    pairs = [
-        (key.value, value.value)
-        for key, value in zip(node.keys, node.values, strict=True)
-        if isinstance(key, ast.Constant) and isinstance(value, ast.Constant)
-    ]
-    whole = len(pairs) == len(node.keys) and bool(pairs)
-    fits = all(str(value).lower() in becomes for _, value in pairs if value is not None)
-    return [key for key, _ in pairs if isinstance(key, str)] if whole and fits else []
-
-
-def _compared(node: ast.AST, column: str) -> list[str]:
-    """What ``row.a == "x"``, ``row["a"] in ("x", "y")`` and ``t.c.a.in_(["x"])`` compare with."""
-    match node:
-        case ast.Compare(left=left, comparators=[other]) if _name(left) == column:
-            return _words(other)
-        case ast.Call(func=ast.Attribute(value=left, attr="in_"), args=[other, *_]) if (
-            _name(left) == column
-        ):
-            return _words(other)
-    return []
-
-
-def _name(node: ast.AST) -> object:
-    match node:
-        case ast.Attribute(attr=name) | ast.Name(id=name):
-            return name
-        case ast.Subscript(slice=ast.Constant(value=name)):
-            return name
-    return None
-
-
-def _words(node: ast.AST) -> list[str]:
-    items = node.elts if isinstance(node, ast.Tuple | ast.List | ast.Set) else [node]
-    return [
-        item.value for item in items if isinstance(item, ast.Constant) and type(item.value) is str
-    ]
-
 
 # What a migration's text says to the proof: comments with a reason, a downgrade that does nothing.
 
@@ -195,6 +94,46 @@ class Source:
         while end < len(lines) and (not lines[end].strip() or lines[end][:1] in (" ", "\t", "#")):
             end += 1
         return "\n".join(lines[function.lineno - 1 : end])
+
+
+# Which locks a migration takes that others feel, as the server says it while it runs.
+
+
+# https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES, the strongest first
+MODES = ("AccessExclusiveLock", "ExclusiveLock", "ShareRowExclusiveLock", "ShareLock")
+HELD = f"""
+    SELECT relation::regclass::text, mode FROM pg_locks JOIN pg_class ON pg_class.oid = relation
+    WHERE pid = pg_backend_pid() AND granted AND relkind IN ('r', 'p', 'm') AND mode IN {MODES}
+"""
+LONGEST = 70
+
+
+@contextmanager
+def locks_taken(
+    connection: Connection, tables: Iterable[str]
+) -> Iterator[dict[str, tuple[str, str]]]:
+    """Give, by table, the strongest lock and the statement that took it, once what runs inside has run.
+
+    :param connection: to PostgreSQL
+    :param tables: those of which it is to be noted: the others nobody else knows
+    """
+    found: dict[str, tuple[str, str]] = {}
+    there = set(tables)
+
+    def look(live: Connection, cursor: object, statement: str, *_: object) -> None:
+        with closing(live.connection.cursor()) as own:
+            own.execute(HELD)
+            held = own.fetchall()
+        for table, mode in held:
+            name = table.replace('"', "")
+            if name in there and (
+                name not in found or MODES.index(mode) < MODES.index(found[name][0])
+            ):
+                said = " ".join(statement.split())
+                found[name] = mode, said if len(said) <= LONGEST else f"{said[:LONGEST]}..."
+
+    with listening(connection, after_cursor_execute=look):
+        yield found
 
 
 def _reads(error: Exception) -> bool:
@@ -275,7 +214,7 @@ class Scene:
         if not self.project.online:
             yield
             return
-        with locks.noted(self.connection, self.before.tables) as held:
+        with locks_taken(self.connection, self.before.tables) as held:
             yield
         for table, (mode, statement) in sorted(held.items()):
             self.note(LOCKED.format(table=table, mode=mode, statement=statement))

@@ -4,27 +4,19 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 
-from alembic.operations import ops
 from sqlalchemy import Connection, Table
 
-from .. import catalog, rows, runner
+from .. import catalog, proof, runner
 from ..catalog import Schema
-from ..data import rehearsal
 from ..history import parents
 from ..project import Project
-from ..rows import plan as rows_plan
-from ..rows.plan import Domain
-from ..rows.values import accepts, kind_of
 from ..runner import Recorder, Recording
 from ..scratch import databases
 from ..scratch.databases import stage
-from ..typing import Options, SQLType
-from . import scene as proof_scene
-from . import verdict as proof_verdict
+from ..typing import Options
+from . import Failed, Verdict, listed, passing, said, samples
 from .comparison import Judge, Lineage, Outcome, parents_of
-from .counterexamples import Hostile
 from .scene import Scene
-from .verdict import Failed, Verdict, listed, passing, said
 
 # The way down: the downgrade, the schema as the database tells it, the rows.
 
@@ -35,7 +27,7 @@ def downgrade(scene: Scene) -> Recording:
     :raises Failed: with what it raised
     """
     if scene.source.downgrade_is_empty and scene.changes.found:
-        raise Failed("downgrade", proof_verdict.DOES_NOTHING)
+        raise Failed("downgrade", proof.DOES_NOTHING)
     try:
         return scene.step("downgrade", runner.downgrade)
     except Failed:
@@ -48,7 +40,7 @@ def downgrade(scene: Scene) -> Recording:
         scene.blocked = True
         recording = scene.step("downgrade", runner.downgrade)
         for table, name in columns:
-            scene.note(proof_verdict.BLOCKED.format(table=table, column=f"{table}.{name}"))
+            scene.note(proof.BLOCKED.format(table=table, column=f"{table}.{name}"))
         return recording
 
 
@@ -86,12 +78,12 @@ def compare_schema(scene: Scene) -> Schema:
     if scene.dialect == "mysql":
         remade, kept = set(_remade(scene, below)), _kept(scene, below)
         for index in [kept[phrase] for phrase in left if phrase in kept.keys() - remade]:
-            scene.note(proof_verdict.KEPT_INDEX.format(index=index))
+            scene.note(proof.KEPT_INDEX.format(index=index))
         left = [phrase for phrase in left if phrase not in remade | kept.keys()]
     if left:
         raise Failed("downgrade", listed(left))
     for label in found.order:
-        scene.note(proof_verdict.ORDER.format(table=label))
+        scene.note(proof.ORDER.format(table=label))
     return below
 
 
@@ -174,7 +166,7 @@ def _lost(scene: Scene, rewritten: set[tuple[str, str]]) -> Iterator[tuple[str, 
     for label, name in lost:
         key = {(label, each) for each in scene.before.tables[label].primary_key}
         if not key or key & {*lost, *rewritten}:
-            scene.note(proof_verdict.ON_THE_WAY.format(what=f"{label}.{name}", way="up"))
+            scene.note(proof.ON_THE_WAY.format(what=f"{label}.{name}", way="up"))
             yield label, name
 
 
@@ -185,12 +177,12 @@ def _require_same_renames(up: Lineage, down: Lineage) -> None:
         was = down.columns[now]
         if was in up.lost_columns():
             dropped, made = ".".join(was), ".".join(now)
-            said = proof_verdict.NOT_RENAMED.format(dropped=dropped, made=made)
+            said = proof.NOT_RENAMED.format(dropped=dropped, made=made)
             raise Failed("upgrade", said)
     for table in sorted(set(down.tables) - set(up.tables.values())):
         if down.tables[table] in up.lost_tables():
             dropped, made = f"the table {down.tables[table]}", f"the table {table}"
-            raise Failed("upgrade", proof_verdict.NOT_RENAMED.format(dropped=dropped, made=made))
+            raise Failed("upgrade", proof.NOT_RENAMED.format(dropped=dropped, made=made))
 
 
 def _forgive(
@@ -200,7 +192,7 @@ def _forgive(
     up, outcome = scene.lineage, outcomes[label]
     if label not in up.tables:
         if outcome.gone or outcome.changed:
-            scene.note(proof_verdict.ON_THE_WAY.format(what=f"the table {label}", way="up"))
+            scene.note(proof.ON_THE_WAY.format(what=f"the table {label}", way="up"))
         del outcomes[label]
         return
     if (
@@ -212,9 +204,9 @@ def _forgive(
     for name in list(outcome.changed):
         at = f"{label}.{name}"
         if (label, name) not in up.columns:
-            scene.note(proof_verdict.ON_THE_WAY.format(what=at, way="up"))
+            scene.note(proof.ON_THE_WAY.format(what=at, way="up"))
         elif (label, name) in up.rewritten:
-            scene.note(proof_verdict.NOT_BACK.format(column=at))
+            scene.note(proof.NOT_BACK.format(column=at))
         elif at not in scene.source.agreed and label not in scene.source.agreed:
             continue
         del outcome.changed[name]
@@ -234,7 +226,7 @@ def _note_what_goes(scene: Scene) -> None:
             if (label, name) not in columns and not column.generated:
                 lost.append(f"{label}.{name}")
     for what in lost:
-        scene.note(proof_verdict.ON_THE_WAY.format(what=what, way="down"))
+        scene.note(proof.ON_THE_WAY.format(what=what, way="down"))
 
 
 # The models against a schema: what autogenerate would still write.
@@ -332,10 +324,7 @@ def _named(tables: set[str], include: Include | None) -> Include:
     return include_name
 
 
-# Before the migration: its history, what it will do, and rows for the tables that it concerns.
-
-
-MANY, FEW = 6, 4
+# Before the migration: what it will do.
 
 
 def rehearse(scene: Scene) -> Recording:
@@ -362,150 +351,6 @@ def understand(scene: Scene, recording: Recording) -> None:
     """Note what changed between the two schemas, and where everything went."""
     scene.changes = catalog.between(scene.before, scene.after)
     scene.lineage = Lineage(scene.before, scene.after, recording)
-
-
-def fill(scene: Scene, recording: Recording) -> None:
-    """Put rows into the tables that the migration concerns.
-
-    :raises Failed: when the migration's own ``sample_rows`` raises
-    """
-    counts = concerned(scene, recording)
-    sample = getattr(scene.script.module, "sample_rows", None)
-    if sample is not None:
-        try:
-            with rehearsal():
-                sample(scene.connection)
-        except Exception as error:
-            raise Failed("sample_rows", said(error, scene.script.path)) from error
-    given = {label: len(found) for label, found in scene.take(scene.before, counts).items()}
-    scene.plans = rows_plan.of_schema(
-        scene.before,
-        scene.dialect,
-        {label: 0 if sample and given[label] else count for label, count in counts.items()},
-        scene.after,
-        scene.lineage.columns,
-        scene.project.metadata,
-    )
-    _speak(scene, recording)
-    made = rows.fill(scene.connection, scene.plans, scene.verdict.seed)
-    scene.scratch.settle()
-    scene.verdict.rows = {label: made.rows[label] + given[label] for label in counts}
-    for label, reason in made.empty.items():
-        scene.note(proof_verdict.NO_ROWS.format(table=label, reason=reason))
-    scene.old = scene.take(scene.before, counts)
-
-
-def _speak(scene: Scene, recording: Recording) -> None:
-    """Give columns what the migration reads them as, and the values that it speaks of."""
-    for (label, name), place in scene.lineage.columns.items():
-        for known in (_modelled(scene, place), recording.types.get((label, name))):
-            if label in scene.plans and name in scene.plans[label].domains and known is not None:
-                domain = scene.plans[label].domains[name]
-                domain.kind = rows_plan.typed(known, domain.kind)
-                domain.reader = rows_plan.reader(known, scene.connection.dialect)
-    for entry in recording.did:
-        if isinstance(entry, ops.AlterColumnOp) and entry.modify_type is not None:
-            for (label, name), place in scene.lineage.columns.items():
-                names = (entry.column_name, entry.modify_name or entry.column_name)
-                if label in scene.plans and place == (_home(entry), names[1]):
-                    _retype(scene, scene.plans[label].domains.get(name), entry)
-    words = _words(recording)
-    for label, plan in scene.plans.items():
-        for name, domain in plan.domains.items():
-            domain.computed = plan.table.name.lower() in words
-            _mention(scene, scene.before.tables[label].columns[name].type, domain)
-
-
-def _modelled(scene: Scene, place: tuple[str, str]) -> SQLType | None:
-    table = scene.project.metadata.tables.get(place[0])
-    return table.columns[place[1]].type if table is not None and place[1] in table.columns else None
-
-
-def _home(entry: ops.AlterColumnOp) -> str:
-    return f"{entry.schema}.{entry.table_name}" if entry.schema else entry.table_name
-
-
-def _retype(scene: Scene, domain: Domain | None, entry: ops.AlterColumnOp) -> None:
-    if domain is None:
-        return
-    if entry.existing_type is not None:
-        domain.kind = rows_plan.typed(entry.existing_type, domain.kind)
-    assert entry.modify_type is not None
-    domain.later = rows_plan.typed(entry.modify_type, domain.later or domain.kind)
-
-
-def _mention(scene: Scene, declared: str, domain: Domain) -> None:
-    now, target = kind_of(declared, scene.dialect, scene.before), domain.later or domain.kind
-    if now.family != "text" or target.family == "text":
-        return
-    bools = {"true", "false", "0", "1"} if target.family == "bool" else set()
-    becomes = {label.lower() for label in target.labels} | bools
-    words, complete = proof_scene.values(scene.source.text, domain.name, becomes)
-    words = [word for word in words if accepts(now, word)]
-    if words:
-        domain.given = words if complete else [*words, *domain.specials]
-
-
-def concerned(scene: Scene, recording: Recording) -> dict[str, int]:
-    """Return how many rows each table is to have: those that change, their children, their parents."""
-    tables, lineage = scene.before.tables, scene.lineage
-    words = _words(recording)
-    named = {getattr(entry, "table_name", None) for entry in recording.did}
-    named |= {entry.table.name for entry in recording.did if isinstance(entry, ops.BulkInsertOp)}
-    direct = {
-        label
-        for label, table in tables.items()
-        if label in scene.changes.tables
-        or lineage.tables.get(label) != label
-        or table.name.lower() in words
-        or table.name in named
-    }
-    children = {
-        label
-        for label, table in tables.items()
-        if any(key.parent in direct for key in table.foreign_keys)
-    }
-    found = dict.fromkeys(sorted(direct), MANY) | dict.fromkeys(sorted(children - direct), FEW)
-    back = {now: was for was, now in lineage.tables.items()}
-    waiting = list(found)
-    while waiting:
-        label = waiting.pop()
-        home = scene.after.tables.get(lineage.tables.get(label, ""))
-        parents = [key.parent for key in tables[label].foreign_keys]
-        parents += [back.get(key.parent, "") for key in (home.foreign_keys if home else ())]
-        for parent in parents:
-            if parent in tables and parent not in found:
-                found[parent] = FEW
-                waiting.append(parent)
-    for label in found:
-        sides = tables[label], scene.after.tables.get(lineage.tables.get(label, ""))
-        if any(table is not None and table.excludes for table in sides):
-            found[label] = 1  # a row that is alone excludes none
-    return found
-
-
-def _words(recording: Recording) -> set[str]:
-    said = (what for what in recording.did if isinstance(what, str))
-    return set(re.findall(r"\w+", " ".join(said).lower()))
-
-
-def meet_hostile_rows(scene: Scene) -> None:
-    """Report what the upgrade does with rows that its new rules would refuse."""
-    hostile = Hostile(scene.before, scene.after, scene.lineage, scene.plans, scene.old)
-    for wrong in hostile.wrongs(scene.connection):
-        with scene.scratch.attempt() as connection:
-            try:
-                wrong.spoil(connection)
-            except Exception:
-                continue  # the database refuses it already
-            words = {"what": wrong.what}
-            try:
-                scene.run(runner.upgrade, connection)
-            except Exception as error:
-                words["error"] = said(error, scene.script.path)
-            text = proof_verdict.STOPS if "error" in words else proof_verdict.GOES_THROUGH
-            scene.verdict.hostile.append(text.format(**words))
-    scene.scratch.settle()
 
 
 # The way up: the upgrade, the models, the rows.
@@ -567,15 +412,15 @@ def stay(scene: Scene) -> None:
     """Say what is lost for good by an upgrade that is not to be undone."""
     reason, raises = scene.source.irreversible, scene.source.raises
     if reason:
-        scene.verdict.irreversible = proof_verdict.SAYS.format(reason=reason)
+        scene.verdict.irreversible = proof.SAYS.format(reason=reason)
     else:
-        scene.verdict.irreversible = proof_verdict.RAISES.format(raises=raises)
+        scene.verdict.irreversible = proof.RAISES.format(raises=raises)
         if not re.search("['\"]", raises or ""):
-            scene.note(proof_verdict.WITHOUT_REASON)
+            scene.note(proof.WITHOUT_REASON)
     lost = [f"the table {label}" for label in scene.lineage.lost_tables()]
     lost += [f"{label}.{name}" for label, name in scene.lineage.lost_columns()]
     for what in lost:
-        scene.note(proof_verdict.ON_THE_WAY.format(what=what, way="up"))
+        scene.note(proof.ON_THE_WAY.format(what=what, way="up"))
 
 
 def upgrade_again(scene: Scene) -> None:
@@ -610,8 +455,8 @@ def take(project: Project, revision: str, seed: int) -> Verdict:
 def _take(scene: Scene) -> None:
     scene.before = scene.read()
     rehearsed = rehearse(scene)
-    fill(scene, rehearsed)
-    meet_hostile_rows(scene)
+    samples.fill(scene, rehearsed)
+    samples.meet_hostile_rows(scene)
     upgrade(scene)
     compare_models(scene)
     compare_rows_above(scene)

@@ -16,8 +16,7 @@ from .. import pipeline
 from ..catalog import ForeignKey
 from ..lexer import string
 from ..typing import Value
-from .checks import Judge, savepoint, suggestions
-from .plan import Domain, TablePlan, of_schema
+from .plan import Domain, Judge, TablePlan, of_schema, savepoint, suggestions
 from .values import raw
 
 Row = dict[str, Value]

@@ -4,7 +4,7 @@ import databases
 import pytest
 import sqlalchemy as sa
 
-from flask_keel.catalog import postgresql
+from flask_keel.catalog import postgresql_shadow
 from flask_keel.project import listening
 
 from ..autogenerate.test_tables import models
@@ -26,13 +26,13 @@ def test_what_is_read_at_once_is_what_is_read_one_by_one(connection):
     connection.exec_driver_sql("CREATE SCHEMA audit")
     metadata = models("postgresql")
     metadata.create_all(connection)
-    reals, twins = postgresql.ahead(connection, list(metadata.tables.values()))
+    reals, twins = postgresql_shadow.ahead(connection, list(metadata.tables.values()))
     assert list(reals) == home(metadata)
     assert len(twins) > 20  # those without enums, domains, sequences and CHECKs
     for model, found in reals.items():
-        assert found == postgresql.real(connection, None, model.name)
+        assert found == postgresql_shadow.real(connection, None, model.name)
     for model, found in twins.items():
-        assert found == postgresql.twin(connection, model)
+        assert found == postgresql_shadow.twin(connection, model)
 
 
 def test_a_model_that_makes_no_table_keeps_no_other_from_being_read(connection):
@@ -41,7 +41,7 @@ def test_a_model_that_makes_no_table_keeps_no_other_from_being_read(connection):
         column = sa.Column("n", sa.Integer, server_default=sa.text(default))
         sa.Table(name, metadata, sa.Column("id", sa.Integer, primary_key=True), column)
     metadata.tables["fine"].create(connection)
-    reals, twins = postgresql.ahead(connection, list(metadata.tables.values()))
+    reals, twins = postgresql_shadow.ahead(connection, list(metadata.tables.values()))
     assert [*reals[metadata.tables["fine"]].columns] == ["id", "n"]
     assert twins == {}
     assert connection.exec_driver_sql("SELECT count(*) FROM fine").scalar() == 0
@@ -85,9 +85,9 @@ def test_a_twin_sees_no_other_twin(connection, which):
         sa.Table(name, metadata, *parts)
     models = list(metadata.tables.values())
     metadata.create_all(connection)
-    _, twins = postgresql.ahead(connection, models)
+    _, twins = postgresql_shadow.ahead(connection, models)
     assert [twins[model] for model in models] == [
-        postgresql.twin(connection, model) for model in models
+        postgresql_shadow.twin(connection, model) for model in models
     ]
 
 
@@ -98,6 +98,6 @@ def test_twins_that_have_nothing_to_do_with_each_other_are_made_at_once(connecti
         sa.Table(f"t{number}", metadata, key(), parent, sa.Column("n", sa.Text, index=True))
     messages = []
     with listening(connection.engine, before_cursor_execute=lambda *said: messages.append(said[2])):
-        _, twins = postgresql.ahead(connection, list(metadata.tables.values()))
+        _, twins = postgresql_shadow.ahead(connection, list(metadata.tables.values()))
     assert len(twins) == 150
     assert len(messages) < 20

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic.util import CommandError
 from sqlalchemy import Column as C
 
-from flask_keel.proof import scene
+from flask_keel.proof import samples
 
 from .good import BY_HAND, GENERATED, PERSON, A, N, item, person, post, table
 from .migrations import History, metadata
@@ -274,4 +274,4 @@ def test_a_downgrade_that_raises_its_reason_is_asked_nothing(tmp_path):
 )
 def test_the_values_that_a_migration_speaks_of_are_found(text, becomes, found):
     source = f"def upgrade():\n    {text}\n\n\ndef downgrade():\n    t.c.a == 'no'\n"
-    assert scene.values(source, "a", set(becomes)) == found
+    assert samples.values(source, "a", set(becomes)) == found

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
-from flask_keel.autogenerate import candidates
+from flask_keel.autogenerate import renames
 
 SQLITE = sqlite.dialect()
 
@@ -13,10 +13,10 @@ def table(name, *columns):
 
 
 def order(old, new):
-    olds, news = candidates.named(old), candidates.named(new)
+    olds, news = renames.named(old), renames.named(new)
     gone = [name for name in olds if name not in news]
     come = [name for name in news if name not in olds]
-    found = sorted(candidates.columns(old, gone, new, come, SQLITE), reverse=True)
+    found = sorted(renames.likely_columns(old, gone, new, come, SQLITE), reverse=True)
     return [name for _, _, name in found]
 
 
@@ -50,12 +50,12 @@ def test_default_keys_position_and_name_decide_in_this_order():
 
 
 def test_families_are_those_of_what_the_database_stores():
-    assert candidates.families(sa.Uuid(), SQLITE) == {"text"}
-    assert candidates.families(sa.Uuid(), postgresql.dialect()) == {"UUID"}
-    assert "boolean" in candidates.families(mysql.TINYINT(display_width=1), mysql.dialect())
-    assert "JSON" in candidates.families(mysql.LONGTEXT(), mysql.dialect())
-    assert candidates.families(sa.Enum("a", name="e"), postgresql.dialect()) == {"text"}
-    assert candidates.families(sa.PickleType(), SQLITE) == {"binary"}
+    assert renames.families(sa.Uuid(), SQLITE) == {"text"}
+    assert renames.families(sa.Uuid(), postgresql.dialect()) == {"UUID"}
+    assert "boolean" in renames.families(mysql.TINYINT(display_width=1), mysql.dialect())
+    assert "JSON" in renames.families(mysql.LONGTEXT(), mysql.dialect())
+    assert renames.families(sa.Enum("a", name="e"), postgresql.dialect()) == {"text"}
+    assert renames.families(sa.PickleType(), SQLITE) == {"binary"}
 
 
 def test_tables_are_candidates_when_most_columns_are_in_both():
@@ -63,5 +63,5 @@ def test_tables_are_candidates_when_most_columns_are_in_both():
     old = table("tag", name)
     near = table("label", label)
     far = table("log", sa.Column("at", sa.DateTime), sa.Column("size", sa.Integer))
-    found = [new.name for _, _, new in candidates.tables([old], [near, far], SQLITE)]
+    found = [new.name for _, _, new in renames.likely_tables([old], [near, far], SQLITE)]
     assert found == ["label"]
