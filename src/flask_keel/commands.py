@@ -581,12 +581,8 @@ def _for_binds(name: str) -> click.Command:
 def rebuild() -> None:
     """Delete the development database and build it again, with the starter rows."""
     from . import rebuild as rebuild_module
-    from . import rebuild_binds
 
-    if multidb.several():
-        rebuild_binds.rebuild(current_app.extensions["keel"].sow)
-        return
-    rebuild_module.rebuild(history.config(), current_app.extensions["keel"].sow)
+    rebuild_module.rebuild(current_app.extensions["keel"].sow)
 
 
 ALL = (

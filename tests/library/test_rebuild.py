@@ -5,8 +5,6 @@ import socket
 import clients
 import pytest
 
-from flask_keel import rebuild
-
 ITEM = "id: Mapped[int] = mapped_column(primary_key=True)\n"
 
 
@@ -53,45 +51,3 @@ def test_another_machine_is_refused_before_anybody_connects(new_project, kind):
         answer.assert_one_sentence("another machine (host 0.0.0.0)")
         with pytest.raises(BlockingIOError):
             listener.accept()
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "postgresql:///app",
-        "postgresql://me@localhost/app",
-        "postgresql://me@127.0.0.1:5432/app",
-        "postgresql://me@[::1]/app",
-        "postgresql:///app?host=/var/run/postgresql",
-        "mysql://me@localhost/app",
-        "mysql://me@localhost/app?unix_socket=/run/mysqld/mysqld.sock",
-        "mysql://me@localhost/app?read_default_file=/etc/my.cnf",
-        "sqlite:////tmp/app.db",
-    ],
-)
-def test_a_database_on_this_machine_is_local(url):
-    assert rebuild.elsewhere(url) is None
-
-
-@pytest.mark.parametrize(
-    "url, options, environment",
-    [
-        ("postgresql://me@db.example.com/app", {}, {}),
-        ("postgresql://me@10.0.0.1/app", {}, {}),
-        ("postgresql:///app?host=localhost,db.example.com", {}, {}),
-        ("postgresql:///app?host=localhost&host=db.example.com", {}, {}),
-        ("postgresql://localhost/app?hostaddr=10.0.0.1", {}, {}),
-        ("postgresql:///app?service=production", {}, {}),
-        ("postgresql:///app", {}, {"PGHOST": "db.example.com"}),
-        ("postgresql://localhost/app", {}, {"PGHOSTADDR": "10.0.0.1"}),
-        ("postgresql:///app", {}, {"PGSERVICE": "production"}),
-        ("postgresql:///app", {"connect_args": {"host": "db.example.com"}}, {}),
-        ("mysql://me@db.example.com/app", {}, {}),
-        ("mysql://me@localhost.example.com/app", {}, {}),
-        ("mysql:///app?read_default_file=/etc/my.cnf", {}, {}),
-    ],
-)
-def test_a_database_that_may_be_elsewhere_is_not_local(monkeypatch, url, options, environment):
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    assert rebuild.elsewhere(url, options)

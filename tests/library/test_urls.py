@@ -126,3 +126,45 @@ def test_what_speaks_for_another_is_known(said, engine):
 def test_an_engine_that_is_not_supported_is_named(scheme):
     with pytest.raises(urls.UrlError, match=r"is (CockroachDB|libSQL), on which"):
         urls.normalise(f"{scheme}://host/shop", Path("/project"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql:///app",
+        "postgresql://me@localhost/app",
+        "postgresql://me@127.0.0.1:5432/app",
+        "postgresql://me@[::1]/app",
+        "postgresql:///app?host=/var/run/postgresql",
+        "mysql://me@localhost/app",
+        "mysql://me@localhost/app?unix_socket=/run/mysqld/mysqld.sock",
+        "mysql://me@localhost/app?read_default_file=/etc/my.cnf",
+        "sqlite:////tmp/app.db",
+    ],
+)
+def test_a_database_on_this_machine_is_local(url):
+    assert urls.elsewhere(url) is None
+
+
+@pytest.mark.parametrize(
+    "url, options, environment",
+    [
+        ("postgresql://me@db.example.com/app", {}, {}),
+        ("postgresql://me@10.0.0.1/app", {}, {}),
+        ("postgresql:///app?host=localhost,db.example.com", {}, {}),
+        ("postgresql:///app?host=localhost&host=db.example.com", {}, {}),
+        ("postgresql://localhost/app?hostaddr=10.0.0.1", {}, {}),
+        ("postgresql:///app?service=production", {}, {}),
+        ("postgresql:///app", {}, {"PGHOST": "db.example.com"}),
+        ("postgresql://localhost/app", {}, {"PGHOSTADDR": "10.0.0.1"}),
+        ("postgresql:///app", {}, {"PGSERVICE": "production"}),
+        ("postgresql:///app", {"connect_args": {"host": "db.example.com"}}, {}),
+        ("mysql://me@db.example.com/app", {}, {}),
+        ("mysql://me@localhost.example.com/app", {}, {}),
+        ("mysql:///app?read_default_file=/etc/my.cnf", {}, {}),
+    ],
+)
+def test_a_database_that_may_be_elsewhere_is_not_local(monkeypatch, url, options, environment):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert urls.elsewhere(url, options)

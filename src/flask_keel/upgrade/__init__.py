@@ -14,7 +14,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, inspect, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from .. import backup, catalog, history, output, runner, waiting
+from .. import backup, catalog, history, output, runner, urls, waiting
 from ..catalog import drift
 from ..data import is_rehearsal
 from ..project import Environment, Project
@@ -58,11 +58,8 @@ def check(project: Project, connection: Connection, applied: set[str]) -> None:
 
 def _fresh(project: Project) -> str:
     """Offer `make db` where it deletes nothing but a development database."""
-    options = project.engine_options
-    from .. import rebuild
-
     rebuilt = project.settings.get("DB_REBUILD_ALLOWED") is True
-    if not rebuilt or rebuild.elsewhere(project.engine.url, options):
+    if not rebuilt or urls.elsewhere(project.engine.url, project.engine_options):
         return ""
     return "make db to build a fresh development database, or "
 
