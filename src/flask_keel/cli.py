@@ -12,7 +12,7 @@ from flask import Flask, current_app
 from flask.cli import ScriptInfo, with_appcontext
 from flask_migrate import Migrate
 
-from . import commands, connecting, errors, history, output, sqlite_safe
+from . import commands, errors, history, output, sqlite_safe, waiting
 from .typing import Value
 
 
@@ -22,7 +22,7 @@ class Db(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         # what is imported is no garbage: looking through it, at the end too, took a fifth of the time
         gc.freeze()
-        with connecting.bounded(), errors.never_dropped():
+        with waiting.bounded(), errors.never_dropped():
             app = ctx.ensure_object(ScriptInfo).load_app()
             with output.typed_as(None if _has_targets(app) else ctx.command_path):
                 return self._invoke(ctx)
@@ -30,7 +30,7 @@ class Db(click.Group):
     def _invoke(self, ctx: click.Context) -> object:
         try:
             with history.told():
-                if unreached := ctx.meta.get(connecting.UNREACHED):
+                if unreached := ctx.meta.get(waiting.UNREACHED):
                     raise unreached
                 return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):

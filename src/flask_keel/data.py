@@ -47,7 +47,7 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.schema import AddConstraint, ColumnCollectionConstraint, CreateIndex
 
-from . import output
+from . import output, waiting
 from .project import listening
 from .typing import Expression, PlainColumn, Row, Value
 
@@ -306,7 +306,7 @@ def advice(error: BaseException) -> str:
         return LOCK if "locked" in str(said) else FILE
     if error.connection_invalidated:
         return SERVER
-    number = next(iter(said.args), 0) if said else 0
+    number = waiting.number(said)
     if isinstance(number, int):  # MySQL's, whose sqlstate says less
         return NUMBERS.get(number, FILE)
     state = getattr(said, "sqlstate", None) or ""

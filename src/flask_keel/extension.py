@@ -14,7 +14,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from . import connecting, loading, revisions
+from . import loading, revisions, waiting
 from .typing import Value
 
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ class Database(click.Command):
         if context.command is not self:
             return context.command.invoke(context)
         require_versions()
-        with connecting.bounded():
+        with waiting.bounded():
             app = context.ensure_object(ScriptInfo).load_app()
             try:
                 answer = revisions.answer(app, context.args)
@@ -231,7 +231,7 @@ class Database(click.Command):
         with group.make_context(context.info_name, list(context.args), **options) as whole:
             if app is not None and error is not None:
                 whole.with_resource(app.app_context())
-                whole.meta[connecting.UNREACHED] = error
+                whole.meta[waiting.UNREACHED] = error
             return group.invoke(whole)
 
 

@@ -17,7 +17,7 @@ from flask.blueprints import BlueprintSetupState
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Engine, column, select, table
 
-from . import binds, revisions
+from . import binds, revisions, waiting
 from .binds import Bind
 from .revisions import Revision
 from .sqlite import files
@@ -34,7 +34,6 @@ BOUNDS: dict[str, Options] = {
 }
 # no such table: https://www.postgresql.org/docs/current/errcodes-appendix.html, and MySQL's number
 NO_TABLE = {"42P01", "3F000", 1146}
-ENDED = {(1213,)}  # by another node of a Galera cluster that changes the table
 
 
 READY = ("at head", "ahead", "unknown")
@@ -190,7 +189,7 @@ class Probe:
                 if _no_table(error):
                     return frozenset()
                 self._drop()
-                if fresh and getattr(error, "args", ())[:1] not in ENDED:
+                if fresh and waiting.number(error) != waiting.DEADLOCK:
                     break
         raise error
 

@@ -24,7 +24,7 @@ from flask import current_app
 from sqlalchemy import Connection, create_engine, func, inspect, select, table, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from .. import output
+from .. import output, waiting
 from ..lexer import backquoted
 from ..project import LOG_TABLE
 from ..scratch import servers
@@ -293,7 +293,7 @@ class MySQL(Dumps):
                 for name in tables:
                     connection.exec_driver_sql(f"LOCK TABLES {backquoted(name)} WRITE")
             except OperationalError as error:
-                if error.orig is None or error.orig.args[0] != TIMED_OUT:
+                if waiting.number(error.orig) != TIMED_OUT:
                     raise
                 raise self.in_use() from error
 

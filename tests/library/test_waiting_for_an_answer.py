@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import create_engine, make_url
 from sqlalchemy.pool import NullPool
 
-from flask_keel import connecting
+from flask_keel import waiting
 
 ADDRESS = "127.0.0.1"
 NAMED = "current_setting('application_name')"
@@ -110,7 +110,7 @@ def test_an_engine_is_afterwards_as_it_was(server_url):
             return connection.exec_driver_sql(slow).scalar()
 
     before = ask()
-    with connecting.bounded():
+    with waiting.bounded():
         during = ask()
     assert ask() == before
     assert during == ("db" if engine.dialect.name == "postgresql" else before)
