@@ -3,8 +3,10 @@
 It stands beside Alembic's version table. Nothing in it is ever run, and no source code is in it.
 """
 
+import getpass
 import hashlib
 import json
+import platform
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time
@@ -89,6 +91,15 @@ def checksum(file: Path) -> str | None:
     except OSError:
         return None
     return hashlib.sha256(content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")).hexdigest()
+
+
+def who() -> Options:
+    """Return the machine and the account that run this."""
+    try:
+        account = getpass.getuser()
+    except (KeyError, OSError):  # a number without a name
+        account = ""
+    return {"host": platform.node()[:255], "account": account[:255]}
 
 
 LOST = "?"  # in flight: what only the connection had that is gone, such as a temporary table

@@ -4,9 +4,7 @@ A revision that is to be two: what it writes past ``op`` is committed by what it
 """
 
 import ast
-import getpass
 import json
-import platform
 import time
 import uuid
 from collections.abc import Iterable, Iterator
@@ -49,7 +47,7 @@ class Journal:
         self.sqlite = connection.dialect.name == "sqlite"
         self.lent_out = connection.in_transaction()  # whose transaction is the caller's to end
         self.table = log.table(project.options.get("version_table_schema"))
-        self.run = {"run": uuid.uuid4().hex, **who()}
+        self.run = {"run": uuid.uuid4().hex, **log.who()}
         self.row: Options | None = None  # of the revision that runs now, or ran last
         self.begun = 0.0
         self.waiting: list[Options] = []  # on SQLite all are written at the end
@@ -290,15 +288,6 @@ def _sentence(error: BaseException) -> str:
     if isinstance(error, ClickException):
         return error.format_message()
     return errors.of_the_application(error)
-
-
-def who() -> Options:
-    """Return the machine and the account that run this."""
-    try:
-        account = getpass.getuser()
-    except (KeyError, OSError):  # a number without a name
-        account = ""
-    return {"host": platform.node()[:255], "account": account[:255]}
 
 
 @contextmanager
