@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from types import UnionType
 from typing import TypeVar
 
 import click
@@ -46,7 +45,7 @@ def seconds(settings: Mapping[str, Value], name: str, default: float) -> float:
     :raises CommandError: when it is none
     """
     wanted = f"a number of seconds, such as {default:g}"
-    return float(_number(settings, name, default, int | float, wanted))
+    return _number(settings, name, default, (int, float), wanted)
 
 
 def timeout(settings: Mapping[str, Value]) -> float:
@@ -65,19 +64,20 @@ def retries(settings: Mapping[str, Value]) -> int:
     """
     online = settings.get("ZERO_DOWNTIME") is True
     wanted, default = f"a whole number, such as {RETRIES}", ONLINE_RETRIES if online else RETRIES
-    return int(_number(settings, "MIGRATION_RETRIES", default, int, wanted))
+    return int(_number(settings, "MIGRATION_RETRIES", default, (int,), wanted))
 
 
 def _number(
     settings: Mapping[str, Value],
     name: str,
     default: float,
-    kind: type | UnionType,
+    kinds: tuple[type, ...],
     wanted: str,
 ) -> float:
     value = settings.get(name, default)
-    if isinstance(value, kind) and not isinstance(value, bool) and value >= 0:
-        return value
+    fits = isinstance(value, kinds) and not isinstance(value, bool)
+    if fits and value >= 0:
+        return float(value)
     from alembic.util import CommandError  # a server imports none of it
 
     raise CommandError(f"{name} is {value!r}: write {wanted}.")

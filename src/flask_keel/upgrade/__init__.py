@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
@@ -12,7 +13,7 @@ from alembic.runtime.migration import MigrationInfo
 from alembic.script import Script
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, inspect, make_url, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from .. import backup, catalog, history, output, runner, urls, waiting
 from ..catalog import drift
@@ -22,7 +23,7 @@ from ..revisions import AHEAD_TABLE
 from ..scratch.servers import interruptible
 from ..sqlite import foreign_key_check, transaction
 from ..typing import Options
-from . import failures, journal, lock, preview, retries
+from . import failures, journal, ladder, lock, preview, retries
 from .failures import Run
 from .preview import Look, Plan
 
@@ -329,13 +330,36 @@ def _run(
             if sqlite:
                 project.context.run_migrations()
             else:
-                retries.run_migrations(project, connection, run)
+                _on_a_server(project, connection, run)
         if watch is not None and steps:
             watch.require_whole()
         if kept is not None:
             kept.end()
     if project.moving and not steps:
         _say_nothing_to_do(project, applied)
+
+
+def _on_a_server(project: Environment, connection: Connection, run: Run) -> None:
+    """Run a command's migrations on a server, with short waits for locks and with retries.
+
+    A caller's own transaction is run through as it is: it is not ours to roll back.
+    """
+    lent_out = connection.in_transaction()
+    with failures.account(project, connection, run) as standing:
+        if lent_out:
+            project.context.run_migrations()
+            return
+        kind = retries.Postgresql if connection.dialect.name == "postgresql" else ladder.Mysql
+        with kind(project, connection, run, standing).patient() as patience:
+            project.context.get_context().on_version_apply_callbacks += (patience.next_revision,)
+            while True:
+                try:
+                    project.context.run_migrations()
+                    return
+                except DBAPIError as error:
+                    if not patience.again(error):
+                        raise
+                time.sleep(patience.pause)
 
 
 def _watch(project: Environment, connection: Connection) -> foreign_key_check.Watch:

@@ -26,7 +26,6 @@ from ..urls import NOT_SUPPORTED, unlike
 
 SILENT = 2.0  # seconds
 LOOKS = 1.0  # seconds between two looks at a statement that still runs
-SOON = 0.01  # seconds between two looks at one that may wait for less than a second
 LONGEST = 60
 
 # https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-INFO-SESSION: 0 is a prepared
@@ -43,11 +42,6 @@ POSTGRESQL = text("""
 # whether a statement waits for what DDL locks: an account sees this of itself
 WAITS = text(
     "SELECT 1 FROM information_schema.processlist WHERE id = :session AND state LIKE 'Waiting for%lock'"
-)
-# the number is MariaDB's alone: https://mariadb.com/kb/en/information-schema-processlist-table/
-QUERY = text(
-    "SELECT query_id, info FROM information_schema.processlist WHERE id = :session "
-    "AND state LIKE 'Waiting for%lock'"
 )
 # the first that the server has and lets this account see: rows; tables, by a plugin of MariaDB's or
 # where performance_schema is on; whoever has a transaction open. https://mariadb.com/kb/en/sys-schema/
@@ -442,68 +436,6 @@ class Watch(Thread):
         if time.monotonic() - begun >= SILENT and who != self._told:
             self._told = who
             output.say(f"  {short(statement)} waits for a lock: {self.held}")
-
-
-class Bound(Thread):
-    """Ends what waits for its table longer than it may, where MariaDB knows whole seconds alone.
-
-    The query is named by its number (https://mariadb.com/kb/en/kill/): what comes after it on the same
-    connection is never meant.
-
-    :param session: the server's number of the connection whose statements are bounded
-    :param seconds: how long each may wait
-    :raises DBAPIError: when there is no second connection
-    """
-
-    def __init__(self, engine: Engine, session: int, seconds: float) -> None:
-        super().__init__(name="bound", daemon=True)
-        self._connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-        self._session = session
-        self._seconds = seconds
-        self._statement: str | None = None
-        self._begun, self._over = Event(), False
-        self.ended = False  # the statement that ran last, by this
-
-    @contextmanager
-    def on(self, statement: str) -> Iterator[None]:
-        """Bound a statement, while it runs inside."""
-        self.ended, self._statement = False, statement
-        self._begun.set()
-        try:
-            yield
-        finally:
-            self._begun.clear()
-            self._statement = None
-
-    def stop(self) -> None:
-        """End the thread, and its connection."""
-        self._over = True
-        self._begun.set()
-        self.join(LOOKS)
-
-    def run(self) -> None:
-        waiting, since = None, 0.0
-        with suppress(Exception), self._connection as connection:
-            while self._begun.wait() and not self._over:
-                statement, query = self._statement, self._waiting()
-                if query != waiting:
-                    waiting, since = query, time.monotonic()
-                elif query and statement and time.monotonic() - since >= self._seconds:
-                    self.ended = statement == self._statement
-                    with suppress(DBAPIError):  # it has its lock, or has ended
-                        connection.exec_driver_sql(f"KILL QUERY ID {query}")
-                time.sleep(SOON)
-
-    def _waiting(self) -> int | None:
-        """Return the number of the statement, if it waits and is this one: a proxy may lead elsewhere."""
-        row = self._connection.execute(QUERY, {"session": self._session}).first()
-        same = row is not None and _plain(row[1]) == _plain(self._statement)
-        return row[0] if row is not None and same else None
-
-
-def _plain(statement: str | None) -> str:
-    # drivers halve a percent sign, and the server shows three bytes of a character
-    return "".join(c for c in (statement or "").strip() if c.isascii() and c != "%")
 
 
 def _holder(connection: Connection, session: int) -> tuple[str, str]:

@@ -6,7 +6,6 @@ is given back before the next try: on PostgreSQL the revision's transaction is r
 statement of DDL, so that this one alone is run again.
 """
 
-import math
 import random
 import re
 import threading
@@ -14,42 +13,34 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
-from functools import partial, wraps
+from functools import wraps
 from itertools import count
 
 from alembic.runtime.migration import MigrationContext, MigrationStep
 from sqlalchemy import Connection
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.engine.default import DefaultExecutionContext
-from sqlalchemy.engine.interfaces import DBAPICursor
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.exc import DBAPIError
 
 from .. import lexer, output, waiting
 from ..project import Environment, Steps, listening
 from ..typing import Value
-from ..waiting import number
-from ..zero_downtime import ladder
-from . import concurrently, failures, statements
-from .dry_run import COPIES, FEW, STANDSTILLS
+from . import statements
 from .failures import Run
-from .lock import Bound, Watch, short
+from .lock import Watch, short
 from .standing import Standing
 
-FIRST, GROWS, LONGEST = 0.5, 1.6, 15.0  # seconds between two tries
+PAUSES = 0.5, 1.6, 15.0  # seconds between two tries: the first, by what they grow, the longest
 ONLINE = 0.1, 1.2, 5.0  # where each is short, so that nobody feels it
 SAID = 10  # of such tries each tenth is told
 FLOOR = 1.0  # seconds that a statement may wait, however long others of its transaction have waited
-LATE = 3  # tries that were ended when all was built, after which another form takes its turns
-BUILDS = 0.15, 10.0  # seconds: what takes longer does not take twice the same time
 CHECK = "2000"  # ms in which PostgreSQL 14 notices that its client has gone
 # https://www.postgresql.org/docs/current/errcodes-appendix.html: lock_not_available, deadlock_detected,
 # serialization_failure; https://mariadb.com/kb/en/mariadb-error-codes/: a lock wait, a deadlock
 TIMED_OUT = {"55P03", 1205}
 LOCKED = TIMED_OUT | {"40P01", "40001", 1213}
 THERE = "42P07"  # duplicate_table, said of an index too
-ENDED = 1317  # by KILL QUERY
-# what a rollback could not undo: of another engine's tables, of temporary tables
-NOT_UNDONE = {1196, 1751, 1752}
 # what has done nothing when it fails: CALL and DO may commit in their middle
 WHOLE = {
     *("ALTER", "CREATE", "DROP", "RENAME", "TRUNCATE", "COMMENT", "GRANT", "REVOKE", "ANALYZE"),
@@ -67,6 +58,30 @@ HOLDS = """
     SELECT 1 FROM pg_locks WHERE pid = pg_backend_pid() AND granted AND locktype = 'relation' AND mode
     IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock') LIMIT 1
 """
+# CREATE INDEX says the table, REINDEX the table or the index, DROP INDEX the index
+SAYS = re.compile(
+    r"\s*(?P<verb>CREATE|REINDEX|DROP)\b(?:\s+UNIQUE)?(?:\s*\([^)]*\))?\s+(?:INDEX|TABLE)\s+CONCURRENTLY\s+"
+    r"(?:IF\s+(?:NOT\s+)?EXISTS\s+)?"
+    rf"(?:(?P<name>{lexer.NAME})\s+ON\s+|ON\s+)?(?:ONLY\s+)?(?P<relation>{lexer.NAME})",
+    re.IGNORECASE,
+)
+VALIDATES = re.compile(r"\s*ALTER\s+TABLE\b.*\bVALIDATE\s+CONSTRAINT\b", re.IGNORECASE | re.DOTALL)
+# an index of a partitioned table is invalid until all its parts are there
+INVALID = """
+    SELECT index.indexrelid::regclass::text, relname FROM pg_index index
+    JOIN pg_class ON pg_class.oid = index.indexrelid AND relkind = 'i'
+    WHERE NOT indisvalid AND indrelid IN ({table}) ORDER BY relname
+"""
+TABLE = """
+    to_regclass(%(relation)s), (SELECT indrelid FROM pg_index WHERE indexrelid = to_regclass(%(relation)s))
+"""
+# whoever makes an index of the table holds this one until it is finished
+OTHERS = """
+    SELECT 1 FROM pg_locks WHERE granted AND pid <> pg_backend_pid() AND relation IN ({table})
+    AND mode IN ('ShareUpdateExclusiveLock', 'ShareRowExclusiveLock', 'AccessExclusiveLock') LIMIT 1
+"""
+# what REINDEX calls the index that it makes, and the one whose place that has taken
+REMADE = re.compile(r"_cc(new|old)\d*$")
 
 
 def going_on(work: Steps) -> Steps:
@@ -89,30 +104,7 @@ def going_on(work: Steps) -> Steps:
     return steps
 
 
-def run_migrations(project: Environment, connection: Connection, run: Run) -> None:
-    """Run a command's migrations on a server, with short waits for locks and with retries.
-
-    A caller's own transaction is run through as it is: it is not ours to roll back.
-    """
-    lent_out = connection.in_transaction()
-    with failures.account(project, connection, run) as standing:
-        if lent_out:
-            project.context.run_migrations()
-            return
-        kind = Postgresql if connection.dialect.name == "postgresql" else Mysql
-        with kind(project, connection, run, standing).patient() as patience:
-            project.context.get_context().on_version_apply_callbacks += (patience.next_revision,)
-            while True:
-                try:
-                    project.context.run_migrations()
-                    return
-                except DBAPIError as error:
-                    if not patience.again(error):
-                        raise
-                time.sleep(patience.pause)
-
-
-class _Patience(ABC):
+class Patience(ABC):
     """One run's: how long its statements wait, what is tried again, and who is waited for."""
 
     def __init__(
@@ -137,7 +129,7 @@ class _Patience(ABC):
         self.applied = False
 
     @contextmanager
-    def patient(self) -> Iterator["_Patience"]:
+    def patient(self) -> Iterator["Patience"]:
         """Let the session's statements wait as long as the settings say, for what runs inside."""
         before = self._begin()
         live = self.connection
@@ -174,7 +166,7 @@ class _Patience(ABC):
 
     def again(self, error: DBAPIError) -> bool:
         """Whether the revision, whose transaction is rolled back, is to be run again after a pause."""
-        if self.spent or error.orig is not self.error or not LOCKED & _codes(error.orig):
+        if self.spent or error.orig is not self.error or not LOCKED & codes(error.orig):
             return False
         if self.standing.stood or not self.undoable or not self._undone():
             return False
@@ -189,8 +181,7 @@ class _Patience(ABC):
             self.run.left += f", after {tried} tries{held}" if self.tries else held
             return False
         online = self.project.zero_downtime
-        first, grows, longest = ONLINE if online else (FIRST, GROWS, LONGEST)
-        self.pause = min(longest, first * grows ** (tried - 1)) * random.uniform(0.7, 1.3)
+        self.pause = pause(tried, online)
         if not online or tried % SAID == 0:
             output.say(
                 f"  {short(statement) if statement else 'COMMIT'} did not get its lock{held}: {given}, "
@@ -200,7 +191,7 @@ class _Patience(ABC):
 
     def _whole(self, error: BaseException, statement: str) -> bool:
         """Whether a statement that failed did nothing, and may be run again as it is."""
-        if not LOCKED & _codes(error) or statements.first(statement) not in WHOLE:
+        if not LOCKED & codes(error) or statements.first(statement) not in WHOLE:
             return False
         return not AT_ONCE.search(lexer.without_asides(statement))
 
@@ -298,7 +289,98 @@ class _Patience(ABC):
         return self.connection.connection.driver_connection
 
 
-class Postgresql(_Patience):
+class Concurrently:
+    """Work on an index CONCURRENTLY, and what it leaves where it does not come to its end: an invalid one.
+
+    That costs every write and helps no query, and a second CREATE INDEX CONCURRENTLY IF NOT EXISTS takes it
+    for done. https://www.postgresql.org/docs/current/sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY
+
+    :param connection: the driver's, in autocommit
+    :param said: how :data:`SAYS` matches the statement
+    """
+
+    def __init__(self, connection: DBAPIConnection, said: re.Match[str]) -> None:
+        self.connection = connection
+        self.verb, self.relation, self.name = said["verb"].upper(), said["relation"], said["name"]
+        self.before = self._invalid()
+
+    @classmethod
+    def of(cls, connection: DBAPIConnection, statement: str) -> "Concurrently | None":
+        """Return what a statement does; None where it does no work on indexes CONCURRENTLY."""
+        if "CONCURRENTLY" not in statement.upper():
+            return None
+        said = SAYS.match(lexer.without_comments(statement))
+        return cls(connection, said) if said else None
+
+    def _invalid(self) -> dict[str, str]:
+        """The names of its table's invalid indexes in the catalogue, by what is to be typed."""
+        return dict(self._asked(INVALID))
+
+    def _asked(self, query: str) -> list[tuple[str, str]]:
+        with closing(self.connection.cursor()) as cursor:
+            cursor.execute(query.format(table=TABLE), {"relation": self.relation})
+            return list(cursor.fetchall())
+
+    def sweep(self) -> bool:
+        """Drop what an interrupted statement of the same kind has left; return whether there was anything.
+
+        After the statement, which has had the lock that whoever makes such an index holds: so nobody does.
+        """
+        again = [
+            typed
+            for typed, name in self._invalid().items()
+            if typed in self.before and self._makes(name)
+        ]
+        for typed in again:
+            self._drop(typed)
+            output.say(
+                f"  {typed} was left invalid by a {self.verb} that did not end: it is dropped"
+            )
+        return bool(again)
+
+    def _makes(self, name: str) -> bool:
+        if self.verb != "CREATE":
+            return self.verb == "REINDEX" and bool(REMADE.search(name))
+        meant = lexer.parts(self.name)[-1] if self.name else None
+        return name == (meant.lower() if meant and not self.name.endswith('"') else meant)
+
+    def _drop(self, typed: str) -> None:
+        """Drop an index while others use its table."""
+        with closing(self.connection.cursor()) as cursor:
+            cursor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {typed}")
+
+    def clear(self) -> str:
+        """Drop what it has left when it failed; return the words for a sentence that says it.
+
+        What another session may be making is only named.
+        """
+        said = []
+        for typed in sorted(self._invalid().keys() - self.before.keys()):
+            try:
+                if self.verb == "DROP" or self._asked(OTHERS):
+                    raise LookupError
+                self._drop(typed)
+                said.append(f", the invalid index {typed} that was left is dropped")
+            except Exception:
+                said.append(f", {typed} is left invalid: type DROP INDEX CONCURRENTLY {typed}")
+        return "".join(said)
+
+
+def waits_for_snapshots(statement: str) -> bool:
+    """Whether a statement waits for others while nobody waits for it."""
+    if "CONCURRENTLY" in statement.upper():
+        return "CONCURRENTLY" in lexer.without_asides(statement).upper()
+    return validates(statement)
+
+
+def validates(statement: str) -> bool:
+    """Whether a statement looks at the rows of a constraint, while others read and write them."""
+    if "VALIDATE" not in statement.upper():
+        return False
+    return bool(VALIDATES.match(lexer.without_asides(statement)))
+
+
+class Postgresql(Patience):
     """One transaction for each revision, which is run again; in autocommit each statement by itself."""
 
     def _begin(self) -> dict[str, str]:
@@ -335,7 +417,7 @@ class Postgresql(_Patience):
             self._allow(statement)
             return None
         self.undoable = False
-        snapshots = concurrently.waits_for_snapshots(statement) and not self.theirs
+        snapshots = waits_for_snapshots(statement) and not self.theirs
         try:
             self._by_itself(statement, run, self._endless("LOCAL " * inside) if snapshots else {})
         finally:
@@ -347,33 +429,31 @@ class Postgresql(_Patience):
     def _by_itself(
         self, statement: str, run: Callable[..., None], limits: Mapping[str, str]
     ) -> None:
-        what = concurrently.asked(statement)
-        before = concurrently.invalid(self._driver(), what) if what else {}
+        index = Concurrently.of(self._driver(), statement)
         for tried in count(1):
             try:
                 self._set(limits)
                 run()
-                if what and concurrently.sweep(self._driver(), what, before):
+                if index and index.sweep():
                     run()  # IF NOT EXISTS took it for done
                 return
             except Exception as error:
-                there = what is not None and THERE in _codes(error)
-                if what and there and concurrently.sweep(self._driver(), what, before):
+                if index and THERE in codes(error) and index.sweep():
                     continue
-                if what and self._last(what, before, error):
+                if index and self._last(index, error):
                     raise
                 if not self._whole(error, statement) or not self._pauses(
                     statement, tried, "it is given up"
                 ):
                     raise
             except BaseException:
-                if what:
-                    self.run.left += f", {what.name or what.relation} may be left invalid"
+                if index:
+                    self.run.left += f", {index.name or index.relation} may be left invalid"
                 raise
             self.standing.anew()  # no lock is kept during the pause
             time.sleep(self.pause)
 
-    def _last(self, what: concurrently.Asked, before: dict[str, str], error: Exception) -> bool:
+    def _last(self, index: Concurrently, error: Exception) -> bool:
         """Clear away what CONCURRENTLY has left; return whether that was the last try of it.
 
         It has waited for as long as anybody waits.
@@ -382,11 +462,11 @@ class Postgresql(_Patience):
         with suppress(Exception):  # the connection is closed
             if not self.theirs:
                 self._set(self.own)
-            left = concurrently.clear(self._driver(), what, before)
+            left = index.clear()
             if not self.theirs:
                 self._set(self._endless())
         self.run.left += left
-        return bool(left or TIMED_OUT & _codes(error))
+        return bool(left or TIMED_OUT & codes(error))
 
     def _endless(self, of: str = "") -> dict[str, str]:
         """The server keeps this bound, whether we live or not; nobody waits for what waits like this."""
@@ -400,7 +480,7 @@ class Postgresql(_Patience):
         """
         if self.theirs or not self.seconds:
             return
-        endless = concurrently.validates(statement) and not self._raw(HOLDS)
+        endless = validates(statement) and not self._raw(HOLDS)
         allowed = self.longest
         if not endless:
             if self.since is None and statements.first(statement) not in ROWS:
@@ -414,186 +494,13 @@ class Postgresql(_Patience):
             self._set({f"LOCAL {name}": value for name, value in values.items()})
 
 
-class Mysql(_Patience):
-    """A statement of DDL is committed, and so is what stood before it: this one alone is run again."""
-
-    ran = False  # something, since the last commit
-    bound: Bound | None = None  # where seconds are too long
-    way = ""  # the statement as it was sent last
-    built = 0.0  # seconds for which the last try read the whole table, before it was ended
-
-    def _begin(self) -> dict[str, str]:
-        names = ("lock_wait_timeout", "innodb_lock_wait_timeout")
-        columns = ", ".join(f"@@SESSION.{name}" for name in names)
-        (row,) = self._raw(f"SELECT {columns}, @@innodb_rollback_on_timeout")
-        before = {name: str(value) for name, value in zip(names, row, strict=False)}
-        self.keeps = not row[-1]  # after a lock wait all but the statement stands
-        whole = max(1, math.ceil(self.seconds)) if self.seconds else 0
-        explicit = "MIGRATION_LOCK_TIMEOUT" in self.project.settings
-        self.own = {
-            name: str(whole if whole and (explicit or whole < int(value)) else value)
-            for name, value in before.items()
-        }
-        if self.seconds % 1 and getattr(self.connection.dialect, "is_mariadb", False):
-            try:
-                self.bound = Bound(self.project.engine, self.run.session or 0, self.seconds)
-                self.bound.start()
-            except DBAPIError:  # at once, or not at all: others would queue behind it
-                self.own["lock_wait_timeout"] = str(int(self.seconds))
-        self._set(self.own)
-        if self.bound:  # by one that was killed
-            for (table,) in self._raw(ladder.LEFT):
-                self._shorter(lexer.backquoted(table))
-        self._driver().rollback()
-        return before
-
-    def _restore(self, before: Mapping[str, str]) -> None:
-        if self.bound:
-            self.bound.stop()
-        super()._restore(before)
-
-    def _set(self, values: Mapping[str, str]) -> None:
-        self._raw("SET " + ", ".join(f"SESSION {name} = {value}" for name, value in values.items()))
-
-    def _ends(self, live: Connection, cursor: object, statement: str, *rest: object) -> None:
-        super()._ends(live, cursor, statement, *rest)
-        self.ran = not statements.commits(statement) and not self._autocommit()
-
-    def _over(self) -> None:
-        super()._over()
-        self.ran = False
-
-    def _autocommit(self) -> bool:
-        options = self.connection.get_execution_options()
-        return options.get("isolation_level") == "AUTOCOMMIT"
-
-    def _carry_out(self, statement: str, run: Callable[..., None]) -> bool | None:
-        late = 0
-        others: list[Callable[[], None] | None] = []  # ways that take another time, and its own
-        climb = partial(ladder.climb, run=partial(self._bounded, run), code=number)
-        for tried in count(1):
-            self.built = 0.0
-            try:
-                rows = self._rows(statement)
-                other = others[(late - LATE) % len(others)] if others else None
-                if not rows:
-                    self._bounded(run, statement)
-                elif other is None or not self._taken(other):
-                    others = [one for one in others if one is None or one is not other]
-                    climb(statement, few=rows <= FEW)
-                return True
-            except Exception as error:
-                shortest, longest = BUILDS
-                late += self.built > shortest
-                if not self._alone(error, statement):
-                    raise
-                if not self._pauses(statement, tried, "it is given up"):
-                    self.run.left += f", {late} times when all was built" if late else ""
-                    raise
-                if late == LATE and not others and shortest < self.built < longest:
-                    others = [*self._others(statement, run, climb), None]
-            time.sleep(self.pause)
-            self.standing.anew()
-        return None
-
-    def _others(
-        self, statement: str, run: Callable[..., None], climb: Callable[..., None]
-    ) -> Iterator[Callable[[], None]]:
-        """Give other ways of what reads the whole table, whose time may fit between those who hold it
-        where its own does not, and which leave the same."""
-        ways: list[str] = []
-        table = str(ladder.table(statement))
-        found: list[Value] = []
-        with suppress(Exception):
-            found = self._raw(ladder.FIRST.format(table=table))
-        if found and "%" not in f"{found[0][4]}{table}":
-            ways.append("with a second index for a moment")
-            more = ladder.longer(statement, found[0][4])
-            yield partial(self._longer, partial(climb, more, few=False), table)
-        anew = ladder.anew(statement) if "NOCOPY" in self.way else None  # else it is anyway
-        with suppress(Exception):
-            if anew and self._raw(ladder.same(statement)):
-                ways.append("with the table written anew")
-                yield partial(self._bounded, run, anew)
-        if ways:
-            output.say(
-                f"  {short(statement)} was built {LATE} times, and its table was held each time: in turns "
-                f"it is tried {' and '.join(ways)}, which takes another time"
-            )
-
-    def _longer(self, climb: Callable[[], None], table: str) -> None:
-        climb()
-        self._shorter(table)
-
-    def _shorter(self, table: str) -> None:
-        """Drop the index for which a build took longer; where that cannot be, the next upgrade does it."""
-        drop = ladder.shorter(table)
-        for tried in range(self.tries + 1):
-            try:
-                return self._bounded(self._raw, drop)
-            except Exception as error:
-                if not LOCKED & _codes(error):
-                    break
-            first, grows, longest = ONLINE
-            time.sleep(min(longest, first * grows**tried))
-        output.say(f"  {ladder.LONGER} is left on {table}: the next db upgrade drops it")
-
-    def _taken(self, other: Callable[[], None]) -> bool:
-        """Go another way; False where the server does not do it so, or has no room for it."""
-        try:
-            other()
-        except Exception as error:
-            if (LOCKED | {ENDED}) & _codes(error):
-                raise
-            return False
-        return True
-
-    def _bounded(self, run: Callable[..., object], statement: str) -> None:
-        """Run a statement; what waited for longer than it may ends as if its time were over."""
-        if not self.bound or self.theirs or not statements.commits(statement):
-            run(statement)
-            return
-        begun, self.way = time.monotonic(), statement
-        try:
-            with self.bound.on(statement):
-                run(statement)
-        except Exception as error:
-            if not self.bound.ended or number(error) != ENDED:
-                raise
-            if ladder.builds(statement):
-                self.built = time.monotonic() - begun - self.seconds
-            raise type(error)(
-                1205, "Lock wait timeout exceeded; try restarting transaction"
-            ) from error
-
-    def _rows(self, statement: str) -> int:
-        """Return how many rows the table has that a statement changes; 0 where nobody minds the way."""
-        table = ladder.table(statement) if self.project.zero_downtime else None
-        if table is None or (STANDSTILLS | COPIES) & failures.silenced().keys():
-            return 0
-        with suppress(Exception):  # it is no table
-            return len(self._raw(f"SELECT 1 FROM {table} LIMIT {FEW + 1}"))
-        return 0
-
-    def _alone(self, error: BaseException, statement: str) -> bool:
-        """Whether a statement that failed may be run again by itself, and give back its locks."""
-        if not self._whole(error, statement):
-            return False
-        if statements.commits(statement):
-            return True
-        if not self.ran:  # it keeps the locks of the rows that it came to
-            self._raw("ROLLBACK")
-            return self._undone()
-        # the rows before it are undone with the revision, where all of it can be run again; else the
-        # statement is tried while they stay locked: half of a revision is worse
-        whole = self.undoable and not self.standing.stood
-        return not whole and self.keeps and bool(TIMED_OUT & _codes(error))
-
-    def _undone(self) -> bool:
-        return not NOT_UNDONE & {row[1] for row in self._raw("SHOW WARNINGS")}
+def pause(tried: int, online: bool) -> float:
+    """Return the seconds before another try: two that wait for each other are not to come at once again."""
+    first, grows, longest = ONLINE if online else PAUSES
+    return min(longest, first * grows ** (tried - 1)) * random.uniform(0.7, 1.3)
 
 
-def _codes(error: BaseException | None) -> set[object]:
+def codes(error: BaseException | None) -> set[object]:
     """What a driver's error says of itself: PostgreSQL's five characters, MySQL's number."""
     found = {getattr(error, "sqlstate", None), getattr(error, "pgcode", None)}
     return found | set(getattr(error, "args", ())[:1])

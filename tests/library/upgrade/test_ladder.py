@@ -9,7 +9,7 @@ import clients
 import databases
 import pytest
 
-from flask_keel.zero_downtime import ladder
+from flask_keel.upgrade import ladder
 
 LONG = bool(os.environ.get("LONG_DRILLS"))
 TABLES = """
