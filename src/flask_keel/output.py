@@ -4,15 +4,20 @@ import json
 import os
 import re
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from copy import deepcopy
+from typing import TYPE_CHECKING
 
 import click
 
 from .typing import Options, Value
+
+if TYPE_CHECKING:
+    from click._termui_impl import ProgressBar
 
 
 class Left(str):
@@ -246,3 +251,52 @@ def _said(error: BaseException, sentence: Callable[[BaseException], str]) -> str
     if isinstance(error, click.Abort) or not isinstance(error, Exception):
         return STOPPED
     return sentence(error)
+
+
+# How far long work is.
+
+
+QUIET_SECONDS = 1.0
+SECONDS_BETWEEN_LINES = 5.0
+
+
+class Progress:
+    """A bar at a terminal, a line every few seconds elsewhere; nothing at all for short work."""
+
+    def __init__(self, label: str, rows: int, unit: str = "rows"):
+        self.label, self.rows, self.unit = label, rows, unit
+        self.started = self.said = time.monotonic()
+        self.bar: ProgressBar[int] | None = None
+        self.shown = 0
+
+    def at(self, done: int, finished: bool = False) -> None:
+        now = time.monotonic()
+        if now - self.started < QUIET_SECONDS or (finished and self.bar is None):
+            return
+        done = self.rows if finished else min(done, self.rows - 1)
+        if sys.stderr.isatty():
+            self._draw(done)
+        elif now - self.said >= SECONDS_BETWEEN_LINES:
+            self.said = now
+            self._say(done, now - self.started)
+
+    def _draw(self, done: int) -> None:
+        if self.bar is None:
+            self.bar = bar = click.progressbar(
+                length=self.rows, label=self.label, show_pos=True, file=sys.stderr
+            )
+            bar.__enter__()
+            bar.start -= time.monotonic() - self.started
+            bar.last_eta = 0  # the time left is known at once
+        if done > self.shown:
+            self.bar.update(done - self.shown)
+            self.shown = done
+
+    def _say(self, done: int, seconds: float) -> None:
+        left = f", about {seconds * (self.rows - done) / done:.0f} s left" if done else ""
+        print(f"{self.label}: {done} of {self.rows} {self.unit}{left}", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.__exit__(None, None, None)
+            self.bar = None

@@ -18,9 +18,10 @@ from sqlalchemy import Engine, make_url
 from sqlalchemy.engine import URL
 
 from .. import errors, output, waiting
+from ..output import Progress
 from ..project import LOG_TABLE, Project
 from ..sqlite import transaction
-from ..sqlite.introspection import Report, driver
+from ..sqlite.introspection import driver
 from ..sqlite.tokenizer import quote
 from .copies import NOTHING, Copies, Keep, make_folder, part, settle, where
 
@@ -80,7 +81,7 @@ def copy(source: Path, target: Path, patience: float = waiting.DEFAULT) -> None:
         try:
             reads.backup(writes, pages=STEP, progress=steps)
         finally:
-            steps.report.close()
+            steps.progress.close()
 
 
 class _Steps:
@@ -88,7 +89,7 @@ class _Steps:
 
     def __init__(self, reads: sqlite3.Connection, source: Path, patience: float) -> None:
         self.reads, self.source, self.patience = reads, source, patience
-        self.size, self.report = _page_size(reads), _report(f"copying {source}", reads)
+        self.size, self.progress = _page_size(reads), _progress(f"copying {source}", reads)
         self.left, self.anew, self.moved = sys.maxsize, 0, time.monotonic()
 
     def __call__(self, status: int, left: int, total: int) -> None:
@@ -102,16 +103,16 @@ class _Steps:
             if self.anew == MOST_ANEW:
                 _hold(self.reads)
         self.left, self.moved = left, now
-        self.report.at((total - left) * self.size // MB)
+        self.progress.at((total - left) * self.size // MB)
 
 
 def _page_size(raw: sqlite3.Connection) -> int:
     return int(raw.execute("PRAGMA page_size").fetchone()[0])
 
 
-def _report(label: str, raw: sqlite3.Connection) -> Report:
+def _progress(label: str, raw: sqlite3.Connection) -> Progress:
     (pages,) = raw.execute("PRAGMA page_count").fetchone()
-    return Report(label, max(1, pages * _page_size(raw) // MB), "MB")
+    return Progress(label, max(1, pages * _page_size(raw) // MB), "MB")
 
 
 def _in_wal(raw: sqlite3.Connection) -> bool:
@@ -165,8 +166,8 @@ def _write_over(new: Path, old: Path, keep: Keep | None, patience: float) -> Non
             keep(lambda part: copy(old, part))
             keep = None
         deadline, left, told = time.monotonic() + patience, keep, False
-        size, report = _page_size(reads), _report(f"writing {old}", reads)
-        stack.callback(report.close)
+        size, bar = _page_size(reads), _progress(f"writing {old}", reads)
+        stack.callback(bar.close)
 
         def whole(part: Path) -> None:
             if wal:
@@ -189,7 +190,7 @@ def _write_over(new: Path, old: Path, keep: Keep | None, patience: float) -> Non
             if left is not None:
                 left(whole)  # the write lock is ours, and nothing has been written yet
                 left = None
-            report.at((total - remaining) * size // MB)
+            bar.at((total - remaining) * size // MB)
 
         reads.backup(writes, pages=max(1, min(FIRST, pages - 1)), progress=progress, sleep=0.1)
 

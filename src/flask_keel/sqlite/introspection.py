@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import sqlite3
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from alembic.util import CommandError
 from sqlalchemy import Connection, PoolProxiedConnection
 
+from ..output import Progress
 from ..typing import Row, Value
 from .create_table import CreateTable
 from .tokenizer import Unreadable, fold, identifiers, quote, same, tokenize
 
-if TYPE_CHECKING:
-    from click._termui_impl import ProgressBar
-
-# A bar for a statement that takes long: rows done, rows to do and the time left.
+# How far a statement is that takes long: rows done, rows to do and the time left.
 #
 # SQLite calls back every so many steps of its virtual machine. How many steps a row takes is read
 # from EXPLAIN, so that the rows done are an estimate, near enough for a bar, and the statement runs
@@ -29,8 +25,6 @@ if TYPE_CHECKING:
 
 
 WORTH_WATCHING = 20_000  # rows; fewer are over before a bar could be read
-QUIET_SECONDS = 1.0
-SECONDS_BETWEEN_LINES = 5.0
 _STEPS_BETWEEN_CALLS = 50_000
 Parameters = tuple[Value, ...]
 _LOOP_ENDS = frozenset({"Next", "Prev", "SorterNext", "VNext"})
@@ -51,7 +45,7 @@ def watched(
     if rows < WORTH_WATCHING or set_handler is None:
         yield
         return
-    report = Report(label, rows)
+    progress = Progress(label, rows)
     steps_per_row = _steps_per_row(db, sql, parameters)
     calls = 0
 
@@ -59,7 +53,7 @@ def watched(
         nonlocal calls
         calls += 1
         with suppress(OSError):
-            report.at(calls * _STEPS_BETWEEN_CALLS // steps_per_row)
+            progress.at(calls * _STEPS_BETWEEN_CALLS // steps_per_row)
         return 0
 
     set_handler(called, _STEPS_BETWEEN_CALLS)
@@ -71,10 +65,10 @@ def watched(
             raise KeyboardInterrupt from None
         raise
     else:
-        report.at(rows, finished=True)
+        progress.at(rows, finished=True)
     finally:
         set_handler(None, 0)
-        report.close()
+        progress.close()
 
 
 def _is_interruption(error: Exception) -> bool:
@@ -91,50 +85,6 @@ def _steps_per_row(db: Database, sql: str, parameters: Parameters) -> int:
     ]
     outer = [a for a in loops if not any(b[0] < a[0] and a[1] < b[1] for b in loops)]
     return max(1, sum(end - start + 1 for start, end in outer))
-
-
-class Report:
-    """A bar at a terminal, a line every few seconds elsewhere; nothing at all for short work."""
-
-    def __init__(self, label: str, rows: int, unit: str = "rows"):
-        self.label, self.rows, self.unit = label, rows, unit
-        self.started = self.said = time.monotonic()
-        self.bar: ProgressBar[int] | None = None
-        self.shown = 0
-
-    def at(self, done: int, finished: bool = False) -> None:
-        now = time.monotonic()
-        if now - self.started < QUIET_SECONDS or (finished and self.bar is None):
-            return
-        done = self.rows if finished else min(done, self.rows - 1)
-        if sys.stderr.isatty():
-            self._draw(done)
-        elif now - self.said >= SECONDS_BETWEEN_LINES:
-            self.said = now
-            self._say(done, now - self.started)
-
-    def _draw(self, done: int) -> None:
-        if self.bar is None:
-            import click
-
-            self.bar = bar = click.progressbar(
-                length=self.rows, label=self.label, show_pos=True, file=sys.stderr
-            )
-            bar.__enter__()
-            bar.start -= time.monotonic() - self.started
-            bar.last_eta = 0  # the time left is known at once
-        if done > self.shown:
-            self.bar.update(done - self.shown)
-            self.shown = done
-
-    def _say(self, done: int, seconds: float) -> None:
-        left = f", about {seconds * (self.rows - done) / done:.0f} s left" if done else ""
-        print(f"{self.label}: {done} of {self.rows} {self.unit}{left}", file=sys.stderr, flush=True)
-
-    def close(self) -> None:
-        if self.bar is not None:
-            self.bar.__exit__(None, None, None)
-            self.bar = None
 
 
 class Result(Protocol):

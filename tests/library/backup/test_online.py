@@ -18,8 +18,8 @@ import pytest
 from alembic.util import CommandError
 from revising import KEY
 
+from flask_keel import output
 from flask_keel.backup import online
-from flask_keel.sqlite import introspection
 from library.errors.every_way import room
 
 TABLES = """
@@ -190,8 +190,8 @@ def test_what_an_empty_database_replaces_is_kept_as_well(tmp_path, mode):
 
 
 def test_how_far_a_copy_is_is_said(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(introspection, "QUIET_SECONDS", 0)
-    monkeypatch.setattr(introspection, "SECONDS_BETWEEN_LINES", 0)
+    monkeypatch.setattr(output, "QUIET_SECONDS", 0)
+    monkeypatch.setattr(output, "SECONDS_BETWEEN_LINES", 0)
     live = make(tmp_path / "live.db", "wal")
     online.copy(live, tmp_path / "copy.db")
     lines = capsys.readouterr().err.splitlines()

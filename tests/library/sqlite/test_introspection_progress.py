@@ -11,6 +11,7 @@ import threading
 import pytest
 import sqlalchemy as sa
 
+from flask_keel import output
 from flask_keel.sqlite import introspection
 from flask_keel.sqlite.introspection import Database
 
@@ -20,8 +21,8 @@ ROWS = 60_000
 @pytest.fixture
 def impatient(monkeypatch):
     """Work counts as long from the first moment."""
-    monkeypatch.setattr(introspection, "QUIET_SECONDS", 0)
-    monkeypatch.setattr(introspection, "SECONDS_BETWEEN_LINES", 0)
+    monkeypatch.setattr(output, "QUIET_SECONDS", 0)
+    monkeypatch.setattr(output, "SECONDS_BETWEEN_LINES", 0)
     monkeypatch.setattr(introspection, "WORTH_WATCHING", 1000)
 
 
@@ -106,18 +107,18 @@ def test_the_estimate_is_near_the_truth(big, impatient, capsys):
     raw.create_function("seen", 1, lambda number: seen.append(number) or 0)
     with engine.connect() as connection:
         told = []
-        original = introspection.Report.at
+        original = output.Progress.at
 
         def at(self, done, finished=False):
             told.append((done, len(seen)))
             original(self, done, finished)
 
-        introspection.Report.at = at
+        output.Progress.at = at
         try:
             db = Database(connection)
             db.run_long("big: looking", ROWS, "SELECT count(*) FROM big WHERE seen(id)").fetchall()
         finally:
-            introspection.Report.at = original
+            output.Progress.at = original
     raw.close()
     assert len(told) > 3
     for done, really in told[1:-1]:
