@@ -59,6 +59,11 @@ def parts(name: str) -> list[str]:
     return [unquote(text) for kind, text in tokens(name) if kind in ("name", "word")]
 
 
+def dotted(*parts: str | None) -> str:
+    """Return a name with its schema, or whatever stands before it; None for what does not."""
+    return ".".join(part for part in parts if part)
+
+
 def string(text: str) -> str:
     """Return a text as a string of SQL's."""
     return "'" + text.replace("'", "''") + "'"

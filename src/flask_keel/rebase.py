@@ -21,7 +21,7 @@ from sqlalchemy import Connection
 from . import binds, catalog, check, errors, heads, history, output, runner
 from .catalog import Schema
 from .project import Project
-from .proof import comparison, prove, said, samples, steps
+from .proof import comparison, prove, said, samples
 from .proof.scene import Scene
 from .runner import Recorder, Recording
 from .scratch import databases, servers
@@ -292,7 +292,7 @@ def meeting(
         scene = Scene(project, last[0], SEED, scratch)
         scene.before = scene.read()
         did = _rehearse(scene, [*first, *last])
-        steps.understand(scene, did)
+        scene.understand(did)
         samples.fill(scene, did)
         wanted = _End.of(scene, [*first, *last])
         try:

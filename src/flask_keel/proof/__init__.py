@@ -14,47 +14,10 @@ from ..project import Project
 from ..runner import Recording
 
 SEED = 1
-PROVED = "proved on {rows}: {steps} (seed {seed})"
-PROVED_EMPTY = "proved on empty tables: {steps}"
-FAILED = (
-    "{file} fails its proof in the step {step!r}: {difference}; mend {function} in it, then type "
-    "make check"
-)
-AGREE = "; or say in it # proof: {what} because ..., where that is what it is for"
-STEPS = "up, down and up again"
-IRREVERSIBLE = "up; not down, since {reason}"
-SAYS = "it says: irreversible because {reason}"
-RAISES = "downgrade() raises {raises}"
-WITHOUT_REASON = "say in downgrade() why there is no way back: # irreversible because ..."
-
-DOES_NOTHING = (
-    "it does nothing, and the upgrade changes the schema (where that is right, write "
-    "# irreversible because ... there)"
-)
-NOT_RENAMED = "{dropped} is dropped and {made} is new, and the downgrade renames it back: rename it"
-KEPT_INDEX = "MySQL keeps the index {index} that it made for the foreign key"
-ON_THE_WAY = "loses {what} on the way {way}"
-BLOCKED = (
-    "cannot be undone while {table} has rows: {column} comes back NOT NULL and downgrade() gives it "
-    "no value"
-)
-NO_ROWS = (
-    "no rows could be made for {table} ({reason}); a sample_rows(connection) in the migration can"
-)
-SAMPLE = " (on made rows: a sample_rows(connection) in the file brings others)"
-ORDER = "the downgrade leaves the columns of {table} in another order"
-CHANGES = "changes {column} in {rows} ({old} becomes {new})"
-SETS = "sets {column} to {new} in {rows}"
-NOT_BACK = "{column} keeps what the upgrade has set: the downgrade does not bring it back"
-DELETES = "deletes {count} of {rows} rows of {table}, as it says: {sql}"
-AGREED = "changes {column}, as it says: because {reason}"
-STOPS = "with {what}: the upgrade stops ({error})"
 PASSING = re.compile(
     r"\b(lock(ed)?|deadlock|disk|memory|too many connections|gone away|lost connection|readonly)\b",
     re.IGNORECASE,
 )
-LOCKED = "takes {mode} of {table}: {statement}"
-GOES_THROUGH = "with {what}: the upgrade goes through"
 
 
 @dataclass
@@ -89,17 +52,20 @@ class Verdict:
         """The verdict as one sentence, without a full stop."""
         if not self.ok:
             function = "downgrade()" if self.step == "downgrade" else "upgrade()"
-            said = FAILED.format(
-                file=self.file, step=self.step, difference=self.difference, function=function
+            meant = f"# proof: {self.agree} because ..., where that is what it is for"
+            return (
+                f"{self.file} fails its proof in the step {self.step!r}: {self.difference}; mend "
+                f"{function} in it, then type make check"
+                + (f"; or say in it {meant}" if self.agree else "")
             )
-            return said + (AGREE.format(what=self.agree) if self.agree else "")
-        steps = IRREVERSIBLE.format(reason=self.irreversible) if self.irreversible else STEPS
+        down = f"up; not down, since {self.irreversible}"
+        steps = down if self.irreversible else "up, down and up again"
         count = sum(self.rows.values())
         tables = sum(bool(rows) for rows in self.rows.values())
         if not count:
-            return PROVED_EMPTY.format(steps=steps)
-        rows = f"{count} rows in {tables} table{'s' if tables > 1 else ''}"
-        return PROVED.format(rows=rows, steps=steps, seed=self.seed)
+            return f"proved on empty tables: {steps}"
+        many = "s" if tables > 1 else ""
+        return f"proved on {count} rows in {tables} table{many}: {steps} (seed {self.seed})"
 
     @property
     def lines(self) -> list[str]:

@@ -16,7 +16,7 @@ from alembic.operations.ops import MigrateOperation
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from .. import lexer, pipeline, proof
+from .. import lexer, pipeline
 from ..catalog import Schema, Table
 from ..rows.values import kind_of
 from ..runner import Recording
@@ -114,7 +114,7 @@ class Comparison:
                 outcome.gone += 1
                 continue
             for name, now in self.names.items():
-                if not self._alike(name, now, one[name], other[now]):
+                if not self._alike(name, one[name], other[now]):
                     outcome.changed.setdefault(name, []).append((one[name], other[now]))
         return outcome
 
@@ -123,13 +123,15 @@ class Comparison:
         return [(row, by_key.get(self._values(key, row))) for row in old]
 
     def _values(self, names: Iterable[str], row: Row, new: bool = False) -> tuple[Value, ...]:
+        values = {name: row[self.names[name] if new else name] for name in names}
         return tuple(
-            row[self.names[name] if new else name]
-            if self.before.columns[name].type == self.after.columns[self.names[name]].type
-            and name not in self.through
-            else _plain(row[self.names[name] if new else name])
-            for name in names
+            value if self._has_its_type(name) else _plain(value) for name, value in values.items()
         )
+
+    def _has_its_type(self, name: str) -> bool:
+        """Whether the column had one type all the time, which writes a value in one way."""
+        was, is_ = self.before.columns[name].type, self.after.columns[self.names[name]].type
+        return was == is_ and name not in self.through
 
     def _by_all(self, old: list[Row], new: list[Row]) -> list[Pair]:
         kept = [name for name in self.names if name not in self.rewritten]
@@ -143,12 +145,12 @@ class Comparison:
             pairs.append((row, same if there[values] >= 0 else None))
         return pairs
 
-    def _alike(self, name: str, now: str, old: Value, new: Value) -> bool:
+    def _alike(self, name: str, old: Value, new: Value) -> bool:
         if old == new and isinstance(old, bool | bytes) == isinstance(new, bool | bytes):
             return True
-        was, is_ = self.before.columns[name].type, self.after.columns[now].type
-        if old is None or new is None or (was == is_ and name not in self.through):
+        if old is None or new is None or self._has_its_type(name):
             return False
+        was, is_ = self.before.columns[name].type, self.after.columns[self.names[name]].type
         if _plain(old) == _plain(new) or _bytes(old, was) == _bytes(new, is_):
             return True
         return was != is_ and self._cast(old, new, was, is_)
@@ -169,15 +171,11 @@ class Comparison:
         return tuple(map(_plain, row)) == (_plain(new), _plain(old))
 
 
-def truncated(pairs: list[tuple[Value, Value]]) -> bool:
+def _is_cut(old: Value, new: Value) -> bool:
     """Whether text was cut off, white space aside."""
-    return any(
-        isinstance(old, str) and isinstance(new, str) and _cut(old.strip(), new.strip())
-        for old, new in pairs
-    )
-
-
-def _cut(old: str, new: str) -> bool:
+    if not (isinstance(old, str) and isinstance(new, str)):
+        return False
+    old, new = old.strip(), new.strip()
     return 0 < len(new) < len(old) and old.startswith(new)
 
 
@@ -321,8 +319,9 @@ class Judge:
         elif outcome.gone == outcome.rows:
             raise Failed(step, f"every row of {label} is deleted by {sql}", label)
         else:
-            words = {"count": outcome.gone, "rows": outcome.rows, "table": label, "sql": sql}
-            self._note(proof.DELETES.format(**words))
+            self._note(
+                f"deletes {outcome.gone} of {outcome.rows} rows of {label}, as it says: {sql}"
+            )
 
     def _changed(
         self, step: str, label: str, name: str, pairs: list[Pair], outcome: Outcome, own: bool
@@ -332,7 +331,7 @@ class Judge:
         old, new = pairs[0]
         if agreed in self.agreed:
             self._agree(at, agreed)
-        elif own and self._is_text(label, name) and truncated(pairs):
+        elif own and self._is_text(label, name) and any(_is_cut(*pair) for pair in pairs):
             raise Failed(step, f"{at} is cut off: {_short(old)} becomes {_short(new)}", at)
         elif own:
             self._change(at, pairs, outcome)
@@ -345,9 +344,13 @@ class Judge:
     def _change(self, at: str, pairs: list[Pair], outcome: Outcome) -> None:
         every = len(pairs) == outcome.rows
         rows = "every row" if every else f"{len(pairs)} of {outcome.rows} rows"
-        words = {"column": at, "rows": rows, "old": _short(pairs[0][0]), "new": _short(pairs[0][1])}
+        old, new = map(_short, pairs[0])
         same = len({repr(new) for _, new in pairs}) == 1 < len(pairs)
-        note = (proof.SETS if same else proof.CHANGES).format(**words)
+        note = (
+            f"sets {at} to {new} in {rows}"
+            if same
+            else f"changes {at} in {rows} ({old} becomes {new})"
+        )
         self.changes.append(note)
         self._note(note)
 
@@ -359,7 +362,7 @@ class Judge:
         return None
 
     def _agree(self, what: str, name: str) -> None:
-        self._note(proof.AGREED.format(column=what, reason=self.agreed[name]))
+        self._note(f"changes {what}, as it says: because {self.agreed[name]}")
 
     def _note(self, note: str) -> None:
         if note not in self.notes:
@@ -450,12 +453,12 @@ class Lineage:
 
     def _operation(self, operation: MigrateOperation) -> None:
         schema = getattr(operation, "schema", None)
-        table = _label(getattr(operation, "table_name", None), schema)
+        table = lexer.dotted(schema, getattr(operation, "table_name", None))
         if isinstance(operation, ops.AlterColumnOp):
             self._convert(table, operation.column_name, operation.kw.get("postgresql_using"))
         match operation:
             case ops.RenameTableOp():
-                self._rename_table(table, _label(operation.new_table_name, schema))
+                self._rename_table(table, lexer.dotted(schema, operation.new_table_name))
             case ops.DropTableOp():
                 self._drop_table(table)
             case ops.AlterColumnOp() if operation.modify_name:
@@ -540,10 +543,6 @@ def _assignments(rest: str) -> str:
 def bare(name: str) -> str:
     """Return a name of a statement without its quotes."""
     return ".".join(part for part in lexer.parts(name) if part.lower() not in ("main", "public"))
-
-
-def _label(name: str | None, schema: str | None) -> str | None:
-    return f"{schema}.{name}" if schema and name else name
 
 
 def _same(one: str | None, other: str | None) -> bool:

@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from alembic.operations import ops
 from sqlalchemy import Connection
 
-from .. import proof, rows, runner
-from ..catalog import Schema
+from .. import rows, runner
 from ..data import rehearsal
-from ..rows import column, name_of
+from ..lexer import dotted
 from ..rows import plan as rows_plan
+from ..rows import updating
 from ..rows.plan import Domain, Judge, TablePlan
 from ..rows.values import accepts, kind_of, numbered, raw
 from ..runner import Recording
 from ..typing import Options, SQLType
 from . import Failed, said
-from .comparison import Lineage, Row
+from .comparison import Row
 from .scene import Scene
 
 MANY, FEW = 6, 4
@@ -54,24 +54,30 @@ def fill(scene: Scene, recording: Recording) -> None:
     scene.scratch.settle()
     scene.verdict.rows = {label: made.rows[label] + given[label] for label in counts}
     for label, reason in made.empty.items():
-        scene.note(proof.NO_ROWS.format(table=label, reason=reason))
+        scene.note(
+            f"no rows could be made for {label} ({reason}); a sample_rows(connection) in the migration "
+            "can"
+        )
     scene.old = scene.take(scene.before, counts)
 
 
 def _speak(scene: Scene, recording: Recording) -> None:
     """Give columns what the migration reads them as, and the values that it speaks of."""
     for (label, name), place in scene.lineage.columns.items():
+        domain = scene.plans[label].domains.get(name) if label in scene.plans else None
+        if domain is None:
+            continue
         for known in (_modelled(scene, place), recording.types.get((label, name))):
-            if label in scene.plans and name in scene.plans[label].domains and known is not None:
-                domain = scene.plans[label].domains[name]
+            if known is not None:
                 domain.kind = rows_plan.typed(known, domain.kind)
                 domain.reader = rows_plan.reader(known, scene.connection.dialect)
-    for entry in recording.did:
-        if isinstance(entry, ops.AlterColumnOp) and entry.modify_type is not None:
-            for (label, name), place in scene.lineage.columns.items():
-                names = (entry.column_name, entry.modify_name or entry.column_name)
-                if label in scene.plans and place == (_home(entry), names[1]):
-                    _retype(scene, scene.plans[label].domains.get(name), entry)
+        for entry in recording.did:
+            if isinstance(entry, ops.AlterColumnOp) and entry.modify_type is not None:
+                now = entry.modify_name or entry.column_name
+                if place == (dotted(entry.schema, entry.table_name), now):
+                    if entry.existing_type is not None:
+                        domain.kind = rows_plan.typed(entry.existing_type, domain.kind)
+                    domain.later = rows_plan.typed(entry.modify_type, domain.later or domain.kind)
     words = _words(recording)
     for label, plan in scene.plans.items():
         for name, domain in plan.domains.items():
@@ -82,19 +88,6 @@ def _speak(scene: Scene, recording: Recording) -> None:
 def _modelled(scene: Scene, place: tuple[str, str]) -> SQLType | None:
     table = scene.project.metadata.tables.get(place[0])
     return table.columns[place[1]].type if table is not None and place[1] in table.columns else None
-
-
-def _home(entry: ops.AlterColumnOp) -> str:
-    return f"{entry.schema}.{entry.table_name}" if entry.schema else entry.table_name
-
-
-def _retype(scene: Scene, domain: Domain | None, entry: ops.AlterColumnOp) -> None:
-    if domain is None:
-        return
-    if entry.existing_type is not None:
-        domain.kind = rows_plan.typed(entry.existing_type, domain.kind)
-    assert entry.modify_type is not None
-    domain.later = rows_plan.typed(entry.modify_type, domain.later or domain.kind)
 
 
 def _mention(scene: Scene, declared: str, domain: Domain) -> None:
@@ -266,40 +259,23 @@ class Wrong:
 
 
 class Hostile:
-    """Finds what the schema after a migration forbids and the one before it allows.
+    """Finds what the schema after a migration forbids and the one before it allows."""
 
-    :param rows: those that the tables hold
-    """
+    def __init__(self, scene: Scene) -> None:
+        self.connection, self.lineage = scene.connection, scene.lineage
+        self.before, self.after = scene.before, scene.after
+        self.plans, self.rows = scene.plans, scene.old
+        self.back = {now: was for was, now in self.lineage.columns.items()}
 
-    def __init__(
-        self,
-        before: Schema,
-        after: Schema,
-        lineage: Lineage,
-        plans: dict[str, TablePlan],
-        rows: dict[str, list[Row]],
-    ) -> None:
-        self.before, self.after, self.lineage = before, after, lineage
-        self.plans, self.rows = plans, rows
-        self.back = {now: was for was, now in lineage.columns.items()}
-
-    def wrongs(self, connection: Connection) -> list[Wrong]:
+    def wrongs(self) -> list[Wrong]:
         """Return the first few."""
-        found = [
-            *self._nulls(),
-            *self._duplicates(),
-            *self._orphans(),
-            *self._unchecked(connection),
-            *self._unfitting(),
-        ]
-        return found[:MOST]
+        kinds = (self._nulls, self._duplicates, self._orphans, self._unchecked, self._unfitting)
+        return [wrong for kind in kinds for wrong in kind()][:MOST]
 
     def _nulls(self) -> Iterator[Wrong]:
         for (label, name), (table, now) in self.lineage.columns.items():
-            was, is_ = (
-                self.before.tables[label].columns[name],
-                self.after.tables[table].columns[now],
-            )
+            was = self.before.tables[label].columns[name]
+            is_ = self.after.tables[table].columns[now]
             if was.nullable and not is_.nullable and self._can_spoil(label):
                 yield Wrong(f"NULL in {label}.{name}", self._update(label, {name: None}))
 
@@ -341,28 +317,23 @@ class Hostile:
                     what = f"a row in {label} whose {name} points to nothing"
                     yield Wrong(what, self._update(label, {name: value}))
 
-    def _unchecked(self, connection: Connection) -> Iterator[Wrong]:
+    def _unchecked(self) -> Iterator[Wrong]:
         for label, plan in self.plans.items():
             known = {check.plain for check in self.before.tables[label].checks}
             for check, names in plan.checks:
                 if check.plain in known or not self._can_spoil(label):
                     continue
-                judge = Judge(connection, plan.table.name, [(check, names)], plan.domains)
-                values = self._failing(judge, plan)
-                if values:
-                    said = check.name or check.text
-                    what = f"a row in {label} that breaks {said}"
+                judge = Judge(self.connection, plan.table.name, [(check, names)], plan.domains)
+                if values := self._failing(judge, plan):
+                    what = f"a row in {label} that breaks {check.name or check.text}"
                     yield Wrong(what, self._update(label, values))
 
     def _failing(self, judge: Judge, plan: TablePlan) -> Options | None:
         row = dict(self.rows[plan.table.label][0])
         for name in judge.columns:
             domain = plan.domains[name]
-            for value in [
-                *domain.mined,
-                *domain.specials,
-                *(numbered(domain.kind, n) for n in (0, 99)),
-            ]:
+            more = (numbered(domain.kind, n) for n in (0, 99))
+            for value in (*domain.mined, *domain.specials, *more):
                 if accepts(domain.kind, value) and judge.failing(row | {name: value}):
                     return {name: value}
         return None
@@ -396,32 +367,25 @@ class Hostile:
 
         def spoil(connection: Connection) -> None:
             dialect = connection.dialect.name
-            mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
-            sets = ", ".join(f"{column(connection, name)} = {mark}" for name in values)
-            where = " AND ".join(f"{column(connection, name)} = {mark}" for name in key)
             given = [raw(plan.domains[name].kind, value, dialect) for name, value in values.items()]
-            connection.exec_driver_sql(
-                f"UPDATE {name_of(connection, plan)} SET {sets} WHERE {where}",
-                (*given, *(row[name] for name in key)),
-            )
+            sql = updating(connection, plan.table, values)
+            connection.exec_driver_sql(sql, (*given, *(row[name] for name in key)))
 
         return spoil
 
 
 def meet_hostile_rows(scene: Scene) -> None:
     """Report what the upgrade does with rows that its new rules would refuse."""
-    hostile = Hostile(scene.before, scene.after, scene.lineage, scene.plans, scene.old)
-    for wrong in hostile.wrongs(scene.connection):
+    for wrong in Hostile(scene).wrongs():
         with scene.scratch.attempt() as connection:
             try:
                 wrong.spoil(connection)
             except Exception:
                 continue  # the database refuses it already
-            words = {"what": wrong.what}
+            ends = "goes through"
             try:
                 scene.run(runner.upgrade, connection)
             except Exception as error:
-                words["error"] = said(error, scene.script.path)
-            text = proof.STOPS if "error" in words else proof.GOES_THROUGH
-            scene.verdict.hostile.append(text.format(**words))
+                ends = f"stops ({said(error, scene.script.path)})"
+            scene.verdict.hostile.append(f"with {wrong.what}: the upgrade {ends}")
     scene.scratch.settle()

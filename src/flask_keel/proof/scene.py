@@ -20,7 +20,7 @@ from ..rows.plan import TablePlan
 from ..runner import Recorder, Recording
 from ..scratch.databases import Stage
 from ..sqlite import foreign_key_check
-from . import LOCKED, SAMPLE, Failed, Verdict, comparison, listed, said
+from . import Failed, Verdict, comparison, listed, said
 from .comparison import Lineage
 
 # What a migration's text says to the proof: comments with a reason, a downgrade that does nothing.
@@ -188,6 +188,15 @@ class Scene:
         if note not in self.verdict.notes:
             self.verdict.notes.append(note)
 
+    def lose(self, what: str, way: str) -> None:
+        """Note what is lost on the way up or down."""
+        self.note(f"loses {what} on the way {way}")
+
+    def understand(self, recording: Recording) -> None:
+        """Note what changed between the two schemas, and where everything went."""
+        self.changes = catalog.between(self.before, self.after)
+        self.lineage = Lineage(self.before, self.after, recording)
+
     def step(self, name: str, work: Callable[..., None]) -> Recording:
         """Run ``upgrade()`` or ``downgrade()``, and keep it; return what it did.
 
@@ -205,7 +214,7 @@ class Scene:
         except Exception as error:
             difference = said(error, self.script.path)
             if _reads(error) and any(self.verdict.rows.values()):
-                difference += SAMPLE
+                difference += " (on made rows: a sample_rows(connection) in the file brings others)"
             raise Failed(name, difference) from error
 
     @contextmanager
@@ -217,7 +226,7 @@ class Scene:
         with locks_taken(self.connection, self.before.tables) as held:
             yield
         for table, (mode, statement) in sorted(held.items()):
-            self.note(LOCKED.format(table=table, mode=mode, statement=statement))
+            self.note(f"takes {mode} of {table}: {statement}")
 
     def run(self, work: Callable[..., None], connection: Connection) -> Recording:
         """Run it as the real command does: on SQLite the keys are looked at afterwards."""

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 
 from sqlalchemy import Connection, Table
 
-from .. import catalog, proof, runner
+from .. import catalog, runner
 from ..catalog import Schema
 from ..history import parents
 from ..project import Project
+from ..rows import name_of
 from ..runner import Recorder, Recording
 from ..scratch import databases
 from ..scratch.databases import stage
@@ -27,7 +28,11 @@ def downgrade(scene: Scene) -> Recording:
     :raises Failed: with what it raised
     """
     if scene.source.downgrade_is_empty and scene.changes.found:
-        raise Failed("downgrade", proof.DOES_NOTHING)
+        raise Failed(
+            "downgrade",
+            "it does nothing, and the upgrade changes the schema (where that is right, write "
+            "# irreversible because ... there)",
+        )
     try:
         return scene.step("downgrade", runner.downgrade)
     except Failed:
@@ -40,7 +45,10 @@ def downgrade(scene: Scene) -> Recording:
         scene.blocked = True
         recording = scene.step("downgrade", runner.downgrade)
         for table, name in columns:
-            scene.note(proof.BLOCKED.format(table=table, column=f"{table}.{name}"))
+            scene.note(
+                f"cannot be undone while {table} has rows: {table}.{name} comes back NOT NULL and "
+                "downgrade() gives it no value"
+            )
         return recording
 
 
@@ -53,12 +61,8 @@ def _without_value(scene: Scene) -> Iterator[tuple[str, str]]:
 
 
 def _take_rows_out(scene: Scene) -> None:
-    preparer = scene.connection.dialect.identifier_preparer
     homes = [scene.lineage.tables[label] for label in scene.old if label in scene.lineage.tables]
-    names = [
-        ".".join(preparer.quote_identifier(part) for part in (table.schema, table.name) if part)
-        for table in (scene.after.tables[home] for home in homes)
-    ]
+    names = [name_of(scene.connection, scene.after.tables[home]) for home in homes]
     if scene.dialect == "postgresql":
         scene.connection.exec_driver_sql(f"TRUNCATE {', '.join(names)} CASCADE")
     else:
@@ -78,12 +82,12 @@ def compare_schema(scene: Scene) -> Schema:
     if scene.dialect == "mysql":
         remade, kept = set(_remade(scene, below)), _kept(scene, below)
         for index in [kept[phrase] for phrase in left if phrase in kept.keys() - remade]:
-            scene.note(proof.KEPT_INDEX.format(index=index))
+            scene.note(f"MySQL keeps the index {index} that it made for the foreign key")
         left = [phrase for phrase in left if phrase not in remade | kept.keys()]
     if left:
         raise Failed("downgrade", listed(left))
     for label in found.order:
-        scene.note(proof.ORDER.format(table=label))
+        scene.note(f"the downgrade leaves the columns of {label} in another order")
     return below
 
 
@@ -166,23 +170,26 @@ def _lost(scene: Scene, rewritten: set[tuple[str, str]]) -> Iterator[tuple[str, 
     for label, name in lost:
         key = {(label, each) for each in scene.before.tables[label].primary_key}
         if not key or key & {*lost, *rewritten}:
-            scene.note(proof.ON_THE_WAY.format(what=f"{label}.{name}", way="up"))
+            scene.lose(f"{label}.{name}", "up")
             yield label, name
 
 
 def _require_same_renames(up: Lineage, down: Lineage) -> None:
     """What the downgrade renames back the upgrade must have renamed, or the values are lost."""
-    new = down.columns.keys() - set(up.columns.values())
-    for now in sorted(new):
-        was = down.columns[now]
-        if was in up.lost_columns():
-            dropped, made = ".".join(was), ".".join(now)
-            said = proof.NOT_RENAMED.format(dropped=dropped, made=made)
-            raise Failed("upgrade", said)
-    for table in sorted(set(down.tables) - set(up.tables.values())):
-        if down.tables[table] in up.lost_tables():
-            dropped, made = f"the table {down.tables[table]}", f"the table {table}"
-            raise Failed("upgrade", proof.NOT_RENAMED.format(dropped=dropped, made=made))
+    lost_columns, lost_tables = up.lost_columns(), up.lost_tables()
+    for now in sorted(down.columns.keys() - set(up.columns.values())):
+        if down.columns[now] in lost_columns:
+            raise _not_renamed(".".join(down.columns[now]), ".".join(now))
+    for table in sorted(down.tables.keys() - set(up.tables.values())):
+        if down.tables[table] in lost_tables:
+            raise _not_renamed(f"the table {down.tables[table]}", f"the table {table}")
+
+
+def _not_renamed(dropped: str, made: str) -> Failed:
+    return Failed(
+        "upgrade",
+        f"{dropped} is dropped and {made} is new, and the downgrade renames it back: rename it",
+    )
 
 
 def _forgive(
@@ -192,7 +199,7 @@ def _forgive(
     up, outcome = scene.lineage, outcomes[label]
     if label not in up.tables:
         if outcome.gone or outcome.changed:
-            scene.note(proof.ON_THE_WAY.format(what=f"the table {label}", way="up"))
+            scene.lose(f"the table {label}", "up")
         del outcomes[label]
         return
     if (
@@ -204,9 +211,9 @@ def _forgive(
     for name in list(outcome.changed):
         at = f"{label}.{name}"
         if (label, name) not in up.columns:
-            scene.note(proof.ON_THE_WAY.format(what=at, way="up"))
+            scene.lose(at, "up")
         elif (label, name) in up.rewritten:
-            scene.note(proof.NOT_BACK.format(column=at))
+            scene.note(f"{at} keeps what the upgrade has set: the downgrade does not bring it back")
         elif at not in scene.source.agreed and label not in scene.source.agreed:
             continue
         del outcome.changed[name]
@@ -217,16 +224,13 @@ def _forgive(
 def _note_what_goes(scene: Scene) -> None:
     """What the upgrade adds goes when it is undone."""
     homes, columns = set(scene.lineage.tables.values()), set(scene.lineage.columns.values())
-    lost = []
     for label, table in scene.after.tables.items():
         if label not in homes:
-            lost.append(f"the table {label}")
+            scene.lose(f"the table {label}", "down")
             continue
         for name, column in table.columns.items():
             if (label, name) not in columns and not column.generated:
-                lost.append(f"{label}.{name}")
-    for what in lost:
-        scene.note(proof.ON_THE_WAY.format(what=what, way="down"))
+                scene.lose(f"{label}.{name}", "down")
 
 
 # The models against a schema: what autogenerate would still write.
@@ -343,14 +347,8 @@ def rehearse(scene: Scene) -> Recording:
             if "autocommit_block" not in scene.source.text or scene.dialect == "sqlite":
                 raise Failed("upgrade", said(error, scene.script.path)) from error
             scene.after = scene.before  # it cannot be tried in one transaction
-    understand(scene, recording)
+    scene.understand(recording)
     return recording
-
-
-def understand(scene: Scene, recording: Recording) -> None:
-    """Note what changed between the two schemas, and where everything went."""
-    scene.changes = catalog.between(scene.before, scene.after)
-    scene.lineage = Lineage(scene.before, scene.after, recording)
 
 
 # The way up: the upgrade, the models, the rows.
@@ -366,7 +364,7 @@ def upgrade(scene: Scene) -> None:
     if scene.verdict.schema is None:  # it was not to be tried before
         scene.verdict.recording = recording
         scene.verdict.schema = catalog.text(scene.connection, scene.project.version_table)
-    understand(scene, recording)
+    scene.understand(recording)
 
 
 def compare_models(scene: Scene) -> None:
@@ -412,15 +410,15 @@ def stay(scene: Scene) -> None:
     """Say what is lost for good by an upgrade that is not to be undone."""
     reason, raises = scene.source.irreversible, scene.source.raises
     if reason:
-        scene.verdict.irreversible = proof.SAYS.format(reason=reason)
+        scene.verdict.irreversible = f"it says: irreversible because {reason}"
     else:
-        scene.verdict.irreversible = proof.RAISES.format(raises=raises)
+        scene.verdict.irreversible = f"downgrade() raises {raises}"
         if not re.search("['\"]", raises or ""):
-            scene.note(proof.WITHOUT_REASON)
-    lost = [f"the table {label}" for label in scene.lineage.lost_tables()]
-    lost += [f"{label}.{name}" for label, name in scene.lineage.lost_columns()]
-    for what in lost:
-        scene.note(proof.ON_THE_WAY.format(what=what, way="up"))
+            scene.note("say in downgrade() why there is no way back: # irreversible because ...")
+    for label in scene.lineage.lost_tables():
+        scene.lose(f"the table {label}", "up")
+    for label, name in scene.lineage.lost_columns():
+        scene.lose(f"{label}.{name}", "up")
 
 
 def upgrade_again(scene: Scene) -> None:

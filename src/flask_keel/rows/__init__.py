@@ -13,10 +13,10 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from .. import pipeline
-from ..catalog import ForeignKey
-from ..lexer import string
+from ..catalog import ForeignKey, Table
+from ..lexer import dotted, string
 from ..typing import Value
-from .plan import Domain, Judge, TablePlan, of_schema, savepoint, suggestions
+from .plan import Domain, Judge, TablePlan, mark_of, of_schema, savepoint, suggestions
 from .values import raw
 
 Row = dict[str, Value]
@@ -366,12 +366,13 @@ class _Insert:
     def __init__(self, connection: Connection, plan: TablePlan) -> None:
         self.connection, self.plan = connection, plan
         self.dialect = connection.dialect.name
-        mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
         columns = [column(connection, name) for name in plan.domains]
-        marks = ", ".join([mark] * len(columns))
+        marks = ", ".join([mark_of(connection)] * len(columns))
         identity = any(dict(c.more).get("identity") for c in plan.table.columns.values())
         override = "OVERRIDING SYSTEM VALUE " if identity else ""
-        self.sql = f"INSERT INTO {name_of(connection, plan)} ({', '.join(columns)}) {override}"
+        self.sql = (
+            f"INSERT INTO {name_of(connection, plan.table)} ({', '.join(columns)}) {override}"
+        )
         self.sql += f"VALUES ({marks})"
 
     def __call__(self, *rows: Row) -> str | None:
@@ -393,10 +394,17 @@ def column(connection: Connection, name: str) -> str:
     return connection.dialect.identifier_preparer.quote_identifier(name)
 
 
-def name_of(connection: Connection, plan: TablePlan) -> str:
+def name_of(connection: Connection, table: Table) -> str:
     """Return a table's name as the database quotes it, for a statement with parameters."""
-    parts = [part for part in (plan.table.schema, plan.table.name) if part]
-    return ".".join(column(connection, part) for part in parts)
+    return dotted(*(column(connection, part) for part in (table.schema, table.name) if part))
+
+
+def updating(connection: Connection, table: Table, columns: Iterable[str]) -> str:
+    """Return the statement that sets some columns of the row that a primary key names."""
+    mark = mark_of(connection)
+    sets = ", ".join(f"{column(connection, name)} = {mark}" for name in columns)
+    where = " AND ".join(f"{column(connection, name)} = {mark}" for name in table.primary_key)
+    return f"UPDATE {name_of(connection, table)} SET {sets} WHERE {where}"
 
 
 def _held(connection: Connection, plans: list[TablePlan]) -> dict[str, list[Row]]:
@@ -421,10 +429,7 @@ def _point(
     parents = held[key.parent]
     if not parents or not own_key or set(own_key) & set(key.columns):
         return
-    mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
-    sets = ", ".join(f"{column(connection, name)} = {mark}" for name in key.columns)
-    where = " AND ".join(f"{column(connection, name)} = {mark}" for name in own_key)
-    sql = f"UPDATE {name_of(connection, plan)} SET {sets} WHERE {where}"
+    sql = updating(connection, plan.table, key.columns)
     dialect = connection.dialect.name
     for number, row in enumerate(held[label]):
         parent = parents[number % len(parents)]

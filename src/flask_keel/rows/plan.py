@@ -387,6 +387,11 @@ CHECK = "CASE WHEN ({0}) THEN 1 WHEN NOT ({0}) THEN 0 ELSE 1 END"
 VALUE = "({0})"
 
 
+def mark_of(connection: Connection) -> str:
+    """Return what stands for a parameter in a statement for the driver."""
+    return "?" if connection.dialect.paramstyle == "qmark" else "%s"
+
+
 def columns_of(text: str, names: Mapping[str, str]) -> list[str]:
     """Return the columns, by the names that they have now, that an expression speaks of.
 
@@ -497,7 +502,7 @@ class Judge:
 
     def _query(self, asked: str, text: str, names: Mapping[str, str], columns: list[str]) -> str:
         called = {now: name for name, now in names.items()}
-        mark = "?" if self.connection.dialect.paramstyle == "qmark" else "%s"
+        mark = mark_of(self.connection)
         parts = []
         for name in columns:
             type_ = self._cast(self.domains[name].kind)
