@@ -348,7 +348,7 @@ def _build(one: Project, connection: Connection, state: str = UNTOUCHED) -> list
     context, script = _compare(one, connection)
     said = summary.phrases(script.upgrade_ops)
     with context.begin_transaction():
-        databases.create_first(context, None, [script])
+        databases.create_first(context, script)
         if said:
             _apply(Operations(context), script.upgrade_ops_list[-1], state)
             mark = Table(AHEAD_TABLE, MetaData(), Column("of", String(32), primary_key=True))

@@ -4,7 +4,7 @@ https://alembic.sqlalchemy.org/en/latest/api/plugins.html
 """
 
 import copy
-from collections.abc import Set
+from collections.abc import Callable, Set
 from typing import Any
 
 from alembic.autogenerate.api import AutogenContext
@@ -18,7 +18,6 @@ from sqlalchemy import (
     FetchedValue,
     Identity,
     MetaData,
-    Table,
     text,
 )
 from sqlalchemy import Table as Model
@@ -26,37 +25,32 @@ from sqlalchemy.sql.elements import conv
 from sqlalchemy.types import SchemaType
 
 from .. import catalog, compat, literals
-from ..catalog import Pair, ReflectedCheck, ReflectedColumn, ReflectedIndex, pair
+from ..catalog import Compared, ReflectedCheck, ReflectedColumn, ReflectedIndex, pair
 from ..literals import as_text, literal
 from ..sqlite import naming
 from ..sqlite.tokenizer import fold
 from ..typing import AnyColumn, Options
-from . import constraints, keys, tables
+from . import constraints, keys, summary, tables
 from .tables import known
 
 
 def compare_checks(
-    context: AutogenContext,
-    change: ops.ModifyTableOps,
-    found: Pair,
-    there: Model,
-    model: Model,
-    again: list[str],
+    context: AutogenContext, change: ops.ModifyTableOps, table: Compared, again: list[str]
 ) -> None:
     """Add what drops and creates CHECKs so that the table has those of the models.
 
     :param again: columns that go and come again
     """
-    chosen = _chosen(context, model)
-    gone, new = unmatched(found.real.checks, found.twin.checks, chosen, {fold(n) for n in again})
-    taken = {check.name for check in found.real.checks} - chosen
+    there, model, real = table.there, table.model, table.found.real.checks
+    known = _by_name(context, model)
+    chosen = set(known) - {None}
+    gone, new = unmatched(real, table.found.twin.checks, chosen, {fold(n) for n in again})
+    taken = {check.name for check in real} - chosen
     _types_without_checks(change)
     added = {op.column.name for op in change.ops if isinstance(op, ops.AddColumnOp)}
-    known = _by_name(context, model)
     for check in gone:
         name = check.name or _conventional(check, model)
-        old = CheckConstraint(as_text(check.sql), name=conv(name) if name else None)
-        old._set_parent_with_dispatch(_bare(there, change.schema))
+        old = _check(check.sql, name, there, change.schema)
         if context.run_object_filters(old, name, "check_constraint", True, None):
             # before the columns that it concerns change
             change.ops.insert(0, ops.DropConstraintOp.from_constraint(old))
@@ -68,8 +62,7 @@ def compare_checks(
         sql = literal(own.sqltext, context) if own is not None else check.sql
         # the database made that name up for the twin, and has given it to another one here
         name = None if check.name in taken else check.name
-        made = CheckConstraint(as_text(sql), name=conv(name) if name else None)
-        made._set_parent_with_dispatch(_bare(model, change.schema))
+        made = _check(sql, name, model, change.schema)
         said = own if own is not None else made
         if context.run_object_filters(said, check.name, "check_constraint", False, None):
             change.ops.append(ops.AddConstraintOp.from_constraint(made))
@@ -104,10 +97,6 @@ def unmatched(
                 gone.remove(match)
                 new.remove(check)
     return gone, new
-
-
-def _chosen(context: AutogenContext, model: Model) -> set[str]:
-    return set(_by_name(context, model)) - {None}
 
 
 def _by_name(context: AutogenContext, model: Model) -> dict[Any, Any]:
@@ -153,46 +142,69 @@ def _conventional(check: ReflectedCheck, model: Model) -> str | None:
         return None
 
 
-def _bare(table: Table, schema: str | None) -> Model:
-    return Model(table.name, MetaData(), schema=schema)
+def _check(sql: str, name: str | None, table: Model, schema: str | None) -> CheckConstraint:
+    made = CheckConstraint(as_text(sql), name=conv(name) if name else None)
+    made._set_parent_with_dispatch(Model(table.name, MetaData(), schema=schema))
+    return made
 
 
 CONTINUE = PriorityDispatchResult.CONTINUE
 STOP = PriorityDispatchResult.STOP
 
 
+def _of_column(compare: Callable[..., PriorityDispatchResult]) -> Callable[..., Any]:
+    """Have a column compared by what the database says of its two sides."""
+
+    def comparator(
+        context: AutogenContext,
+        op: ops.AlterColumnOp,
+        schema: str | None,
+        table: str,
+        name: str,
+        there: AnyColumn,
+        model: AnyColumn,
+    ) -> PriorityDispatchResult:
+        found = pair(context, model.table, table, schema)
+        real, twin = found.real.columns.get(name), found.twin.columns.get(name)
+        return compare(context, op, there, model, real, twin) if real and twin else CONTINUE
+
+    return comparator
+
+
+def _are_types_compared(context: AutogenContext) -> bool:
+    return context.migration_context.opts.get("compare_type", True) is not False
+
+
+@_of_column
 def same_type(
     context: AutogenContext,
     op: ops.AlterColumnOp,
-    schema: str | None,
-    table: str,
-    name: str,
     there: AnyColumn,
     model: AnyColumn,
+    real: ReflectedColumn,
+    twin: ReflectedColumn,
 ) -> PriorityDispatchResult:
     """Stop before Alembic guesses, when the database writes both types in the same way."""
-    real, twin = _types_of(context, schema, table, name, model)
-    if not (real and twin):
+    if not _are_types_compared(context):
         return CONTINUE
-    tables.json_columns(there.table, pair(context, model.table, table, schema).real)
-    if (real.type, real.collation) != (twin.type, twin.collation):
+    tables.json_columns(there.table, pair(context, model.table).real)
+    if real.stored != twin.stored:
         return CONTINUE
     op.existing_type = there.type
     return STOP
 
 
+@_of_column
 def other_type(
     context: AutogenContext,
     op: ops.AlterColumnOp,
-    schema: str | None,
-    table: str,
-    name: str,
     there: AnyColumn,
     model: AnyColumn,
+    real: ReflectedColumn,
+    twin: ReflectedColumn,
 ) -> PriorityDispatchResult:
     """Add what Alembic does not see: a collation, and on a server any other difference."""
-    real, twin = _types_of(context, schema, table, name, model)
-    if not (real and twin):
+    if not _are_types_compared(context):
         return CONTINUE
     collated = real.collation != twin.collation
     # SQLite keeps a type as it was typed, so that INT and INTEGER differ there alone
@@ -205,29 +217,17 @@ def other_type(
     return CONTINUE
 
 
-def _types_of(
-    context: AutogenContext, schema: str | None, table: str, name: str, model: AnyColumn
-) -> tuple[ReflectedColumn | None, ReflectedColumn | None]:
-    """Return the column's two sides; none where types are not to be compared."""
-    if context.migration_context.opts.get("compare_type", True) is False:
-        return None, None
-    return _column_of(context, schema, table, name, model)
-
-
+@_of_column
 def server_default(
     context: AutogenContext,
     op: ops.AlterColumnOp,
-    schema: str | None,
-    table: str,
-    name: str,
     there: AnyColumn,
     model: AnyColumn,
+    real: ReflectedColumn,
+    twin: ReflectedColumn,
 ) -> PriorityDispatchResult:
     """Say whether the default is another one; generated columns have comparators of their own."""
-    real, twin = _column_of(context, schema, table, name, model)
     wanted = model.server_default
-    if not (real and twin):
-        return CONTINUE
     if model.table._autoincrement_column is model:
         op.kw["autoincrement"] = True
     elif isinstance(model.autoincrement, bool):  # it may be "auto" or "ignore_fk"
@@ -251,13 +251,6 @@ def server_default(
         if op.existing_server_default is False:
             op.existing_server_default = None
     return STOP
-
-
-def _column_of(
-    context: AutogenContext, schema: str | None, table: str, name: str, model: AnyColumn
-) -> tuple[ReflectedColumn | None, ReflectedColumn | None]:
-    found: Pair = pair(context, model.table, table, schema)
-    return found.real.columns.get(name), found.twin.columns.get(name)
 
 
 def around(
@@ -295,27 +288,20 @@ def around(
 Around = tuple[list[MigrateOperation], list[MigrateOperation]]
 
 
-def generated_otherwise(
-    context: AutogenContext, found: Pair, there: Model, model: Model
-) -> list[str]:
+def generated_otherwise(context: AutogenContext, table: Compared) -> list[str]:
     """Return the columns that go and come again, since they are generated in another way."""
-
-    def asked(name: str) -> bool:
-        return context.run_object_filters(model.c[name], name, "column", False, there.c[name])
-
-    both = found.real.columns.keys() & set(there.c.keys())
-    columns = [(name, twin) for name, twin in found.twin.columns.items() if name in both]
-    other = [n for n, twin in columns if found.real.columns[n].generated != twin.generated]
-    return list(filter(asked, other))
+    there, model, real = table.there.c, table.model.c, table.found.real.columns
+    other = [
+        name
+        for name, twin in table.found.twin.columns.items()
+        if name in real and name in there and real[name].generated != twin.generated
+    ]
+    asked = context.run_object_filters
+    return [name for name in other if asked(model[name], name, "column", False, there[name])]
 
 
 def compare_generated(
-    context: AutogenContext,
-    change: ops.ModifyTableOps,
-    found: Pair,
-    there: Model,
-    model: Model,
-    again: list[str],
+    context: AutogenContext, change: ops.ModifyTableOps, table: Compared, again: list[str]
 ) -> Around:
     """Add what drops the columns that are generated in another way, and adds them again.
 
@@ -325,18 +311,18 @@ def compare_generated(
     before: list[MigrateOperation] = []
     after: list[MigrateOperation] = []
     for name in again:
-        real, twin = found.real.columns[name], found.twin.columns[name]
+        real, twin = table.found.real.columns[name], table.found.twin.columns[name]
         change.ops[:] = [op for op in change.ops if not _alters(op, name)]
-        _without_indexes(change, found, there, model, name)
-        old, new = there.c[name], model.c[name]
+        _without_indexes(change, table, name)
+        old, new = table.there.c[name], table.model.c[name]
         if not (real.generated and twin.generated):
-            computed = there.c[name] if real.generated else model.c[name]
-            ordinary = new if real.generated else old
+            computed, ordinary = (old, new) if real.generated else (new, old)
             more = around(change, ordinary, _update(context, computed), bool(real.generated))
             before, after = more[0] + before, after + more[1]
             old, new = (_nullable(c) if c is ordinary else c for c in (old, new))
-        drop = ops.DropColumnOp.from_column_and_tablename(change.schema, model.name, old)
-        add = ops.AddColumnOp.from_column_and_tablename(change.schema, model.name, new)
+        home = change.schema, table.model.name
+        drop = ops.DropColumnOp.from_column_and_tablename(*home, old)
+        add = ops.AddColumnOp.from_column_and_tablename(*home, new)
         place = sum(isinstance(op, ops.DropIndexOp | ops.DropConstraintOp) for op in change.ops)
         change.ops[place:place] = [drop, add]
     return before, after
@@ -386,28 +372,25 @@ def _alters(op: MigrateOperation, name: str) -> bool:
     return isinstance(op, ops.AlterColumnOp) and op.column_name == name
 
 
-def _without_indexes(
-    change: ops.ModifyTableOps, found: Pair, there: Model, model: Model, column: str
-) -> None:
+def _without_indexes(change: ops.ModifyTableOps, table: Compared, column: str) -> None:
     """An index on the column would go with it, on some databases in silence."""
-    for index in model.indexes:
+    real = table.found.real.indexes
+    for index in table.model.indexes:
         name = str(index.name)
-        if column not in index.columns or name not in found.real.indexes:
+        if column not in index.columns or name not in real:
             continue
         if any(isinstance(op, ops.DropIndexOp) and op.index_name == name for op in change.ops):
             continue
-        old = known(found.real.indexes[name], there)
+        old = known(real[name], table.there)
         if old is not None:
             change.ops.insert(0, ops.DropIndexOp.from_index(old))
             change.ops.append(ops.CreateIndexOp.from_index(index))
 
 
-def compare_indexes(
-    context: AutogenContext, change: ops.ModifyTableOps, found: Pair, there: Model, model: Model
-) -> None:
+def compare_indexes(context: AutogenContext, change: ops.ModifyTableOps, table: Compared) -> None:
     """Correct what Alembic made of the indexes: by what the database says of them."""
-    models = {str(index.name): index for index in model.indexes}
-    real, twin = found.real.indexes, found.twin.indexes
+    there, models = table.there, {str(index.name): index for index in table.model.indexes}
+    real, twin = table.found.real.indexes, table.found.twin.indexes
     for name in sorted(real.keys() | twin.keys()):
         if name in real and name in twin and real[name].plain == twin[name].plain:
             _forget(change, name)
@@ -422,20 +405,14 @@ def compare_indexes(
             _drop(context, change, real[name], there)
 
 
-def _index_of(
-    change: ops.ModifyTableOps, kinds: type | tuple[type, ...], name: str
-) -> list[MigrateOperation]:
-    indexes = (ops.CreateIndexOp, ops.DropIndexOp)
-    return [
-        op
-        for op in change.ops
-        if isinstance(op, kinds) and isinstance(op, indexes) and str(op.index_name) == name
-    ]
+def _index_of(change: ops.ModifyTableOps, kind: type, name: str) -> list[MigrateOperation]:
+    return [op for op in change.ops if isinstance(op, kind) and summary.name_of(op) == name]
 
 
 def _forget(change: ops.ModifyTableOps, name: str) -> None:
-    both = (ops.DropIndexOp, ops.CreateIndexOp)
-    change.ops[:] = [op for op in change.ops if op not in _index_of(change, both, name)]
+    for kind in (ops.DropIndexOp, ops.CreateIndexOp):
+        for op in _index_of(change, kind, name):
+            change.ops.remove(op)
 
 
 def _create(
@@ -487,12 +464,12 @@ def table(
         tables.complete(context, change, there)
     if there is None or model is None:
         return CONTINUE
-    found = pair(context, model, name, schema)
-    catalog.remember(context, (schema, name, "table"), catalog.Compared(there, model, found))
-    tables.json_columns(there, found.real)
-    again = generated_otherwise(context, found, there, model)
-    compare_checks(context, change, found, there, model, again)
-    compare_indexes(context, change, found, there, model)
+    found = Compared(there, model, pair(context, model, name, schema))
+    catalog.remember(context, (schema, name, "table"), found)
+    tables.json_columns(there, found.found.real)
+    again = generated_otherwise(context, found)
+    compare_checks(context, change, found, again)
+    compare_indexes(context, change, found)
     if context.dialect.name == "sqlite":
         constraints.compare_unnamed(context, change, there, model)
     constraints.lift(change, there, model, set(again))
@@ -501,8 +478,7 @@ def table(
     if context.dialect.name in ("mysql", "mariadb"):
         constraints.follow(change, there, model)
         constraints.compare_needed_indexes(change, there, model)
-    around = compare_generated(context, change, found, there, model, again)
-    catalog.remember(context, (schema, name), around)
+    catalog.remember(context, (schema, name), compare_generated(context, change, found, again))
     return CONTINUE
 
 

@@ -40,6 +40,7 @@ from ..sqlite.naming import conventional_name
 from ..sqlite.tokenizer import fold, plain
 from ..typing import Convention, DiffTuple, Options, Value
 from . import summary
+from .summary import name_of
 
 # The index that MySQL makes for a foreign key: it stays when the key goes, and a key needs one.
 #
@@ -192,10 +193,10 @@ def _create_first(change: ops.ModifyTableOps, columns: list[str]) -> None:
     """Create what can take the place of an index before that is dropped; one name cannot be twice."""
     useful = [op for op in change.ops if _covers(_index(op) or [], columns)]
     drops = [op for op in useful if _drops(op)]
-    gone = {_name(op).casefold() for op in change.ops if _index(op) is not None and _drops(op)}
+    gone = {name_of(op).casefold() for op in change.ops if _index(op) is not None and _drops(op)}
     for op in useful if drops else ():
         place = change.ops.index(drops[0])
-        if not _drops(op) and _name(op).casefold() not in gone and change.ops.index(op) > place:
+        if not _drops(op) and name_of(op).casefold() not in gone and change.ops.index(op) > place:
             change.ops.remove(op)
             change.ops.insert(place, op)
 
@@ -217,7 +218,7 @@ def _needs(
     if not _covers(_index(op) or [], columns):
         return False
     every = [each for each in change.ops if _index(each) is not None]
-    gone = {_name(each) for each in every if _drops(each)} | {_name(op)}
+    gone = {name_of(each) for each in every if _drops(each)} | {name_of(op)}
     gone.add(_made_for(key.name, columns, there))
     left = [_names(index.expressions) for index in there.indexes if str(index.name) not in gone]
     left += [_names(there.primary_key.columns)]
@@ -230,10 +231,6 @@ def _needs(
 
 def _drops(op: MigrateOperation) -> bool:
     return isinstance(op, ops.DropIndexOp | ops.DropConstraintOp)
-
-
-def _name(op: MigrateOperation) -> str:
-    return str(getattr(op, "index_name", None) or getattr(op, "constraint_name", None))
 
 
 def _index(op: MigrateOperation) -> list[str] | None:
@@ -515,10 +512,7 @@ def excludes(context: AutogenContext, upgrade: ops.UpgradeOps, table: Compared) 
 
 
 def _is_changed(change: ops.ModifyTableOps, name: str) -> bool:
-    return any(
-        name in (getattr(op, "constraint_name", None), getattr(op, "index_name", None))
-        for op in change.ops
-    )
+    return any(name_of(op) == name for op in change.ops)
 
 
 def _as_it_is(reflected: UniqueConstraint, said: catalog.ReflectedUnique) -> UniqueConstraint:

@@ -33,6 +33,7 @@ from . import constraints, rename_ops, summary, type_changes
 from . import render as autogenerate_render  # noqa: F401  (their renderers)
 from .constraints import execute
 from .rename_ops import RenamePrimaryKey
+from .summary import changes_of
 
 # How a database numbers new rows: AUTO_INCREMENT of MySQL, SERIAL and Identity of PostgreSQL.
 #
@@ -283,7 +284,7 @@ def compare_primary_keys(
             _change(context, upgrade, table)
         elif context.dialect.name in MYSQL:
             _count(upgrade, table)
-        touched += constraints.compare_uniques(context, _of(upgrade, table.there), table)
+        touched += constraints.compare_uniques(context, changes_of(upgrade, table.there), table)
         if touched:
             changed[table.there.fullname] = touched
         if context.dialect.name == "postgresql":
@@ -308,19 +309,9 @@ def _is_empty(op: MigrateOperation) -> bool:
     return isinstance(op, ops.ModifyTableOps) and not op.ops
 
 
-def _of(upgrade: ops.UpgradeOps, table: Model) -> ops.ModifyTableOps:
-    for op in upgrade.ops:
-        home = (table.schema, table.name)
-        if isinstance(op, ops.ModifyTableOps) and (op.schema, op.table_name) == home:
-            return op
-    made = ops.ModifyTableOps(table.name, [], schema=table.schema)
-    upgrade.ops.append(made)
-    return made
-
-
 def _change(context: AutogenContext, upgrade: ops.UpgradeOps, table: Compared) -> None:
     """Drop the old key before whatever else changes in its table, and make the new one after it."""
-    change, real, twin = _of(upgrade, table.there), table.found.real, table.found.twin
+    change, real, twin = changes_of(upgrade, table.there), table.found.real, table.found.twin
     mysql = context.dialect.name in MYSQL
     name = _final_name(context, table.model) or f"{table.model.name}_pkey"
     first: list[MigrateOperation] = []
@@ -431,7 +422,7 @@ def _count(upgrade: ops.UpgradeOps, table: Compared) -> None:
     for name in table.found.real.key:
         now = table.found.twin.columns[name].counts
         if name in table.there.c and table.found.real.columns[name].counts != now:
-            op, change = _set_auto(table, name, bool(now)), _of(upgrade, table.there)
+            op, change = _set_auto(table, name, bool(now)), changes_of(upgrade, table.there)
             summary.say_instead(op, ("change", table.model.name, name))
             _without_autoincrement(change)
             change.ops.insert(len(change.ops) if now else 0, op)

@@ -21,7 +21,7 @@ from sqlalchemy import Column, DefaultClause, PrimaryKeyConstraint, Table, Uniqu
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..catalog import live
-from ..lexer import string
+from ..lexer import dotted, string
 from ..literals import literal
 from ..rows.plan import columns_of, savepoint
 from ..typing import AnyColumn, SQLType
@@ -148,19 +148,12 @@ def _place(op: Any) -> tuple[str | None, str]:
     return op.schema, op.table_name
 
 
-def step(answers: Answers) -> Callable[..., None]:
-    """Return the directive that gives new NOT NULL columns their values."""
-
-    def process(
-        context: MigrationContext, revision: object, directives: list[ops.MigrationScript]
-    ) -> None:
-        for script in directives:
-            fills = _decide(script, answers, context)
-            up, down = summary.directions(script)
-            _forwards(up, fills, context)
-            _backwards(down, fills, context)
-
-    return process
+def step(answers: Answers, context: MigrationContext, script: ops.MigrationScript) -> None:
+    """Give new NOT NULL columns their values."""
+    fills = _decide(script, answers, context)
+    up, down = summary.directions(script)
+    _forwards(up, fills, context)
+    _backwards(down, fills, context)
 
 
 def _decide(
@@ -351,7 +344,7 @@ def _of(container: ops.OpContainer, *kinds: type) -> Iterator[Any]:
 
 def _name(op: Any) -> str:
     column = op.column.name if isinstance(op, ops.AddColumnOp) else op.column_name
-    return ".".join(part for part in (op.schema, op.table_name, column) if part)
+    return dotted(op.schema, op.table_name, column)
 
 
 # Keys that come back on the way down with columns whose values are gone: one value in every row may not
@@ -416,7 +409,7 @@ class _Table:
         context: MigrationContext,
     ) -> None:
         self.place, self.changes, self.context = place, changes, context
-        self.label = ".".join(part for part in place if part)
+        self.label = dotted(*place)
         gone = {op.column_name for op in changes if isinstance(op, ops.DropColumnOp)}
         # what goes as well is computed in another way, from what is there
         added = [op for op in changes if isinstance(op, ops.AddColumnOp)]

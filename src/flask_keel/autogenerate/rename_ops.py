@@ -24,6 +24,7 @@ from sqlalchemy.types import NullType, TypeDecorator
 from .. import catalog
 from ..typing import AnyColumn, DiffTuple, Options, Value
 from . import constraints, summary
+from .summary import changed, changes_of, name_of
 
 POSTGRESQL: Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
 DIALECTS = (POSTGRESQL, mysql.dialect(), sqlite.dialect())
@@ -118,11 +119,6 @@ def render(context: AutogenContext, op: RenamePrimaryKey) -> list[str]:
     return ["if op.get_context().dialect.name == 'postgresql':", f"op.execute({sql!r})", ""]
 
 
-def table(old: Table, new: Table) -> RenameTable:
-    """Rename a table."""
-    return RenameTable(old.name, new.name, schema=old.schema)
-
-
 def column(
     context: MigrationContext, before: AnyColumn, after: AnyColumn, table: Table
 ) -> RenameColumn | RenameGenerated:
@@ -172,7 +168,7 @@ def _same(context: MigrationContext, before: AnyColumn, after: AnyColumn) -> boo
     table, autogen = before.table, AutogenContext(context, context.opts["target_metadata"])
     found = catalog.pair(autogen, after.table, table.name, table.schema)
     real, twin = found.real.columns[before.name], found.twin.columns[after.name]
-    return (real.type, real.collation) == (twin.type, twin.collation)
+    return real.stored == twin.stored
 
 
 def default(column: AnyColumn) -> str | None:
@@ -216,7 +212,7 @@ def in_order(both: tuple[ops.OpContainer, ...]) -> set[tuple[str, tuple[str, ...
                 summary.leave_unsaid(drop)
                 summary.leave_unsaid(create)
                 # but for its capitals it is one name, which there cannot be twice
-                one = str(_name(create)).casefold() == str(_name(drop)).casefold()
+                one = name_of(create).casefold() == name_of(drop).casefold()
                 first, second = (drop, create) if one else (create, drop)
                 if table.ops.index(first) > table.ops.index(second):
                     table.ops.remove(first)
@@ -246,10 +242,6 @@ def _constraints_of_mysql(table: ops.ModifyTableOps) -> None:
             table.ops[place] = (
                 made if create else ops.DropConstraintOp.from_constraint(made.to_constraint())
             )
-
-
-def _name(op: MigrateOperation) -> str | None:
-    return getattr(op, "index_name", None) or getattr(op, "constraint_name", None)
 
 
 def _unique_columns(op: MigrateOperation) -> list[str] | None:
@@ -334,10 +326,10 @@ def _rename_key(
         summary.leave_unsaid(drop)
         summary.leave_unsaid(create)
         if around:
-            container.ops.insert(0, _table(table, drop))
-            container.ops.append(_table(table, create))
+            container.ops.insert(0, changed(table, drop))
+            container.ops.append(changed(table, create))
             continue
-        changes = _changes(container, table)
+        changes = changes_of(container, table).ops
         dropped = {
             _final(context, op.constraint_name)
             for op in changes
@@ -379,19 +371,3 @@ def _reflected_name(
         ):
             return found["name"]
     return None
-
-
-def _changes(container: ops.OpContainer, table: Table) -> list[MigrateOperation]:
-    for op in container.ops:
-        if isinstance(op, ops.ModifyTableOps) and (op.table_name, op.schema) == (
-            table.name,
-            table.schema,
-        ):
-            return op.ops
-    new = _table(table)
-    container.ops.append(new)
-    return new.ops
-
-
-def _table(table: Table, *changes: MigrateOperation) -> ops.ModifyTableOps:
-    return ops.ModifyTableOps(table.name, list(changes), schema=table.schema)

@@ -5,7 +5,7 @@ a new type, another nullability, the names of indexes.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
@@ -253,25 +253,19 @@ class Renames:
     possible: list[str] = field(default_factory=list)
 
 
-def step(answers: Answers, why: str | None) -> Callable[..., None]:
-    """Return the directive that finds the renames and puts them first.
+def step(
+    answers: Answers, why: str | None, context: MigrationContext, script: ops.MigrationScript
+) -> None:
+    """Find the renames and put them first.
 
     :param why: None on a scratch database; on the application's own, where everything is undone
         again, why there is no other
     """
-
-    def process(
-        context: MigrationContext, revision: object, directives: list[ops.MigrationScript]
-    ) -> None:
-        for script in directives:
-            found = differences(summary.directions(script)[0])
-            if not found.any and not answers.renames:
-                continue
-            renames = decide(found, answers, context.dialect)
-            if renames.tables or renames.columns:
-                compare_again(context, script, renames.tables, renames.columns, why)
-
-    return process
+    found = differences(summary.directions(script)[0])
+    if found.any or answers.renames:
+        renames = decide(found, answers, context.dialect)
+        if renames.tables or renames.columns:
+            compare_again(context, script, renames, why)
 
 
 def decide(found: Differences, answers: Answers, dialect: Dialect) -> Renames:
@@ -403,16 +397,14 @@ MOST = 4  # places
 TEMPLATES = {".html", ".htm", ".xml", ".txt", ".j2", ".jinja", ".jinja2"}
 
 
-def say(context: MigrationContext, revision: object, directives: list[ops.MigrationScript]) -> None:
+def say(context: MigrationContext, script: ops.MigrationScript) -> None:
     """Say where the application's code and templates use a name that a migration takes away."""
-    for script in directives:
-        for old, new in dict(_renamed(summary.directions(script)[0])).items():
-            found = places(binds.home(history.folder()).parent, old)
-            if found:
-                more = [f"{len(found) - MOST} more"] if found[MOST:] else []
-                listed = ", ".join(found[:MOST]) + "".join(f" and {rest}" for rest in more)
-                output.say(f"  {old} still stands in {listed}: is it the one that is now {new}?")
-                output.add("still_used", [{"old": old, "new": new, "places": found}])
+    for old, new in dict(_renamed(summary.directions(script)[0])).items():
+        if found := places(binds.home(history.folder()).parent, old):
+            more = f" and {len(found) - MOST} more" if found[MOST:] else ""
+            listed = ", ".join(found[:MOST]) + more
+            output.say(f"  {old} still stands in {listed}: is it the one that is now {new}?")
+            output.add("still_used", [{"old": old, "new": new, "places": found}])
 
 
 def places(package: Path, name: str) -> list[str]:
@@ -460,8 +452,7 @@ def _renamed(container: ops.OpContainer) -> Iterator[tuple[str, str]]:
 def compare_again(
     context: MigrationContext,
     script: ops.MigrationScript,
-    tables: list[tuple[Table, Table]],
-    columns: list[tuple[Pair, str, str]],
+    renames: Renames,
     why: str | None,
 ) -> None:
     """Rename, compare, and give the script the renames and what is still different after them.
@@ -469,36 +460,24 @@ def compare_again(
     :param why: None on a scratch database; else why there is none, and everything is undone again
     :raises CommandError: on a database that is no scratch, where DDL cannot be undone
     """
-    done = list(_operations(context, tables, columns))
+    done: list[MigrateOperation] = [
+        rename_ops.RenameTable(old.name, new.name, schema=old.schema) for old, new in renames.tables
+    ]
+    for pair, name, now in renames.columns:
+        before, after = named(pair.old)[name], named(pair.new)[now]
+        done.append(rename_ops.column(context, before, after, pair.new))
     with _undone(context, why):
         operations = Operations(context)
         for op in done:
             operations.invoke(op)
         fresh = produce_migrations(context, context.opts["target_metadata"])
-        rename_ops.rename(context, fresh, {new.fullname for _, new in tables}, _new(columns))
+        tables = {new.fullname for _, new in renames.tables}
+        columns = {(pair.new.fullname, now) for pair, _, now in renames.columns}
+        rename_ops.rename(context, fresh, tables, columns)
     up, down = summary.directions(script)
     new_up, new_down = summary.directions(fresh)
     up.ops[:] = [*done, *new_up.ops]
-    down.ops[:] = [
-        *new_down.ops,
-        *(op.reverse() for op in reversed(done)),
-    ]
-
-
-def _operations(
-    context: MigrationContext,
-    tables: list[tuple[Table, Table]],
-    columns: list[tuple[Pair, str, str]],
-) -> Iterator[MigrateOperation]:
-    for table, renamed in tables:
-        yield rename_ops.table(table, renamed)
-    for pair, old, new in columns:
-        before, after = named(pair.old)[old], named(pair.new)[new]
-        yield rename_ops.column(context, before, after, pair.new)
-
-
-def _new(columns: list[tuple[Pair, str, str]]) -> set[tuple[str, str]]:
-    return {(pair.new.fullname, new) for pair, _, new in columns}
+    down.ops[:] = [*new_down.ops, *(op.reverse() for op in reversed(done))]
 
 
 @contextmanager

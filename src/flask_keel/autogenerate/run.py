@@ -27,6 +27,7 @@ from sqlalchemy.schema import CreateIndex
 from .. import heads, literals, output
 from .. import history as history_module
 from ..catalog import drift
+from ..lexer import dotted
 from ..project import Environment, Project, listening
 from ..runner import Recorder
 from ..scratch import cache, databases, servers
@@ -36,95 +37,43 @@ from . import constraints, not_null, questioner, renames, render, summary, type_
 from .comparators import OPTIONS
 
 NO_CHANGES = "The models and the history agree: there is nothing to migrate."
+Step = Callable[[MigrationContext, ops.MigrationScript], None]
 # by table and column; the table's own under "", an index under its name and a blank
 Said = dict[str, dict[str, Options]]
 DIALECTS = {
     "PostgreSQL": postgresql.dialect(),  # type: ignore[no-untyped-call]
     "MariaDB": mysql.dialect(),
 }
-HERE = sqlite.dialect()
+EVERY = {"": sqlite.dialect(), **DIALECTS}
 MOST_FOUND = 6
 
 
-def chain(
-    *first: Callable[..., None] | None,
-    agree: str = NO_CHANGES,
-    agreed: Callable[[], None] = lambda: None,
-) -> Callable[..., None]:
-    """Return one function that does it all.
-
-    :param first: what goes before the steps of this module; what the application gave Flask-Migrate
-        as ``process_revision_directives`` is one of them
-    :param agree: what is said when there is nothing to write
-    :param agreed: called then
-    """
-
-    def process(
-        context: MigrationContext, revision: object, directives: list[ops.MigrationScript]
-    ) -> None:
-        empty = stop_when_empty(agree, agreed)
-        own = (empty, name_it, renames.say, databases.create_first, go_with_the_table)
-        for step in (*first, *own):
-            if step is not None:
-                step(context, revision, directives)
-
-    return process
-
-
-def stop_when_empty(agree: str, agreed: Callable[[], None]) -> Callable[..., None]:
-    """Return the step that writes no file when the models and the history agree."""
-
-    def step(
-        context: MigrationContext, revision: object, directives: list[ops.MigrationScript]
-    ) -> None:
-        if directives and summary.directions(directives[0])[0].is_empty():
-            directives[:] = []
-            output.say(agree)
-            agreed()
-
-    return step
-
-
-def name_it(
-    context: MigrationContext, revision: object, directives: list[ops.MigrationScript]
-) -> None:
+def name_it(context: MigrationContext, script: ops.MigrationScript) -> None:
     """Say what was found, and name the migration after it when nobody else did."""
-    for script in directives:
-        phrases = summary.phrases(script.upgrade_ops)
-        for phrase in phrases:
-            output.say(f"  {phrase}")
-        output.add("operations", phrases)
-        if not script.message:
-            script.message = summary.shorten(phrases)
+    phrases = summary.phrases(script.upgrade_ops)
+    for phrase in phrases:
+        output.say(f"  {phrase}")
+    output.add("operations", phrases)
+    if not script.message:
+        script.message = summary.shorten(phrases)
 
 
-def note_tables(
-    bind: str | None,
-) -> Callable[[MigrationContext, object, list[ops.MigrationScript]], None]:
-    """Return the step that notes which tables a migration makes and drops: one may go to another bind."""
-
-    def step(
-        context: MigrationContext, revision: object, directives: list[ops.MigrationScript]
-    ) -> None:
-        found = [op for script in directives for op in summary.directions(script)[0].ops]
-        made = {op.table_name for op in found if isinstance(op, ops.CreateTableOp)}
-        dropped = {op.table_name for op in found if isinstance(op, ops.DropTableOp)}
-        g.setdefault("keel_tables", {})[bind] = made, dropped
-
-    return step
+def note_tables(bind: str | None, context: MigrationContext, script: ops.MigrationScript) -> None:
+    """Note which tables a migration makes and drops: one may go to another bind."""
+    found = summary.directions(script)[0].ops
+    made = {op.table_name for op in found if isinstance(op, ops.CreateTableOp)}
+    dropped = {op.table_name for op in found if isinstance(op, ops.DropTableOp)}
+    g.setdefault("keel_tables", {})[bind] = made, dropped
 
 
-def go_with_the_table(
-    context: MigrationContext, revision: object, directives: list[ops.MigrationScript]
-) -> None:
+def go_with_the_table(context: MigrationContext, script: ops.MigrationScript) -> None:
     """Leave out the drops of indexes whose table is dropped: they go with it.
 
     MySQL refuses to drop an index that a foreign key needs.
     """
-    for script in directives:
-        for container in summary.directions(script):
-            gone = {op.table_name for op in container.ops if isinstance(op, ops.DropTableOp)}
-            container.ops[:] = [op for op in container.ops if not _only_drops_indexes(op, gone)]
+    for container in summary.directions(script):
+        gone = {op.table_name for op in container.ops if isinstance(op, ops.DropTableOp)}
+        container.ops[:] = [op for op in container.ops if not _only_drops_indexes(op, gone)]
 
 
 def _only_drops_indexes(op: MigrateOperation, gone: set[str]) -> bool:
@@ -213,19 +162,36 @@ def _configure(
     project.options = {**OPTIONS, **project.options}
     project.options |= databases.comparison(project.metadata, project.options)
     own = project.options.pop("process_revision_directives", None)
-    before = (
-        renames.step(given, why),
-        own,
-        not_null.step(given),
+    steps: tuple[Step, ...] = (
+        partial(not_null.step, given),
         type_changes.cast,
         type_changes.mend,
-        note_tables(project.bind),
+        partial(note_tables, project.bind),
     )
-    step = chain(*before, agree=agree, agreed=agreed)
+    last: tuple[Step, ...] = (name_it, renames.say, databases.create_first, go_with_the_table)
+
+    def process(
+        context: MigrationContext, revision: object, directives: list[ops.MigrationScript]
+    ) -> None:
+        for script in directives:
+            renames.step(given, why, context, script)
+        if own is not None:
+            own(context, revision, directives)
+        for step in steps:
+            for script in directives:
+                step(context, script)
+        if directives and summary.directions(directives[0])[0].is_empty():
+            directives[:] = []
+            output.say(agree)
+            agreed()
+        for step in last:
+            for script in directives:
+                step(context, script)
+
     project.configure(
         connection,
         transaction_per_migration=False,
-        process_revision_directives=step if project.writing else own,
+        process_revision_directives=process if project.writing else own,
         render_item=render.render_item(project.options.pop("render_item", None)),
         **{not_null.BATCHES: project.zero_downtime and project.dialect != "sqlite"},
     )
@@ -303,8 +269,7 @@ def of_models(metadata: MetaData) -> Said:
 
 def _fold(facts: Said, op: Any) -> None:
     """Put what one operation says to what was said before it."""
-    name = str(getattr(op, "table_name", None) or "")
-    table = f"{op.schema}.{name}" if getattr(op, "schema", None) else name
+    table = dotted(getattr(op, "schema", None), getattr(op, "table_name", None))
     own = facts.setdefault(table, {}) if table else {}
     match op:
         case ops.CreateTableOp():
@@ -312,7 +277,7 @@ def _fold(facts: Said, op: Any) -> None:
         case ops.DropTableOp():
             facts.pop(table, None)
         case ops.RenameTableOp():
-            facts[f"{op.schema}.{op.new_table_name}" if op.schema else op.new_table_name] = own
+            facts[dotted(op.schema, op.new_table_name)] = own
             facts.pop(table, None)
         case ops.AddColumnOp():
             own[op.column.name] = _column(op.column)
@@ -365,7 +330,7 @@ def _type(kind: Any) -> Options:
 
 def _each(kind: Any) -> Options:
     found: Options = {}
-    for name, dialect in {"": HERE, **DIALECTS}.items():
+    for name, dialect in EVERY.items():
         with suppress(Exception):  # a type of the application's own may raise anything
             found[name] = kind.compile(dialect=dialect)
     found["pickled"] = isinstance(kind, PickleType)
@@ -378,7 +343,7 @@ def _each(kind: Any) -> Options:
 
 def _index(index: Index) -> Options:
     found: Options = {}
-    for name, dialect in {"": HERE, **DIALECTS}.items():
+    for name, dialect in EVERY.items():
         with suppress(Exception):  # each database has its own ways to refuse one
             found[name] = " ".join(str(CreateIndex(index).compile(dialect=dialect)).split())
     return found
@@ -411,12 +376,8 @@ def _difference(where: str, was: Options, now: Options, sources: str) -> Iterato
         forms = {True: "what pickle makes of it", False: "bytes as they are"}
         yield f"{where} holds {forms[now['pickled']]}, not {forms[was['pickled']]}"
         return
-    for name in DIALECTS:
-        if (
-            name in was
-            and name in now
-            and _without_parentheses(was[name]) != _without_parentheses(now[name])
-        ):
+    for name in [name for name in DIALECTS if name in was and name in now]:
+        if _without_parentheses(was[name]) != _without_parentheses(now[name]):
             yield f"{where} is {now[name]} on {name}, not {was[name]}"
             return
 

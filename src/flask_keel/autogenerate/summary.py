@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from alembic.operations import ops
+from sqlalchemy import Table
 
 LONGEST = 60
 
@@ -24,6 +25,27 @@ def say_instead(op: ops.MigrateOperation, *said: tuple[str, str, str]) -> None:
 def directions(script: ops.MigrationScript) -> tuple[ops.UpgradeOps, ops.DowngradeOps]:
     """The way up and the way down of a migration: for one database it has one of each."""
     return script.upgrade_ops_list[-1], script.downgrade_ops_list[-1]
+
+
+def changed(table: Table, *changes: ops.MigrateOperation) -> ops.ModifyTableOps:
+    """Return changes of a table as one operation."""
+    return ops.ModifyTableOps(table.name, list(changes), schema=table.schema)
+
+
+def changes_of(container: ops.OpContainer, table: Table) -> ops.ModifyTableOps:
+    """Return the changes of a table that are there already; else new ones, put behind all others."""
+    for op in container.ops:
+        home = (table.schema, table.name)
+        if isinstance(op, ops.ModifyTableOps) and (op.schema, op.table_name) == home:
+            return op
+    made = changed(table)
+    container.ops.append(made)
+    return made
+
+
+def name_of(op: ops.MigrateOperation) -> str:
+    """Return the name of the constraint or the index that an operation is about."""
+    return str(getattr(op, "index_name", None) or getattr(op, "constraint_name", None))
 
 
 def phrases(container: ops.OpContainer | None) -> list[str]:
@@ -55,13 +77,13 @@ def shorten(said: list[str]) -> str:
 
 
 def _operations(container: ops.OpContainer) -> Iterator[tuple[str, str, str]]:
-    changed = _changed(container)
+    again = _made_again(container)
     for op in container.ops:
         if hasattr(op, "said"):
             yield from op.said
             continue
-        name = str(getattr(op, "constraint_name", None) or getattr(op, "index_name", None))
-        if name in changed:
+        name = name_of(op)
+        if name in again:
             if isinstance(op, ops.DropConstraintOp | ops.DropIndexOp):
                 kind = "index" if isinstance(op, ops.DropIndexOp) else "constraint"
                 yield f"change {kind}", op.table_name or "", name
@@ -103,16 +125,15 @@ def _operations(container: ops.OpContainer) -> Iterator[tuple[str, str, str]]:
                 yield "change", name or type(op).__name__, ""
 
 
-def _changed(container: ops.OpContainer) -> set[str]:
+def _made_again(container: ops.OpContainer) -> set[str]:
     """The constraints and indexes that are dropped and made again under their name."""
     made = (ops.AddConstraintOp, ops.CreateIndexOp)
     gone = (ops.DropConstraintOp, ops.DropIndexOp)
     names: dict[bool, set[str]] = {True: set(), False: set()}
     for op in container.ops:
         if isinstance(op, (*made, *gone)) and not hasattr(op, "said"):
-            name = getattr(op, "constraint_name", None) or getattr(op, "index_name", None)
-            names[isinstance(op, gone)] |= {str(name)} if name else set()
-    return names[True] & names[False]
+            names[isinstance(op, gone)].add(name_of(op))
+    return names[True] & names[False] - {"None"}
 
 
 def _comes_along(item: tuple[str, str, str], new: set[str], added: set[str]) -> bool:

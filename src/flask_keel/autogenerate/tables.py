@@ -27,11 +27,11 @@ from sqlalchemy import (
 )
 from sqlalchemy import Index as ModelIndex
 from sqlalchemy import Table as Model
-from sqlalchemy import text as sql_text
 from sqlalchemy.exc import NoReferenceError
 from sqlalchemy.sql.elements import TextClause, conv
 
 from ..catalog import ReflectedIndex, ReflectedTable, live, mysql, sqlite
+from ..lexer import dotted
 from ..literals import as_text
 from ..sqlite import model as sqlite_model
 from ..sqlite import naming
@@ -72,7 +72,7 @@ REFLECTED_KINDS = {
     "primary key": PrimaryKeyConstraint,
     "foreign key": ForeignKeyConstraint,
 }
-WAITING = sql_text("""
+WAITING = text("""
     SELECT k.conname, k.condeferred FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
     JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE k.condeferrable AND c.relname = :name
@@ -84,7 +84,7 @@ def complete(context: AutogenContext, change: ops.ModifyTableOps, there: Model) 
     """Add to a table that goes, and to the drops of its indexes, what was not reflected."""
     for check in there.constraints:
         if isinstance(check, CheckConstraint) and isinstance(check.sqltext, TextClause):
-            check.sqltext = sql_text(as_text(check.sqltext.text))
+            check.sqltext = text(as_text(check.sqltext.text))
     if context.dialect.name == "sqlite":
         _sqlite(context, change, there)
     elif context.dialect.name == "postgresql":
@@ -109,7 +109,7 @@ def json_columns(there: Model, found: ReflectedTable) -> None:
 def exact(index: ModelIndex) -> ModelIndex:
     """Return an index with its texts as the database has them, a colon in them being none of ours."""
     options: Options = {
-        key: sql_text(as_text(value.text)) if isinstance(value, TextClause) else value
+        key: text(as_text(value.text)) if isinstance(value, TextClause) else value
         for key, value in index.kwargs.items()
     }
     made = ModelIndex(index.name, *map(_part, index.expressions), unique=index.unique, **options)
@@ -205,7 +205,7 @@ def leave_inherited(context: AutogenContext, upgrade: ops.UpgradeOps) -> None:
     """On PostgreSQL a table has the columns of the one that it inherits from, whose they are."""
     models = context.table_key_to_table
     for change in [op for op in upgrade.ops if isinstance(op, ops.ModifyTableOps)]:
-        model = models.get(_key(_place(change)))
+        model = models.get(dotted(*_place(change)))
         given = () if model is None else _inherited(model.dialect_options["postgresql"]["inherits"])
         parents = [models[name] for name in given if name in models]
         theirs = {column.name for parent in parents for column in parent.columns}
@@ -243,10 +243,6 @@ def arrange(upgrade: ops.UpgradeOps) -> None:
 
 def _place(op: Any) -> Place:
     return op.schema, op.table_name
-
-
-def _key(place: Place) -> str:
-    return ".".join(part for part in place if part)
 
 
 def _in_order(made: TableOps) -> list[Place]:

@@ -17,7 +17,7 @@ from sqlalchemy import types as sa
 from sqlalchemy.dialects import postgresql
 
 from .. import literals
-from ..lexer import string
+from ..lexer import dotted, string
 from ..literals import literal
 from ..typing import SQLType
 from . import constraints, summary
@@ -47,8 +47,7 @@ def around(upgrade: ops.UpgradeOps, pairs: list[tuple[Model, Model]], joined: Jo
                     make.constraint_name = key.name
                 for op in (drop, make):
                     summary.leave_unsaid(op)
-                    change = ops.ModifyTableOps(there.name, [op], schema=there.schema)
-                    upgrade.ops.append(change)
+                    upgrade.ops.append(summary.changed(there, op))
     _in_order(upgrade, joined)
 
 
@@ -83,10 +82,7 @@ def retyped(dialect: Dialect, upgrade: ops.UpgradeOps) -> set[tuple[str, str]]:
                 after = families(op.modify_type, dialect)
                 alike = dialect.name == "postgresql" and bool(before & after)
                 if dialect.name != "sqlite" and not alike:
-                    home = (
-                        f"{table.schema}.{table.table_name}" if table.schema else table.table_name
-                    )
-                    found.add((home, op.column_name))
+                    found.add((dotted(table.schema, table.table_name), op.column_name))
     return found
 
 
@@ -167,39 +163,36 @@ def load(dialect: str) -> None:
         importlib.import_module(PACKAGE)
 
 
-def mend(
-    context: MigrationContext, revision: object, directives: list[ops.MigrationScript]
-) -> None:
+def mend(context: MigrationContext, script: ops.MigrationScript) -> None:
     """Let a file that uses the package's operations import it, so that it runs by itself.
 
     A value that is added is written as SQL: the package's own operation (1.11) puts it behind the
     value before which it belongs, and the next comparison would find another order. It comes before
     everything that may use it, and a value that goes goes after everything that may have used it.
     """
-    for script in directives:
-        gone = set(_dropped_names(summary.directions(script)[0]))
-        for container in summary.directions(script):
-            first = [op for op in container.ops if _only(op, adds=True)]
-            last = [op for op in container.ops if _only(op, adds=False)]
-            rest = [op for op in container.ops if op not in first and op not in last]
-            used = set(_literals(ops.OpContainer(rest)))
-            # what runs next to the schema of before meets what that has, all else what models have
-            up = container is script.upgrade_ops
-            before = first if up else last
-            for op in container.ops:
-                _meet_defaults(context, op, models=op not in before)
-            added = [part for op in first for part in _mended(context, op, used)]
-            emptied = [] if up else [part for op in last for part in _emptied(context, op, script)]
-            container.ops[:] = [
-                part
-                for op in (*added, *rest, *emptied, *last)
-                for part in _spelled(context, op, set() if op in before else gone)
-            ]
-            for op in container.ops:
-                if _theirs(op) and hasattr(op, "enum_values"):
-                    summary.leave_unsaid(op)  # a type comes and goes with its column
-            if any(_theirs(op) and not hasattr(op, "enum_values") for op in container.ops):
-                script.imports = {*script.imports, f"import {PACKAGE}  # noqa: F401"}
+    gone = set(_dropped_names(summary.directions(script)[0]))
+    for container in summary.directions(script):
+        first = [op for op in container.ops if _only(op, adds=True)]
+        last = [op for op in container.ops if _only(op, adds=False)]
+        rest = [op for op in container.ops if op not in first and op not in last]
+        used = set(_literals(ops.OpContainer(rest)))
+        # what runs next to the schema of before meets what that has, all else what models have
+        up = container is script.upgrade_ops
+        before = first if up else last
+        for op in container.ops:
+            _meet_defaults(context, op, models=op not in before)
+        added = [part for op in first for part in _mended(context, op, used)]
+        emptied = [] if up else [part for op in last for part in _emptied(context, op, script)]
+        container.ops[:] = [
+            part
+            for op in (*added, *rest, *emptied, *last)
+            for part in _spelled(context, op, set() if op in before else gone)
+        ]
+        for op in container.ops:
+            if _theirs(op) and hasattr(op, "enum_values"):
+                summary.leave_unsaid(op)  # a type comes and goes with its column
+        if any(_theirs(op) and not hasattr(op, "enum_values") for op in container.ops):
+            script.imports = {*script.imports, f"import {PACKAGE}  # noqa: F401"}
 
 
 def _meet_defaults(context: MigrationContext, op: Any, models: bool) -> None:
@@ -291,9 +284,7 @@ def _mended(context: MigrationContext, op: Any, used: set[str]) -> Iterator[Migr
     if type(op).__name__ != "AddEnumValuesOp":
         yield op
         return
-    quote = literals.dialect(context.dialect).identifier_preparer.quote
-    schema = op.schema if op.schema != context.dialect.default_schema_name else None
-    name = ".".join(quote(part) for part in (schema, op.name) if part)
+    name = _full(context, op.schema, op.name)
     there = list(op.old_values)
     for place, value in enumerate(op.new_values):
         if value in there:
@@ -336,7 +327,7 @@ def _dropped_names(container: ops.OpContainer) -> Iterator[str]:
         if isinstance(op, ops.OpContainer):
             yield from _dropped_names(op)
         elif isinstance(op, ops.DropConstraintOp | ops.DropIndexOp):
-            yield str(op.constraint_name if isinstance(op, ops.DropConstraintOp) else op.index_name)
+            yield summary.name_of(op)
 
 
 def _comparing(context: MigrationContext, op: Any) -> Iterator[tuple[str, str, str]]:
@@ -349,25 +340,30 @@ def _comparing(context: MigrationContext, op: Any) -> Iterator[tuple[str, str, s
 def _made_anew(context: MigrationContext, op: Any, around: list[tuple[str, str]]) -> Iterator[str]:
     """A value of an enum cannot go, and none can change places: all columns get another type."""
     quote = literals.dialect(context.dialect).identifier_preparer.quote
-    default_schema = context.dialect.default_schema_name
-
-    def full(schema: str | None, name: str) -> str:
-        return ".".join(quote(part) for part in (schema, name) if part and part != default_schema)
-
-    name, old = full(op.schema, op.name), f"{op.name[:40]}_old"
+    name, old = _full(context, op.schema, op.name), f"{op.name[:40]}_old"
     yield from (drop for drop, _ in around)
     yield f"ALTER TYPE {name} RENAME TO {quote(old)}"
     yield f"CREATE TYPE {name} AS ENUM ({', '.join(map(string, op.new_values))})"
     for one in op.affected_columns:
         column, array = quote(one.column_name), _array(one)
-        alter = f"ALTER TABLE {full(one.table_schema, one.table_name)} ALTER COLUMN {column}"
+        alter = (
+            f"ALTER TABLE {_full(context, one.table_schema, one.table_name)} ALTER COLUMN {column}"
+        )
         if one.existing_server_default is not None:
             yield f"{alter} DROP DEFAULT"
         yield f"{alter} TYPE {name}{array} USING {column}::text{array}::{name}{array}"
         if one.existing_server_default is not None:
             yield f"{alter} SET DEFAULT {one.existing_server_default.removesuffix(TEXT + array)}"
-    yield f"DROP TYPE {full(op.schema, old)}"
+    yield f"DROP TYPE {_full(context, op.schema, old)}"
     yield from (make for _, make in around)
+
+
+def _full(context: MigrationContext, schema: str | None, name: str) -> str:
+    """A name as SQL, with its schema where that is not the default one."""
+    quote = literals.dialect(context.dialect).identifier_preparer.quote
+    if schema == context.dialect.default_schema_name:
+        schema = None
+    return dotted(schema and quote(schema), quote(name))
 
 
 class AddValueOp(ops.ExecuteSQLOp):
@@ -412,18 +408,15 @@ SPECIAL = {
 }
 
 
-def cast(
-    context: MigrationContext, revision: object, directives: list[ops.MigrationScript]
-) -> None:
+def cast(context: MigrationContext, script: ops.MigrationScript) -> None:
     """Give each change of a type the USING that it needs on PostgreSQL, on the way down too.
 
     Whatever database the file is written on: it is to run on all of them.
     """
-    for script in directives:
-        for container in summary.directions(script):
-            for table in container.ops:
-                if isinstance(table, ops.ModifyTableOps):
-                    table.ops[:] = [part for op in table.ops for part in _with_using(op)]
+    for container in summary.directions(script):
+        for table in container.ops:
+            if isinstance(table, ops.ModifyTableOps):
+                table.ops[:] = [part for op in table.ops for part in _with_using(op)]
 
 
 def using(old: SQLType, new: SQLType, column: str) -> str | None:

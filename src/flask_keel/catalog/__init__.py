@@ -24,6 +24,7 @@ from sqlalchemy.exc import CompileError, DBAPIError, SQLAlchemyError
 from sqlalchemy.schema import CreateTable
 
 from .. import binds, history
+from ..lexer import dotted
 from ..output import plainly
 from ..project import OWN_TABLES
 from ..typing import Value
@@ -48,6 +49,11 @@ class ReflectedColumn:
     collation: str | None = None
     counts: str | None = None
     sequence: str | None = None
+
+    @property
+    def stored(self) -> tuple[str, str | None]:
+        """What its values are kept as."""
+        return self.type, self.collation
 
 
 @dataclass(frozen=True)
@@ -174,7 +180,7 @@ class Table:
 
     @property
     def label(self) -> str:
-        return f"{self.schema}.{self.name}" if self.schema else self.name
+        return dotted(self.schema, self.name)
 
     @property
     def excludes(self) -> bool:

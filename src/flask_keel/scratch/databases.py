@@ -102,16 +102,13 @@ def comparison(metadata: MetaData, given: Options) -> Options:
     return {"include_schemas": True, "include_name": include_name}
 
 
-def create_first(
-    context: MigrationContext, revision: object, directives: list[ops.MigrationScript]
-) -> None:
+def create_first(context: MigrationContext, script: ops.MigrationScript) -> None:
     """On PostgreSQL, create a schema that is not there before its first table."""
-    if context.dialect.name != "postgresql" or not directives:
+    if context.dialect.name != "postgresql":
         return
     quote = context.dialect.identifier_preparer.quote_schema
     assert context.connection is not None
     there = set(inspect(context.connection).get_schema_names())
-    script = directives[0]
     for schema in sorted(named(context.opts["target_metadata"]) - there):
         output.say(f"  create schema {schema}")
         create = ops.ExecuteSQLOp(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")

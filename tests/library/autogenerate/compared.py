@@ -81,7 +81,7 @@ class Bench:
             with listening(sa.Table, column_reflect=literals.read_column):
                 script = produce_migrations(context, metadata)
             for step in (type_changes.cast, type_changes.mend, run.go_with_the_table):
-                step(context, None, [script])
+                step(context, script)
             self.code = [
                 render_python_code(
                     found,
