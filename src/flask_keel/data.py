@@ -100,19 +100,72 @@ def rehearsal() -> Iterator[None]:
         _rehearsing.reset(token)
 
 
-JOURNAL = "keel_journal"  # the option of Alembic's context under which an upgrade keeps its own
+PROGRESS = "keel_progress"  # the option of Alembic's context under which an upgrade keeps its own
 
 
-class Unkept:
-    """The journal of a backfill where none is kept: it always begins at the beginning."""
+class Progress:
+    """How far a revision is. This one is written nowhere, so that it always begins at the beginning.
 
-    last: Row | None = None
+    An upgrade on a server keeps one in its log, by which the next goes on where it ended.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    # the steps of an operation in a form for which nobody waits
+
+    @property
+    def online(self) -> bool:
+        """Whether operations are done in such steps."""
+        return True
+
+    def met(self, asked: str) -> int | None:
+        """Return how many steps of an operation an earlier try has done; None for all of them."""
+        return 0
+
+    def is_sent(self, asked: str, number: int) -> bool:
+        """Whether this step was on its way when the earlier try ended."""
+        return False
+
+    @contextmanager
+    def step(self, asked: str, number: int | None, outside: bool) -> Iterator[None]:
+        """Run one step.
+
+        :param asked: what the file asked for
+        :param number: None for the last
+        :param outside: whether it cannot be in a transaction
+        """
+        driver: Value = self.connection.connection.driver_connection
+        # an attempt is one transaction, which is rolled back
+        if not outside or self.connection.info.get("attempt") or driver.autocommit:
+            yield
+            return
+        driver.commit()
+        driver.autocommit = True
+        try:
+            yield
+        finally:
+            driver.autocommit = False
+
+    def unfelt(self) -> AbstractContextManager[None]:
+        """Run what nobody waits for: it is committed with what comes next."""
+        return nullcontext()
+
+    def take_back(self, statements: Sequence[str], number: int) -> None:
+        """Undo the last steps of an operation; a rehearsal that failed is over."""
+
+    # backfill
+
+    @property
+    def last(self) -> Row | None:
+        """The key at which the earlier try of this backfill ended."""
+        return None
 
     def settle(self) -> None:
         """Let what came before it stand, where each statement does."""
 
     def backfilled(self, what: str) -> bool:
-        """Whether an earlier try has done it; if not, that ended at the key ``last``."""
+        """Whether an earlier try has done it; if not, that ended at the key :attr:`last`."""
         return False
 
     def batch(self, what: str, last: Row | None) -> AbstractContextManager[None]:
@@ -161,28 +214,28 @@ def backfill(
     keys = [] if at_once else _keys(op.get_bind(), table)
     if context.opts.get("dry_run"):
         statement = statement.prefix_with(IN_BATCHES)
-    journal = context.opts.get(JOURNAL) or Unkept()
+    progress = context.opts.get(PROGRESS) or Progress(op.get_bind())
     what = f"backfill {table.name} where {where}"  # new values may be mended in the middle of it
-    journal.settle()
+    progress.settle()
     with _by_itself(context) if keys else nullcontext():
         connection = op.get_bind()
-        if journal.backfilled(what):
+        if progress.backfilled(what):
             return 0
         done = 0
         if not keys:
-            with journal.batch(what, None):
+            with progress.batch(what, None):
                 done = connection.execute(statement).rowcount
         else:
-            last = journal.last
+            last = progress.last
             begin = where if last is None else _and(where, _after(keys, last))
             count = select(func.count()).select_from(table)
             total = connection.execute(count if begin is None else count.where(begin)).scalar_one()
             with _progress(table.name, total) as show:
                 for part, end in _parts(connection, table, keys, where, batch, last):
-                    with journal.batch(what, end):
+                    with progress.batch(what, end):
                         done += connection.execute(statement.where(part)).rowcount
                     show(done)
-        journal.ended(what)
+        progress.ended(what)
     return done
 
 

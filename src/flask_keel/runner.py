@@ -424,7 +424,7 @@ def run(
     :param options: more for ``configure``
     """
     if recorder and project.online and not connection.info.get("attempt"):
-        from .zero_downtime import postgresql_impl  # noqa: F401  (registers itself)
+        from . import zero_downtime  # noqa: F401  (registers itself)
 
         options["zero_downtime"] = True
     with environment(project, connection, steps, prints, **options) as nested:

@@ -302,7 +302,7 @@ def _run(
         project.follow(kept.following)
         options["on_version_apply"] += [kept.applied]
     if project.online:
-        from ..zero_downtime import postgresql_impl  # noqa: F401  (registers itself)
+        from .. import zero_downtime  # noqa: F401  (registers itself)
 
         options["zero_downtime"] = True
     project.configure(connection, **options)

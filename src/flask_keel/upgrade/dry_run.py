@@ -14,12 +14,13 @@ import ast
 import builtins
 import sqlite3
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import cached_property, wraps
 from pathlib import Path
 
+from alembic.operations import MigrateOperation, ops
 from alembic.runtime.migration import MigrationStep, RevisionStep
 from alembic.script import Script
 from sqlalchemy import Connection, create_engine, text
@@ -31,7 +32,6 @@ from ..project import Environment, Project, listening
 from ..runner import Recorder, Recording
 from ..sqlite import introspection, transaction
 from ..typing import Options, Params
-from ..zero_downtime import forms
 from . import losses, statements
 from .losses import Key, Live, Loss, Losses, Rows
 
@@ -282,7 +282,7 @@ class _Run:
         if not self.sqlite:
             self._judge_rewrites(recording)
         if self.project.online:
-            found.ways += forms.ways(recording.did)
+            found.ways += ways(recording.did)
         if self.project.zero_downtime and not self.sqlite:
             found.ways += self._held_rows()
         if step.is_upgrade:
@@ -527,3 +527,34 @@ def _variables(node: ast.AST) -> set[str]:
         if isinstance(one, ast.arg)
         or (isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store))
     }
+
+
+# What a plan says of the forms for which nobody waits: see zero_downtime.
+
+FORMS = {
+    ops.CreateIndexOp: "its index {name} is built CONCURRENTLY",
+    ops.DropIndexOp: "its index {name} is dropped CONCURRENTLY",
+    ops.CreateUniqueConstraintOp: "the index of {name} is built CONCURRENTLY, then it is UNIQUE",
+    ops.CreatePrimaryKeyOp: "the index of {name} is built CONCURRENTLY, then it is the PRIMARY KEY",
+    ops.CreateForeignKeyOp: "FOREIGN KEY {name} NOT VALID, then VALIDATE",
+    ops.CreateCheckConstraintOp: "CHECK {name} NOT VALID, then VALIDATE",
+}
+
+
+def ways(operations: Iterable[MigrateOperation | str]) -> Iterator[str]:
+    """Say how the operations of a revision run on the tables that were there before it."""
+    made: set[str] = set()
+    for op in operations:
+        table = str(getattr(op, "table_name", None) or getattr(op, "source_table", None) or "")
+        if isinstance(op, ops.CreateTableOp):
+            made.add(table)
+        elif table not in made and (form := _form(op)):
+            yield f"{table}: {form}" if table else form.removeprefix("its ")
+
+
+def _form(op: MigrateOperation | str) -> str | None:
+    if isinstance(op, ops.AlterColumnOp) and op.modify_nullable is False:
+        return f"a CHECK of {op.column_name} NOT VALID, then VALIDATE, then SET NOT NULL"
+    said = next((said for kind, said in FORMS.items() if isinstance(op, kind)), None)
+    name = getattr(op, "constraint_name", None) or getattr(op, "index_name", None)
+    return said.format(name=name or "without a name") if said else None

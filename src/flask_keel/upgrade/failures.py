@@ -23,7 +23,7 @@ from sqlalchemy.engine import ExecutionContext
 from sqlalchemy.exc import DBAPIError
 
 from .. import data, history, output
-from ..data import JOURNAL
+from ..data import PROGRESS
 from ..project import Environment, listening
 from ..sqlite import transaction
 from ..typing import SQLType, Value
@@ -260,7 +260,7 @@ def account(project: Environment, connection: Connection, run: Run) -> Iterator[
     standing = Standing(connection, context.version_table, own and project.online)
     standing.follow(context)
     if run.journal is not None:
-        run.journal.standing = context.opts[JOURNAL] = standing
+        run.journal.standing = context.opts[PROGRESS] = standing
     if own:
         asks = "pg_backend_pid" if connection.dialect.name == "postgresql" else "connection_id"
         run.session = connection.exec_driver_sql(f"SELECT {asks}()").scalar_one()

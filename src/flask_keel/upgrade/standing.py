@@ -19,14 +19,13 @@ from sqlalchemy import Connection, Delete, Insert, Update
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 
-from ..data import ALONE
+from ..data import ALONE, Progress
 from ..log import LOST, Unfinished, as_position, key_of
 from ..output import say
 from ..runner import Refused
 from ..typing import Options, Row, Value
-from ..zero_downtime.sequence import IN_ONE, SETS
 from . import in_flight
-from .statements import changes, commits
+from .statements import IN_ONE, SETS, changes, commits
 
 NOT_PARSED = 1064  # refused before anything was committed
 LONGEST, MOST = 60, 5
@@ -81,7 +80,7 @@ def short(statement: str) -> str:
     return f"'{line}'" if len(line) <= LONGEST else f"'{line[:LONGEST]}...'"
 
 
-class Standing:
+class Standing(Progress):
     """The statements of the revision that runs now, apart: those that a rollback undoes, and the others.
 
     :param version_table: Alembic's own table
@@ -89,7 +88,7 @@ class Standing:
     """
 
     def __init__(self, connection: Connection, version_table: str, each: bool = False) -> None:
-        self.connection = connection
+        super().__init__(connection)
         self.version_table = version_table
         self.each = each
         self.book: Book | None = None

@@ -45,6 +45,18 @@ COMMITS = re.compile(
     re.IGNORECASE,
 )
 
+# What a migration sets for its transaction is set anew in each one that it gets; what else it says of
+# it has no meaning in several. https://www.postgresql.org/docs/current/sql-set.html
+SETS = re.compile(
+    r"\s*(SET\s+LOCAL\b|SELECT\s+(pg_catalog\s*\.\s*)?set_config\s*\(.*,\s*(true|'t\w*'|'on')\s*\))",
+    re.IGNORECASE | re.DOTALL,
+)
+IN_ONE = re.compile(
+    r"\s*(SET\s+(CONSTRAINTS|TRANSACTION)\b|SAVEPOINT\b|LOCK\b|DECLARE\b(?!.*\bWITH\s+HOLD\b))"
+    r"|.*\b(ON\s+COMMIT\s+(DROP|DELETE)|pg_(try_)?advisory_xact_lock)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+
 
 class Name(NamedTuple):
     """A table as a statement names it; ``quoted`` says that its letters are to be taken as they are."""

@@ -1,4 +1,7 @@
-"""The safe forms of PostgreSQL: what an operation asks for, as statements for which nobody waits.
+"""Alembic's operations on PostgreSQL, where ``ZERO_DOWNTIME`` is on: each in a form for which nobody waits.
+
+Imported, it takes the place of Alembic's own class, and does as that does for every migration context
+without the option ``zero_downtime``.
 
 https://www.postgresql.org/docs/current/sql-altertable.html (NOT VALID, USING INDEX) and sql-createindex.html
 (CONCURRENTLY).
@@ -6,19 +9,21 @@ https://www.postgresql.org/docs/current/sql-altertable.html (NOT VALID, USING IN
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain, pairwise
 
 import sqlalchemy as sa
-from alembic.ddl.base import AddColumn, ColumnNullable
-from alembic.operations import MigrateOperation, ops
-from sqlalchemy import Connection, Dialect, Table, text
-from sqlalchemy.schema import AddConstraint, CreateIndex, DropIndex
+from alembic.ddl.base import AddColumn, AlterTable, ColumnNullable
+from alembic.ddl.postgresql import PostgresqlImpl
+from sqlalchemy import Connection, CursorResult, Dialect, ForeignKey, Insert, Table, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.schema import AddConstraint, CreateIndex, CreateTable, DropIndex, DropTable
 
-from .. import lexer
-from ..typing import Expression, PlainColumn, Value
-from .sequence import Step
+from . import data, lexer
+from .data import PROGRESS, Progress
+from .typing import Expression, PlainColumn, Value
 
 LONGEST_NAME = 63  # https://www.postgresql.org/docs/current/limits.html
 FACTS = text("SELECT relkind::text FROM pg_class WHERE oid = to_regclass(:table)")
@@ -50,8 +55,142 @@ PARTITIONS = text(
     "FROM pg_partition_tree(to_regclass(:table)) ORDER BY level"
 )
 
+Key = tuple[str | None, str]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One statement of a safe form, in a transaction of its own.
+
+    :param outside: whether it cannot be in a transaction: CONCURRENTLY
+    :param undo: what undoes it, where rows refuse one that comes later
+    :param run: what is run in place of a statement
+    """
+
+    sql: str
+    outside: bool = False
+    undo: str = ""
+    run: Callable[[], object] | None = None
+
+
 # of a part, a name, the same with its schema, whether it holds rows
 Made = Callable[[str, str, str, bool], Iterator[Step]]
+
+
+class OnlineImpl(PostgresqlImpl):
+    """Alembic's implementation for PostgreSQL; it registers itself by its ``__dialect__``.
+
+    Options of the migration context that it reads: ``zero_downtime`` (True: safe forms).
+    """
+
+    __dialect__ = "postgresql"
+
+    def __init__(self, *arguments: Value, **keywords: Value) -> None:
+        super().__init__(*arguments, **keywords)
+        self._made: set[Key] = set()  # tables of this run, which nobody else uses yet
+
+    def _progress(self) -> Progress | None:
+        """Who notes the steps; None where nobody does."""
+        if self.as_sql or self.connection is None or not self.context_opts.get("zero_downtime"):
+            return None
+        return self.context_opts.get(PROGRESS) or Progress(self.connection)
+
+    def _exec(
+        self,
+        construct: Value,
+        execution_options: Mapping[str, Value] | None = None,
+        multiparams: Sequence[Mapping[str, Value]] | None = None,
+        params: Mapping[str, Value] = {},
+    ) -> "CursorResult[Value] | None":
+        plain = partial(super()._exec, construct, execution_options, multiparams, params)
+        progress = self._progress()
+        if progress is None:
+            return plain()
+        assert self.connection is not None
+        if self._is_unfelt(construct, self.connection):
+            with progress.unfelt():
+                return plain()
+        safe = CreateIndex | DropIndex | AddConstraint | AlterTable
+        if not progress.online or not isinstance(construct, safe):
+            return plain()
+        asked = str(construct.compile(dialect=self.dialect))
+        done = progress.met(asked)
+        if done is None:
+            return None
+        half = bool(done) or progress.is_sent(asked, 1)
+        steps = Forms(self.connection, construct, half).steps()
+        if not steps:
+            return plain()
+        self._run(progress, self.connection, construct, asked, steps, done)
+        return None
+
+    def _run(
+        self,
+        progress: Progress,
+        connection: Connection,
+        construct: Value,
+        asked: str,
+        steps: list[Step],
+        done: int,
+    ) -> None:
+        for number, step in enumerate(steps[done:], done + 1):
+            last = number == len(steps)
+            try:
+                with progress.step(asked, None if last else number, step.outside):
+                    if step.run is not None:
+                        step.run()
+                    else:
+                        connection.exec_driver_sql(step.sql)
+            except DBAPIError as error:
+                if data.advice(error) == data.ROWS:
+                    undo = [one.undo for one in steps[: number - 1] if one.undo]
+                    progress.take_back(undo[::-1], number - 1)
+                    data.explain(error, connection, construct)
+                raise
+
+    def _is_unfelt(self, construct: Value, connection: Connection) -> bool:
+        """Whether only tables that this run has made are locked."""
+        if isinstance(construct, CreateTable):
+            table = construct.element
+            there = construct.if_not_exists and Forms(connection, None).kind(
+                self.dialect.identifier_preparer.format_table(table)
+            )
+            if there:
+                return False
+            self._made.add((table.schema, table.name))
+            return all(map(self._refers_to_made, table.foreign_keys))
+        key = _table_of(construct)
+        if key is None or key not in self._made:
+            return False
+        if isinstance(construct, AddConstraint):
+            return all(map(self._refers_to_made, getattr(construct.element, "elements", ())))
+        if isinstance(construct, DropTable):
+            self._made.discard(key)
+        return not (isinstance(construct, AddColumn) and construct.column.foreign_keys)
+
+    def _refers_to_made(self, key: ForeignKey) -> bool:
+        *schema, table, _ = key.target_fullname.split(".")
+        return (".".join(schema) or None, table) in self._made
+
+    def rename_table(
+        self, old_table_name: str, new_table_name: Value, schema: Value = None
+    ) -> None:
+        super().rename_table(old_table_name, new_table_name, schema=schema)
+        if (schema, old_table_name) in self._made:
+            self._made.discard((schema, old_table_name))
+            self._made.add((schema, str(new_table_name)))
+
+
+def _table_of(construct: Value) -> Key | None:
+    if isinstance(construct, AlterTable):
+        return (construct.schema, str(construct.table_name))
+    if isinstance(construct, Insert):
+        table: Value = construct.table
+    elif isinstance(construct, DropTable):
+        table = construct.element
+    else:
+        table = getattr(getattr(construct, "element", None), "table", None)
+    return None if table is None else (getattr(table, "schema", None), table.name)
 
 
 class Forms:
@@ -228,8 +367,6 @@ class Forms:
             yield from self.not_null(table, column.name)
 
     def _filling(self, construct: AddColumn, default: str) -> Callable[[], object]:
-        from .. import data
-
         own: PlainColumn = sa.column(construct.column.name)
         table = sa.table(str(construct.table_name), own, schema=construct.schema)
         # doubled for the driver, which this will be once more
@@ -377,34 +514,3 @@ def _joined(one: str, other: str, label: str) -> str:
         else:
             other = other[:-1]
     return "_".join(part for part in (one, other, label) if part)
-
-
-# What a plan says of them, before anything runs.
-
-FORMS = {
-    ops.CreateIndexOp: "its index {name} is built CONCURRENTLY",
-    ops.DropIndexOp: "its index {name} is dropped CONCURRENTLY",
-    ops.CreateUniqueConstraintOp: "the index of {name} is built CONCURRENTLY, then it is UNIQUE",
-    ops.CreatePrimaryKeyOp: "the index of {name} is built CONCURRENTLY, then it is the PRIMARY KEY",
-    ops.CreateForeignKeyOp: "FOREIGN KEY {name} NOT VALID, then VALIDATE",
-    ops.CreateCheckConstraintOp: "CHECK {name} NOT VALID, then VALIDATE",
-}
-
-
-def ways(operations: Iterable[MigrateOperation | str]) -> Iterator[str]:
-    """Say how the operations of a revision run on the tables that were there before it."""
-    made: set[str] = set()
-    for op in operations:
-        table = str(getattr(op, "table_name", None) or getattr(op, "source_table", None) or "")
-        if isinstance(op, ops.CreateTableOp):
-            made.add(table)
-        elif table not in made and (form := _form(op)):
-            yield f"{table}: {form}" if table else form.removeprefix("its ")
-
-
-def _form(op: MigrateOperation | str) -> str | None:
-    if isinstance(op, ops.AlterColumnOp) and op.modify_nullable is False:
-        return f"a CHECK of {op.column_name} NOT VALID, then VALIDATE, then SET NOT NULL"
-    said = next((said for kind, said in FORMS.items() if isinstance(op, kind)), None)
-    name = getattr(op, "constraint_name", None) or getattr(op, "index_name", None)
-    return said.format(name=name or "without a name") if said else None
