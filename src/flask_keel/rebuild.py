@@ -26,10 +26,10 @@ from sqlalchemy import inspect as look_at
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
-from . import binds, errors, history, multidb, output, urls
+from . import backup, binds, errors, history, multidb, output, urls
 from .autogenerate import constraints, summary
 from .autogenerate.comparators import OPTIONS
-from .backup import copies, online
+from .backup import online
 from .binds import Bind
 from .catalog import drift
 from .project import (
@@ -240,9 +240,9 @@ def _write_over(new: Path, old: Path, backups: Path) -> Path | None:
 
     def keep(write: Callable[[Path], None]) -> Path:
         backups.mkdir(parents=True, exist_ok=True)
-        with copies.part(backups, old.suffix) as part:
+        with backup.part(backups, old.suffix) as part:
             write(part)
-            copies.settle(part, kept)
+            backup.settle(part, kept)
         made.append(kept)
         return kept
 

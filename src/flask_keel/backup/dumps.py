@@ -29,7 +29,7 @@ from ..lexer import backquoted
 from ..project import LOG_TABLE
 from ..scratch import servers
 from ..typing import Options, Value
-from .copies import NOTHING, Copies, Half, Keep, where
+from . import NOTHING, Copies, Half, Keep, where
 
 NO_ROOM = re.compile(r"No space left|Disk quota exceeded|Errcode: (28|122)\b|File too large")
 FAULT = re.compile(r".*?(?:error|fatal)(?: *\d+ *\(\w+\)(?: at line \d+)?)?: *", re.IGNORECASE)

@@ -23,7 +23,7 @@ from ..project import LOG_TABLE, Project
 from ..sqlite import transaction
 from ..sqlite.introspection import driver
 from ..sqlite.tokenizer import quote
-from .copies import NOTHING, Copies, Keep, make_folder, part, settle, where
+from . import NOTHING, Copies, Keep, make_folder, part, settle, where
 
 STEP = 256  # pages
 # the first step must neither end it nor fill the cache: 16 of the largest pages are 1 MB
