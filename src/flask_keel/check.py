@@ -16,7 +16,6 @@ from sqlalchemy.exc import DBAPIError
 from . import binds, catalog, diagram, heads, history, lint, output, revisions
 from .autogenerate import summary
 from .lint import findings as lint_findings
-from .lint import offline
 from .lint.findings import Finding
 from .project import Project
 from .proof import Verdict, prove
@@ -340,7 +339,7 @@ def quick(project: Project) -> None:
     _say_head(project, "head")
     wrong, changed, dialect = head_file(project), _changed(project), _dialect(project)
     for one in changed:
-        found, stopped = offline.findings(project, one, dialect)
+        found, stopped = lint.offline(project, one, dialect)
         judged = Judged(one.revision, Path(one.path), found, None, False)
         _tell(project, judged, main=False)
         if stopped:

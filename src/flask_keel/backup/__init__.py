@@ -29,55 +29,6 @@ NOTHING = "nothing was changed"
 UNWRITTEN = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_FSYNC", "SQLITE_IOERR_TRUNCATE")
 
 
-def of(subject: Project) -> Copies:
-    """Return the copies of an application's database.
-
-    :raises CommandError: for a database in memory
-    """
-    kind = project.kind(subject.engine.url)
-    if kind == "sqlite":
-        from .online import File
-
-        return File(subject)
-    from .dumps import MySQL, PostgreSQL
-
-    return PostgreSQL(subject) if kind == "postgresql" else MySQL(subject)
-
-
-def wanted(subject: Project) -> str:
-    """Return what MIGRATION_BACKUP says.
-
-    :raises CommandError: when it says none of the three words
-    """
-    said = subject.settings.get("MIGRATION_BACKUP", "auto")
-    if said not in WORDS:
-        words = '"auto", "always" or "never"'
-        raise CommandError(f"MIGRATION_BACKUP is {said!r}: write {words}.")
-    return str(said)
-
-
-def before(subject: Project, why: str, *, losing: bool) -> Path | None:
-    """Copy a SQLite database before migrations change it, where MIGRATION_BACKUP says so.
-
-    :param why: what is about to happen, in a few words
-    :param losing: whether it loses or rewrites data or runs raw SQL: "auto" copies then
-    :returns: the copy; None where none is wanted, or nothing is there
-    :raises CommandError: when it cannot be made, or the configuration says none of the three words
-    """
-    said = wanted(subject)
-    if said == "never" or (said == "auto" and not losing):
-        return None
-    if project.kind(subject.engine.url) != "sqlite":
-        return None
-    from .online import File, file_of
-
-    if file_of(subject.engine) is None or (copies := File(subject)).empty:
-        return None
-    made = copies.make()
-    output.say(f"  backup {made}  ({why})")
-    return made
-
-
 class Half(CommandError):
     """A restore that failed and could not be undone: what it replaced stays where it is kept."""
 
@@ -326,6 +277,55 @@ class Copies(ABC):
                 name for name in names if re.search(rf"(?<!\w){re.escape(name)}(?!\w)", words)
             }
         return found
+
+
+def of(subject: Project) -> Copies:
+    """Return the copies of an application's database.
+
+    :raises CommandError: for a database in memory
+    """
+    kind = project.kind(subject.engine.url)
+    if kind == "sqlite":
+        from .online import File
+
+        return File(subject)
+    from .dumps import MySQL, PostgreSQL
+
+    return PostgreSQL(subject) if kind == "postgresql" else MySQL(subject)
+
+
+def wanted(subject: Project) -> str:
+    """Return what MIGRATION_BACKUP says.
+
+    :raises CommandError: when it says none of the three words
+    """
+    said = subject.settings.get("MIGRATION_BACKUP", "auto")
+    if said not in WORDS:
+        words = '"auto", "always" or "never"'
+        raise CommandError(f"MIGRATION_BACKUP is {said!r}: write {words}.")
+    return str(said)
+
+
+def before(subject: Project, why: str, *, losing: bool) -> Path | None:
+    """Copy a SQLite database before migrations change it, where MIGRATION_BACKUP says so.
+
+    :param why: what is about to happen, in a few words
+    :param losing: whether it loses or rewrites data or runs raw SQL: "auto" copies then
+    :returns: the copy; None where none is wanted, or nothing is there
+    :raises CommandError: when it cannot be made, or the configuration says none of the three words
+    """
+    said = wanted(subject)
+    if said == "never" or (said == "auto" and not losing):
+        return None
+    if project.kind(subject.engine.url) != "sqlite":
+        return None
+    from .online import File, file_of
+
+    if file_of(subject.engine) is None or (copies := File(subject)).empty:
+        return None
+    made = copies.make()
+    output.say(f"  backup {made}  ({why})")
+    return made
 
 
 def where(revisions: set[str] | None) -> str:
