@@ -24,8 +24,8 @@ from ..project import Environment, Steps
 from ..sqlite import foreign_key_check, transaction
 from ..typing import Options
 from .failures import Run, Stopped
-from .standing import DATA, Standing
-from .statements import commits
+from .standing import Standing
+from .statements import DATA, commits
 
 LONGEST_ERROR = 10_000  # characters
 WRITES = {"add", "add_all", "bulk_insert_mappings", "bulk_save_objects", "bulk_update_mappings"}

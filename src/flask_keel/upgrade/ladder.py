@@ -25,7 +25,6 @@ from ..typing import Value
 from ..waiting import number
 from . import failures, statements
 from .dry_run import COPIES, FEW, STANDSTILLS
-from .lock import short
 from .retries import LOCKED, TIMED_OUT, Patience, codes, pause
 
 RUNGS = ("ALGORITHM=INSTANT", "ALGORITHM=NOCOPY, LOCK=NONE", "ALGORITHM=INPLACE, LOCK=NONE")
@@ -184,7 +183,7 @@ class Mysql(Patience):
         if few:
             return self._bounded(run, statement)
         table = lexer.unquote(str(altered(statement)))
-        raise CommandError(NEEDS_A_COPY.format(statement=short(plain), table=table))
+        raise CommandError(NEEDS_A_COPY.format(statement=statements.short(plain), table=table))
 
     def _others(self, statement: str, run: Callable[..., None]) -> Iterator[Callable[[], None]]:
         """Give other ways of what reads the whole table, whose time may fit between those who hold it
@@ -204,8 +203,9 @@ class Mysql(Patience):
                 ways.append("with the table written anew")
                 yield partial(self._bounded, run, written)
         if ways:
+            said = statements.short(lexer.without_comments(statement))
             output.say(
-                f"  {short(statement)} was built {LATE} times, and its table was held each time: in turns "
+                f"  {said} was built {LATE} times, and its table was held each time: in turns "
                 f"it is tried {' and '.join(ways)}, which takes another time"
             )
 

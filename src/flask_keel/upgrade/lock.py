@@ -23,10 +23,10 @@ from .. import lexer, log, output, waiting
 from ..project import Environment, kind
 from ..typing import Value
 from ..urls import NOT_SUPPORTED, unlike
+from . import statements
 
 SILENT = 2.0  # seconds
 LOOKS = 1.0  # seconds between two looks at a statement that still runs
-LONGEST = 60
 
 # https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-INFO-SESSION: 0 is a prepared
 # transaction; an account that may not see a session sees its number, name and program
@@ -376,12 +376,6 @@ class Heart(Thread):
                     return
 
 
-def short(statement: str) -> str:
-    """Return a statement in quotes and in one line, cut where it is long."""
-    line = " ".join(lexer.without_comments(statement).split())
-    return f"'{line}'" if len(line) <= LONGEST else f"'{line[:LONGEST]}...'"
-
-
 class Watch(Thread):
     """Looks, from a connection of its own, at the statement that runs on another.
 
@@ -435,7 +429,8 @@ class Watch(Thread):
         self.held = who + since
         if time.monotonic() - begun >= SILENT and who != self._told:
             self._told = who
-            output.say(f"  {short(statement)} waits for a lock: {self.held}")
+            said = statements.short(lexer.without_comments(statement))
+            output.say(f"  {said} waits for a lock: {self.held}")
 
 
 def _holder(connection: Connection, session: int) -> tuple[str, str]:

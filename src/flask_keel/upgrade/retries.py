@@ -28,7 +28,7 @@ from ..project import Environment, Steps, listening
 from ..typing import Value
 from . import statements
 from .failures import Run
-from .lock import Watch, short
+from .lock import Watch
 from .standing import Standing
 
 PAUSES = 0.5, 1.6, 15.0  # seconds between two tries: the first, by what they grow, the longest
@@ -183,8 +183,9 @@ class Patience(ABC):
         online = self.project.zero_downtime
         self.pause = pause(tried, online)
         if not online or tried % SAID == 0:
+            said = statements.short(lexer.without_comments(statement)) if statement else "COMMIT"
             output.say(
-                f"  {short(statement) if statement else 'COMMIT'} did not get its lock{held}: {given}, "
+                f"  {said} did not get its lock{held}: {given}, "
                 f"tried again in {self.pause:.1f} s ({tried} of {self.tries})"
             )
         return True

@@ -7,11 +7,10 @@ it can be. A second try leaves out exactly what the log calls done.
 """
 
 import hashlib
-import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
@@ -25,32 +24,24 @@ from ..output import say
 from ..runner import Refused
 from ..typing import Options, Row, Value
 from . import in_flight
-from .statements import IN_ONE, SETS, changes, commits
+from .statements import (
+    DATA,
+    IN_ONE,
+    LOCKS,
+    OF_THE_SESSION,
+    SETS,
+    SETTING,
+    changes,
+    commits,
+    short,
+)
+
+if TYPE_CHECKING:
+    from .journal import Journal
 
 NOT_PARSED = 1064  # refused before anything was committed
-LONGEST, MOST = 60, 5
-# what a new connection does not have any more, and what is not to be run a second time for that
-OF_THE_SESSION = re.compile(
-    r"\s*(LOCK\s+TABLE|CREATE\s+(OR\s+REPLACE\s+)?(LOCAL\s+|GLOBAL\s+)?TEMP(ORARY)?\b|SET\s+@(?!@)|PREPARE\b)",
-    re.IGNORECASE,
-)
-LOCKS = re.compile(r"\s*LOCK\s+TABLE", re.IGNORECASE)
-SETTING = re.compile(r"\s*(SET|RESET|USE|UNLOCK|DISCARD)\b", re.IGNORECASE)
-DATA = re.compile(r"\s*(INSERT|UPDATE|DELETE|MERGE|REPLACE|WITH)\b", re.IGNORECASE)
+MOST = 5  # statements that a sentence names
 PAST = "~"  # before the digest of a DDL statement that does not come from op
-
-
-class Book(Protocol):
-    """Where it is written how far a revision is."""
-
-    def note(self, values: Options) -> None:
-        """Write it, on the connection that does the work."""
-
-    def committing(self) -> None:
-        """What was written stays."""
-
-    def rolled_back(self) -> None:
-        """What was written in this transaction is gone."""
 
 
 WHOLE = "  {path}: {first} and what follows is one transaction, and others may wait"
@@ -74,12 +65,6 @@ def _step(asked: str, number: int) -> str:
     return f"{asked} #{number}"
 
 
-def short(statement: str) -> str:
-    """Return a statement as a sentence shows it."""
-    line = " ".join(statement.split())
-    return f"'{line}'" if len(line) <= LONGEST else f"'{line[:LONGEST]}...'"
-
-
 class Standing(Progress):
     """The statements of the revision that runs now, apart: those that a rollback undoes, and the others.
 
@@ -91,7 +76,7 @@ class Standing(Progress):
         super().__init__(connection)
         self.version_table = version_table
         self.each = each
-        self.book: Book | None = None
+        self.journal: Journal | None = None
         self.mysql = connection.dialect.name in ("mysql", "mariadb")
         self.quiet = self.depth = 0
         self.begin(None)
@@ -99,14 +84,14 @@ class Standing(Progress):
 
     def begin(
         self,
-        book: Book | None,
+        journal: "Journal | None",
         former: Unfinished | None = None,
         path: str = "",
         judged: bool = False,
     ) -> None:
         """A revision begins.
 
-        :param book: None where no log is kept
+        :param journal: None where no log is kept
         :param former: where an earlier try of it ended
         :param path: its file
         :param judged: whether it is to stop where nobody could go on later
@@ -117,7 +102,7 @@ class Standing(Progress):
                 f"{path} stopped in the middle, and used what only its connection had (a temporary table, "
                 f"a lock, a variable), so it cannot be gone on with: {self._by_hand()}"
             )
-        self.running, self.path, self.book, self.judged = True, path, book, judged
+        self.running, self.path, self.journal, self.judged = True, path, journal, judged
         self.done: list[str] = list(former.digests) if former else []
         self.earlier = len(self.done)
         self.left = deque(self.done)  # what this try has not met yet
@@ -147,7 +132,7 @@ class Standing(Progress):
     @property
     def goes_on(self) -> bool:
         """Whether a second try leaves out what stands."""
-        return self.book is not None and not self.lost
+        return self.journal is not None and not self.lost
 
     @property
     def stood(self) -> bool:
@@ -157,7 +142,7 @@ class Standing(Progress):
     @property
     def online(self) -> bool:
         """Whether each statement stands whose lock others feel: a log has to say which did."""
-        return self.each and self.book is not None and not self.whole
+        return self.each and self.journal is not None and not self.whole
 
     @property
     def alone(self) -> bool:
@@ -196,7 +181,7 @@ class Standing(Progress):
         block = context.autocommit_block
 
         def autocommit_block() -> AbstractContextManager[None]:
-            if self.running and self.book is not None:
+            if self.running and self.journal is not None:
                 self._require_own("an autocommit_block")  # which commits what came before it
             return block()
 
@@ -220,7 +205,7 @@ class Standing(Progress):
             self.whole = True
             say(WHOLE.format(path=self.path, first=short(statement)))
         self._before(statement)
-        if self.running and self.each and self.book is not None and not self.quiet:
+        if self.running and self.each and self.journal is not None and not self.quiet:
             self._set_again()
             if SETS.match(statement):
                 self.local.append((statement, parameters))
@@ -253,7 +238,7 @@ class Standing(Progress):
         elif self.whole and self.unsaid and self.felt and commits(statement):
             self.unsaid = False
             say(WITH.format(path=self.path, written=short(self.foreign), first=short(statement)))
-        elif self._stands(statement) and self.book is not None:
+        elif self._stands(statement) and self.journal is not None:
             self._sends(statement)
 
     def _meets(self, statement: str) -> bool:
@@ -354,8 +339,8 @@ class Standing(Progress):
         if self.outside and self.alone:
             self._driver.autocommit = False
         if self.lost and LOCKS.match(statement):
-            self.book = None  # the log's table is not one of those that are locked
-        if self.book is not None:
+            self.journal = None  # the log's table is not one of those that are locked
+        if self.journal is not None:
             self._write(None)
             self._commit()
 
@@ -377,15 +362,14 @@ class Standing(Progress):
         """A migration commits what it did: what is done of it is written with that."""
         if self.running and self.pending:
             self._flush()
-            if self.book is not None:
-                self._write(None)
-        if self.book is not None:
-            self.book.committing()
+            self._write(None)
+        if self.journal is not None:
+            self.journal.committing()
 
     def rolled_back(self, *_: object) -> None:
         self.pending, self.foreign = [], ""
-        if self.book is not None:
-            self.book.rolled_back()
+        if self.journal is not None:
+            self.journal.rolled_back()
 
     def failed(self, context: ExceptionContext) -> None:
         if context.connection is not self.connection or self.quiet:
@@ -404,7 +388,6 @@ class Standing(Progress):
     # the steps of one operation, see zero_downtime
 
     def met(self, asked: str) -> int | None:
-        """Return how many steps of an operation an earlier try has done; None for all of them."""
         number = 0
         while self.left and self.left[0] == digest(_step(asked, number + 1)):
             self.left.popleft()
@@ -415,12 +398,10 @@ class Standing(Progress):
         return number
 
     def is_sent(self, asked: str, number: int) -> bool:
-        """Whether this step was on its way when the earlier try ended."""
         return not self.left and self.unsure == digest(_step(asked, number))
 
     @contextmanager
     def step(self, asked: str, number: int | None, outside: bool) -> Iterator[None]:
-        """Run one step; the last has no number."""
         self.asked, self.outside = _step(asked, number) if number else asked, outside
         try:
             yield
@@ -472,10 +453,10 @@ class Standing(Progress):
         if self.unsure is None:
             self.position = None
         self.unsure = None
-        if self._autocommit and self.book is not None:
+        if self._autocommit and self.journal is not None:
             self._require_own(short(what))
             self._write(self._own(what))
-            self.book.committing()
+            self.journal.committing()
         return False
 
     def _own(self, what: str) -> str:
@@ -483,13 +464,12 @@ class Standing(Progress):
 
     @property
     def last(self) -> Row | None:
-        """The key at which the earlier try of this backfill ended."""
         return None if self.position is None else key_of(self.position)
 
     @contextmanager
     def batch(self, what: str, last: Row | None) -> Iterator[None]:
         """One batch of it, with the key that it ends at."""
-        alone = self.running and self._autocommit and self.book is not None
+        alone = self.running and self._autocommit and self.journal is not None
         with self.ours():
             if not alone:
                 yield
@@ -509,7 +489,6 @@ class Standing(Progress):
                 self.block = False
 
     def ended(self, what: str) -> None:
-        """It is done."""
         if not self.running:
             return
         self.position = None
@@ -518,29 +497,33 @@ class Standing(Progress):
             return
         self.done.append(self._own(what))
         self.said.append(what)
-        if self.book is not None:
-            self._write(None)
-            self.book.committing()
+        self._write(None)
+        if self.journal is not None:
+            self.journal.committing()
 
     # writing
 
     def _write(self, sent: str | None) -> None:
-        assert self.book is not None
-        values: Options = {"statements": len(self.done), "digests": " ".join(self.done)}
-        values |= {"in_flight": LOST if self.lost else sent, "position": self.position}
-        with self.ours():
-            self.book.note(values)
+        """Write how far the revision is, where a log is kept."""
+        if self.journal is not None:
+            values = {"in_flight": LOST if self.lost else sent, "position": self.position}
+            with self.ours():
+                self.journal.note(self._done | values)
+
+    @property
+    def _done(self) -> Options:
+        return {"statements": len(self.done), "digests": " ".join(self.done)}
 
     def _commit(self) -> None:
         """Past SQLAlchemy, which takes the transaction for one until the revision ends."""
-        assert self.book is not None
+        assert self.journal is not None
         if self.block:
             self._raw("COMMIT")
             self.block = False
         elif (self.mysql or self.online) and not self._autocommit:
             self._driver.commit()
             self.over = True
-        self.book.committing()
+        self.journal.committing()
 
     @property
     def _driver(self) -> Any:
@@ -566,14 +549,13 @@ class Standing(Progress):
         if ran is None:
             return {}
         self.done += [self._key(self.sent)] if ran else []
-        digests = " ".join(self.done)
-        return {"in_flight": None, "statements": len(self.done), "digests": digests}
+        return {"in_flight": None, **self._done}
 
     # what is said
 
     def after(self, error: BaseException) -> str:
         """Return what stands after an error, in the words of a sentence; "" for nothing."""
-        if self.book is None and self.pending and self.mysql:
+        if self.journal is None and self.pending and self.mysql:
             said_by = error.orig if isinstance(error, DBAPIError) else None
             statement = getattr(error, "statement", None) or ""
             parsed = getattr(said_by, "args", ())[:1] != (NOT_PARSED,)

@@ -13,6 +13,7 @@ from ..literals import inline
 from ..typing import Value
 
 Token = tuple[str, str]
+LONGEST = 60  # characters of a statement in a sentence
 TEMPORARY = {"TEMP", "TEMPORARY", "LOCAL", "GLOBAL", "UNLOGGED"}
 # what holds no rows of its own, and goes without taking some along
 BARE = {"INDEX", "VIEW", "MATERIALIZED", "TRIGGER", "FUNCTION", "PROCEDURE", "ROUTINE", "RULE"}
@@ -56,6 +57,15 @@ IN_ONE = re.compile(
     r"|.*\b(ON\s+COMMIT\s+(DROP|DELETE)|pg_(try_)?advisory_xact_lock)\b",
     re.IGNORECASE | re.DOTALL,
 )
+
+# what a new connection does not have any more, and what is not to be run a second time for that
+OF_THE_SESSION = re.compile(
+    r"\s*(LOCK\s+TABLE|CREATE\s+(OR\s+REPLACE\s+)?(LOCAL\s+|GLOBAL\s+)?TEMP(ORARY)?\b|SET\s+@(?!@)|PREPARE\b)",
+    re.IGNORECASE,
+)
+LOCKS = re.compile(r"\s*LOCK\s+TABLE", re.IGNORECASE)
+SETTING = re.compile(r"\s*(SET|RESET|USE|UNLOCK|DISCARD)\b", re.IGNORECASE)
+DATA = re.compile(r"\s*(INSERT|UPDATE|DELETE|MERGE|REPLACE|WITH)\b", re.IGNORECASE)
 
 
 class Name(NamedTuple):
@@ -416,6 +426,12 @@ def changes(sql: str) -> bool:
     if first == "ROLLBACK":
         return "TO" in words
     return first not in READS | TRANSACTION | {""}
+
+
+def short(statement: str) -> str:
+    """Return a statement in quotes and in one line, cut where it is long."""
+    line = " ".join(statement.split())
+    return f"'{line}'" if len(line) <= LONGEST else f"'{line[:LONGEST]}...'"
 
 
 def first(sql: str) -> str:
