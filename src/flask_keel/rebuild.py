@@ -190,7 +190,7 @@ def _beside(projects: Projects, said: Said) -> Iterator[dict[Bind, URL]]:
             with multidb.on(bind):
                 _require_possible(one)
                 url = made.enter_context(databases.database(one.engine.url, one.engine_options))
-                with _as_it_was():
+                with _as_it_was(), redirected(one.engine, url, one.engine_options):
                     said[bind] = _build_at(one, url)
                 fresh[bind] = url
         yield fresh
