@@ -263,8 +263,7 @@ def around(
     """
     fill: list[MigrateOperation] = [constraints.execute(update)]
     ways = (fill, []) if becomes_ordinary else ([], fill)
-    keep = constraints.Steps(*ways, ("change", change.table_name, ""))
-    found: list[MigrateOperation] = [keep]
+    found: list[MigrateOperation] = [constraints.Steps(*ways, ("change", change.table_name, ""))]
     if not column.nullable:
         alter = ops.AlterColumnOp(
             change.table_name,
@@ -275,7 +274,7 @@ def around(
             modify_nullable=not becomes_ordinary,
         )
         nullable = ops.ModifyTableOps(change.table_name, [alter], schema=change.schema)
-        found = [keep, nullable] if becomes_ordinary else [nullable, keep]
+        found.insert(1 if becomes_ordinary else 0, nullable)
     return ([], found) if becomes_ordinary else (found, [])
 
 
@@ -312,7 +311,10 @@ def compare_generated(
     after: list[MigrateOperation] = []
     for name in again:
         real, twin = table.found.real.columns[name], table.found.twin.columns[name]
-        change.ops[:] = [op for op in change.ops if not _alters(op, name)]
+        alters = [
+            op for op in change.ops if isinstance(op, ops.AlterColumnOp) and op.column_name == name
+        ]
+        change.ops[:] = [op for op in change.ops if op not in alters]
         _without_indexes(change, table, name)
         old, new = table.there.c[name], table.model.c[name]
         if not (real.generated and twin.generated):
@@ -366,10 +368,6 @@ def _nullable(column: AnyColumn) -> AnyColumn:
     copied.nullable = True
     Model(column.table.name, column.table.metadata.__class__(), copied, schema=column.table.schema)
     return copied
-
-
-def _alters(op: MigrateOperation, name: str) -> bool:
-    return isinstance(op, ops.AlterColumnOp) and op.column_name == name
 
 
 def _without_indexes(change: ops.ModifyTableOps, table: Compared, column: str) -> None:
@@ -494,12 +492,10 @@ def new_tables(
 
 def values(context: AutogenContext, upgrade: ops.UpgradeOps, *_: object) -> PriorityDispatchResult:
     """Put what keeps the values of generated columns around the changes of their tables."""
-    for op in list(upgrade.ops):
-        if isinstance(op, ops.ModifyTableOps):
-            before, after = catalog.remembered(context, (op.schema, op.table_name))
-            place = upgrade.ops.index(op)
-            upgrade.ops[place + 1 : place + 1] = after
-            upgrade.ops[place:place] = before
+    for op in summary.table_changes(upgrade):
+        before, after = catalog.remembered(context, summary.place_of(op))
+        place = upgrade.ops.index(op)
+        upgrade.ops[place : place + 1] = [*before, op, *after]
     return CONTINUE
 
 
@@ -507,9 +503,8 @@ def arrange(context: AutogenContext, upgrade: ops.UpgradeOps, *_: object) -> Pri
     """Put all operations in order."""
     tables.leave_inherited(context, upgrade)
     tables.arrange(upgrade)
-    for op in upgrade.ops:
-        if isinstance(op, ops.ModifyTableOps):
-            _compute_last(op)
+    for change in summary.table_changes(upgrade):
+        _compute_last(change)
     return CONTINUE
 
 

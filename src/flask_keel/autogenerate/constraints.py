@@ -158,15 +158,14 @@ def compare_needed_indexes(change: ops.ModifyTableOps, there: Model, model: Mode
                 _around(change, op, key, _drops(op))
 
 
-def leave(containers: Iterable[ops.OpContainer], table: str, schema: str | None, key: str) -> bool:
+def leave(containers: Iterable[ops.OpContainer], table: Table, key: str) -> bool:
     """Take a foreign key away from around its indexes: it is dropped before, and made after them.
 
     :returns: whether it was around one
     """
-    changes = [op for container in containers for op in container.ops]
     found = False
-    for change in [op for op in changes if isinstance(op, ops.ModifyTableOps)]:
-        if (change.table_name, change.schema) == (table, schema):
+    for change in summary.table_changes(*containers):
+        if summary.place_of(change) == (table.schema, table.name):
             kept = [op for op in change.ops if not _is_lift(op, key)]
             found = found or len(kept) < len(change.ops)
             change.ops[:] = kept
@@ -277,7 +276,10 @@ def compare_unnamed(
         if columns in wanted:
             change.ops[:] = [op for op in change.ops if not _makes(op, columns)]
         else:
-            old = _reflected(there, columns)
+            reflected = (
+                each for each in _uniques(there) if _columns_of_constraint(each) == columns
+            )
+            old = next(reflected, None)
             if old and context.run_object_filters(old, None, "unique_constraint", True, None):
                 drop = ops.DropConstraintOp.from_constraint(old)
                 if gone & set(columns):  # which takes it along, and does not bring it back
@@ -329,9 +331,9 @@ def _is_nameless(op: MigrateOperation) -> TypeGuard[ops.DropConstraintOp]:
 def name_new(context: AutogenContext, upgrade: ops.UpgradeOps) -> None:
     """Give a name to what is added to a table that is there: its downgrade drops it by one."""
     known = {(model.schema, model.name): model for model in context.sorted_tables}
-    for change in upgrade.ops:
-        if isinstance(change, ops.ModifyTableOps) and (change.schema, change.table_name) in known:
-            _name_added(context, change, known[change.schema, change.table_name])
+    for change in summary.table_changes(upgrade):
+        if summary.place_of(change) in known:
+            _name_added(context, change, known[summary.place_of(change)])
 
 
 def _name_added(context: AutogenContext, change: ops.ModifyTableOps, model: Model) -> None:
@@ -420,10 +422,6 @@ def _makes(op: MigrateOperation, columns: tuple[str, ...]) -> bool:
     return tuple(map(fold, _names(op.columns))) == columns
 
 
-def _reflected(there: Model, columns: tuple[str, ...]) -> UniqueConstraint | None:
-    return next((each for each in _uniques(there) if _columns_of_constraint(each) == columns), None)
-
-
 def _conventional(
     op: ops.DropConstraintOp,
     said: CreateTable,
@@ -499,10 +497,8 @@ def excludes(context: AutogenContext, upgrade: ops.UpgradeOps, table: Compared) 
 
     def change(name: str, old: str | None, new: str | None) -> list[MigrateOperation]:
         drop = [execute(f"ALTER TABLE {home} DROP CONSTRAINT {name}")] if old else []
-        return [
-            *drop,
-            *([execute(f"ALTER TABLE {home} ADD CONSTRAINT {name} {new}")] if new else []),
-        ]
+        add = [execute(f"ALTER TABLE {home} ADD CONSTRAINT {name} {new}")] if new else []
+        return [*drop, *add]
 
     for name in sorted(real.keys() | twin.keys()):
         old, new, quoted = real.get(name), twin.get(name), preparer.quote(name)

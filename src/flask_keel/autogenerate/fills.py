@@ -38,23 +38,15 @@ NEUTRAL = {
 }
 
 
-def _boolean(text: str) -> bool:
-    return WORDS[text.strip().lower()]
-
-
-def _duration(text: str) -> timedelta:
-    return timedelta(seconds=float(text))
-
-
 READ: dict[type, tuple[Callable[[str], Value], str]] = {
-    bool: (_boolean, "true or false"),
+    bool: (lambda text: WORDS[text.strip().lower()], "true or false"),
     int: (int, "a whole number"),
     float: (float, "a number"),
     Decimal: (Decimal, "a number"),
     datetime: (datetime.fromisoformat, "a date and time such as 2026-01-31 12:00:00"),
     date: (date.fromisoformat, "a date such as 2026-01-31"),
     time: (time.fromisoformat, "a time such as 12:00:00"),
-    timedelta: (_duration, "a number of seconds"),
+    timedelta: (lambda text: timedelta(seconds=float(text)), "a number of seconds"),
     uuid.UUID: (uuid.UUID, "a UUID"),
     bytes: (str.encode, "text"),
     dict: (json.loads, "JSON"),
@@ -72,8 +64,7 @@ def literal_value(name: str, type_: SQLType, text: str) -> Value:
     try:
         if isinstance(stored, sa.Enum):
             return stored.enums[stored.enums.index(text)]
-        read, _ = READ.get(_python_type(stored) or str, (str, "text"))
-        return read(text)
+        return _reading(stored)[0](text)
     except (ValueError, KeyError, InvalidOperation, OverflowError) as error:
         raise _no_value(name, text, _words(stored)) from error
 
@@ -112,7 +103,12 @@ def wanted_words(type_: SQLType, dialect: Dialect) -> str:
 def _words(stored: SQLType) -> str:
     if isinstance(stored, sa.Enum):
         return "one of " + ", ".join(stored.enums)
-    return READ.get(_python_type(stored) or str, (str, "text"))[1]
+    return _reading(stored)[1]
+
+
+def _reading(stored: SQLType) -> tuple[Callable[[str], Value], str]:
+    """What makes a value of a text, and what it takes, in words."""
+    return READ.get(_python_type(stored) or str, (str, "text"))
 
 
 def _kind(type_: SQLType, dialect: Dialect) -> Kind | None:
@@ -151,11 +147,8 @@ def plain_text(type_: SQLType) -> bool:
     return isinstance(type_, sa.String) and not isinstance(type_, sa.Enum)
 
 
-def neutral_value(column: AnyColumn, families: set[str]) -> str | None:
-    """Return the text that stands for "nothing" in a column, or None where there is no such value.
-
-    :param families: the column's type families
-    """
+def neutral_value(column: AnyColumn, dialect: Dialect) -> str | None:
+    """Return the text that stands for "nothing" in a column, or None where there is no such value."""
     stored = unwrapped(column.type)
     if column.primary_key or column.foreign_keys or list(uniques(column)):
         return None
@@ -168,7 +161,8 @@ def neutral_value(column: AnyColumn, families: set[str]) -> str | None:
         return None
     if _python_type(stored) is uuid.UUID:  # text, where the database has no such type
         return NEUTRAL["UUID"]
-    known = [NEUTRAL[name] for name in NEUTRAL if name in families]
+    kinds = families(column.type, dialect)
+    known = [text for name, text in NEUTRAL.items() if name in kinds]
     return known[0] if known else NEUTRAL.get(_python_type(stored))
 
 
@@ -201,24 +195,20 @@ def stand_in(column: AnyColumn, checks: Iterable[str], connection: Connection) -
     :returns: None where no value can stand in every row
     """
     dialect = connection.dialect
-    text = neutral_value(column, families(column.type, dialect))
+    text = neutral_value(column, dialect)
     names = {name: name for name in named(column.table)}
     own = [Check(check, check) for check in checks if columns_of(check, names) == [column.name]]
     if text is None or not own:
         return text
     stored = unwrapped(column.type)
-    kind = kind_of(stored.compile(dialect), dialect.name)
-    domain = Domain(column.name, kind)
+    domain = Domain(column.name, kind_of(stored.compile(dialect), dialect.name))
     with_names = [(check, {column.name: column.name}) for check in own]
     judge = Judge(connection, column.table.name, with_names, {column.name: domain})
     for candidate in [text, *map(as_text, suggestions(domain, 0))]:
-        try:
-            require(column.name, column.type, candidate, dialect)
-        except CommandError:
-            continue
-        value = literal_value(column.name, column.type, candidate)
-        if not judge.failing({column.name: value}):
-            return candidate
+        if _holds(column, candidate, dialect):
+            value = literal_value(column.name, column.type, candidate)
+            if not judge.failing({column.name: value}):
+                return candidate
     return None
 
 
@@ -237,15 +227,15 @@ def _counted(column: AnyColumn, dialect: Dialect) -> bool:
 
 def suggestion(column: AnyColumn, dialect: Dialect) -> Fill:
     """Return a value to begin with: the model's own default, or what such columns often get."""
-    kinds, each = families(column.type, dialect), _each_row(column, dialect)
+    each = _each_row(column, dialect)
     default = column.default if isinstance(column.default, ScalarElementColumnDefault) else None
-    neutral = neutral_value(column, kinds)
+    neutral = neutral_value(column, dialect)
     if each and (_unique(column) or not (default or neutral is not None or column.foreign_keys)):
         return Fill(each, expression=True)
     if column.foreign_keys and not default:
         return Fill("1")
     likely = [_text(default.arg)] if default else []
-    if "text" in kinds and plain_text(column.type):
+    if "text" in families(column.type, dialect) and plain_text(column.type):
         likely.append("none")
     likely.append(neutral or "")
     return Fill(next((text for text in likely if _holds(column, text, dialect)), "none"))
@@ -277,10 +267,12 @@ def _each_row(column: AnyColumn, dialect: Dialect) -> str:
 
 def _unique(column: AnyColumn) -> bool:
     """Whether a value of the column can stand in one row only, whatever the row."""
-    partial = [
-        any(name.endswith("_where") for name in key.dialect_kwargs) for key in uniques(column)
-    ]
-    return not all(partial)
+    return not all(map(is_partial, uniques(column)))
+
+
+def is_partial(key: UniqueConstraint | Index) -> bool:
+    """Whether a unique key leaves rows out."""
+    return any(name.endswith("_where") for name in key.dialect_kwargs)
 
 
 def ask(name: str, column: AnyColumn, dialect: Dialect) -> Fill:

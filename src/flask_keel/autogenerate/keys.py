@@ -301,12 +301,8 @@ def compare_primary_keys(
             pairs,
             lambda key: _joined(changed, key, own) or bool(type_changes.columns(key) & retyped),
         )
-    upgrade.ops[:] = [op for op in upgrade.ops if not _is_empty(op)]
+    upgrade.ops[:] = [op for op in upgrade.ops if not isinstance(op, ops.ModifyTableOps) or op.ops]
     return PriorityDispatchResult.CONTINUE
-
-
-def _is_empty(op: MigrateOperation) -> bool:
-    return isinstance(op, ops.ModifyTableOps) and not op.ops
 
 
 def _change(context: AutogenContext, upgrade: ops.UpgradeOps, table: Compared) -> None:

@@ -6,7 +6,7 @@ SQLite would copy the table before the rows have their values.
 
 import keyword
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +30,7 @@ from .fills import (
     ask,
     check,
     code,
+    is_partial,
     literal_value,
     needed,
     plain_text,
@@ -39,6 +40,7 @@ from .fills import (
 from .questioner import Answers, Fill
 from .renames import named
 from .render import IMPORT, LibraryCall, Remark
+from .summary import Place, place_of
 
 BATCHES = "keel_batches"  # the option of the context that has rows filled in batches
 
@@ -97,34 +99,30 @@ def _render(context: AutogenContext, op: FillColumn) -> str:
     return "op.execute(\n" + "\n".join(f"    {line}" for line in lines) + "\n)"
 
 
-def no_nulls(
-    container: ops.OpContainer, fills: dict[str, Fill], name: Callable[[MigrateOperation], str]
-) -> Iterator[LibraryCall]:
+def no_nulls(container: ops.OpContainer, fills: dict[str, Fill]) -> Iterator[LibraryCall]:
     """Look first whether rows hold NULL in a column that may not hold it any more.
 
     Without a look the database would stop in the middle, which MySQL does not undo.
 
     :param fills: the columns that get a value anyway
-    :param name: what a change's column is called in the fills
     """
-    tables: dict[tuple[str | None, str], str] = {}
-    columns: dict[tuple[str | None, str, str], str] = {}
-    asked: dict[tuple[str | None, str], list[str]] = {}
+    tables: dict[Place, str] = {}
+    columns: dict[tuple[Place, str], str] = {}
+    asked: dict[Place, list[str]] = {}
     for op in container.ops:
         # the look comes before the renames: it uses the names from before them
         if isinstance(op, ops.RenameTableOp):
             tables[op.schema, op.new_table_name] = op.table_name
         elif isinstance(op, ops.AlterColumnOp) and op.modify_name:
-            columns[op.schema, op.table_name, op.modify_name] = op.column_name
+            columns[place_of(op), op.modify_name] = op.column_name
         elif isinstance(op, ops.ModifyTableOps):
             for change in op.ops:
                 if not isinstance(change, ops.AlterColumnOp):
                     continue
-                if change.modify_nullable is False and name(change) not in fills:
-                    key = (op.schema, op.table_name)
-                    place = (*key, change.column_name)
-                    column = columns.get(place, change.column_name)
-                    asked.setdefault(key, []).append(column)
+                if change.modify_nullable is False and _name(change) not in fills:
+                    name = change.column_name
+                    column = columns.get((place_of(op), name), name)
+                    asked.setdefault(place_of(op), []).append(column)
     for (schema, table), names in asked.items():
         first = tables.get((schema, table), table)
         arguments = ", ".join(repr(str(part)) for part in [first, *names])
@@ -138,14 +136,10 @@ def checks_of(container: ops.OpContainer, op: ops.AddColumnOp) -> list[str]:
     for change in container.ops:
         if isinstance(change, ops.OpContainer):
             found += checks_of(change, op)
-        elif isinstance(change, ops.CreateCheckConstraintOp) and _place(change) == _place(op):
+        elif isinstance(change, ops.CreateCheckConstraintOp) and place_of(change) == place_of(op):
             condition: object = change.condition
             found.append(str(getattr(condition, "text", condition)))
     return found
-
-
-def _place(op: Any) -> tuple[str | None, str]:
-    return op.schema, op.table_name
 
 
 def step(answers: Answers, context: MigrationContext, script: ops.MigrationScript) -> None:
@@ -205,10 +199,8 @@ def _types(op: ops.AlterColumnOp, model: AnyColumn | None) -> list[SQLType]:
 
 def _model(context: MigrationContext, op: ops.AlterColumnOp) -> AnyColumn | None:
     """The column in the models."""
-    for table in context.opts["target_metadata"].tables.values():
-        if (table.schema, table.name) == (op.schema, op.table_name):
-            return named(table).get(op.column_name)
-    return None
+    table = context.opts["target_metadata"].tables.get(dotted(op.schema, op.table_name))
+    return None if table is None else named(table).get(op.column_name)
 
 
 def _forwards(
@@ -221,7 +213,7 @@ def _forwards(
             changed += _divided(op, fills, context)
         else:
             changed.append(op)
-    container.ops[:] = [*no_nulls(container, fills, _name), *changed]
+    container.ops[:] = [*no_nulls(container, fills), *changed]
 
 
 def _divided(
@@ -351,7 +343,6 @@ def _name(op: Any) -> str:
 # fit under them.
 
 
-Place = tuple[str | None, str]
 # what a server makes anew for each row; SQLite adds a column with one value
 OF_EACH_ROW = re.compile(r"\b(nextval|gen_random_uuid|uuid\w*|randomblob|sys_guid)\s*\(", re.I)
 NUMBER = re.compile(r"'?-?\d+(\.\d+)?'?")
@@ -385,11 +376,10 @@ def held_back(
     :param values: those that get one and the same, as SQL
     """
     changes: dict[Place, list[MigrateOperation]] = {}
-    for op in container.ops:
-        if isinstance(op, ops.ModifyTableOps):
-            changes.setdefault((op.schema, op.table_name), []).extend(op.ops)
-    for place, inside in changes.items():
-        table = _Table(place, inside, own, values, context)
+    for change in summary.table_changes(container):
+        changes.setdefault(place_of(change), []).extend(change.ops)
+    for home, inside in changes.items():
+        table = _Table(home, inside, own, values, context)
         if table.alike:
             yield from table.reasons()
 
@@ -490,9 +480,12 @@ class _Table:
             if isinstance(key, PrimaryKeyConstraint | UniqueConstraint) and key.columns:
                 yield {column.name for column in key.columns}
         for index in model.indexes if model is not None else ():
-            whole = not any(name.endswith("_where") for name in index.dialect_kwargs)
             parts: list[Any] = list(index.expressions)
-            if index.unique and whole and all(isinstance(part, Column) for part in parts):
+            if (
+                index.unique
+                and not is_partial(index)
+                and all(isinstance(part, Column) for part in parts)
+            ):
                 yield {part.name for part in parts}
 
 

@@ -11,23 +11,19 @@ from alembic.util.sqla_compat import _get_constraint_final_name
 from sqlalchemy import (
     Computed,
     DefaultClause,
-    Dialect,
     ForeignKeyConstraint,
     Identity,
     Table,
     inspect,
 )
-from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.sql.naming import conv
 from sqlalchemy.types import NullType, TypeDecorator
 
 from .. import catalog
 from ..typing import AnyColumn, DiffTuple, Options, Value
 from . import constraints, summary
-from .summary import changed, changes_of, name_of
-
-POSTGRESQL: Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
-DIALECTS = (POSTGRESQL, mysql.dialect(), sqlite.dialect())
+from .render import DIALECTS
+from .summary import changed, changes_of, name_of, table_changes
 
 
 class RenameTable(ops.RenameTableOp):
@@ -111,7 +107,7 @@ class RenamePrimaryKey(ops.MigrateOperation):
 
 @renderers.dispatch_for(RenamePrimaryKey)
 def render(context: AutogenContext, op: RenamePrimaryKey) -> list[str]:
-    quote = POSTGRESQL.identifier_preparer
+    quote = DIALECTS["postgresql"].identifier_preparer
     sql = (
         f"ALTER TABLE {quote.format_table(op.table)} "
         f"RENAME CONSTRAINT {quote.quote(op.old)} TO {quote.quote(op.new)}"
@@ -191,7 +187,7 @@ def _server_default(before: AnyColumn, after: AnyColumn) -> Value:
 
 def _is_plain(name: str) -> bool:
     """Whether no database wants quotes around the name."""
-    return all(dialect.identifier_preparer.quote(name) == name for dialect in DIALECTS)
+    return all(dialect.identifier_preparer.quote(name) == name for dialect in DIALECTS.values())
 
 
 def in_order(both: tuple[ops.OpContainer, ...]) -> set[tuple[str, tuple[str, ...]]]:
@@ -203,7 +199,7 @@ def in_order(both: tuple[ops.OpContainer, ...]) -> set[tuple[str, tuple[str, ...
     :returns: (table, columns) for each unique index or constraint that is replaced
     """
     replaced = set()
-    for table in [op for ops_ in both for op in ops_.ops if isinstance(op, ops.ModifyTableOps)]:
+    for table in table_changes(*both):
         _constraints_of_mysql(table)
         for drop in list(table.ops):
             for create in list(table.ops):
@@ -277,16 +273,13 @@ def rename(
     replaced = in_order(both)
     for table in context.opts["target_metadata"].sorted_tables:
         for key in table.foreign_key_constraints:
-            around = _target(key) in replaced
+            names = tuple(element.column.name for element in key.elements)
+            around = (key.referred_table.fullname, names) in replaced
             if around or _concerned(table, key, tables, columns):
                 _rename_key(context, both, table, key, around)
         # on PostgreSQL the comparison itself compares the names of keys
         if table.fullname in tables and context.dialect.name != "postgresql":
             _rename_primary(context, both, table)
-
-
-def _target(key: ForeignKeyConstraint) -> tuple[str, tuple[str, ...]]:
-    return key.referred_table.fullname, tuple(element.column.name for element in key.elements)
 
 
 def _concerned(
@@ -316,7 +309,7 @@ def _rename_key(
     old = _reflected_name(context, table, key)
     if not name or not old or (name == old and not around):
         return
-    around = constraints.leave(both, table.name, table.schema, old) or around
+    around = constraints.leave(both, table, old) or around
     for container, going, coming in zip(both, (old, name), (name, old), strict=True):
         drop = ops.DropConstraintOp(
             conv(going), table.name, type_="foreignkey", schema=table.schema

@@ -37,7 +37,8 @@ from . import summary
 
 # they say nothing of their types
 NEW: tuple[Callable[[], Dialect], ...] = (sqlite.dialect, postgresql.dialect, mysql.dialect)
-DIALECTS = tuple(dialect() for dialect in NEW)
+# those on which a file is to run
+DIALECTS = {dialect.name: dialect for dialect in (make() for make in NEW)}
 # an argument of such a name is no business of a file that goes into the repository
 SECRETS = ("key", "secret", "password", "salt", "token")
 PLAIN = (bool, int, float, str, type(None))
@@ -185,7 +186,7 @@ def _makes(code: str, module: str, type_: SQLType) -> bool:
     except Exception:
         return False
     return type(made) is type(type_) and all(
-        _stored(made, dialect) == _stored(type_, dialect) for dialect in DIALECTS
+        _stored(made, dialect) == _stored(type_, dialect) for dialect in DIALECTS.values()
     )
 
 
@@ -340,20 +341,12 @@ def _render(context: AutogenContext, op: Backfill) -> list[str]:
     name = op.table.name if plain else "table"
     columns = [*op.table.primary_key.columns, op.column]
     schema = [f"    schema={op.table.schema!r},"] if op.table.schema else []
+    types = [(column.name, render._repr_type(column.type, context)) for column in columns]
+    lines = [f"    sa.column({column!r}, {kind})," for column, kind in types]
+    said = [f"{name} = sa.table(", f"    {op.table.name!r},", *lines, *schema, ")"]
     return [
         "# the table with the columns that this needs; never the models, which change with the time",
-        f"{name} = sa.table(\n"
-        + "\n".join(
-            [
-                f"    {op.table.name!r},",
-                *(
-                    f"    sa.column({c.name!r}, {render._repr_type(c.type, context)}),"
-                    for c in columns
-                ),
-                *schema,
-            ]
-        )
-        + "\n)",
+        "\n".join(said),
         "flask_keel.backfill(\n"
         f"    {name},\n"
         f"    where=sa.false(),  # which rows: {name}.c[{op.column.name!r}].is_(None)\n"

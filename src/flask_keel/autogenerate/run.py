@@ -20,7 +20,6 @@ from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 from flask import g
 from sqlalchemy import Connection, Index, MetaData, PickleType, Table
-from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateIndex
 
@@ -40,11 +39,8 @@ NO_CHANGES = "The models and the history agree: there is nothing to migrate."
 Step = Callable[[MigrationContext, ops.MigrationScript], None]
 # by table and column; the table's own under "", an index under its name and a blank
 Said = dict[str, dict[str, Options]]
-DIALECTS = {
-    "PostgreSQL": postgresql.dialect(),  # type: ignore[no-untyped-call]
-    "MariaDB": mysql.dialect(),
-}
-EVERY = {"": sqlite.dialect(), **DIALECTS}
+DIALECTS = {"PostgreSQL": render.DIALECTS["postgresql"], "MariaDB": render.DIALECTS["mysql"]}
+EVERY = {"": render.DIALECTS["sqlite"], **DIALECTS}
 MOST_FOUND = 6
 
 

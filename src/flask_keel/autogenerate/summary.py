@@ -1,11 +1,13 @@
-"""What a migration does, in words: the message and the file's name when none is given."""
+"""What a migration does: its operations, and in words, for its message and the file's name."""
 
 from collections.abc import Iterator
 from itertools import groupby
+from typing import Any
 
 from alembic.operations import ops
 from sqlalchemy import Table
 
+Place = tuple[str | None, str]  # a schema and a table
 LONGEST = 60
 
 
@@ -27,20 +29,30 @@ def directions(script: ops.MigrationScript) -> tuple[ops.UpgradeOps, ops.Downgra
     return script.upgrade_ops_list[-1], script.downgrade_ops_list[-1]
 
 
+def place_of(op: Any) -> Place:
+    """Return the table that an operation is about."""
+    return op.schema, op.table_name
+
+
 def changed(table: Table, *changes: ops.MigrateOperation) -> ops.ModifyTableOps:
     """Return changes of a table as one operation."""
     return ops.ModifyTableOps(table.name, list(changes), schema=table.schema)
 
 
+def table_changes(*containers: ops.OpContainer) -> list[ops.ModifyTableOps]:
+    """Return the changes of tables among the operations."""
+    every = [op for container in containers for op in container.ops]
+    return [op for op in every if isinstance(op, ops.ModifyTableOps)]
+
+
 def changes_of(container: ops.OpContainer, table: Table) -> ops.ModifyTableOps:
     """Return the changes of a table that are there already; else new ones, put behind all others."""
-    for op in container.ops:
-        home = (table.schema, table.name)
-        if isinstance(op, ops.ModifyTableOps) and (op.schema, op.table_name) == home:
-            return op
-    made = changed(table)
-    container.ops.append(made)
-    return made
+    home = table.schema, table.name
+    found = next((op for op in table_changes(container) if place_of(op) == home), None)
+    if found is None:
+        found = changed(table)
+        container.ops.append(found)
+    return found
 
 
 def name_of(op: ops.MigrateOperation) -> str:

@@ -36,8 +36,9 @@ from ..literals import as_text
 from ..sqlite import model as sqlite_model
 from ..sqlite import naming
 from ..sqlite.introspection import Database, read_table
-from ..sqlite.tokenizer import fold
+from ..sqlite.tokenizer import fold, quote
 from ..typing import AnyColumn, Convention, Options, Value
+from .summary import Place, place_of, table_changes
 
 
 def of_columns(columns: Iterable[AnyColumn]) -> list[CheckConstraint]:
@@ -54,17 +55,14 @@ def known(index: ReflectedIndex, there: Model) -> ModelIndex | None:
     """Return the index that is there, as SQLite's text says it or as SQLAlchemy reflected it."""
     if not index.parts:
         return next((found for found in there.indexes if found.name == index.name), None)
-    columns = {quoted: column for column in there.c for quoted in _spellings(column.name)}
+    columns = {column.name: column for column in there.c}
+    columns |= {quote(name): column for name, column in columns.items()}
     parts: list[Any] = [columns.get(part, literal_column(part)) for part in index.parts]
     where: Options = {"sqlite_where": text(as_text(index.where))} if index.where else {}
     made = ModelIndex(index.name, *parts, unique=index.unique, **where)
     made._set_parent(there)
     there.indexes.discard(made)
     return made
-
-
-def _spellings(name: str) -> tuple[str, ...]:
-    return name, '"' + name.replace('"', '""') + '"'
 
 
 REFLECTED_KINDS = {
@@ -187,7 +185,6 @@ def _constraint(there: Model, said: sqlite_model.Constraint) -> None:
             each.dialect_options["sqlite"]["on_conflict"] = said.on_conflict
 
 
-Place = tuple[str | None, str]
 TableOps = dict[Place, Any]
 
 
@@ -204,17 +201,17 @@ def complete_indexes(context: AutogenContext, change: ops.ModifyTableOps, model:
 def leave_inherited(context: AutogenContext, upgrade: ops.UpgradeOps) -> None:
     """On PostgreSQL a table has the columns of the one that it inherits from, whose they are."""
     models = context.table_key_to_table
-    for change in [op for op in upgrade.ops if isinstance(op, ops.ModifyTableOps)]:
-        model = models.get(dotted(*_place(change)))
+    for change in table_changes(upgrade):
+        model = models.get(dotted(*place_of(change)))
         given = () if model is None else _inherited(model.dialect_options["postgresql"]["inherits"])
         parents = [models[name] for name in given if name in models]
         theirs = {column.name for parent in parents for column in parent.columns}
         if theirs:
-            change.ops[:] = [op for op in change.ops if not _drops(op, theirs)]
-
-
-def _drops(op: MigrateOperation, columns: set[str]) -> bool:
-    return isinstance(op, ops.DropColumnOp) and op.column_name in columns
+            change.ops[:] = [
+                op
+                for op in change.ops
+                if not (isinstance(op, ops.DropColumnOp) and op.column_name in theirs)
+            ]
 
 
 def arrange(upgrade: ops.UpgradeOps) -> None:
@@ -224,8 +221,8 @@ def arrange(upgrade: ops.UpgradeOps) -> None:
     when its table cannot have it from its beginning to its end: two new tables that point to each
     other, a change of the columns that it refers to, a table to which it refers and that goes.
     """
-    come = {_place(op): op for op in upgrade.ops if isinstance(op, ops.CreateTableOp)}
-    gone = {_place(op): op for op in upgrade.ops if isinstance(op, ops.DropTableOp)}
+    come = {place_of(op): op for op in upgrade.ops if isinstance(op, ops.CreateTableOp)}
+    gone = {place_of(op): op for op in upgrade.ops if isinstance(op, ops.DropTableOp)}
     first, last = _keys_of_changes(upgrade, gone)
     created = _in_order(come)
     last += _take_out(come, created, lambda key: _changes(upgrade, *_referred(key)))
@@ -239,10 +236,6 @@ def arrange(upgrade: ops.UpgradeOps) -> None:
     for places in (created, list(reversed(dropped))):
         _regroup(upgrade, places)
     upgrade.ops[:] = [*first, *upgrade.ops, *last]
-
-
-def _place(op: Any) -> Place:
-    return op.schema, op.table_name
 
 
 def _in_order(made: TableOps) -> list[Place]:
@@ -352,17 +345,19 @@ def _keys_of_changes(
     """Take the keys out of the changes that refer to what goes, or to what changes itself."""
     first: list[ops.ModifyTableOps] = []
     last: list[ops.ModifyTableOps] = []
-    for change in [op for op in upgrade.ops if isinstance(op, ops.ModifyTableOps)]:
+    for change in table_changes(upgrade):
         for op in list(change.ops):
             made = _key_of(op)
             if made is None:
                 continue
             to = (made.kw.get("referent_schema"), made.referent_table)
             made.kw.pop("use_alter", None)
-            if to == _place(change) or not (to in gone or _changes(upgrade, to, made.remote_cols)):
+            if to == place_of(change) or not (
+                to in gone or _changes(upgrade, to, made.remote_cols)
+            ):
                 continue
             change.ops.remove(op)
-            (last if op is made else first).append(_operation(_place(change), op))
+            (last if op is made else first).append(_operation(place_of(change), op))
     upgrade.ops[:] = [
         op for op in upgrade.ops if not isinstance(op, ops.ModifyTableOps) or not op.is_empty()
     ]
@@ -378,8 +373,8 @@ def _changes(upgrade: ops.UpgradeOps, place: Place, columns: Iterable[str]) -> b
     """Whether a table that is there before and after changes in some columns, or in their keys."""
     said = {
         name
-        for change in upgrade.ops
-        if isinstance(change, ops.ModifyTableOps) and _place(change) == place
+        for change in table_changes(upgrade)
+        if place_of(change) == place
         for op in change.ops
         for name in _columns_of(op)
     }
@@ -408,9 +403,9 @@ def _regroup(upgrade: ops.UpgradeOps, order: list[Place]) -> None:
     start = None
     tables = (ops.CreateTableOp, ops.DropTableOp, ops.ModifyTableOps)
     for op in upgrade.ops:
-        if isinstance(op, tables) and _place(op) in groups:
+        if isinstance(op, tables) and place_of(op) in groups:
             start = len(rest) if start is None else start
-            groups[_place(op)].append(op)
+            groups[place_of(op)].append(op)
         else:
             rest.append(op)
     grouped = [op for place in order for op in groups[place]]

@@ -14,16 +14,16 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Column, DefaultClause, Dialect, ForeignKeyConstraint, inspect, text
 from sqlalchemy import Table as Model
 from sqlalchemy import types as sa
-from sqlalchemy.dialects import postgresql
 
 from .. import literals
 from ..lexer import dotted, string
 from ..literals import literal
-from ..typing import SQLType
+from ..typing import Options, SQLType
 from . import constraints, summary
 from .fills import unwrapped
 from .not_null import FillColumn
 from .renames import families
+from .render import DIALECTS
 
 Joined = Callable[[ForeignKeyConstraint], bool]
 
@@ -40,7 +40,7 @@ def around(upgrade: ops.UpgradeOps, pairs: list[tuple[Model, Model]], joined: Jo
         new = {_ends(key): key for key in model.foreign_key_constraints}
         for key in sorted(there.foreign_key_constraints, key=_ends):
             if key.name and joined(key) and _ends(key) in new and not _dropped(upgrade, key):
-                constraints.leave([upgrade], there.name, there.schema, str(key.name))
+                constraints.leave([upgrade], there, str(key.name))
                 drop = ops.DropConstraintOp.from_constraint(key)
                 make = ops.CreateForeignKeyOp.from_constraint(new[_ends(key)])
                 if make.constraint_name is None:  # it is to be found again on the way down
@@ -71,18 +71,13 @@ def retyped(dialect: Dialect, upgrade: ops.UpgradeOps) -> set[tuple[str, str]]:
     at its foreign keys in the end alone.
     """
     found = set()
-    for table in upgrade.ops:
-        if not isinstance(table, ops.ModifyTableOps):
-            continue
-        for op in table.ops:
-            if isinstance(op, ops.AlterColumnOp) and op.modify_type is not None:
-                before = (
-                    families(op.existing_type, dialect) if op.existing_type is not None else set()
-                )
-                after = families(op.modify_type, dialect)
-                alike = dialect.name == "postgresql" and bool(before & after)
-                if dialect.name != "sqlite" and not alike:
-                    found.add((dotted(table.schema, table.table_name), op.column_name))
+    for op in [op for table in summary.table_changes(upgrade) for op in table.ops]:
+        if isinstance(op, ops.AlterColumnOp) and op.modify_type is not None:
+            old = op.existing_type
+            before = families(old, dialect) if old is not None else set()
+            alike = before & families(op.modify_type, dialect)
+            if dialect.name != "sqlite" and not (dialect.name == "postgresql" and alike):
+                found.add((dotted(op.schema, op.table_name), op.column_name))
     return found
 
 
@@ -93,8 +88,8 @@ def _ends(key: ForeignKeyConstraint) -> tuple[object, ...]:
 def _dropped(upgrade: ops.UpgradeOps, key: ForeignKeyConstraint) -> bool:
     return any(
         isinstance(op, ops.DropConstraintOp) and op.constraint_name == key.name
-        for change in upgrade.ops
-        if isinstance(change, ops.ModifyTableOps) and change.table_name == key.table.name
+        for change in summary.table_changes(upgrade)
+        if change.table_name == key.table.name
         for op in change.ops
     )
 
@@ -108,7 +103,9 @@ def _in_order(upgrade: ops.UpgradeOps, joined: Joined) -> None:
     for op in upgrade.ops:
         if isinstance(op, ops.ModifyTableOps):
             keys = (ops.DropConstraintOp, ops.CreateForeignKeyOp)
-            for part in [p for p in op.ops if isinstance(p, keys) and _is_key(p)]:
+            for part in [part for part in op.ops if isinstance(part, keys)]:
+                if isinstance(part, ops.DropConstraintOp) and not constraints.drops_key(part):
+                    continue
                 key = part.to_constraint()
                 if isinstance(key, ForeignKeyConstraint) and joined(key):
                     op.ops.remove(part)
@@ -125,10 +122,6 @@ def _in_order(upgrade: ops.UpgradeOps, joined: Joined) -> None:
         else:
             kept.append(op)
     upgrade.ops[:] = [*first.values(), *kept, *tables, *last.values()]
-
-
-def _is_key(op: MigrateOperation) -> bool:
-    return constraints.drops_key(op) or isinstance(op, ops.CreateForeignKeyOp)
 
 
 PACKAGE = "alembic_postgresql_enum"
@@ -387,7 +380,7 @@ def _theirs(op: MigrateOperation) -> bool:
     return type(op).__module__.startswith(f"{PACKAGE}.operations")
 
 
-POSTGRESQL: Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+POSTGRESQL = DIALECTS["postgresql"]
 # https://www.postgresql.org/docs/current/sql-createcast.html: these are assignment casts
 BY_ITSELF = {("integer", "numeric"), ("numeric", "integer")}
 OLD_CAST = re.compile(r"('(?:[^']|'')*')::[\w \"]+(?:\(\d+\))?")
@@ -414,9 +407,8 @@ def cast(context: MigrationContext, script: ops.MigrationScript) -> None:
     Whatever database the file is written on: it is to run on all of them.
     """
     for container in summary.directions(script):
-        for table in container.ops:
-            if isinstance(table, ops.ModifyTableOps):
-                table.ops[:] = [part for op in table.ops for part in _with_using(op)]
+        for table in summary.table_changes(container):
+            table.ops[:] = [part for op in table.ops for part in _with_using(op)]
 
 
 def using(old: SQLType, new: SQLType, column: str) -> str | None:
@@ -453,15 +445,15 @@ def _with_using(op: MigrateOperation) -> list[MigrateOperation]:
         return [op]
     before = _without_cast(before)
     # PostgreSQL converts no default along with its column: it goes first and comes back last
+    place = op.table_name, op.column_name
+    known: Options = {"schema": op.schema, "existing_comment": op.existing_comment}
     drop = ops.AlterColumnOp(
-        op.table_name,
-        op.column_name,
+        *place,
+        **known,
         existing_type=op.existing_type,
-        existing_server_default=before,
-        existing_comment=op.existing_comment,
-        modify_server_default=None,
-        schema=op.schema,
         existing_nullable=op.existing_nullable,
+        existing_server_default=before,
+        modify_server_default=None,
     )
     summary.leave_unsaid(drop)
     op.existing_server_default = None
@@ -469,16 +461,13 @@ def _with_using(op: MigrateOperation) -> list[MigrateOperation]:
     if op.modify_server_default is None:
         op.modify_server_default = False
         return [drop, op]
+    nullable = op.existing_nullable if op.modify_nullable is None else op.modify_nullable
     back = ops.AlterColumnOp(
-        op.table_name,
-        op.column_name,
+        *place,
+        **known,
         existing_type=op.modify_type,
-        existing_comment=op.existing_comment,
+        existing_nullable=nullable,
         modify_server_default=op.modify_server_default,
-        schema=op.schema,
-        existing_nullable=(
-            op.existing_nullable if op.modify_nullable is None else op.modify_nullable
-        ),
     )
     summary.leave_unsaid(back)
     op.modify_server_default = False

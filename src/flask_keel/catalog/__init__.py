@@ -4,7 +4,6 @@ One reader for each kind of database serves comparison, proof and schema file. O
 its shadow is asked, made for the asking, once for each comparison.
 """
 
-import importlib
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -204,8 +203,6 @@ def listed(names: tuple[str, ...] | list[str]) -> str:
     return f"({', '.join(map(str, names))})"
 
 
-__all__ = ["Check", "Column", "ForeignKey", "Schema", "Table", "Unique", "read"]
-
 READERS = {"sqlite": "sqlite", "postgresql": "postgresql", "mysql": "mysql", "mariadb": "mysql"}
 SHADOWS = READERS | {"postgresql": "postgresql_shadow"}
 
@@ -339,7 +336,6 @@ def _names(one: Table, other: Table) -> Iterator[str]:
 # counted up when the text of a schema becomes another: the log keeps it (see :func:`text`)
 FORMAT = 1
 HEADER = "-- The schema that the migrations make. Written by newmigration, held equal by check.\n"
-WRITERS = {"sqlite": "sqlite", "postgresql": "postgresql", "mysql": "mysql", "mariadb": "mysql"}
 
 
 def path(folder: Path, dialect: str) -> Path:
@@ -349,7 +345,7 @@ def path(folder: Path, dialect: str) -> Path:
     :param dialect: "sqlite", "postgresql" or "mysql" (MariaDB too)
     """
     bind = binds.of(folder)
-    name = f"{WRITERS[dialect]}.sql"
+    name = f"{READERS[dialect]}.sql"
     return binds.home(folder) / "schema" / (name if bind is None else f"{bind}.{name}")
 
 
@@ -363,7 +359,7 @@ def text(
     :param version_table: Alembic's, which is no part of it
     :param others: the names of tables that are no part of it either
     """
-    writer = import_module(f".{WRITERS[connection.dialect.name]}", __package__)
+    writer = import_module(f".{READERS[connection.dialect.name]}", __package__)
     statements = writer.statements(connection, {version_table, *OWN_TABLES, *others})
     return HEADER + "".join(f"\n{statement.strip()};\n" for statement in statements)
 
@@ -486,12 +482,14 @@ def _looked_at(context: AutogenContext) -> list[Model]:
 
 
 def _database(context: AutogenContext) -> Any:
-    return importlib.import_module(f".{SHADOWS[context.dialect.name]}", __package__)
+    return import_module(f".{SHADOWS[context.dialect.name]}", __package__)
 
 
 def _not_made(context: AutogenContext, model: Model, error: Exception) -> CommandError:
+    dialect = context.dialect
+    kind = "mariadb" if getattr(dialect, "is_mariadb", False) else dialect.name
     return CommandError(
-        f"The model of {model.fullname} makes no table on {KINDS[_kind(context)]} "
+        f"The model of {model.fullname} makes no table on {KINDS[kind]} "
         f"({_reason(error)}), so it cannot be compared: mend the model and try again."
     )
 
@@ -507,7 +505,3 @@ def live(context: AutogenContext | MigrationContext) -> Connection:
     """The connection of a comparison: it always has one."""
     assert context.connection is not None
     return context.connection
-
-
-def _kind(context: AutogenContext) -> str:
-    return "mariadb" if getattr(context.dialect, "is_mariadb", False) else context.dialect.name

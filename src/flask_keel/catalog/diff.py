@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .. import lexer
-from ..sqlite.create_table import CreateTable
 from ..sqlite.model import Column, Constraint
 from ..sqlite.tokenizer import Unreadable, fold, plain
+from .sqlite import parsed
 
 # where one statement ends and the next begins
 BETWEEN = re.compile(r";\n\n(?=CREATE |ALTER |COMMENT )")
@@ -139,11 +139,9 @@ def _renamed(found: list[Difference]) -> Iterator[Difference]:
 def _same_rule(one: Difference, other: Difference) -> bool:
     alike = [(it.part.kind, it.part.table, it.part.plain) for it in (one, other)]
     changes = {one.change, other.change}
-    return alike[0] == alike[1] and changes == {"missing", "added"} and _is_rule(one.part)
-
-
-def _is_rule(part: Part) -> bool:
-    return part.kind == "constraint"
+    return (
+        alike[0] == alike[1] and changes == {"missing", "added"} and one.part.kind == "constraint"
+    )
 
 
 def parts(dialect: str, text: str) -> Iterator[Part]:
@@ -329,7 +327,7 @@ def _written(items: Group) -> str:
 
 
 def _sqlite(statements: list[str]) -> Iterator[Part]:
-    texts = {statement: _read(statement) for statement in statements}
+    texts = {statement: parsed(statement) for statement in statements}
     keys = {
         fold(table.name): table.primary_key.columns
         for table in texts.values()
@@ -346,13 +344,6 @@ def _sqlite(statements: list[str]) -> Iterator[Part]:
         yield _table(table.name, inside, " ".join(sorted(table.options)))
         yield from inside
         yield from (rule for rule in rules if rule is not None)
-
-
-def _read(statement: str) -> CreateTable | None:
-    try:
-        return CreateTable.parse(statement)
-    except Unreadable:
-        return None  # no table, or a virtual one
 
 
 def _column(table: str, column: Column, key: set[str]) -> Part:

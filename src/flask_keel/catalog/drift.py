@@ -58,7 +58,8 @@ def look(project: Project, connection: Connection, applied: set[str]) -> Drift:
         if waiting.disturbed(error):
             raise
         connection.rollback()  # PostgreSQL answers nothing more in this transaction
-        return Drift(why=f"its catalogue cannot be read ({_said(error)})")
+        said = plainly(str(getattr(error, "orig", error))).rstrip(".")
+        return Drift(why=f"its catalogue cannot be read ({said})")
 
 
 def _look(project: Project, connection: Connection, applied: set[str]) -> Drift:
@@ -75,7 +76,7 @@ def _look(project: Project, connection: Connection, applied: set[str]) -> Drift:
         return Drift(why=f"{NOT_SAID}, and the schema file is of the head")
     wanted = _text(project)
     if wanted is None:
-        file = project.shown(catalog.path(project.folder, project.dialect))
+        file = project.shown(_file(project))
         return Drift(why=f"{NOT_SAID}, and there is no {file}: type db schema to write it")
     return _compare(project, connection, applied, FILE, wanted)
 
@@ -112,13 +113,9 @@ def edited(project: Project, connection: Connection, applied: set[str]) -> list[
     return [one for one in scripts if said[one.revision] != log.checksum(Path(one.path))]
 
 
-def _said(error: SQLAlchemyError) -> str:
-    return plainly(str(getattr(error, "orig", error))).rstrip(".")
-
-
 def _text(project: Project) -> str | None:
     """The schema file; a project without tables needs none."""
-    file: Path = catalog.path(project.folder, project.dialect)
+    file = _file(project)
     if not file.exists() and not project.metadata.tables:
         return catalog.HEADER
     try:
@@ -323,7 +320,7 @@ def _may_make_databases(project: Environment) -> bool:
         return False
 
 
-def _file(project: Environment) -> Path:
+def _file(project: Project) -> Path:
     return catalog.path(project.folder, project.dialect)
 
 
@@ -347,6 +344,6 @@ def made(config: Config, app: Flask, connection: Connection) -> None:
     :param app: the Flask application
     """
     project = Project.of(app, config)
-    file = catalog.path(project.folder, project.dialect)
+    file = _file(project)
     if catalog.write(file, catalog.text(connection, project.version_table)):
         output.say(f"  {project.shown(file)}")

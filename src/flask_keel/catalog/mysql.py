@@ -297,7 +297,7 @@ def _reflected(text: str, indexes: list[Row]) -> catalog.ReflectedTable:
         )
     checks = [catalog.ReflectedCheck(rule, sql, sql) for rule, sql in ruled if rule not in json]
     shown = _shown(indexes)
-    key = sorted(shown.pop("PRIMARY", []), key=lambda row: row["Seq_in_index"])
+    key = shown.pop("PRIMARY", [])
     return catalog.ReflectedTable(
         columns,
         tuple(checks),
@@ -309,7 +309,7 @@ def _reflected(text: str, indexes: list[Row]) -> catalog.ReflectedTable:
 
 def _uniques(shown: Shown) -> Iterator[tuple[str, catalog.ReflectedUnique]]:
     for name, rows in shown.items():
-        columns = [r["Column_name"] for r in sorted(rows, key=lambda row: row["Seq_in_index"])]
+        columns = [row["Column_name"] for row in rows]
         # an index on an expression or a part of a text is no constraint
         if not rows[0]["Non_unique"] and all(columns) and not any(r["Sub_part"] for r in rows):
             yield name, catalog.ReflectedUnique(repr(columns), tuple(columns))
@@ -318,16 +318,8 @@ def _uniques(shown: Shown) -> Iterator[tuple[str, catalog.ReflectedUnique]]:
 # what SHOW INDEX says; MariaDB says Ignored for Visible, and no Expression
 SHOWN = (
     *("Table", "Non_unique", "Key_name", "Seq_in_index", "Column_name", "Collation", "Cardinality"),
-    *(
-        "Sub_part",
-        "Packed",
-        "Null",
-        "Index_type",
-        "Comment",
-        "Index_comment",
-        "Visible",
-        "Expression",
-    ),
+    *("Sub_part", "Packed", "Null", "Index_type", "Comment", "Index_comment", "Visible"),
+    "Expression",
 )
 
 
@@ -337,24 +329,20 @@ def _questions(connection: Connection, schema: str, name: str) -> list[str]:
 
 
 def _shown(rows: list[Row]) -> Shown:
+    """Return the parts of each index, in their order."""
     parts: Shown = {}
-    for row in rows:
-        said = dict(zip(SHOWN, row, strict=False))
-        parts.setdefault(said["Key_name"], []).append(said)
+    said = [dict(zip(SHOWN, row, strict=False)) for row in rows]
+    for part in sorted(said, key=lambda part: part["Seq_in_index"]):
+        parts.setdefault(part["Key_name"], []).append(part)
     return parts
 
 
 def _indexes(parts: Shown) -> dict[str, catalog.ReflectedIndex]:
+    compared = ("Non_unique", "Column_name", "Collation", "Sub_part", "Index_type")
     return {
         key: catalog.ReflectedIndex(
             key,
-            repr(
-                [
-                    [r[k] for k in ("Non_unique", "Column_name", "Collation", "Sub_part")]
-                    + [r["Index_type"], r.get("Expression")]
-                    for r in sorted(rows, key=lambda row: row["Seq_in_index"])
-                ]
-            ),
+            repr([[*(row[name] for name in compared), row.get("Expression")] for row in rows]),
             not rows[0]["Non_unique"],
         )
         for key, rows in parts.items()
@@ -378,7 +366,9 @@ def statements(connection: Connection, ignored: set[str]) -> Iterator[str]:
     found = sorted(tuple(row) for row in connection.exec_driver_sql(query))
     triggers = connection.exec_driver_sql("SHOW TRIGGERS").mappings().all()
     here = connection.exec_driver_sql("SELECT DATABASE()").scalar()
-    collations = _defaults(connection)
+    # saying them again says nothing
+    sets = "SELECT @@character_set_database, @@collation_database"
+    collations = tuple(connection.exec_driver_sql(sets).one())
     tables = [name for name, kind in found if kind == "BASE TABLE" and name not in ignored]
     for name, sql in zip(tables, _show(connection, "TABLE", *tables), strict=True):
         yield _table(sql[1], collations)
@@ -398,13 +388,6 @@ def _show(connection: Connection, kind: str, *names: str) -> list[Row]:
     """Return what SHOW CREATE says of each."""
     queries = [f"SHOW CREATE {kind} {pipeline.quoted(connection, name)}" for name in names]
     return [row for (row,) in pipeline.ask(connection, queries)]
-
-
-def _defaults(connection: Connection) -> tuple[str, str]:
-    """Return the character set and collation of the database: saying them again says nothing."""
-    return tuple(
-        connection.exec_driver_sql("SELECT @@character_set_database, @@collation_database").one()
-    )
 
 
 def _table(sql: str, defaults: tuple[str, str]) -> str:

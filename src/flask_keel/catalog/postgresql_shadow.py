@@ -20,7 +20,6 @@ from sqlalchemy import (
     MetaData,
     PrimaryKeyConstraint,
     Sequence,
-    Table,
     UniqueConstraint,
     text,
 )
@@ -332,7 +331,7 @@ class Group:
     :param begins: the beginnings of all names that they make, or may look for
     """
 
-    tables: list[Table]
+    tables: list[Model]
     makes: set[str]
     begins: set[str]
 
@@ -348,7 +347,7 @@ class Group:
         self.begins |= other.begins
 
 
-def apart(made: Mapping[Table, list[str]], dialect: Dialect) -> list[list[Table]]:
+def apart(made: Mapping[Model, list[str]], dialect: Dialect) -> list[list[Model]]:
     """Divide tables into groups, each of which can be made at once.
 
     :param made: the SQL of each: of the table, and of its indexes in their order
@@ -365,7 +364,7 @@ def apart(made: Mapping[Table, list[str]], dialect: Dialect) -> list[list[Table]
     return [*([table] for table in alone), *(group.tables for group in found)]
 
 
-def _is_odd(table: Table) -> bool:
+def _is_odd(table: Model) -> bool:
     """Whether its name is no word, or may be shortened in another, which then begins otherwise."""
     columns = [len(column.name.encode()) for column in table.columns]
     kinds = (PrimaryKeyConstraint, ForeignKeyConstraint)
@@ -378,14 +377,14 @@ def _is_odd(table: Table) -> bool:
     return shortened or not WORD.fullmatch(table.name)
 
 
-def _group(table: Table, made: list[str], dialect: Dialect) -> Group:
+def _group(table: Model, made: list[str], dialect: Dialect) -> Group:
     makes = {name.strip('"').lower() for name in NAMED.findall("\n".join(made))}
     makes.add(table.name.lower())
     looks = WORD.findall("\n".join(_looks(table, made, dialect)).lower())
     return Group([table], makes, {one for name in (*makes, *looks) for one in _beginnings(name)})
 
 
-def _looks(table: Table, made: list[str], dialect: Dialect) -> Iterator[str]:
+def _looks(table: Model, made: list[str], dialect: Dialect) -> Iterator[str]:
     """Give the SQL in which there may be names of tables, sequences and types: not those of columns."""
     plain = (PrimaryKeyConstraint, UniqueConstraint, ForeignKeyConstraint)
     if _has_options(table) or not all(isinstance(one, plain) for one in table.constraints):
@@ -398,7 +397,7 @@ def _looks(table: Table, made: list[str], dialect: Dialect) -> Iterator[str]:
             yield sql
 
 
-def _has_options(item: Table | Index) -> bool:
+def _has_options(item: Model | Index) -> bool:
     return any(key.startswith("postgresql_") for key in item.kwargs)
 
 

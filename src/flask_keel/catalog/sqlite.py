@@ -229,7 +229,7 @@ def _schema(ignore: frozenset[str], *said: tuple[Row, ...]) -> catalog.Schema:
 
 def _table(name: str, sql: str, rows: list[Row]) -> catalog.Table:
     table = catalog.Table(name)
-    text = _parsed(sql)
+    text = parsed(sql)
     key = {position: column for _, column, _, _, _, position, _ in rows if position}
     table.primary_key = tuple(key[position] for position in sorted(key))
     if table.primary_key:
@@ -324,8 +324,9 @@ def _index(table: catalog.Table, index: str, sql: str | None, rows: list[Row]) -
         table.uniques.append(catalog.Unique(tuple(named), bool(partial)))
 
 
-def _parsed(sql: str) -> CreateTable | None:
+def parsed(sql: str) -> CreateTable | None:
+    """Return a table's text; None for what is none that can be read, such as a virtual one."""
     try:
         return CreateTable.parse(sql)
     except Unreadable:
-        return None  # a virtual table
+        return None

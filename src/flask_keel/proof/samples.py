@@ -169,20 +169,16 @@ def values(text: str, column: str, becomes: set[str]) -> tuple[list[str], bool]:
     found: list[str] = []
     # the way back finds what the way up has made
     tree.body = [part for part in tree.body if getattr(part, "name", None) != "downgrade"]
-    for sql in _strings(tree):
-        words, whole = _of_sql(sql, column)
-        found, complete = [*found, *words], complete or whole
-    for node in ast.walk(tree):
+    nodes = list(ast.walk(tree))
+    for node in nodes:
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            words, whole = _of_sql(node.value, column)
+            found, complete = [*found, *words], complete or whole
+    for node in nodes:
         if isinstance(node, ast.Dict) and (keys := _mapped(node, becomes)):
             found, complete = [*found, *keys], True
         found += _compared(node, column)
     return list(dict.fromkeys(found)), complete
-
-
-def _strings(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield node.value
 
 
 def _of_sql(sql: str, column: str) -> tuple[list[str], bool]:

@@ -162,10 +162,6 @@ class Drawer:
             self._again(row, wrong or set(), attempt)
         return None
 
-    def keep(self, row: Row) -> None:
-        """Note that the database has the row."""
-        self.taken.add(row)
-
     def _wrong(self, row: Row) -> set[str]:
         broken = {name for key in self.taken.broken(row) for name in key}
         return broken or {name for columns in self.judge.failing(row) for name in columns}
@@ -208,7 +204,7 @@ class Drawer:
         """Choose the row's parents; False when it must have one and there is none."""
         for place, key in enumerate(self.pointing):
             empty = optional(self.plan, key) and (key in self.later or (number == 1 and not shift))
-            found = [] if empty else fitting(key, row, self._parents(key))
+            found = [] if empty else fitting(key, row, self.parents.get(key.parent, []))
             if found:
                 parent = found[(number + place + shift) % len(found)]
                 pairs = zip(key.columns, key.parent_columns, strict=True)
@@ -222,9 +218,6 @@ class Drawer:
             else:
                 return False
         return True
-
-    def _parents(self, key: ForeignKey) -> list[Row]:
-        return self.parents.get(key.parent, [])
 
     def _point_to_itself(self, row: Row, key: ForeignKey) -> None:
         for own, theirs in zip(key.columns, key.parent_columns, strict=True):
@@ -308,7 +301,7 @@ class _Filling:
         judge = Judge(self.connection, plan.table.name, plan.checks, plan.domains, plan.generated)
         drawer = Drawer(plan, self.random, judge, self.held, self.later)
         for row in self.own:
-            drawer.keep(row)
+            drawer.taken.add(row)
         return drawer
 
     def _at_once(self, drawer: Drawer) -> int | None:
@@ -350,7 +343,7 @@ class _Filling:
         return count
 
     def _keep(self, drawer: Drawer, row: Row) -> None:
-        drawer.keep(row)
+        drawer.taken.add(row)
         self.own.append(row)
 
 

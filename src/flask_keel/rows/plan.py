@@ -9,7 +9,7 @@ from decimal import Decimal
 from functools import cached_property, partial
 from itertools import pairwise
 
-from sqlalchemy import Connection, Dialect, MetaData
+from sqlalchemy import Connection, Dialect, MetaData, types
 from sqlalchemy.exc import DBAPIError
 
 from .. import lexer
@@ -143,9 +143,8 @@ class Domain:
         now, later = self.kind, self.later
         if later is None:
             return value if accepts(now, value) else None
-        if now.family == later.family or {now.family, later.family} <= NUMBERS:
-            return value if accepts(now, value) and accepts(later, value) else None
-        if {now.family, later.family} <= DAYS:
+        both = {now.family, later.family}
+        if len(both) == 1 or both <= NUMBERS or both <= DAYS:
             return value if accepts(now, value) and accepts(later, value) else None
         if (now.family, later.family) == ("binary", "text"):
             data = value.encode() if isinstance(value, str) else value
@@ -189,8 +188,6 @@ def apply(plan: "TablePlan", names: "Names", models: MetaData | None) -> None:
 
 def refined(column: AnyColumn, kind: Kind) -> Kind:
     """Return the kind with what a column of SQLAlchemy knows of it."""
-    from sqlalchemy import types
-
     default = getattr(column.default, "arg", None)
     if isinstance(column.type, types.JSON) and kind.family in ("text", "json"):
         many = kind.many or getattr(default, "__name__", "") == "list"
@@ -203,8 +200,6 @@ def reader(type_: SQLType, dialect: Dialect) -> Callable[[Value], object] | None
 
     :param dialect: SQLAlchemy's
     """
-    from sqlalchemy import types
-
     if not isinstance(type_, types.TypeDecorator):
         return None
     return type_.dialect_impl(dialect).result_processor(dialect, None)
@@ -212,8 +207,6 @@ def reader(type_: SQLType, dialect: Dialect) -> Callable[[Value], object] | None
 
 def typed(type_: SQLType | type[SQLType], kind: Kind) -> Kind:
     """Return the kind with what a type, or its class, knows of it: the labels of an Enum."""
-    from sqlalchemy import types
-
     if kind.family != "text":
         return kind
     match types.to_instance(type_):

@@ -94,15 +94,12 @@ def _kind_of(declared: str, dialect: str) -> Kind:
     if declared.endswith("[]"):
         return Kind("array", type=declared)
     found = TYPE.fullmatch(declared)
+    unknown = AFFINITIES[affinity(declared)] if dialect == "sqlite" else "other"
     if not found:
-        return Kind(
-            AFFINITIES[affinity(declared)] if dialect == "sqlite" else "other", type=declared
-        )
+        return Kind(unknown, type=declared)
     word, more, arguments, rest = found.groups()
     word, tail = word.lower(), f"{more} {rest}".lower()
-    family = FAMILY.get(word) or (
-        AFFINITIES[affinity(declared)] if dialect == "sqlite" else "other"
-    )
+    family, mysql = FAMILY.get(word, unknown), dialect in ("mysql", "mariadb")
     if word in ("enum", "set"):
         labels = tuple(re.findall(r"'((?:[^']|'')*)'", declared))
         return Kind(family, labels=labels, type=declared)
@@ -118,19 +115,16 @@ def _kind_of(declared: str, dialect: str) -> Kind:
         default = 1 if fixed or word == "bit" else LENGTHS.get(word)
         return kind.limited(length=numbers[0] if numbers else default, fixed=fixed)
     if family == "numeric":
-        precision = numbers[0] if numbers else {"mysql": 10, "mariadb": 10}.get(dialect)
+        precision = numbers[0] if numbers else 10 if mysql else None
         return kind.limited(precision=precision, scale=numbers[1] if len(numbers) > 1 else 0)
     if family == "int":
         size = BYTES.get(word, 4)
         return kind.limited(size=8 if dialect == "sqlite" and word == "bigint" else size)
     if family == "float":
-        single = dialect == "mysql" or dialect == "mariadb"
-        return kind.limited(
-            size=4 if word in ("real", "float4") or (single and word == "float") else 8
-        )
+        single = word in ("real", "float4") or (mysql and word == "float")
+        return kind.limited(size=4 if single else 8)
     if family in ("datetime", "time", "interval"):
         # MySQL keeps whole seconds unless told otherwise, and its TIMESTAMP ends in 2038
-        mysql = dialect in ("mysql", "mariadb")
         precision = numbers[0] if numbers else (0 if mysql else 6)
         return kind.limited(precision=precision, narrow=mysql and word == "timestamp")
     return kind
@@ -219,15 +213,7 @@ def _whole(value: Value) -> bool:
 
 
 def _digits(kind: Kind, value: Value) -> bool:
-    number = Decimal(
-        str(
-            float(value)
-            if isinstance(value, float)
-            else int(value)
-            if isinstance(value, bool)
-            else value
-        )
-    )
+    number = Decimal(str(int(value) if isinstance(value, bool) else value))
     if kind.scale is not None and kind.precision is not None:
         scaled = number.scaleb(kind.scale)
         return scaled == int(scaled) and abs(scaled) < 10**kind.precision

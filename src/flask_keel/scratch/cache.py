@@ -100,32 +100,30 @@ class Cache:
                 file.execute("PRAGMA synchronous=OFF")
                 raw.backup(file)
             part.replace(self.folder / f"{name}.db")
-            files = sorted(self.folder.glob("*.db"), key=lambda file: file.stat().st_mtime)
-            for old in files[:-MOST]:
-                old.unlink(missing_ok=True)
+            self._forget("*.db")
 
     def read_facts(self, revision: str) -> Value:
         """Return what was kept of the history up to a revision besides its schema; None for nothing."""
-        try:
-            return json.loads(self._facts(revision).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
+        return _kept(self._facts(revision))
 
     def keep_facts(self, revision: str, facts: Value) -> None:
         """Keep what is known of the history up to a revision; where it cannot be kept, it is not."""
-        if not self.usable:
-            return
-        with suppress(OSError):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            part = self.folder / f"{os.getpid()}.facts.part"
-            part.write_text(json.dumps(facts), encoding="utf-8")
-            part.replace(self._facts(revision))
-            files = sorted(self.folder.glob("*.json.facts"), key=lambda file: file.stat().st_mtime)
-            for old in files[:-MOST]:
-                old.unlink(missing_ok=True)
+        if self.usable:
+            _keep(self._facts(revision), facts)
+            with suppress(OSError):
+                self._forget("*.json.facts")
+
+    def file(self, name: str) -> Path | None:
+        """Return where something else is kept; None for nowhere."""
+        return self.folder / name if self.usable else None
 
     def _facts(self, revision: str) -> Path:
         return self.folder / f"{self.name((revision,))}.json.facts"
+
+    def _forget(self, pattern: str) -> None:
+        files = sorted(self.folder.glob(pattern), key=lambda file: file.stat().st_mtime)
+        for old in files[:-MOST]:
+            old.unlink(missing_ok=True)
 
     def _read(self, file: Path, raw: sqlite3.Connection) -> bool:
         try:
@@ -182,6 +180,23 @@ class Cache:
                 digest.update(self._keys[name].encode())
             self._keys[todo.pop()] = digest.hexdigest()
         return self._keys[revision]
+
+
+def _kept(file: Path | None) -> Value:
+    """What a file keeps; None for nothing that can be read."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8")) if file else None
+    except (OSError, ValueError):
+        return None
+
+
+def _keep(file: Path, what: Value) -> None:
+    """Keep it in a file that is whole at each moment; a disk that is full is no error."""
+    with suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        beside = file.with_suffix(f".{os.getpid()}.part")
+        beside.write_text(json.dumps(what, indent=1), encoding="utf-8")
+        beside.replace(file)
 
 
 def _convention(given: Mapping[Any, object]) -> str:
@@ -256,11 +271,11 @@ class Seen:
     """
 
     def __init__(self, project: Project) -> None:
-        kept = Cache(project)
         self.project, self.dialect = project, project.dialect
-        self.file = kept.folder / "proved.json" if kept.usable else None
+        self.file = Cache(project).file("proved.json")
         self.keys = keys(project)
-        self.verdicts = self._read()
+        found = _kept(self.file)
+        self.verdicts: dict[str, Options] = found if isinstance(found, dict) else {}
 
     def get(self, revision: str) -> Options | None:
         """Return what was found of a migration, when all that it rests on is as it was."""
@@ -280,7 +295,7 @@ class Seen:
             self.verdicts[self.keys[revision]] = {**verdict, **more}
 
     def save(self) -> None:
-        """Write the file, without what is of no use any more; a disk that is full is no error."""
+        """Write the file, without what is of no use any more."""
         if self.file is None:
             return
         live = set(self.keys.values())
@@ -289,18 +304,7 @@ class Seen:
             for key, verdict in self.verdicts.items()
             if key in live or verdict["dialect"] != self.dialect
         }
-        with suppress(OSError):
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            beside = self.file.with_suffix(".new")
-            beside.write_text(json.dumps(kept, indent=1), encoding="utf-8")
-            beside.replace(self.file)
-
-    def _read(self) -> dict[str, Options]:
-        try:
-            found = json.loads(self.file.read_text(encoding="utf-8")) if self.file else {}
-        except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}
+        _keep(self.file, kept)
 
     def _more(self, revision: str) -> str:
         content = Path(self.project.script.get_revision(revision).path).read_bytes()
@@ -358,34 +362,18 @@ def note_agreed(project: Project, options: Options | None = None) -> None:
 
     :param options: the application's own for Alembic, where the project's have become others
     """
-    file = _agreed_file(project)
-    if file is None:
-        return
-    key = _agreed_key(project, project.options if options is None else options)
-    kept = [*(one for one in _agreed(file) if one != key), key][-MOST_AGREED:]
-    with suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        beside = file.with_suffix(f".{os.getpid()}.new")
-        beside.write_text(json.dumps(kept, indent=1), encoding="utf-8")
-        beside.replace(file)
+    if file := Cache(project).file("agreed.json"):
+        key = _agreed_key(project, project.options if options is None else options)
+        _keep(file, [*(one for one in _agreed(file) if one != key), key][-MOST_AGREED:])
 
 
 def have_agreed(project: Project) -> bool:
     """Whether it was found that the models and the history, as they are now, agree."""
-    file = _agreed_file(project)
-    return file is not None and _agreed_key(project, project.options) in _agreed(file)
+    return _agreed_key(project, project.options) in _agreed(Cache(project).file("agreed.json"))
 
 
-def _agreed_file(project: Project) -> Path | None:
-    kept = Cache(project)
-    return kept.folder / "agreed.json" if kept.usable else None
-
-
-def _agreed(file: Path) -> list[str]:
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return []
+def _agreed(file: Path | None) -> list[str]:
+    found = _kept(file)
     return found if isinstance(found, list) else []
 
 

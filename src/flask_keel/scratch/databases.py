@@ -54,7 +54,6 @@ MARKS = {
 NOT_COPIED = """
     SELECT 1 FROM pg_db_role_setting JOIN pg_database d ON d.oid = setdatabase WHERE datname = :name
 """
-IN_USE = "55006"  # PostgreSQL's object_in_use: somebody looks at it
 WRITES = text("SELECT txid_current_if_assigned() IS NOT NULL")
 # statements by which nothing in a database of MySQL changes
 HARMLESS = re.compile(
@@ -372,8 +371,8 @@ class Kept:
             try:
                 copy = stack.enter_context(begin(self.name))
             except OperationalError as error:
-                if getattr(error.orig, "sqlstate", None) != IN_USE:
-                    raise
+                if getattr(error.orig, "sqlstate", None) != servers.IN_USE:
+                    raise  # else somebody looks at it
                 copy = None
             url = copy or stack.enter_context(begin())
             connection = stack.enter_context(servers.connected(url, options))

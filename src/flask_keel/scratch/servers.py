@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType
 
-from sqlalchemy import Connection, create_engine, make_url, text
+from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
@@ -82,7 +82,6 @@ def administer(url: URL, options: Options | None = None) -> Iterator[Connection]
 
     :param options: the application's engine options
     """
-    url = make_url(url)
     # a database cannot be dropped from inside; not every account may enter "postgres"
     homes = ["postgres", url.database] if kind(url) == "postgresql" else ["information_schema"]
     with ExitStack() as stack:
@@ -104,11 +103,11 @@ def recreate(url: URL, options: Options | None = None) -> None:
 
     :raises NotAllowed: when the account may not
     """
-    url = make_url(url)
-    with administer(url, options) as connection, refusal(connection, url.database or ""):
-        traits = locale(connection, url.database or "")
-        drop(connection, url.database or "")
-        create(connection, url.database or "", traits)
+    name = url.database or ""
+    with administer(url, options) as connection, refusal(connection, name):
+        traits = locale(connection, name)
+        drop(connection, name)
+        create(connection, name, traits)
 
 
 def locale(connection: Connection, name: str) -> str:
@@ -162,9 +161,7 @@ def drop(connection: Connection, name: str, force: bool = True) -> None:
         return  # an account that may make none is not seen to try
     if force and not postgresql:
         # DROP would wait for a statement that still runs there, a day long by default
-        for thread in threads(connection, name):
-            with suppress(DBAPIError):  # it has ended, or is somebody else's
-                connection.exec_driver_sql(f"KILL {thread}")
+        _kill(connection, name)
     forced = " WITH (FORCE)" if force and postgresql else ""
     connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {quoted}{forced}")
 
@@ -179,6 +176,12 @@ def threads(connection: Connection, name: str) -> list[int]:
     """Return MySQL's numbers of the connections to a database, as far as the account sees them."""
     query = text("SELECT id FROM information_schema.processlist WHERE db = :name")
     return list(connection.execute(query, {"name": name}).scalars())
+
+
+def _kill(connection: Connection, name: str) -> None:
+    for thread in threads(connection, name):
+        with suppress(DBAPIError):  # it has ended, or is somebody else's
+            connection.exec_driver_sql(f"KILL {thread}")
 
 
 @contextmanager
@@ -234,8 +237,8 @@ def database(
     :param template: the database whose copy it is, as for :func:`create`
     :raises servers.NotAllowed: when the account may not create a database
     """
-    url = make_url(url)
-    stem = scratch_stem(url.database or "")
+    home = url.database or ""
+    stem = scratch_stem(home)
     name = f"{stem}{_host()}_{os.getpid()}_{int(time.time())}"
     with interruptible(), ExitStack() as undo:
         with administer(url, options) as connection:
@@ -243,8 +246,8 @@ def database(
             # before it is made: the signal may come while the server makes it
             undo.callback(_drop, url, options, name)
             try:
-                with refusal(connection, url.database or ""):
-                    create(connection, name, locale(connection, url.database or ""), template)
+                with refusal(connection, home):
+                    create(connection, name, locale(connection, home), template)
             except Exception:
                 undo.pop_all()  # refused, so not made
                 raise
@@ -253,7 +256,7 @@ def database(
 
 def is_scratch(url: URL) -> bool:
     """Whether it is the URL of a scratch database: one for a command, or the one that is kept."""
-    return bool(SCRATCH.search(make_url(url).database or ""))
+    return bool(SCRATCH.search(url.database or ""))
 
 
 def kept_name(database: str) -> str:
@@ -342,18 +345,15 @@ def replace(old: URL, new: URL, options: Options | None) -> bool:
     :returns: False when MySQL cannot do that with what is in them; nothing has changed then
     :raises NotAllowed: when the account may not
     """
-    old, new = make_url(old), make_url(new)
-    away = beside(old.database or "")
-    with (
-        administer(old, options) as connection,
-        refusal(connection, (old.database or "")),
-    ):
+    going, coming = old.database or "", new.database or ""
+    away = beside(going)
+    with administer(old, options) as connection, refusal(connection, going):
         if kind(old) == "postgresql":
-            _rename_databases(connection, (old.database or ""), (new.database or ""), away)
+            _rename_databases(connection, going, coming, away)
             moved = True
         else:
-            create(connection, away, locale(connection, (old.database or "")))
-            moved = _rename_tables(connection, (old.database or ""), (new.database or ""), away)
+            create(connection, away, locale(connection, going))
+            moved = _rename_tables(connection, going, coming, away)
         with suppress(DBAPIError):  # the next run sweeps it
             drop(connection, away)
     return moved
@@ -390,9 +390,7 @@ def _rename_tables(connection: Connection, old: str, new: str, away: str) -> boo
         for source, target in ((old, away), (new, old))
         for table in connection.execute(TABLES, {"name": source}).scalars()
     ]
-    for thread in threads(connection, old):
-        with suppress(DBAPIError):  # it has ended, or is somebody else's
-            connection.exec_driver_sql(f"KILL {thread}")
+    _kill(connection, old)
     try:
         if moves:
             connection.exec_driver_sql(f"RENAME TABLE {', '.join(moves)}")
