@@ -121,20 +121,25 @@ def checks(table: Table) -> list[CheckConstraint]:
     return [one for one in dict.fromkeys(found) if isinstance(one, CheckConstraint)]
 
 
-def prefix(context: Any) -> str:
-    """Return what stands before the name of an operation that is written: ``op.`` or ``batch_op.``."""
-    return "batch_op." if context._has_batch else context.opts["alembic_module_prefix"] or ""
+def call(context: Any, op: Any, function: str, before: list[str], after: list[str]) -> str:
+    """Write an operation on a table, which a batch has said already.
+
+    :param before: the arguments before the table
+    :param after: those behind it
+    """
+    if context._has_batch:
+        return f"batch_op.{function}({', '.join([*before, *after])})"
+    schema = [f"schema={op.schema!r}"] if op.schema else []
+    arguments = [*before, repr(str(op.table_name)), *after, *schema]
+    return f"{context.opts['alembic_module_prefix'] or ''}{function}({', '.join(arguments)})"
 
 
 def _create_check_constraint(context: Any, op: ops.CreateCheckConstraintOp) -> str:
     """Write ``op.create_check_constraint``, which Alembic does itself since 1.19."""
-    batch = context._has_batch
-    arguments = [repr(render._render_gen_name(context, op.constraint_name))]
-    arguments += [] if batch else [repr(str(op.table_name))]
+    name = repr(render._render_gen_name(context, op.constraint_name))
     sql = op.to_constraint().sqltext
-    arguments.append(render._render_potential_expr(sql, context, wrap_in_element=False))
-    arguments += [f"schema={op.schema!r}"] if op.schema and not batch else []
-    return f"{prefix(context)}create_check_constraint({', '.join(arguments)})"
+    said = render._render_potential_expr(sql, context, wrap_in_element=False)
+    return call(context, op, "create_check_constraint", [name], [said])
 
 
 if ALEMBIC < (1, 19):

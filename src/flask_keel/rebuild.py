@@ -27,8 +27,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from . import backup, binds, errors, history, multidb, output, urls
-from .autogenerate import constraints, summary
-from .autogenerate.comparators import OPTIONS
+from .autogenerate import comparators, constraints, summary
 from .backup import online
 from .binds import Bind
 from .catalog import drift
@@ -51,14 +50,6 @@ from .typing import Options
 PATIENCE = 5  # seconds
 UNTOUCHED = "the database is as it was"
 # the application's options that say what is compared
-COMPARISON = (
-    "autogenerate_plugins",
-    "compare_type",
-    "compare_server_default",
-    "include_name",
-    "include_object",
-    "include_schemas",
-)
 Projects = Mapping[Bind, Project]
 
 
@@ -376,10 +367,8 @@ def _compare(one: Project, connection: Connection) -> tuple[MigrationContext, op
 
 
 def _options(one: Project, connection: Connection) -> Options:
-    given = one.options
-    keep = OPTIONS | {key: given[key] for key in COMPARISON if key in given}
-    keep |= databases.comparison(one.metadata, given)
-    keep["include_object"] = not_ours(given.get("include_object"))
+    keep = comparators.options(one.metadata, one.options)
+    keep["include_object"] = not_ours(one.options.get("include_object"))
     if connection.dialect.name == "sqlite":
         keep |= {"transactional_ddl": True, **engine_options(one.settings)}
     return keep

@@ -27,6 +27,8 @@ from sqlalchemy.types import SchemaType
 from .. import catalog, compat, literals
 from ..catalog import Compared, ReflectedCheck, ReflectedColumn, ReflectedIndex, pair
 from ..literals import as_text, literal
+from ..scratch import databases
+from ..scratch.cache import COMPARED
 from ..sqlite import naming
 from ..sqlite.tokenizer import fold
 from ..typing import AnyColumn, Options
@@ -445,6 +447,15 @@ OPTIONS = {
     "compare_server_default": True,
     "autogenerate_plugins": ["alembic.autogenerate.*", NAME],
 }
+
+
+def options(metadata: MetaData, given: Options) -> Options:
+    """Return the options by which models are compared.
+
+    :param given: the application's, most of which are about other things
+    """
+    kept = OPTIONS | {key: given[key] for key in COMPARED if key in given}
+    return kept | databases.comparison(metadata, kept)
 
 
 def table(

@@ -235,11 +235,8 @@ class DropNumberedKey(ops.DropColumnOp):
 @renderers.dispatch_for(AddNumberedKey)
 def _render_numbered(context: AutogenContext, op: AddNumberedKey) -> str:
     column = f"{render._render_column(op.column, context)[:-1]}, primary_key=True)"
-    batch = context._has_batch
-    table = [] if batch else [repr(str(op.table_name))]
     inline = ["inline_primary_key=True"] if op.inline_primary_key else []
-    schema = [f"schema={op.schema!r}"] if op.schema and not batch else []
-    return f"{compat.prefix(context)}add_column({', '.join([*table, column, *inline, *schema])})"
+    return compat.call(context, op, "add_column", [], [column, *inline])
 
 
 class NameNumberedKey(RenamePrimaryKey):
@@ -263,12 +260,9 @@ def _render_name(context: AutogenContext, op: NameNumberedKey) -> list[str]:
 
 @renderers.dispatch_for(ops.CreatePrimaryKeyOp, replace=True)
 def _render_key(context: AutogenContext, op: ops.CreatePrimaryKeyOp) -> str:
-    batch = context._has_batch
-    arguments = [repr(render._render_gen_name(context, op.constraint_name))]
-    arguments += [] if batch else [repr(str(op.table_name))]
-    arguments.append(repr([str(name) for name in op.columns]))
-    arguments += [f"schema={op.schema!r}"] if op.schema and not batch else []
-    return f"{compat.prefix(context)}create_primary_key({', '.join(arguments)})"
+    name = repr(render._render_gen_name(context, op.constraint_name))
+    columns = repr([str(column) for column in op.columns])
+    return compat.call(context, op, "create_primary_key", [name], [columns])
 
 
 def compare_primary_keys(

@@ -51,11 +51,7 @@ def ask(question: str, read: Callable[[str], Value], default: str | None) -> Val
 
     with _left():
         return click.prompt(
-            question,
-            value_proc=value,
-            default=default or "",
-            show_default=bool(default),
-            err=True,
+            question, value_proc=value, default=default or "", show_default=bool(default), err=True
         )
 
 

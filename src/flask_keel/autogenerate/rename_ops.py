@@ -8,14 +8,7 @@ from alembic.operations import Operations, ops
 from alembic.operations.ops import MigrateOperation
 from alembic.runtime.migration import MigrationContext
 from alembic.util.sqla_compat import _get_constraint_final_name
-from sqlalchemy import (
-    Computed,
-    DefaultClause,
-    ForeignKeyConstraint,
-    Identity,
-    Table,
-    inspect,
-)
+from sqlalchemy import Computed, DefaultClause, ForeignKeyConstraint, Identity, Table, inspect
 from sqlalchemy.sql.naming import conv
 from sqlalchemy.types import NullType, TypeDecorator
 

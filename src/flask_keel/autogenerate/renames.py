@@ -450,10 +450,7 @@ def _renamed(container: ops.OpContainer) -> Iterator[tuple[str, str]]:
 
 
 def compare_again(
-    context: MigrationContext,
-    script: ops.MigrationScript,
-    renames: Renames,
-    why: str | None,
+    context: MigrationContext, script: ops.MigrationScript, renames: Renames, why: str | None
 ) -> None:
     """Rename, compare, and give the script the renames and what is still different after them.
 

@@ -365,11 +365,7 @@ class AddValueOp(ops.ExecuteSQLOp):
 
 @renderers.dispatch_for(AddValueOp)
 def _render(context: AutogenContext, op: AddValueOp) -> list[str]:
-    return [
-        "with op.get_context().autocommit_block():",
-        f"op.execute({op.sqltext!r})",
-        "",
-    ]
+    return ["with op.get_context().autocommit_block():", f"op.execute({op.sqltext!r})", ""]
 
 
 def _label(value: str) -> str:

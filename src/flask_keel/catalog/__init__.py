@@ -350,9 +350,7 @@ def path(folder: Path, dialect: str) -> Path:
 
 
 def text(
-    connection: Connection,
-    version_table: str = "alembic_version",
-    others: Iterable[str] = (),
+    connection: Connection, version_table: str = "alembic_version", others: Iterable[str] = ()
 ) -> str:
     """Return the schema of a database as SQL, the same for the same schema.
 

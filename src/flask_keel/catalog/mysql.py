@@ -458,8 +458,7 @@ def read(connection: Connection, ignore: frozenset[str]) -> catalog.Schema:
     mariadb = getattr(connection.dialect, "is_mariadb", False)
     checks = CHECKS.format(same_table="AND t.table_name = c.table_name" if mariadb else "")
     found = pipeline.ask(
-        connection,
-        [TABLES, COLUMNS, INDEXES, KEYS, checks, TRIGGERS, VIEWS, "SELECT DATABASE()"],
+        connection, [TABLES, COLUMNS, INDEXES, KEYS, checks, TRIGGERS, VIEWS, "SELECT DATABASE()"]
     )
     return catalog.told(_schema, [ignore, *found])
 

@@ -16,8 +16,9 @@ from alembic.operations.ops import MigrateOperation
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from .. import lexer, pipeline
+from .. import lexer
 from ..catalog import Schema, Table
+from ..rows import read
 from ..rows.values import kind_of
 from ..runner import Recording
 from ..typing import Value
@@ -70,15 +71,7 @@ def take(connection: Connection, schema: Schema, labels: Iterable[str]) -> dict[
     """Read the rows of some tables, on PostgreSQL as the text that it writes them as."""
     tables = [schema.tables[label] for label in labels]
     cast = "CAST({} AS text)" if connection.dialect.name == "postgresql" else "{}"
-    queries = []
-    for table in tables:
-        columns = [cast.format(pipeline.quoted(connection, name)) for name in table.columns]
-        name = pipeline.quoted(connection, table.schema, table.name)
-        queries.append(f"SELECT {', '.join(columns) or '1'} FROM {name}")
-    return {
-        table.label: [dict(zip(table.columns, row, strict=False)) for row in rows]
-        for table, rows in zip(tables, pipeline.ask(connection, queries), strict=True)
-    }
+    return read(connection, [(table, list(table.columns)) for table in tables], cast)
 
 
 class Comparison:

@@ -341,12 +341,13 @@ class Hostile:
                 if later is None or domain.unique or not self._can_spoil(label):
                     continue
                 if now.family == "text" and (later.family != "text" or later.length):
-                    length = (later.length or 0) + 1 if later.family == "text" else 3
+                    length, what = 3, "'xxx'"
+                    if later.family == "text":
+                        length = (later.length or 0) + 1
+                        what = f"text of {length} characters"
                     if now.length is None or length <= now.length:
-                        what = f"{'x' * min(length, 3)!r} in {label}.{name}"
-                        if later.family == "text":
-                            what = f"text of {length} characters in {label}.{name}"
-                        yield Wrong(what, self._update(label, {name: "x" * length}))
+                        spoil = self._update(label, {name: "x" * length})
+                        yield Wrong(f"{what} in {label}.{name}", spoil)
 
     def _can_spoil(self, label: str, rows: int = 1) -> bool:
         return (

@@ -4,17 +4,18 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 
-from sqlalchemy import Connection, Table
+from alembic.autogenerate import produce_migrations
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, Table, create_engine
 
-from .. import catalog, runner
+from .. import catalog, literals, runner
+from ..autogenerate import summary
 from ..catalog import Schema
 from ..history import parents
 from ..project import Project
 from ..rows import name_of
 from ..runner import Recorder, Recording
-from ..scratch import databases
 from ..scratch.databases import stage
-from ..typing import Options
 from . import Failed, Verdict, listed, passing, said, samples
 from .comparison import Judge, Lineage, Outcome, parents_of
 from .scene import Scene
@@ -236,16 +237,7 @@ def _note_what_goes(scene: Scene) -> None:
 # The models against a schema: what autogenerate would still write.
 
 
-KEPT = (
-    "compare_type",
-    "compare_server_default",
-    "include_object",
-    "include_name",
-    "include_schemas",
-    "version_table",
-    "version_table_schema",
-    "autogenerate_plugins",
-)
+VERSION_TABLE = ("version_table", "version_table_schema")
 
 
 def differences(
@@ -256,22 +248,16 @@ def differences(
     :param changed: the tables that the migration changed; the others were compared when it was written
     :param made: indexes that MySQL made for foreign keys, and keeps without them
     """
-    from alembic.autogenerate import produce_migrations
-    from alembic.migration import MigrationContext
-
-    from .. import literals
-    from ..autogenerate import constraints, summary
-    from ..autogenerate.comparators import OPTIONS
+    from ..autogenerate import comparators, constraints
 
     own = {table.key for table in project.metadata.tables.values()}
     looked_at = changed | (own ^ set(schema.tables))
     if not looked_at:
         return []
-    options: Options = OPTIONS | {
-        key: project.options[key] for key in KEPT if key in project.options
-    }
     constraints.keep_names(project, connection)
-    options |= databases.comparison(project.metadata, options)
+    given = project.options
+    options = comparators.options(project.metadata, given)
+    options |= {key: given[key] for key in VERSION_TABLE if key in given}
     options["include_object"] = _only(looked_at, own, options.get("include_object"))
     options["include_name"] = _named(looked_at, options.get("include_name"))
     context = MigrationContext.configure(connection, opts=options)
@@ -294,8 +280,6 @@ def _same(project: Project, schema: Schema, tables: set[str]) -> bool:
 
     Autogenerate sees differences that are none, as in DEFAULT 'it''s'.
     """
-    from sqlalchemy import create_engine
-
     with create_engine("sqlite://").connect() as empty:
         project.metadata.create_all(empty)
         made = catalog.read(empty, project.ignored)

@@ -5,7 +5,7 @@ Each is drawn, then drawn again where a key or a CHECK says no.
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -261,7 +261,9 @@ def fill(connection: Connection, plans: Mapping[str, TablePlan], seed: int = SEE
     random = Random(seed)
     made = Made()
     order = ordered(plans)
-    held = _held(connection, [plans[label] for label in order.tables])
+    # what the history itself has put into the tables
+    there = [(plan.table, list(plan.domains)) for plan in plans.values() if plan.domains]
+    held: dict[str, list[Row]] = defaultdict(list, read(connection, there))
     for label in order.tables:
         later = [key for table, key in order.later if table == label]
         made.rows[label] = _Filling(connection, plans[label], random, held, later).rows(made)
@@ -400,18 +402,23 @@ def updating(connection: Connection, table: Table, columns: Iterable[str]) -> st
     return f"UPDATE {name_of(connection, table)} SET {sets} WHERE {where}"
 
 
-def _held(connection: Connection, plans: list[TablePlan]) -> dict[str, list[Row]]:
-    """What the history itself has put into the tables."""
-    plans = [plan for plan in plans if plan.domains]
+def read(
+    connection: Connection, tables: Sequence[tuple[Table, Sequence[str]]], cast: str = "{}"
+) -> dict[str, list[Row]]:
+    """Return the rows of some tables, by the labels of these.
+
+    :param tables: each with the columns that are to be read
+    :param cast: what is asked of each of them, as SQL
+    """
     queries = []
-    for plan in plans:
-        columns = ", ".join(pipeline.quoted(connection, name) for name in plan.domains)
-        name = pipeline.quoted(connection, plan.table.schema, plan.table.name)
-        queries.append(f"SELECT {columns} FROM {name}")
-    held: dict[str, list[Row]] = defaultdict(list)
-    for plan, rows in zip(plans, pipeline.ask(connection, queries), strict=True):
-        held[plan.table.label] = [dict(zip(plan.domains, row, strict=True)) for row in rows]
-    return held
+    for table, names in tables:
+        columns = [cast.format(pipeline.quoted(connection, name)) for name in names]
+        home = pipeline.quoted(connection, table.schema, table.name)
+        queries.append(f"SELECT {', '.join(columns) or '1'} FROM {home}")
+    return {
+        table.label: [dict(zip(names, row, strict=False)) for row in rows]
+        for (table, names), rows in zip(tables, pipeline.ask(connection, queries), strict=True)
+    }
 
 
 def _point(

@@ -9,7 +9,7 @@ taken away before anything in it changes: what a killed command has left is not 
 import re
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import cached_property, partial
 from pathlib import Path
@@ -235,11 +235,7 @@ class MySQL(Stage):
             self.connection.commit()
 
 
-STAGES: dict[str, Callable[[Connection, Engine, Copy | None], Stage]] = {
-    "sqlite": SQLite,
-    "postgresql": PostgreSQL,
-    "mysql": MySQL,
-}
+STAGES: dict[str, type[Stage]] = {"sqlite": SQLite, "postgresql": PostgreSQL, "mysql": MySQL}
 
 
 @contextmanager
@@ -268,9 +264,7 @@ def empty(app: Flask) -> Iterator[Options]:
     with ExitStack() as made:
         url = make_url(app.config["SQLALCHEMY_DATABASE_URI"])
         options = app.config.get("SQLALCHEMY_ENGINE_OPTIONS")
-        found: Options = {
-            "SQLALCHEMY_DATABASE_URI": made.enter_context(database(url, options)),
-        }
+        found: Options = {"SQLALCHEMY_DATABASE_URI": made.enter_context(database(url, options))}
         out = binds.left_out(app)
         given = dict(app.config.get("SQLALCHEMY_BINDS") or {})
         for key in (key for key in given if key is not None and key not in out):
