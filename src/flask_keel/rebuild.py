@@ -131,8 +131,10 @@ def _replace_all(
     if only and only.dialect == "sqlite" and online.file_of(only.engine) is None:
         return {only.bind: _replace_memory(only, starter_rows)}, kept
     try:
-        with _beside(projects, said) as fresh:
+        with _beside(projects) as fresh:
             with _as_it_was(), _led(projects, fresh):
+                for bind, url in fresh.items():
+                    said[bind] = _build_at(projects[bind], url)
                 put(starter_rows, UNTOUCHED)
             for bind in wanted:
                 _replace(projects[bind], fresh[bind], kept)
@@ -170,21 +172,15 @@ def _as_it_was() -> Iterator[None]:
 
 
 @contextmanager
-def _beside(projects: Projects, said: Said) -> Iterator[dict[Bind, URL]]:
-    """Give a database for each that holds what its history makes, and what its models add.
-
-    :param said: gets what that is
-    """
-    fresh: dict[Bind, URL] = {}
+def _beside(projects: Projects) -> Iterator[dict[Bind, URL]]:
+    """Give an empty database for each, gone afterwards."""
     with ExitStack() as made:
-        for bind, one in projects.items():
-            with multidb.on(bind):
-                _require_possible(one)
-                url = made.enter_context(databases.database(one.engine.url, one.engine_options))
-                with _as_it_was(), redirected(one.engine, url, one.engine_options):
-                    said[bind] = _build_at(one, url)
-                fresh[bind] = url
-        yield fresh
+        for one in projects.values():
+            _require_possible(one)
+        yield {
+            bind: made.enter_context(databases.database(one.engine.url, one.engine_options))
+            for bind, one in projects.items()
+        }
 
 
 def _require_possible(one: Project) -> None:
@@ -274,14 +270,15 @@ def _build_in_place(
     The others get the rows too, in databases that nobody keeps.
     """
     for one in (projects[bind] for bind in left):
-        with multidb.on(one.bind):
-            servers.recreate(one.engine.url, one.engine_options)
-            one.engine.dispose()
-            state = f"{one.database} holds what the history makes"
-            said[one.bind] = _build_at(one, one.engine.url, state)
+        servers.recreate(one.engine.url, one.engine_options)
+        one.engine.dispose()
+        state = f"{one.database} holds what the history makes"
+        said[one.bind] = _build_at(one, one.engine.url, state)
     others = {bind: one for bind, one in projects.items() if bind not in left}
     built = " and ".join(projects[bind].database for bind in left)
-    with _beside(others, {}) as fresh, _led(others, fresh):
+    with _beside(others) as fresh, _led(others, fresh):
+        for bind, url in fresh.items():
+            _build_at(projects[bind], url)
         put(starter_rows, f"{built} is built, without them")
 
 
@@ -325,12 +322,14 @@ def _build_at(one: Project, url: URL, state: str = UNTOUCHED) -> list[str]:
 
     :param state: what an error leaves, in the words of a sentence
     """
-    if one.dialect == "sqlite":
-        with transaction.connect(transaction.engine(url), app=one.engine) as connection:
+    with multidb.on(one.bind):
+        if one.dialect == "sqlite":
+            opened = transaction.connect(transaction.engine(url), app=one.engine)
+            with opened as connection:
+                return _build(one, connection, state)
+        options = servers.connection_options(one.engine_options)
+        with create_engine(url, **options).connect() as connection:
             return _build(one, connection, state)
-    options = servers.connection_options(one.engine_options)
-    with create_engine(url, **options).connect() as connection:
-        return _build(one, connection, state)
 
 
 def _build(one: Project, connection: Connection, state: str = UNTOUCHED) -> list[str]:

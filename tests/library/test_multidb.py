@@ -207,3 +207,18 @@ def test_two_heads_of_one_history_are_put_in_order_and_the_other_is_left_alone(p
     assert head(project, "archive") != first
     columns = [line[1] for line in ask(project, "archive", "PRAGMA table_info(letter)")]
     assert {"read", "size"} <= set(columns)
+
+
+def test_a_migration_that_writes_to_another_database_leaves_it_alone_where_make_db_fails(project):
+    project.write("my_app/seed.py", SEED)
+    project.db("rebuild").assert_ok()
+    project.db("revision", "--bind", "archive", "-m", "ada").assert_ok()
+    (written,) = (project.path / "my_app/migrations/binds/archive/versions").glob("*_ada.py")
+    words = (
+        "from my_app.extensions import db\n\n    db.session.execute(db.text('DELETE FROM person'))"
+    )
+    text = written.read_text().replace("pass", f"{words}\n    db.session.commit()", 1)
+    written.write_text(text)
+    project.write("my_app/seed.py", SEED + "    session.flush()\n    raise ValueError('no')\n")
+    project.db("rebuild").assert_one_sentence("seed.py, line 8", "as it was")
+    assert ask(project, "dev", "SELECT name FROM person") == [("Ada",)]
