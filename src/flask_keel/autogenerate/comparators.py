@@ -4,7 +4,7 @@ https://alembic.sqlalchemy.org/en/latest/api/plugins.html
 """
 
 import copy
-from collections.abc import Callable, Set
+from collections.abc import Callable
 from typing import Any
 
 from alembic.autogenerate.api import AutogenContext
@@ -43,10 +43,10 @@ def compare_checks(
 
     :param again: columns that go and come again
     """
-    there, model, real = table.there, table.model, table.found.real.checks
+    there, model, real = table.there, table.model, table.real.checks
     known = _by_name(context, model)
     chosen = set(known) - {None}
-    gone, new = unmatched(real, table.found.twin.checks, chosen, {fold(n) for n in again})
+    gone, new = unmatched(real, table.twin.checks, chosen, {fold(n) for n in again})
     taken = {check.name for check in real} - chosen
     _types_without_checks(change)
     added = {op.column.name for op in change.ops if isinstance(op, ops.AddColumnOp)}
@@ -74,7 +74,7 @@ def unmatched(
     real: tuple[ReflectedCheck, ...],
     twin: tuple[ReflectedCheck, ...],
     chosen: set[str],
-    again: Set[str] = frozenset(),
+    again: set[str],
 ) -> tuple[list[ReflectedCheck], list[ReflectedCheck]]:
     """Return those that only the one has, and those that only the other has.
 
@@ -84,7 +84,7 @@ def unmatched(
     gone, new = list(real), list(twin)
 
     def goes(check: ReflectedCheck) -> bool:
-        return bool(again and again & set(map(fold, naming.columns_of_check(check.sql))))
+        return bool(again & set(map(fold, naming.columns_of_check(check.sql))))
 
     def same(a: ReflectedCheck, b: ReflectedCheck) -> bool:
         return (a.name, a.plain) == (b.name, b.plain)
@@ -291,10 +291,10 @@ Around = tuple[list[MigrateOperation], list[MigrateOperation]]
 
 def generated_otherwise(context: AutogenContext, table: Compared) -> list[str]:
     """Return the columns that go and come again, since they are generated in another way."""
-    there, model, real = table.there.c, table.model.c, table.found.real.columns
+    there, model, real = table.there.c, table.model.c, table.real.columns
     other = [
         name
-        for name, twin in table.found.twin.columns.items()
+        for name, twin in table.twin.columns.items()
         if name in real and name in there and real[name].generated != twin.generated
     ]
     asked = context.run_object_filters
@@ -312,7 +312,7 @@ def compare_generated(
     before: list[MigrateOperation] = []
     after: list[MigrateOperation] = []
     for name in again:
-        real, twin = table.found.real.columns[name], table.found.twin.columns[name]
+        real, twin = table.real.columns[name], table.twin.columns[name]
         alters = [
             op for op in change.ops if isinstance(op, ops.AlterColumnOp) and op.column_name == name
         ]
@@ -374,7 +374,7 @@ def _nullable(column: AnyColumn) -> AnyColumn:
 
 def _without_indexes(change: ops.ModifyTableOps, table: Compared, column: str) -> None:
     """An index on the column would go with it, on some databases in silence."""
-    real = table.found.real.indexes
+    real = table.real.indexes
     for index in table.model.indexes:
         name = str(index.name)
         if column not in index.columns or name not in real:
@@ -390,7 +390,7 @@ def _without_indexes(change: ops.ModifyTableOps, table: Compared, column: str) -
 def compare_indexes(context: AutogenContext, change: ops.ModifyTableOps, table: Compared) -> None:
     """Correct what Alembic made of the indexes: by what the database says of them."""
     there, models = table.there, {str(index.name): index for index in table.model.indexes}
-    real, twin = table.found.real.indexes, table.found.twin.indexes
+    real, twin = table.real.indexes, table.twin.indexes
     for name in sorted(real.keys() | twin.keys()):
         if name in real and name in twin and real[name].plain == twin[name].plain:
             _forget(change, name)
@@ -473,9 +473,10 @@ def table(
         tables.complete(context, change, there)
     if there is None or model is None:
         return CONTINUE
-    found = Compared(there, model, pair(context, model, name, schema))
-    catalog.remember(context, (schema, name, "table"), found)
-    tables.json_columns(there, found.found.real)
+    sides = pair(context, model, name, schema)
+    found = Compared(there, model, sides.real, sides.twin)
+    catalog.remember(context, found)
+    tables.json_columns(there, found.real)
     again = generated_otherwise(context, found)
     compare_checks(context, change, found, again)
     compare_indexes(context, change, found)
@@ -487,7 +488,8 @@ def table(
     if context.dialect.name in ("mysql", "mariadb"):
         constraints.follow(change, there, model)
         constraints.compare_needed_indexes(change, there, model)
-    catalog.remember(context, (schema, name), compare_generated(context, change, found, again))
+    # found again by `values`, which may put operations beside this one
+    setattr(change, "around", compare_generated(context, change, found, again))  # noqa: B010
     return CONTINUE
 
 
@@ -504,7 +506,7 @@ def new_tables(
 def values(context: AutogenContext, upgrade: ops.UpgradeOps, *_: object) -> PriorityDispatchResult:
     """Put what keeps the values of generated columns around the changes of their tables."""
     for op in summary.table_changes(upgrade):
-        before, after = catalog.remembered(context, summary.place_of(op))
+        before, after = getattr(op, "around", ([], []))
         place = upgrade.ops.index(op)
         upgrade.ops[place : place + 1] = [*before, op, *after]
     return CONTINUE

@@ -98,7 +98,7 @@ def _stays(index: Index, changes: list[MigrateOperation], model: Model) -> bool:
         or set(names) <= gone
         or index.name in {each.name for each in model.indexes}
         # a new index takes its place, a key that stays or comes uses it
-        or any(not _drops(op) and _covers(_index(op) or [], names) for op in changes)
+        or any(not _drops(op) and _covers(index_columns(op) or [], names) for op in changes)
         or any(names[: len(key)] == key for key in keys)
     )
 
@@ -152,7 +152,7 @@ def compare_needed_indexes(change: ops.ModifyTableOps, there: Model, model: Mode
     kept = [key for _, key in sorted(keys.items()) if _kept(change, key, model)]
     for key in kept:
         _create_first(change, _names(key.columns))
-    for op in [op for op in change.ops if _index(op) is not None]:
+    for op in [op for op in change.ops if index_columns(op) is not None]:
         for key in kept:
             if _needs(change, op, key, there):
                 _around(change, op, key, _drops(op))
@@ -190,9 +190,11 @@ def _around(
 
 def _create_first(change: ops.ModifyTableOps, columns: list[str]) -> None:
     """Create what can take the place of an index before that is dropped; one name cannot be twice."""
-    useful = [op for op in change.ops if _covers(_index(op) or [], columns)]
+    useful = [op for op in change.ops if _covers(index_columns(op) or [], columns)]
     drops = [op for op in useful if _drops(op)]
-    gone = {name_of(op).casefold() for op in change.ops if _index(op) is not None and _drops(op)}
+    gone = {
+        name_of(op).casefold() for op in change.ops if index_columns(op) is not None and _drops(op)
+    }
     for op in useful if drops else ():
         place = change.ops.index(drops[0])
         if not _drops(op) and name_of(op).casefold() not in gone and change.ops.index(op) > place:
@@ -214,9 +216,9 @@ def _needs(
 ) -> bool:
     """Whether there is no other index for the key then, but the one that InnoDB makes for it."""
     columns = _names(key.columns)
-    if not _covers(_index(op) or [], columns):
+    if not _covers(index_columns(op) or [], columns):
         return False
-    every = [each for each in change.ops if _index(each) is not None]
+    every = [each for each in change.ops if index_columns(each) is not None]
     gone = {name_of(each) for each in every if _drops(each)} | {name_of(op)}
     gone.add(_made_for(key.name, columns, there))
     left = [_names(index.expressions) for index in there.indexes if str(index.name) not in gone]
@@ -224,7 +226,7 @@ def _needs(
     # what came before this one goes, and on the way down what went after one that comes
     place = every.index(op)
     others = every[:place] if _drops(op) else every[place + 1 :]
-    left += [_index(each) or [] for each in others if _drops(each) != _drops(op)]
+    left += [index_columns(each) or [] for each in others if _drops(each) != _drops(op)]
     return not any(_covers(index, columns) for index in left)
 
 
@@ -232,8 +234,8 @@ def _drops(op: MigrateOperation) -> bool:
     return isinstance(op, ops.DropIndexOp | ops.DropConstraintOp)
 
 
-def _index(op: MigrateOperation) -> list[str] | None:
-    """Return the columns of an index that comes or goes, a unique constraint's too."""
+def index_columns(op: MigrateOperation) -> list[str] | None:
+    """Return the columns of an index that comes or goes, a unique constraint's too; else None."""
     match op:
         case ops.CreateIndexOp() | ops.DropIndexOp():
             return _names(op.to_index().expressions)
@@ -471,7 +473,7 @@ def compare_uniques(
 
     :returns: their columns, before and after, which foreign keys may need
     """
-    real, twin = table.found.real.uniques, table.found.twin.uniques
+    real, twin = table.real.uniques, table.twin.uniques
     models = {str(one.name): one for one in _uniques(table.model) if one.name is not None}
     reflected = {str(one.name): one for one in _uniques(table.there) if one.name is not None}
     touched: list[tuple[str, ...]] = []
@@ -491,7 +493,7 @@ def compare_uniques(
 
 def excludes(context: AutogenContext, upgrade: ops.UpgradeOps, table: Compared) -> None:
     """Compare PostgreSQL's EXCLUDE constraints: as it writes them, since it has no other name for one."""
-    real, twin = table.found.real.excludes, table.found.twin.excludes
+    real, twin = table.real.excludes, table.twin.excludes
     preparer = literals.dialect(context.dialect).identifier_preparer
     home = preparer.format_table(table.model)
 

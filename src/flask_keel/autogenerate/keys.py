@@ -128,11 +128,11 @@ def compare_numbering(context: AutogenContext, table: Compared) -> tuple[Changes
     :returns: what goes before the table's other changes, and what goes after them: another type may
         come in between
     """
-    there, model, found = table.there, table.model, table.found
+    there, model = table.there, table.model
     before: Changes = []
     after: Changes = []
-    for name, twin in found.twin.columns.items():
-        real = found.real.columns.get(name)
+    for name, twin in table.twin.columns.items():
+        real = table.real.columns.get(name)
         if real is None or real.counts == twin.counts or name not in there.c:
             continue
         if not context.run_object_filters(model.c[name], name, "column", False, there.c[name]):
@@ -273,8 +273,8 @@ def compare_primary_keys(
     tables = catalog.compared(context)
     for table in tables:
         touched: list[tuple[str, ...]] = []
-        if table.found.real.key != table.found.twin.key:
-            touched += [table.found.real.key, table.found.twin.key]
+        if table.real.key != table.twin.key:
+            touched += [table.real.key, table.twin.key]
             _change(context, upgrade, table)
         elif context.dialect.name in MYSQL:
             _count(upgrade, table)
@@ -289,10 +289,9 @@ def compare_primary_keys(
     retyped = type_changes.retyped(context.dialect, upgrade)
     if changed or retyped:
         own = context.dialect.name != "postgresql"
-        pairs = [(table.there, table.model) for table in tables]
         type_changes.around(
             upgrade,
-            pairs,
+            tables,
             lambda key: _joined(changed, key, own) or bool(type_changes.columns(key) & retyped),
         )
     upgrade.ops[:] = [op for op in upgrade.ops if not isinstance(op, ops.ModifyTableOps) or op.ops]
@@ -301,7 +300,7 @@ def compare_primary_keys(
 
 def _change(context: AutogenContext, upgrade: ops.UpgradeOps, table: Compared) -> None:
     """Drop the old key before whatever else changes in its table, and make the new one after it."""
-    change, real, twin = changes_of(upgrade, table.there), table.found.real, table.found.twin
+    change, real, twin = changes_of(upgrade, table.there), table.real, table.twin
     mysql = context.dialect.name in MYSQL
     name = _final_name(context, table.model) or f"{table.model.name}_pkey"
     first: list[MigrateOperation] = []
@@ -391,7 +390,7 @@ def _auto(table: Compared, said: catalog.ReflectedTable, on: bool) -> list[SetAu
 
 
 def _set_auto(table: Compared, name: str, on: bool) -> SetAutoIncrement:
-    sides = table.found.real.columns.get(name), table.found.twin.columns.get(name)
+    sides = table.real.columns.get(name), table.twin.columns.get(name)
     same = len({side.type for side in sides if side}) == 1  # or it is new
     known = table.model if name in table.model.c and (on or same) else table.there
     op = SetAutoIncrement(
@@ -409,9 +408,9 @@ def _set_auto(table: Compared, name: str, on: bool) -> SetAutoIncrement:
 
 def _count(upgrade: ops.UpgradeOps, table: Compared) -> None:
     """AUTO_INCREMENT comes or goes on a key that stays, apart from a change of its type."""
-    for name in table.found.real.key:
-        now = table.found.twin.columns[name].counts
-        if name in table.there.c and table.found.real.columns[name].counts != now:
+    for name in table.real.key:
+        now = table.twin.columns[name].counts
+        if name in table.there.c and table.real.columns[name].counts != now:
             op, change = _set_auto(table, name, bool(now)), changes_of(upgrade, table.there)
             summary.say_instead(op, ("change", table.model.name, name))
             _without_autoincrement(change)
@@ -426,8 +425,8 @@ def _without_autoincrement(change: ops.ModifyTableOps) -> None:
 
 def _name(context: AutogenContext, upgrade: ops.UpgradeOps, table: Compared) -> None:
     """On PostgreSQL a key has a name that other things can collide with."""
-    old, new = table.found.real.key_name, _final_name(context, table.model)
-    if old and new and old != new and table.found.real.key == table.found.twin.key:
+    old, new = table.real.key_name, _final_name(context, table.model)
+    if old and new and old != new and table.real.key == table.twin.key:
         rename = RenamePrimaryKey(table.model, old, new)
         summary.say_instead(rename, ("rename", old, new))
         upgrade.ops.append(rename)

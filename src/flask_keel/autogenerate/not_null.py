@@ -346,10 +346,6 @@ def _name(op: Any) -> str:
 # what a server makes anew for each row; SQLite adds a column with one value
 OF_EACH_ROW = re.compile(r"\b(nextval|gen_random_uuid|uuid\w*|randomblob|sys_guid)\s*\(", re.I)
 NUMBER = re.compile(r"'?-?\d+(\.\d+)?'?")
-NO_VALUE_TWICE = "the values of {columns} are gone, and {key} takes no value twice"
-NOT_IN_PARENT = (
-    "the values of {columns} are gone, and what stands in for them need not be in {parent}"
-)
 
 
 @dataclass(frozen=True)
@@ -424,15 +420,16 @@ class _Table:
         for op in self.changes:
             key = _key(op)
             if key is not None and (held := self._held(key)):
-                yield self._said(held, NO_VALUE_TWICE, key=key.name)
+                yield self._said(held, f"{key.name} takes no value twice")
             elif isinstance(op, ops.CreateForeignKeyOp):
                 held = set(op.local_cols) & self.alike.keys()
                 if held and all(self.alike.get(name) != "NULL" for name in op.local_cols):
-                    yield self._said(held, NOT_IN_PARENT, parent=op.referent_table)
+                    parent = op.referent_table
+                    yield self._said(held, f"what stands in for them need not be in {parent}")
 
-    def _said(self, held: set[str], sentence: str, **words: str) -> tuple[set[str], str]:
+    def _said(self, held: set[str], why: str) -> tuple[set[str], str]:
         names = [f"{self.label}.{name}" for name in sorted(held)]
-        return set(names), sentence.format(columns=", ".join(names), **words)
+        return set(names), f"the values of {', '.join(names)} are gone, and {why}"
 
     def _held(self, key: Key) -> set[str]:
         """The columns without which the rows under a key cannot be told apart; empty where they can."""

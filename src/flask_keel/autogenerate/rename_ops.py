@@ -13,8 +13,10 @@ from sqlalchemy.sql.naming import conv
 from sqlalchemy.types import NullType, TypeDecorator
 
 from .. import catalog
+from ..lexer import dotted
 from ..typing import AnyColumn, DiffTuple, Options, Value
 from . import constraints, summary
+from .constraints import index_columns
 from .render import DIALECTS
 from .summary import changed, changes_of, name_of, table_changes
 
@@ -209,8 +211,7 @@ def in_order(both: tuple[ops.OpContainer, ...]) -> set[tuple[str, tuple[str, ...
                 unique = ops.CreateUniqueConstraintOp | ops.CreateIndexOp
                 if isinstance(create, unique) and getattr(create, "unique", True):
                     names = tuple(str(getattr(c, "name", c)) for c in create.columns)
-                    schema = f"{table.schema}." if table.schema else ""
-                    replaced.add((schema + table.table_name, names))
+                    replaced.add((dotted(table.schema, table.table_name), names))
     return replaced
 
 
@@ -226,16 +227,11 @@ def _constraints_of_mysql(table: ops.ModifyTableOps) -> None:
         made = unique(op.index_name, table.table_name, names, schema=table.schema)
         kind = unique if isinstance(op, ops.DropIndexOp) else ops.DropConstraintOp
         others = [other for other in table.ops if isinstance(other, kind)]
-        if index.unique and any(names == _unique_columns(other) for other in others):
+        if index.unique and any(names == index_columns(other) for other in others):
             create = isinstance(op, ops.CreateIndexOp)
             table.ops[place] = (
                 made if create else ops.DropConstraintOp.from_constraint(made.to_constraint())
             )
-
-
-def _unique_columns(op: MigrateOperation) -> list[str] | None:
-    made = op._reverse if isinstance(op, ops.DropConstraintOp) else op
-    return list(made.columns) if isinstance(made, ops.CreateUniqueConstraintOp) else None
 
 
 def _replaces(create: Any, drop: MigrateOperation) -> bool:
@@ -244,7 +240,7 @@ def _replaces(create: Any, drop: MigrateOperation) -> bool:
         same = [str(e) for e in one.expressions] == [str(e) for e in other.expressions]
         return same and bool(one.unique) == bool(other.unique)
     if isinstance(create, ops.CreateUniqueConstraintOp) and isinstance(drop, ops.DropConstraintOp):
-        return _unique_columns(drop) == _unique_columns(create)
+        return index_columns(drop) == index_columns(create)
     return False
 
 

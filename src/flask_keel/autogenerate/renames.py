@@ -73,36 +73,26 @@ def _stored(type_: SQLType, dialect: Dialect) -> SQLType:
         return type_
 
 
-def likely_columns(
-    old: Table, gone: Iterable[str], new: Table, come: Iterable[str], dialect: Dialect
-) -> Iterator[tuple[Likeness, str, str]]:
+def likely_columns(pair: "Pair", dialect: Dialect) -> Iterator[tuple[Likeness, str, str]]:
     """Give (score, old name, new name) for each pair of columns of one family; a higher score is likelier.
 
     By type, nullability, default, keys, position and likeness of the names, in this order.
-
-    :param old: the table as it is
-    :param new: the table in the models
     """
-    come = list(come)
-    olds, news = named(old), named(new)
-    for name in gone:
-        before = olds[name]
-        for other in come:
-            after = news[other]
-            if families(before.type, dialect) & families(after.type, dialect):
-                yield _score(before, after, dialect), name, other
+    olds, news = named(pair.old), named(pair.new)
+    for name, other in product(pair.gone, pair.come):
+        before, after = olds[name], news[other]
+        if families(before.type, dialect) & families(after.type, dialect):
+            yield _score(before, after, dialect), name, other
 
 
 def likely_tables(
     gone: Iterable[Table], come: Iterable[Table], dialect: Dialect
 ) -> Iterator[Likeness]:
     """Give (score, old table, new table) for tables of one schema with like columns."""
-    come = list(come)
-    for old in gone:
-        for new in come:
-            share = _shared(old, new, dialect) if old.schema == new.schema else 0
-            if share > ALIKE:
-                yield (share, _alike(old.name, new.name)), old, new
+    for old, new in product(gone, come):
+        share = _shared(old, new, dialect) if old.schema == new.schema else 0
+        if share > ALIKE:
+            yield (share, _alike(old.name, new.name)), old, new
 
 
 def named(table: Table) -> dict[str, AnyColumn]:
@@ -175,12 +165,8 @@ class Pair:
     @classmethod
     def of(cls, old: Table, new: Table) -> "Pair":
         olds, news = named(old), named(new)
-        return cls(
-            old,
-            new,
-            [name for name in olds if name not in news],
-            [name for name in news if name not in olds],
-        )
+        gone = [name for name in olds if name not in news]
+        return cls(old, new, gone, [name for name in news if name not in olds])
 
     @property
     def prefixes(self) -> list[str]:
@@ -213,30 +199,22 @@ def differences(upgrade_ops: ops.UpgradeOps) -> Differences:
             case ops.DropTableOp():
                 found.gone.append(op.to_table())
             case ops.ModifyTableOps():
-                added = [o.column for o in op.ops if isinstance(o, ops.AddColumnOp)]
-                dropped = [
-                    o._reverse.column
+                added = {o.column.name: o.column for o in op.ops if isinstance(o, ops.AddColumnOp)}
+                dropped = {
+                    o.column_name: o._reverse.column
                     for o in op.ops
                     if isinstance(o, ops.DropColumnOp) and o._reverse is not None
-                ]
+                }
                 # a generated column that is generated in another way goes and comes under one name
-                both = {column.name for column in added} & {column.name for column in dropped}
-                added = [column for column in added if column.name not in both]
-                dropped = [column for column in dropped if column.name not in both]
-                if added and dropped:
-                    names = [column.name for column in dropped], [column.name for column in added]
-                    found.pairs.append(Pair(dropped[0].table, added[0].table, *names))
+                come = [name for name in added if name not in dropped]
+                gone = [name for name in dropped if name not in added]
+                if come and gone:
+                    old, new = dropped[gone[0]].table, added[come[0]].table
+                    found.pairs.append(Pair(old, new, gone, come))
     return found
 
 
 # What is renamed: by the answers.
-
-
-SWAPPED = (
-    "That {old} and {new} changed places cannot be said: the models and the history have the same "
-    "names, and only the values would move; type make newmigration empty=1, and rename there by way of "
-    "a third name (op.alter_column(..., new_column_name=...), three times)."
-)
 
 
 @dataclass
@@ -286,7 +264,7 @@ def decide(found: Differences, answers: Answers, dialect: Dialect) -> Renames:
         renames.tables.append((gone[old], come[new]))
         pairs.append(Pair.of(gone[old], come[new]))
     for pair in pairs:
-        alike = likely_columns(pair.old, pair.gone, pair.new, pair.come, dialect)
+        alike = likely_columns(pair, dialect)
         one = dialect.name != "postgresql"
         for old, new in match(pair.prefixes, pair.gone, pair.come, alike, one):
             renames.columns.append((pair, old, new))
@@ -378,7 +356,12 @@ def _require_all_used(found: Differences, pairs: list[Pair], unused: dict[str, s
         return
     old, new = next(iter(unused.items()))
     if unused.get(_beside(old, new)) == old.rpartition(".")[2]:
-        raise CommandError(SWAPPED.format(old=old, new=_beside(old, new)))
+        raise CommandError(
+            f"That {old} and {_beside(old, new)} changed places cannot be said: the models and the "
+            "history have the same names, and only the values would move; type make newmigration "
+            "empty=1, and rename there by way of a third name (op.alter_column(..., "
+            "new_column_name=...), three times)."
+        )
     gone = [table.fullname for table in found.gone]
     come = [table.fullname for table in found.come]
     gone += [pair.prefixes[0] + name for pair in pairs for name in pair.gone]

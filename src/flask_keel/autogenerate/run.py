@@ -132,19 +132,15 @@ def compare(project: Environment) -> None:
             project.context.run_migrations()
 
 
-EDITED = (
-    "{file} was edited after it was applied to {database}, which keeps what it made then: put it back "
-    "(git checkout {quoted}), or type make db."
-)
-
-
 def _say_what_was_edited(project: Environment) -> None:
     """Say it before a difference is written, which may be nothing but that edit."""
     with suppress(CommandError, SQLAlchemyError, OSError), project.reader.connect() as connection:
         for one in drift.edited(project, connection, project.applied(connection)):
             file = project.shown(one.path)
-            said = {"database": project.database, "quoted": shlex.quote(file)}
-            output.say(EDITED.format(file=file, **said))
+            output.say(
+                f"{file} was edited after it was applied to {project.database}, which keeps what it "
+                f"made then: put it back (git checkout {shlex.quote(file)}), or type make db."
+            )
 
 
 def _configure(

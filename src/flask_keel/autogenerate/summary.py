@@ -180,11 +180,8 @@ def _phrase(group: list[tuple[str, str, str]]) -> str:
         case "link":
             return f"add a foreign key to {dotted}"
         case "constrain":
-            return (
-                f"add constraint {_listed(names)} to {target}"
-                if all(names)
-                else (f"add a constraint to {target}")
-            )
+            said = f"constraint {_listed(names)}" if all(names) else "a constraint"
+            return f"add {said} to {target}"
         case _:
             return f"{verb} {dotted}"
 

@@ -12,10 +12,10 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations import MigrateOperation, ops
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Column, DefaultClause, Dialect, ForeignKeyConstraint, inspect, text
-from sqlalchemy import Table as Model
 from sqlalchemy import types as sa
 
 from .. import literals
+from ..catalog import Compared
 from ..lexer import dotted, string
 from ..literals import literal
 from ..typing import Options, SQLType
@@ -28,26 +28,25 @@ from .render import DIALECTS
 Joined = Callable[[ForeignKeyConstraint], bool]
 
 
-def around(upgrade: ops.UpgradeOps, pairs: list[tuple[Model, Model]], joined: Joined) -> None:
+def around(upgrade: ops.UpgradeOps, tables: list[Compared], joined: Joined) -> None:
     """Drop foreign keys before everything else, and make them after it.
 
     What the comparison itself drops and makes, new tables too, is put into the same order.
 
-    :param pairs: the tables that both have, as they are and as the models have them
     :param joined: says of a foreign key whether what it joins changes
     """
-    for there, model in pairs:
-        new = {_ends(key): key for key in model.foreign_key_constraints}
-        for key in sorted(there.foreign_key_constraints, key=_ends):
+    for table in tables:
+        new = {_ends(key): key for key in table.model.foreign_key_constraints}
+        for key in sorted(table.there.foreign_key_constraints, key=_ends):
             if key.name and joined(key) and _ends(key) in new and not _dropped(upgrade, key):
-                constraints.leave([upgrade], there, str(key.name))
+                constraints.leave([upgrade], table.there, str(key.name))
                 drop = ops.DropConstraintOp.from_constraint(key)
                 make = ops.CreateForeignKeyOp.from_constraint(new[_ends(key)])
                 if make.constraint_name is None:  # it is to be found again on the way down
                     make.constraint_name = key.name
                 for op in (drop, make):
                     summary.leave_unsaid(op)
-                    upgrade.ops.append(summary.changed(there, op))
+                    upgrade.ops.append(summary.changed(table.there, op))
     _in_order(upgrade, joined)
 
 

@@ -408,22 +408,19 @@ class Compared:
 
     there: Model
     model: Model
-    found: Pair
+    real: ReflectedTable
+    twin: ReflectedTable
 
 
-def remember(context: AutogenContext, key: object, found: object) -> None:
-    """Keep something until the whole comparison ends."""
-    _known.setdefault(context, {})[key] = found
-
-
-def remembered(context: AutogenContext, key: object) -> Any:
-    """Return what was kept, two empty lists for nothing."""
-    return _known.get(context, {}).get(key, ([], []))
+def remember(context: AutogenContext, table: Compared) -> None:
+    """Note a table that is compared."""
+    _known.setdefault(context, {}).setdefault(Compared, []).append(table)
 
 
 def compared(context: AutogenContext) -> list[Compared]:
     """Return the tables that were compared so far."""
-    return [found for found in _known.get(context, {}).values() if isinstance(found, Compared)]
+    found: list[Compared] = _known.get(context, {}).get(Compared, [])
+    return found
 
 
 def require_makeable(context: AutogenContext, model: Model) -> None:

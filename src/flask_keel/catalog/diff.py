@@ -111,12 +111,8 @@ def between(dialect: str, before: str, now: str) -> list[Difference]:
         if key not in old or key not in new or old[key].plain != new[key].plain
     ]
     gone = {(one.change, one.part.name) for one in found if one.part.kind == "table"}
-    return [
-        one
-        for one in _renamed(found)
-        # what belongs to a table goes and comes with it
-        if one.part.kind == "table" or (one.change, one.part.table) not in gone
-    ]
+    # what belongs to a table goes and comes with it
+    return [one for one in _renamed(found) if (one.change, one.part.table) not in gone]
 
 
 def _renamed(found: list[Difference]) -> Iterator[Difference]:

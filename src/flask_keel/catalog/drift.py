@@ -129,17 +129,12 @@ def _compare(
 ) -> Drift:
     now, hidden = _now(project, connection)
     found = diff.between(project.dialect, wanted, now)
-    strangers = _Strangers(project, connection, applied, (wanted, now)) if found else None
-    unseen = {one.part.kind for one in found if one.part.kind in hidden}
-    return Drift(
-        against,
-        " and ".join(hidden[kind] for kind in sorted(unseen)) or None,
-        [
-            one
-            for one in found
-            if one.part.kind not in unseen and not (strangers and strangers.own(one))
-        ],
-    )
+    unseen = sorted({one.part.kind for one in found if one.part.kind in hidden})
+    why = " and ".join(hidden[kind] for kind in unseen) or None
+    if found:
+        strangers = _Strangers(project, connection, applied, (wanted, now))
+        found = [one for one in found if one.part.kind not in unseen and not strangers.own(one)]
+    return Drift(against, why, found)
 
 
 HIDDEN = "this account is not shown {kind}s (GRANT {right} ON {database}.*)"
@@ -168,9 +163,8 @@ def _now(project: Project, connection: Connection) -> tuple[str, dict[str, str]]
         if right not in rights
     }
     try:
-        return catalog.text(connection, project.version_table), {
-            kind: said for kind, said in hidden.items() if kind == "trigger"
-        }
+        said = catalog.text(connection, project.version_table)
+        return said, {kind: why for kind, why in hidden.items() if kind == "trigger"}
     except DBAPIError:
         if "view" not in hidden:
             raise

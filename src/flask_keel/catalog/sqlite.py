@@ -261,15 +261,13 @@ def _table(name: str, sql: str, rows: list[Row]) -> catalog.Table:
 def _more(column: model.Column | None) -> tuple[tuple[str, str], ...]:
     if column is None:
         return ()
-    found = []
-    if column.collation and fold(column.collation) != "binary":
-        found.append(("collation", fold(column.collation)))
-    if column.autoincrement:
-        found.append(("autoincrement", "on"))
-    generated = column.last("generated")
-    if generated:
-        found.append(("generated", f"{column.generated} as {plain_text(generated.expression)}"))
-    return tuple(found)
+    generated, collation = column.last("generated"), fold(column.collation or "binary")
+    found = {
+        "collation": collation if collation != "binary" else None,
+        "autoincrement": "on" if column.autoincrement else None,
+        "generated": generated and f"{column.generated} as {plain_text(generated.expression)}",
+    }
+    return tuple((key, said) for key, said in found.items() if said)
 
 
 def _constraint(table: catalog.Table, constraint: model.Constraint) -> None:

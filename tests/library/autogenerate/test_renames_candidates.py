@@ -13,10 +13,7 @@ def table(name, *columns):
 
 
 def order(old, new):
-    olds, news = renames.named(old), renames.named(new)
-    gone = [name for name in olds if name not in news]
-    come = [name for name in news if name not in olds]
-    found = sorted(renames.likely_columns(old, gone, new, come, SQLITE), reverse=True)
+    found = sorted(renames.likely_columns(renames.Pair.of(old, new), SQLITE), reverse=True)
     return [name for _, _, name in found]
 
 
