@@ -84,7 +84,7 @@ def unmatched(
     gone, new = list(real), list(twin)
 
     def goes(check: ReflectedCheck) -> bool:
-        return bool(again & set(map(fold, naming.columns_of_check(check.sql))))
+        return bool(again and again & set(map(fold, naming.columns_of_check(check.sql))))
 
     def same(a: ReflectedCheck, b: ReflectedCheck) -> bool:
         return (a.name, a.plain) == (b.name, b.plain)
@@ -379,7 +379,7 @@ def _without_indexes(change: ops.ModifyTableOps, table: Compared, column: str) -
         name = str(index.name)
         if column not in index.columns or name not in real:
             continue
-        if any(isinstance(op, ops.DropIndexOp) and op.index_name == name for op in change.ops):
+        if _index_of(change, ops.DropIndexOp, name):
             continue
         old = known(real[name], table.there)
         if old is not None:

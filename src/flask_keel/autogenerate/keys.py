@@ -450,13 +450,13 @@ def _joined(
 # AUTOINCREMENT of SQLite.
 
 
+@dataclass(eq=False)
 class SetAutoincrementOp(MigrateOperation):
     """Written into files as an ordinary batch, which does nothing on other databases."""
 
-    def __init__(self, table_name: str, on: bool, schema: str | None = None) -> None:
-        self.table_name = table_name
-        self.on = on
-        self.schema = schema
+    table_name: str
+    on: bool
+    schema: str | None
 
     def reverse(self) -> "SetAutoincrementOp":
         return type(self)(self.table_name, not self.on, self.schema)

@@ -45,26 +45,19 @@ from .summary import Place, place_of
 BATCHES = "keel_batches"  # the option of the context that has rows filled in batches
 
 
+@dataclass(eq=False)
 class FillColumn(ops.MigrateOperation):
     """Give a column its value in the rows that are there.
 
     :param only_nulls: leave the rows alone that have a value
     """
 
-    def __init__(
-        self,
-        table_name: str,
-        schema: str | None,
-        column: AnyColumn,
-        fill: Fill,
-        only_nulls: bool = False,
-    ) -> None:
-        self.table_name = table_name
-        self.schema = schema
-        self.column = column
-        self.fill = fill
-        self.only_nulls = only_nulls
-        self.said = ()
+    table_name: str
+    schema: str | None
+    column: AnyColumn
+    fill: Fill
+    only_nulls: bool = False
+    said = ()
 
 
 @renderers.dispatch_for(FillColumn)

@@ -1,5 +1,6 @@
 """The operations that rename, and the names of constraints that follow a renamed table or column."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from alembic.autogenerate import renderers
@@ -83,15 +84,17 @@ def _render_generated(context: AutogenContext, op: RenameGenerated) -> str | lis
     return [f"names = map({quote}, {op.names!r})", f"op.execute({op.sql!r}.format(*names))"]
 
 
+@dataclass(eq=False)
 class RenamePrimaryKey(ops.MigrateOperation):
     """On PostgreSQL a primary key keeps its name when its table gets another one.
 
     A new table of the old name could then not be made. The other databases do not mind.
     """
 
-    def __init__(self, table: Table, old: str, new: str) -> None:
-        self.table, self.old, self.new = table, old, new
-        summary.leave_unsaid(self)
+    table: Table
+    old: str
+    new: str
+    said = ()
 
     def reverse(self) -> "RenamePrimaryKey":
         return RenamePrimaryKey(self.table, self.new, self.old)

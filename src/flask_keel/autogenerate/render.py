@@ -6,6 +6,7 @@ import inspect
 import keyword
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from alembic.autogenerate import render, renderers
@@ -200,6 +201,7 @@ def _stored(type_: SQLType, dialect: Dialect) -> str | None:
 KEYWORDS = ("existing_autoincrement", "postgresql_using")
 
 
+@dataclass(eq=False)
 class Remark(ops.MigrateOperation):
     """A comment between the operations.
 
@@ -207,24 +209,23 @@ class Remark(ops.MigrateOperation):
     :param alone: nothing else stands beside it, and Python wants a statement
     """
 
-    def __init__(self, text: str, alone: bool = False) -> None:
-        self.text = text
-        self.alone = alone
-        self.said = ()
+    text: str
+    alone: bool = False
+    said = ()
 
 
 IMPORT = "import flask_keel"
 
 
+@dataclass(eq=False)
 class LibraryCall(ops.MigrateOperation):
     """A call of one of the functions that a migration may use of this library.
 
     :param call: as it is written: ``require_no_nulls('post', 'slug')``
     """
 
-    def __init__(self, call: str) -> None:
-        self.call = call
-        self.said = ()
+    call: str
+    said = ()
 
 
 @renderers.dispatch_for(Remark)
@@ -282,12 +283,12 @@ def _foreign_key(
     return written
 
 
+@dataclass(eq=False)
 class Backfill(ops.MigrateOperation):
     """The example to begin with: it runs as it stands, and changes nothing."""
 
-    def __init__(self, table: Table | None, column: AnyColumn | None) -> None:
-        self.table = table
-        self.column = column
+    table: Table | None
+    column: AnyColumn | None
 
 
 def write_skeleton(project: Environment) -> None:

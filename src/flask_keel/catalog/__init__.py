@@ -275,11 +275,8 @@ def _table(one: Table, other: Table) -> Iterator[str]:
     yield from _mapping(one.parts, other.parts, f"the {{part}} of {one.label}")
     yield from _names(one, other)
     common = one.options.keys() & other.options.keys()
-    yield from _mapping(
-        {part: one.options[part] for part in common},
-        {part: other.options[part] for part in common},
-        f"the {{part}} of {one.label}",
-    )
+    was, now = ({part: side.options[part] for part in common} for side in (one, other))
+    yield from _mapping(was, now, f"the {{part}} of {one.label}")
 
 
 def _column(table: str, one: Column, other: Column) -> Iterator[str]:

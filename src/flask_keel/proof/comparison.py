@@ -74,6 +74,7 @@ def take(connection: Connection, schema: Schema, labels: Iterable[str]) -> dict[
     return read(connection, [(table, list(table.columns)) for table in tables], cast)
 
 
+@dataclass
 class Comparison:
     """Compares the rows of one table with those of what became of it.
 
@@ -82,17 +83,12 @@ class Comparison:
     :param through: columns that had another type in between, which may write a value otherwise
     """
 
-    def __init__(
-        self,
-        connection: Connection,
-        before: Table,
-        after: Table,
-        names: dict[str, str],
-        rewritten: set[str],
-        through: set[str],
-    ) -> None:
-        self.connection, self.before, self.after = connection, before, after
-        self.names, self.rewritten, self.through = names, rewritten, through
+    connection: Connection
+    before: Table
+    after: Table
+    names: dict[str, str]
+    rewritten: set[str]
+    through: set[str]
 
     def outcome(self, old: list[Row], new: list[Row]) -> Outcome:
         """Say what became of the rows; more rows than there were are nobody's loss."""
@@ -238,19 +234,19 @@ def _number(text: str) -> str:
 Columns = dict[tuple[str, str], tuple[str, str]]
 
 
+@dataclass
 class Judge:
     """Compares rows before and after one step.
 
     :param agreed: what the migration's comments say may change, with the reason
     """
 
-    def __init__(
-        self, connection: Connection, before: Schema, after: Schema, agreed: dict[str, str]
-    ) -> None:
-        self.connection, self.before, self.after = connection, before, after
-        self.agreed = agreed
-        self.notes: list[str] = []
-        self.changes: list[str] = []
+    connection: Connection
+    before: Schema
+    after: Schema
+    agreed: dict[str, str]
+    notes: list[str] = field(default_factory=list)
+    changes: list[str] = field(default_factory=list)
 
     def outcomes(
         self,

@@ -3,6 +3,7 @@
 import pickle
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -525,22 +526,17 @@ class Judge:
         return True
 
 
-class savepoint:
+@contextmanager
+def savepoint(connection: Connection) -> Iterator[None]:
     """What fails inside leaves nothing behind, on PostgreSQL not even a dead transaction."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-
-    def __enter__(self) -> None:
-        self._say("SAVEPOINT made_row")
-
-    def __exit__(self, kind: object, *error: object) -> None:
-        if kind is not None:
-            self._say("ROLLBACK TO SAVEPOINT made_row")
-        self._say("RELEASE SAVEPOINT made_row")
-
-    def _say(self, sql: str) -> None:
-        self.connection.exec_driver_sql(sql)
+    connection.exec_driver_sql("SAVEPOINT made_row")
+    try:
+        yield
+    except BaseException:
+        connection.exec_driver_sql("ROLLBACK TO SAVEPOINT made_row")
+        raise
+    finally:
+        connection.exec_driver_sql("RELEASE SAVEPOINT made_row")
 
 
 def suggestions(domain: Domain, number: int) -> Iterator[Value]:

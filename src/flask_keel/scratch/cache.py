@@ -78,12 +78,8 @@ class Cache:
         :param raw: the empty database
         :param without: revisions that are to be run, so that nothing after them will do
         """
-        if not self.usable or not self.folder.is_dir():
-            return
-        kept = {file.stem for file in self.folder.glob("*.db")}
-        if not kept:
-            return
-        for state in self.states(tuple(heads), without):
+        kept = {file.stem for file in self.folder.glob("*.db")} if self.usable else set()
+        for state in self.states(tuple(heads), without) if kept else ():
             name = self.name(state)
             if name in kept and self._read(self.folder / f"{name}.db", raw):
                 return
@@ -139,21 +135,14 @@ class Cache:
 
         :param without: revisions that are not to be in it
         """
-        reached = not without
-        if reached:
+        if not without:
             yield heads
-        if len(heads) != 1:
-            return
-        revision = self.script.get_revision(heads[0])
-        while revision is not None:
-            below = history.parents(self.script, revision)
+        while len(heads) == 1:
+            revision = self.script.get_revision(heads[0])
             without = without - {revision.revision}
-            reached = reached or not without
-            if len(below) != 1:
-                return
-            if reached:
-                yield below
-            revision = self.script.get_revision(below[0])
+            heads = history.parents(self.script, revision)
+            if len(heads) == 1 and not without:
+                yield heads
 
     def name(self, heads: tuple[str, ...]) -> str:
         """Return the name of the history's state at some heads, by all that makes it what it is."""

@@ -11,6 +11,7 @@ import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -173,6 +174,7 @@ def _new(project: Project) -> Iterator[Connection]:
         yield connection
 
 
+@dataclass(eq=False)
 class Stage(ABC):
     """A scratch database: one connection to it.
 
@@ -180,8 +182,9 @@ class Stage(ABC):
     :param copy: on MySQL, a copy of it
     """
 
-    def __init__(self, connection: Connection, app: Engine, copy: Copy | None) -> None:
-        self.connection, self.app, self.copy = connection, app, copy
+    connection: Connection
+    app: Engine
+    copy: Copy | None
 
     def settle(self) -> None:
         """Keep what was done so far."""
