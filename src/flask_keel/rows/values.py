@@ -312,6 +312,24 @@ NUMBERS = "0123456789abcdefghijklmnopqrstuvwxyz"
 GUESSES = ("a", "1", "{}", "127.0.0.1", "2024-02-29", "(1,2)", "08:00:2b:01:02:03", "[1,2)", "0")
 
 
+def _uuid(number: int, size: int = 36) -> str:
+    text = str(uuid.UUID(int=number))
+    return text if size == 36 else text.replace("-", "")
+
+
+# of the families whose values have no limits of their own
+SPECIALS: dict[str, tuple[Value, ...]] = {
+    "float": (0.5, -1024.25, 1024.25, 0.0, 3.0),
+    "bool": (True, False),
+    "date": (date(2024, 2, 29), date(1901, 1, 1), date(9999, 12, 31), date(1970, 1, 1)),
+    "time": (time(12, 30), time(0, 0), time(23, 59, 59), time(1, 2, 3, 456789)),
+    "interval": (timedelta(days=1, hours=2), timedelta(0), timedelta(days=-3, seconds=1)),
+    "year": (2024, 1901, 2155),
+    "uuid": tuple(_uuid(number) for number in (1 << 127 | 7, 0, 2**128 - 1)),
+    "array": ("{}", "{NULL}"),
+}
+
+
 def specials(kind: Kind) -> list[Value]:
     """Return the values worth trying: a plain one first, then the lowest, the highest, the odd."""
     return list(_accepted(kind))
@@ -332,12 +350,6 @@ def _specials(kind: Kind) -> Iterator[Value]:
             step = Decimal(1).scaleb(-(kind.scale or 0))
             most = Decimal(10) ** min((kind.precision or 15) - (kind.scale or 0), 13) - step
             yield from (Decimal("12.5"), -most, most, Decimal(0), step, Decimal(3))
-        case "float":
-            yield from (0.5, -1024.25, 1024.25, 0.0, 3.0)
-        case "bool":
-            yield from (True, False)
-        case "date":
-            yield from (date(2024, 2, 29), date(1901, 1, 1), date(9999, 12, 31), date(1970, 1, 1))
         case "datetime":
             if kind.narrow:
                 yield from (
@@ -347,12 +359,6 @@ def _specials(kind: Kind) -> Iterator[Value]:
                 )
             yield from (datetime(2024, 2, 29, 12, 30), datetime(1901, 1, 1))
             yield from (datetime(9999, 12, 31, 23, 59, 59), datetime(2000, 1, 1, 0, 0, 0, 123456))
-        case "time":
-            yield from (time(12, 30), time(0, 0), time(23, 59, 59), time(1, 2, 3, 456789))
-        case "interval":
-            yield from (timedelta(days=1, hours=2), timedelta(0), timedelta(days=-3, seconds=1))
-        case "year":
-            yield from (2024, 1901, 2155)
         case "text":
             yield from _texts(kind)
         case "binary":
@@ -363,27 +369,20 @@ def _specials(kind: Kind) -> Iterator[Value]:
             # an object or a list, as the column is used: code that reads it takes it for one
             objects = ('{"a": [1, 2.5, null, "Zo\\u00eb"]}', "{}", '{"b": {"c": true}, "d": "x"}')
             yield from ('["a", "Zo\\u00eb"]', "[]", '["b"]') if kind.many else objects
-        case "uuid":
-            yield from (str(uuid.UUID(int=1 << 127 | 7)), str(uuid.UUID(int=0)))
-            yield str(uuid.UUID(int=2**128 - 1))
         case "enum":
             yield from kind.labels
         case "set":
             yield from (*kind.labels, ",".join(kind.labels), "")
         case "bit":
             yield from ("1" * (kind.length or 1), "0" * (kind.length or 1))
-        case "array":
-            yield from ("{}", "{NULL}")
-        case _:
-            yield from GUESSES
+        case family:
+            yield from SPECIALS.get(family, GUESSES)
 
 
 def _texts(kind: Kind) -> Iterator[str]:
     size = kind.length or LONGEST
     if kind.fixed and size in (32, 36):  # as UUIDs are kept where there is no type for them
-        for number in (7, 1 << 120, 2**128 - 1):
-            text = str(uuid.UUID(int=number))
-            yield text if size == 36 else text.replace("-", "")
+        yield from (_uuid(number, size) for number in (7, 1 << 120, 2**128 - 1))
         return
     yield from ("plain text", ODD[0], "w" * min(size, 4 * LONGEST), *ODD[1:], "b")
 
@@ -436,7 +435,7 @@ def _numbered(kind: Kind, number: int) -> Value:
         case "json":
             return json.dumps([number] if kind.many else {"number": number})
         case "uuid":
-            return str(uuid.UUID(int=(0x5EED << 100) + number))
+            return _uuid((0x5EED << 100) + number)
         case "enum" | "set":
             return _nth(list(kind.labels), number)
         case "array":
@@ -466,8 +465,7 @@ def near(kind: Kind, value: Value, number: int) -> Value:
 
 def _text(kind: Kind, number: int) -> str:
     if kind.fixed and kind.length in (32, 36):
-        text = str(uuid.UUID(int=(0x5EED << 100) + number))
-        return text if kind.length == 36 else text.replace("-", "")
+        return _uuid((0x5EED << 100) + number, kind.length)
     digits = _digits_of(number)
     for long in (f"Zoë 🦊 {digits}", f"text {digits}", f"v{digits}"):
         if accepts(kind, long):
