@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from functools import cached_property, partial
 from itertools import pairwise
@@ -24,6 +24,7 @@ from .values import (
     bears,
     kind_of,
     moderate,
+    moved,
     near,
     numbered,
     raw,
@@ -421,7 +422,7 @@ def _days(text: str) -> list[Value]:
         moment = datetime.fromisoformat(text)
     except ValueError:
         return []
-    days = [moment + timedelta(days=step) for step in (0, 1, -1)]
+    days = [day for step in (0, 1, -1) if (day := moved(moment, step))]
     return [day.date() for day in days] + days
 
 

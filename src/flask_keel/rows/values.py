@@ -444,6 +444,14 @@ def _numbered(kind: Kind, number: int) -> Value:
             return _nth(list(GUESSES), number)
 
 
+def moved(day: Value, days: int) -> Value:
+    """Return the day, or the moment, that is so many days later; None where there is none."""
+    try:
+        return day + timedelta(days=days)
+    except OverflowError:
+        return None
+
+
 def near(kind: Kind, value: Value, number: int) -> Value:
     """Return another value close to this one: the next numbers and days, text of the same length."""
     found: Value
@@ -453,7 +461,7 @@ def near(kind: Kind, value: Value, number: int) -> Value:
         case int() | float() | Decimal():
             found = value + (number if number % 2 else -number)
         case date():
-            found = value + timedelta(days=number if number % 2 else -number)
+            found = moved(value, number if number % 2 else -number)
         case str() if value:
             digits = _digits_of(number)
             found = (value + digits)[-len(value) :] if len(digits) < len(value) else digits

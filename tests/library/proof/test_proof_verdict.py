@@ -134,6 +134,13 @@ def test_a_merge_of_two_heads_is_proved(tmp_path):
     assert verdict.ok, verdict.sentence
 
 
+def test_a_check_may_name_the_last_day_that_there_is(tmp_path):
+    until = C("until", sa.Date, nullable=False)
+    ends = lambda: sa.CheckConstraint("until <= '9999-12-31'", name="ends")  # noqa: E731
+    verdict = prove(("", [item(until, ends)], [item(until, ends, N)], None), tmp_path)
+    assert verdict.ok, verdict.sentence
+
+
 def test_an_older_migration_is_not_held_against_the_models(tmp_path):
     history = History(tmp_path)
     history.generate(metadata(), metadata(person))
