@@ -1,8 +1,8 @@
 """Lint: what in a migration loses data, blocks the running release or takes a lock."""
 
-import tokenize
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -34,9 +34,8 @@ def check(
     :param dialect: SQLAlchemy's, of the database on which it did that
     :param online: whether operations run in forms for which nobody waits
     """
-    with tokenize.open(path) as file:  # it may say its own encoding
-        text = file.read()
-    found = _judged(rules.Ruler(dialect, online).findings, recording.events)
+    text = source.text(path)
+    found = _judged(partial(rules.findings, dialect=dialect, online=online), recording.events)
     found += _judged(source.text_findings, text)
     if dialect.name == "postgresql":
         own = {event.what for event in recording.events if isinstance(event.what, str)}

@@ -354,24 +354,19 @@ def missed_renames(found: list[Finding], events: list[Event], scope: Scope) -> l
     free = dict(scope.added)
     result = []
     for finding in found:
-        known = dropped.get((finding.facts.get("table", ""), finding.facts.get("column", "")))
-        like = _like(known, finding.facts["table"], free, scope) if known else None
-        column = finding.facts.get("column")
-        if like is not None and like == column:
-            computed = free.pop((finding.facts["table"], like)).computed is not None
-            if known and known.get("computed"):
+        table, column = (finding.facts.get(name, "") for name in ("table", "column"))
+        known = dropped.get((table, column))
+        like = _like(known, table, free, scope) if known else None
+        if known and like is not None and like == column:
+            computed = free.pop((table, like)).computed is not None
+            if known.get("computed"):
                 continue  # its values follow from the others, before and after
             if computed:
                 finding = replace(finding, rule="drop-and-compute")
-            result.append(finding)
-            continue
-        if finding.rule != "drop-column" or like is None:
-            result.append(finding)
-            continue
-        del free[finding.facts["table"], like]
-        rule = "drop-and-add"
-        facts = {**finding.facts, "added": like}
-        result.append(Finding(rule, RULES[rule].severity, finding.line, facts, finding.dialect))
+        elif like is not None and finding.rule == "drop-column":
+            del free[table, like]
+            finding = replace(finding, rule="drop-and-add", facts={**finding.facts, "added": like})
+        result.append(finding)
     return result
 
 
@@ -390,95 +385,92 @@ LONGEST = 63  # bytes
 ADDS_A_RULE = {"set-not-null", "add-unique", "add-check", "add-foreign-key"}
 
 
-class Ruler:
-    """Goes through the events of one migration.
+def findings(events: list[Event], dialect: Dialect, online: bool = False) -> list[Finding]:
+    """Return what the rules say of one migration, in the order of the file.
 
+    :param events: of a :class:`..runner.Recording`
     :param dialect: SQLAlchemy's
     :param online: whether operations run in forms for which nobody waits
     """
+    scope = Scope(dialect, online)
+    found: list[Finding] = []
+    again = made_again(events, scope)
+    for number, event in enumerate(events):
+        if number in again:
+            continue
+        try:
+            found += [
+                _finding(rule, event.line, facts, scope) for rule, facts in _said(event, scope)
+            ]
+        except Exception as error:
+            found.append(Finding.not_judged(event.line, error))
+    found = missed_renames(found, events, scope)
+    kept = {finding.rule for finding in found}
+    if scope.rows and scope.schema and "update-every-row" not in kept:
+        line, table = scope.rows[0]
+        if scope.kind == "postgresql" and not scope.online:
+            found.append(_finding("rows-and-schema", line, {"table": table}, scope))
+    return found
 
-    def __init__(self, dialect: Dialect, online: bool = False) -> None:
-        self.scope = Scope(dialect, online)
 
-    def findings(self, events: list[Event]) -> list[Finding]:
-        """Return what the rules say, in the order of the file.
+def _finding(rule: str, line: int, facts: Facts, scope: Scope) -> Finding:
+    severity, kind = RULES[rule].severity, scope.kind
+    if rule == "narrow-type" and kind == "sqlite":
+        severity = NOTE  # SQLite keeps every value: https://www.sqlite.org/datatype3.html
+    if rule in ADDS_A_RULE and scope.online:
+        severity, kind = NOTE, "online"  # it takes no lock, and rows may still refuse it
+    words = {key: str(value) for key, value in facts.items()}  # they are kept as JSON
+    return Finding(rule, severity, line, words, kind)
 
-        :param events: of a :class:`..runner.Recording`
-        """
-        found: list[Finding] = []
-        again = made_again(events, self.scope)
-        for number, event in enumerate(events):
-            if number in again:
-                continue
-            try:
-                if isinstance(event.what, str):
-                    said = self._statement(event.line, event.what)
-                else:
-                    said = self._operation(event, event.what)
-                found += [self._finding(rule, event.line, facts) for rule, facts in said]
-            except Exception as error:
-                found.append(Finding.not_judged(event.line, error))
-        found = missed_renames(found, events, self.scope)
-        kept = {finding.rule for finding in found}
-        if self.scope.rows and self.scope.schema and "update-every-row" not in kept:
-            line, table = self.scope.rows[0]
-            if self.scope.kind == "postgresql" and not self.scope.online:
-                found.append(self._finding("rows-and-schema", line, {"table": table}))
-        return found
 
-    def _finding(self, rule: str, line: int, facts: Facts) -> Finding:
-        severity = RULES[rule].severity
-        kind = self.scope.kind
-        if rule == "narrow-type" and kind == "sqlite":
-            severity = NOTE  # SQLite keeps every value: https://www.sqlite.org/datatype3.html
-        if rule in ADDS_A_RULE and self.scope.online:
-            severity, kind = NOTE, "online"  # it takes no lock, and rows may still refuse it
-        words = {key: str(value) for key, value in facts.items()}  # they are kept as JSON
-        return Finding(rule, severity, line, words, kind)
+def _said(event: Event, scope: Scope) -> Iterator[Said]:
+    if isinstance(event.what, str):
+        return _statement(event.line, event.what, scope)
+    return _operation(event, event.what, scope)
 
-    def _statement(self, line: int, statement: str) -> Iterator[Said]:
-        scope = self.scope
-        short = " ".join(statement.split())
-        facts = {"sql": short if len(short) <= 80 else f"{short[:77]}..."}
-        scope.created |= {(None, table) for table in source.created(statement)}
-        for rule, table, every_row in source.deeds(statement):
-            if scope.is_new(table) or (rule == "copy-in-sql" and scope.kind != "mysql"):
-                continue
-            if rule == "copy-in-sql":
-                facts = {"table": "a table", "reason": facts["sql"]}
-                yield "rewrite-table", facts
-            elif rule == "update-rows":
+
+def _statement(line: int, statement: str, scope: Scope) -> Iterator[Said]:
+    short = " ".join(statement.split())
+    facts = {"sql": short if len(short) <= 80 else f"{short[:77]}..."}
+    scope.created |= {(None, table) for table in source.created(statement)}
+    for rule, table, every_row in source.deeds(statement):
+        if scope.is_new(table) or (rule == "copy-in-sql" and scope.kind != "mysql"):
+            continue
+        if rule == "copy-in-sql":
+            facts = {"table": "a table", "reason": facts["sql"]}
+            yield "rewrite-table", facts
+        elif rule == "update-rows":
+            scope.rows.append((line, table))
+            if every_row and scope.kind != "sqlite":
+                yield "update-every-row", {"table": table}
+        else:
+            if rule == "delete-rows":
                 scope.rows.append((line, table))
-                if every_row and scope.kind != "sqlite":
-                    yield "update-every-row", {"table": table}
-            else:
-                if rule == "delete-rows":
-                    scope.rows.append((line, table))
-                yield rule, facts
+            yield rule, facts
 
-    def _operation(self, event: Event, op: MigrateOperation) -> Iterator[Said]:
-        scope = self.scope
-        for name in _names(op):
-            if len(str(name).encode()) > LONGEST:
-                yield "long-name", {"name": name, "length": len(str(name).encode())}
-        match op:
-            case ops.CreateTableOp():
-                scope.creates(op.schema, op.table_name)
-                yield from new_table(op, scope)
-            case ops.DropTableOp():
-                if not scope.is_new(op.table_name, op.schema):
-                    scope.schema = True
-                    table = scope.label(op.table_name, op.schema)
-                    yield "drop-table", {"table": table, "dropped": f"dropped_{op.table_name}"}
-            case ops.RenameTableOp():
-                if scope.is_new(op.table_name, op.schema):
-                    scope.creates(op.schema, op.new_table_name)
-                else:
-                    yield "rename-table", {"table": op.table_name, "new": op.new_table_name}
-            case ops.BulkInsertOp():
-                return
-            case _:
-                yield from of_table(event, scope)
+
+def _operation(event: Event, op: MigrateOperation, scope: Scope) -> Iterator[Said]:
+    for name in _names(op):
+        if len(str(name).encode()) > LONGEST:
+            yield "long-name", {"name": name, "length": len(str(name).encode())}
+    match op:
+        case ops.CreateTableOp():
+            scope.creates(op.schema, op.table_name)
+            yield from new_table(op, scope)
+        case ops.DropTableOp():
+            if not scope.is_new(op.table_name, op.schema):
+                scope.schema = True
+                table = scope.label(op.table_name, op.schema)
+                yield "drop-table", {"table": table, "dropped": f"dropped_{op.table_name}"}
+        case ops.RenameTableOp():
+            if scope.is_new(op.table_name, op.schema):
+                scope.creates(op.schema, op.new_table_name)
+            else:
+                yield "rename-table", {"table": op.table_name, "new": op.new_table_name}
+        case ops.BulkInsertOp():
+            return
+        case _:
+            yield from of_table(event, scope)
 
 
 def _names(op: MigrateOperation) -> list[str]:

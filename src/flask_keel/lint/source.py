@@ -20,6 +20,12 @@ BARE = re.compile(r"#\s*lint:\s*(?P<rules>[\w\-, ]*?)(\s+because)?\s*$")
 INCLUDED = {"drop-and-add": "drop-column", "drop-and-compute": "drop-column"}
 
 
+def text(path: Path) -> str:
+    """Return the text of a migration, which may say its own encoding."""
+    with tokenize.open(path) as file:
+        return file.read()
+
+
 def reasons(source: str) -> dict[str, str]:
     """Return the reason for each rule that the file silences.
 

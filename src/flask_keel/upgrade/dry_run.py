@@ -13,7 +13,6 @@ and plain Python might do something else in the world, and is not run for that.
 import ast
 import builtins
 import sqlite3
-import tokenize
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
@@ -62,19 +61,10 @@ STANDSTILLS = {"rewrite-table", "add-exclude"} | RENAMES
 COPIES = {"add-foreign-key", "add-check"}  # MariaDB and MySQL copy the table for them
 MOST = 1000  # statements of its own that one revision may have
 # operations that neither lose nor rewrite a value, in a batch too
-KEEPING = frozenset(
-    {
-        "add_column",
-        "batch_alter_table",
-        "bulk_insert",
-        "create_index",
-        "create_table",
-        "create_table_comment",
-        "drop_index",
-        "drop_table_comment",
-        "f",
-    }
-)
+KEEPING = {
+    *("add_column", "batch_alter_table", "bulk_insert", "create_index", "create_table"),
+    *("create_table_comment", "drop_index", "drop_table_comment", "f"),
+}
 LOSING = {
     "drop_table": ("drop-table",),
     "drop_column": ("drop-column", "drop-and-add", "drop-and-compute"),
@@ -82,39 +72,16 @@ LOSING = {
 }
 WORDS = ("drop", "delete", "truncate", "update")
 # they change nothing outside of the process
-HARMLESS = {"alembic", "flask_keel", "sqlalchemy", "geoalchemy2", "sqlalchemy_utils"}
-HARMLESS |= {
-    "alembic_postgresql_enum",
-    "base64",
-    "collections",
-    "dataclasses",
-    "datetime",
-    "decimal",
+HARMLESS = {
+    *("alembic", "alembic_postgresql_enum", "flask_keel", "geoalchemy2", "sqlalchemy"),
+    *("sqlalchemy_utils", "base64", "collections", "dataclasses", "datetime", "decimal"),
+    *("enum", "functools", "hashlib", "itertools", "json", "logging", "math", "operator"),
+    *("re", "string", "textwrap", "typing", "unicodedata", "uuid", "warnings"),
 }
-HARMLESS |= {
-    "enum",
-    "functools",
-    "hashlib",
-    "itertools",
-    "json",
-    "logging",
-    "math",
-    "operator",
-    "re",
-}
-HARMLESS |= {"string", "textwrap", "typing", "unicodedata", "uuid", "warnings"}
 STRANGE = {
-    "__import__",
-    "breakpoint",
-    "compile",
-    "eval",
-    "exec",
-    "exit",
-    "globals",
-    "input",
-    "open",
+    *("__import__", "breakpoint", "compile", "eval", "exec", "exit", "globals", "input"),
+    *("open", "quit", "setattr", "vars"),
 }
-STRANGE |= {"quit", "setattr", "vars"}
 ENGINES = {"create_engine", "create_async_engine", "engine_from_config"}
 PLAIN = set(vars(builtins)) - STRANGE
 TYPES = {"sqlalchemy", "alembic"}  # among whose arguments a type of the application's own may stand
@@ -286,7 +253,7 @@ class _Run:
         if self.project.zero_downtime and not self.sqlite:
             found.ways += self._held_rows()
         if step.is_upgrade:
-            reasons = source.reasons(_text(step.revision))
+            reasons = source.reasons(source.text(Path(step.revision.path)))
             for loss in found.losses:
                 loss.reason = next((reasons[rule] for rule in loss.rules if rule in reasons), None)
         return found
@@ -356,8 +323,8 @@ class _Run:
 
     def _judge_rewrites(self, recording: Recording) -> None:
         """Ask the lint which tables a server writes again."""
-        ruler = rules.Ruler(self.connection.dialect, self.project.online)
-        for finding in ruler.findings(recording.events):
+        dialect, online = self.connection.dialect, self.project.online
+        for finding in rules.findings(recording.events, dialect, online):
             copies = self.live.kind != "postgresql" and finding.rule in COPIES
             if finding.rule not in STANDSTILLS and not copies:
                 continue
@@ -397,11 +364,6 @@ class _Run:
 def _plainly(error: Exception) -> str:
     said = output.plainly(str(getattr(error, "orig", None) or error)).rstrip(".")
     return said or type(error).__name__
-
-
-def _text(script: Script) -> str:
-    with tokenize.open(Path(script.path)) as file:
-        return file.read()
 
 
 class File:

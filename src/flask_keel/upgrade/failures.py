@@ -373,7 +373,7 @@ def silenced() -> dict[str, str]:
     from ..lint import source
 
     path = _migration()
-    return source.reasons(Path(path).read_text("utf-8")) if path else {}
+    return source.reasons(source.text(Path(path))) if path else {}
 
 
 def _migration() -> str | None:

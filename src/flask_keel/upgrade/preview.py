@@ -137,7 +137,7 @@ class Plan:
         for one in self.revisions:
             if not one.step.is_upgrade or one.script.revision in self.project.adopted:
                 continue
-            reasons = source.reasons(Path(one.script.path).read_text("utf-8"))
+            reasons = source.reasons(source.text(Path(one.script.path)))
             for found in one.standstills:
                 if found.finding.rule in reasons:
                     continue
