@@ -244,8 +244,7 @@ def _and(one: ColumnElement[bool] | None, other: ColumnElement[bool]) -> ColumnE
 
 
 def _keys(connection: Connection, table: TableClause) -> Keys:
-    found = inspect(connection).get_pk_constraint(table.name, schema=table.schema)
-    names = found.get("constrained_columns") or []
+    names = _key_columns(connection, table)
     return [table.c[name] if name in table.c else _of(table, name) for name in names]
 
 
@@ -398,7 +397,7 @@ def explained(connection: Connection) -> Iterator[None]:
                 return
             # SQLAlchemy's inspector of MySQL turns handle_error off, and not on again
             live.execution_options(skip_user_error_events=False)
-            if postgresql and not _autocommit(live) and not live.info.get(ALONE):
+            if postgresql and not autocommit(live) and not live.info.get(ALONE):
                 cursor.execute(f"{word} {SAVEPOINT}")
 
         return run
@@ -410,7 +409,7 @@ def explained(connection: Connection) -> Iterator[None]:
         if error is None or advice(error) != ROWS:
             return  # a lock or Ctrl-C: to look would wait for the same
         with suppress(Exception):  # the database's own words have to do
-            if postgresql and not _autocommit(connection):
+            if postgresql and not autocommit(connection):
                 cursor = connection.connection.cursor()
                 alone = connection.info.get(ALONE)
                 cursor.execute("ROLLBACK" if alone else f"ROLLBACK TO {SAVEPOINT}")
@@ -429,7 +428,8 @@ def explain(error: DBAPIError, connection: Connection, statement: object) -> Non
         setattr(error.orig, MISFITS, _look(connection, statement))
 
 
-def _autocommit(connection: Connection) -> bool:
+def autocommit(connection: Connection) -> bool:
+    """Whether each statement of a connection is a transaction by itself."""
     return connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
 
 

@@ -56,6 +56,14 @@ from .typing import Options, Params, SQLType, Value
 # what SQLite answers to a statement that the authorizer denies: https://www.sqlite.org/rescode.html#auth
 DENIED = "not authorized"
 OTHERS = "alembic_postgresql_enum"
+OWN_CONNECTION = (
+    "it opens a connection of its own (db.session, db.engine), which does not see what the migrations do: "
+    "use op.get_bind(), or Session(op.get_bind())"
+)
+OTHER_DATABASE = (
+    "it opens a connection to another database of the application, which is the real one in a rehearsal, "
+    "too: ask flask_keel.is_rehearsal() first, and do nothing there"
+)
 LOOKED_AT = ops.DropColumnOp | ops.AlterColumnOp | ops.DropConstraintOp | ops.DropIndexOp
 Columns = dict[str, Options]
 Invoke = Callable[[MigrateOperation], object]
@@ -336,19 +344,12 @@ def guarded(
     engines = {live, connection.engine} if sqlite or alone else {live} - {connection.engine}
     thread = threading.get_ident()
 
-    def refuse(*_: object) -> None:
-        if threading.get_ident() == thread:  # the application may serve in others
-            raise Refused(
-                "it opens a connection of its own (db.session, db.engine), which does not see what "
-                "the migrations do: use op.get_bind(), or Session(op.get_bind())"
-            )
+    def refusing(words: str, targets: Iterable[Engine]) -> AbstractContextManager[None]:
+        def refuse(*_: object) -> None:
+            if threading.get_ident() == thread:  # the application may serve in others
+                raise Refused(words)
 
-    def refuse_others(*_: object) -> None:
-        if threading.get_ident() == thread:
-            raise Refused(
-                "it opens a connection to another database of the application, which is the real one in a "
-                "rehearsal, too: ask flask_keel.is_rehearsal() first, and do nothing there"
-            )
+        return listening(*targets, do_connect=refuse, engine_connect=refuse)
 
     denied: list[int] = []
 
@@ -364,8 +365,8 @@ def guarded(
         raw.set_authorizer(authorize)
     try:
         with (
-            listening(*engines, do_connect=refuse, engine_connect=refuse),
-            listening(*others, do_connect=refuse_others, engine_connect=refuse_others),
+            refusing(OWN_CONNECTION, engines),
+            refusing(OTHER_DATABASE, others),
             _inspected(connection, engines, thread),
         ):
             yield

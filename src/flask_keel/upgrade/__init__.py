@@ -254,8 +254,6 @@ def _say_nothing_to_do(project: Environment, heads: Iterable[str]) -> None:
 def _schema_file(project: Environment, connection: Connection) -> AbstractContextManager[None]:
     if connection.dialect.name == "sqlite" or project.moving != "upgrade":
         return nullcontext()
-    from ..catalog import drift
-
     return drift.followed(project, connection)
 
 

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -33,7 +34,15 @@ if TYPE_CHECKING:
     from .journal import Journal
 
 
+Handler = Callable[[int, FrameType | None], None]
 LONGEST_END = 60.0  # seconds until a statement that was killed has undone what it did
+BUSY_POSTGRESQL = (
+    "SELECT count(*) FROM pg_stat_activity WHERE pid = {session} AND pid <> pg_backend_pid()"
+)
+BUSY_MYSQL = (
+    "SELECT count(*) FROM information_schema.processlist "
+    "WHERE id = {session} AND id <> connection_id() AND command <> 'Sleep'"
+)
 AT_ONCE = "expected to match"  # Alembic, when the row of its version is not there any more
 LOSES = (
     "{table}.{column} cannot become {type}: {rows} would not keep a value; change them first with "
@@ -115,18 +124,9 @@ def _end(project: Environment, run: Run) -> None:
     """
     if run.session is None:
         return
-    if project.engine.dialect.name == "postgresql":
-        busy = (
-            "SELECT count(*) FROM pg_stat_activity "
-            f"WHERE pid = {run.session} AND pid <> pg_backend_pid()"
-        )
-        kill = f"SELECT pg_terminate_backend({run.session})"
-    else:
-        busy = (
-            "SELECT count(*) FROM information_schema.processlist "
-            f"WHERE id = {run.session} AND id <> connection_id() AND command <> 'Sleep'"
-        )
-        kill = f"KILL {run.session}"
+    postgresql = project.engine.dialect.name == "postgresql"
+    busy = (BUSY_POSTGRESQL if postgresql else BUSY_MYSQL).format(session=run.session)
+    kill = f"SELECT pg_terminate_backend({run.session})" if postgresql else f"KILL {run.session}"
     ends = time.monotonic() + LONGEST_END
     with suppress(Exception), project.engine.connect() as other:
         if other.exec_driver_sql(busy).scalar():
@@ -141,23 +141,21 @@ def _signals() -> Iterator[list[int]]:
     """Note which signal came; SIGTERM and SIGHUP raise, as Ctrl-C does."""
     came: list[int] = []
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        came.append(number)
-        raise KeyboardInterrupt
-
-    def end(number: int) -> Callable[[int, FrameType | None], None]:
-        def leave(_: int, frame: FrameType | None) -> None:
+    def raising(number: int, error: Callable[[], BaseException]) -> Handler:
+        def handle(_: int, frame: FrameType | None) -> None:
             came.append(number)
-            raise SystemExit(128 + number)
+            raise error()
 
-        return leave
+        return handle
 
     before = {}
     with suppress(ValueError):  # not the main thread
         if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-            before[signal.SIGINT] = signal.signal(signal.SIGINT, interrupt)
+            stop = raising(signal.SIGINT, KeyboardInterrupt)
+            before[signal.SIGINT] = signal.signal(signal.SIGINT, stop)
         for number in (signal.SIGTERM, signal.SIGHUP):
-            before[number] = signal.signal(number, end(number))
+            end = raising(number, partial(SystemExit, 128 + number))
+            before[number] = signal.signal(number, end)
     try:
         yield came
     finally:
@@ -211,16 +209,15 @@ def _state(project: Environment, run: Run, now: set[str] | None = None) -> str:
     at = _at(now)
     if project.engine.dialect.name == "sqlite":
         return f"{project.database} is {'as it was, ' if now == run.before else ''}at {at}"
-    if run.stands and run.goes_on:
-        return (
-            f"of this revision {run.stands} cannot be undone and stands, {project.database} being at "
-            f"{at}; the next try leaves that out"
-        )
     if run.stands:
+        rest = (
+            "; the next try leaves that out"
+            if run.goes_on
+            else ": undo that by hand or make it harmless to repeat (if_exists=True, if_not_exists=True)"
+        )
         return (
             f"of this revision {run.stands} cannot be undone and stands, {project.database} being at "
-            f"{at}: undo that by hand or make it harmless to repeat (if_exists=True, "
-            "if_not_exists=True)"
+            f"{at}{rest}"
         )
     if project.engine.dialect.name == "postgresql":
         return f"what this revision did is undone, {project.database} being at {at}"

@@ -7,7 +7,7 @@ import ast
 import json
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from functools import wraps
@@ -83,16 +83,17 @@ class Journal:
         self.begun = time.monotonic()
         if self.standing is None:
             return
-        if self.row["direction"] == "stamp":
+        direction = self.row["direction"]
+        if direction == "stamp":
             former = None  # it says that somebody has looked after that
-        elif former is not None and not _is(former, self.row):
+        elif former and (former.revision, former.direction) != (self.row["revision"], direction):
             raise self._unfinished(former)
         path, judged = Path(), False
         if isinstance(step, RevisionStep):
             path = Path(step.revision.path)
             judged = bool(self._kept) and step.revision.revision not in self.project.adopted
         if judged:
-            require(path, self.row["direction"], self.standing.mysql)
+            require(path, direction, self.standing.mysql)
         self.standing.begin(self if self._kept else None, former, path.name, judged)
 
     def _unfinished(self, former: log.Unfinished) -> CommandError:
@@ -269,19 +270,11 @@ def _said(step: MigrationStep) -> Options:
             "checksum": log.checksum(Path(revision.path)),
         }
     return {
-        "revision": _named(getattr(step, "to_", ())),
+        "revision": ", ".join(getattr(step, "to_", ())) or "base",
         "direction": "stamp",
         "message": None,
         "checksum": None,
     }
-
-
-def _named(revisions: Iterable[str]) -> str:
-    return ", ".join(revisions) or "base"
-
-
-def _is(former: log.Unfinished, row: Options) -> bool:
-    return (former.revision, former.direction) == (row["revision"], row["direction"])
 
 
 def _sentence(error: BaseException) -> str:
@@ -314,14 +307,15 @@ def require(file: Path, direction: str, mysql: bool) -> None:
     source = file.read_bytes()
     if not any(word in source for word in (b"get_bind", b"Session", b".bind")):
         return
-    body = [
-        node
+    steps = [
+        step
         for node in ast.parse(source).body
         if isinstance(node, ast.FunctionDef) and node.name == direction
+        for step in _inside(node)
     ]
     written: int | None = None
     binds: set[str] = set()
-    for node in _steps(body):
+    for node in steps:
         binds |= _bound(node)
         if written is None and isinstance(node, ast.Call) and _writes(node, binds):
             written = node.lineno
@@ -333,13 +327,8 @@ def require(file: Path, direction: str, mysql: bool) -> None:
             )
 
 
-def _steps(nodes: list[ast.FunctionDef]) -> Iterator[ast.expr | ast.stmt]:
-    """Give what runs in any case, in its order."""
-    for node in nodes:
-        yield from _inside(node)
-
-
 def _inside(node: ast.AST) -> Iterator[ast.expr | ast.stmt]:
+    """Give what runs in any case, in its order."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.If | ast.IfExp | ast.Try | ast.FunctionDef | ast.Lambda):
             continue
@@ -364,8 +353,7 @@ def _bound(node: ast.AST) -> set[str]:
 def _is_bind(node: ast.expr) -> bool:
     if not isinstance(node, ast.Call):
         return False
-    called = node.func.attr if isinstance(node.func, ast.Attribute) else ""
-    called = node.func.id if isinstance(node.func, ast.Name) else called
+    called = getattr(node.func, "attr", None) or getattr(node.func, "id", None)
     return called in ("get_bind", "Session")
 
 
@@ -385,9 +373,7 @@ def _changes(statement: ast.expr) -> bool:
     for node in ast.walk(statement):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             return bool(DATA.match(node.value)) and node.value.lstrip()[:4].upper() != "WITH"
-        if isinstance(node, ast.Attribute) and node.attr in STATEMENTS:
-            return True
-        if isinstance(node, ast.Name) and node.id in STATEMENTS:
+        if {getattr(node, "attr", None), getattr(node, "id", None)} & STATEMENTS:
             return True
     return False
 

@@ -19,7 +19,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from .. import lexer, output
+from .. import data, lexer, output
 from ..lexer import NAME
 from ..typing import Value
 from ..waiting import number
@@ -125,15 +125,11 @@ class Mysql(Patience):
 
     def _ends(self, live: Connection, cursor: object, statement: str, *rest: object) -> None:
         super()._ends(live, cursor, statement, *rest)
-        self.ran = not statements.commits(statement) and not self._autocommit()
+        self.ran = not statements.commits(statement) and not data.autocommit(self.connection)
 
     def _over(self) -> None:
         super()._over()
         self.ran = False
-
-    def _autocommit(self) -> bool:
-        options = self.connection.get_execution_options()
-        return options.get("isolation_level") == "AUTOCOMMIT"
 
     def _carry_out(self, statement: str, run: Callable[..., None]) -> bool | None:
         late = 0

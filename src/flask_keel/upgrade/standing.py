@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Delete, Insert, Update
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 
-from ..data import ALONE, Progress
+from ..data import ALONE, Progress, autocommit
 from ..log import LOST, Unfinished, as_position, key_of
 from ..output import say
 from ..runner import Refused
@@ -283,7 +283,7 @@ class Standing(Progress):
 
     @property
     def _autocommit(self) -> bool:
-        return self.connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
+        return autocommit(self.connection)
 
     def _sends(self, statement: str) -> None:
         self._require_own(short(statement))
