@@ -108,6 +108,11 @@ def heads() -> set[str]:
     return set(script().get_heads())
 
 
+def at(revisions: Iterable[str]) -> str:
+    """Return where a database is, in the words of a sentence."""
+    return " and ".join(sorted(revisions)) or "the base"
+
+
 def applied(connection: Connection) -> set[str]:
     """Return the revisions at which the database is: none for one without a version table."""
     return set(MigrationContext.configure(connection).get_current_heads())

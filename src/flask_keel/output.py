@@ -6,7 +6,7 @@ import re
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from copy import deepcopy
@@ -127,6 +127,15 @@ def _command(program: str, found: re.Match[str]) -> str:
 def say(text: str) -> None:
     """Print a line for the person at the terminal: on stderr, so that stdout stays for results."""
     click.echo(as_typed(text), err=True)
+
+
+def listed(items: Sequence[str], most: int, where: str = "") -> list[str]:
+    """Return the first of some items, and how many more there are.
+
+    :param where: says where all of them are, in the words of a sentence
+    """
+    rest = len(items) - most
+    return [*items[:most], f"and {rest} more{where}"] if rest > 0 else [*items]
 
 
 NO_TYPE = re.compile(

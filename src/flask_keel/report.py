@@ -366,8 +366,7 @@ def _whole_diff(report: Report) -> str:
 
 
 def _listed(items: list[Item], say: Callable[[Item], str]) -> str:
-    more = [f"and {len(items) - MOST_LINES} more"] if items[MOST_LINES:] else []
-    return "\n".join(f"- {said}" for said in [*map(say, items[:MOST_LINES]), *more])
+    return "\n".join(f"- {said}" for said in output.listed([*map(say, items)], MOST_LINES))
 
 
 def _folded(title: str, text: str, language: str) -> str:

@@ -318,9 +318,6 @@ def _migrations(count: int) -> str:
     return "one migration is" if count == 1 else f"{count} migrations are"
 
 
-def _listed(lines: Iterator[str] | list[str]) -> Iterator[str]:
-    found = list(lines)
-    for line in found[:MOST]:
-        yield f"  {line}"
-    if found[MOST:]:
-        yield f"  and {len(found) - MOST} more: db status --json has them all"
+def _listed(lines: Iterable[str]) -> list[str]:
+    shown = output.listed([*lines], MOST, ": db status --json has them all")
+    return [f"  {line}" for line in shown]

@@ -332,7 +332,7 @@ def where(revisions: set[str] | None) -> str:
     """Return where a database is, in the words of a sentence."""
     if revisions is None:
         return "without a record of a migration"
-    return f"at {' and '.join(sorted(revisions)) or 'the base'}"
+    return f"at {history.at(revisions)}"
 
 
 def megabytes(size: int) -> str:

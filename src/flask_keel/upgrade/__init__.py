@@ -27,8 +27,6 @@ from . import failures, journal, ladder, lock, preview, retries
 from .failures import Run
 from .preview import Look, Plan
 
-NOTHING_TO_DO = "{database} is at {revision}: nothing to do."
-
 LEFTOVER = "_alembic_tmp_"
 
 
@@ -197,8 +195,7 @@ def _say_what_was_never_made(project: Environment, connection: Connection) -> No
         return  # db status says why
     if found and project.moving != "downgrade":
         file = project.shown(catalog.path(project.folder, project.dialect))
-        more = f"; and {len(found) - MOST_DIFFERENCES} more" if found[MOST_DIFFERENCES:] else ""
-        said = f"{'; '.join(found[:MOST_DIFFERENCES])}{more}"
+        said = "; ".join(output.listed(found, MOST_DIFFERENCES))
         output.say(NOT_WHAT_IT_SAYS.format(database=project.database, file=file, found=said))
 
 
@@ -227,7 +224,7 @@ def _look(project: Environment) -> Look | None:
         steps = list(project.work(heads, context))
         there = bool(heads or set(inspect(connection).get_table_names()) - project.ignored)
     if not steps:
-        _say_nothing_to_do(project, heads)
+        say_nothing_to_do(project, heads)
     return Look(frozenset(heads), steps, there)
 
 
@@ -246,9 +243,9 @@ def _writable(engine: Engine) -> bool:
     return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
 
 
-def _say_nothing_to_do(project: Environment, heads: Iterable[str]) -> None:
-    at = " and ".join(sorted(heads)) or "the base"
-    output.say(NOTHING_TO_DO.format(database=project.database, revision=at))
+def say_nothing_to_do(project: Environment, heads: Iterable[str]) -> None:
+    """Say where the database is, and that nothing is to be done."""
+    output.say(f"{project.database} is at {history.at(heads)}: nothing to do.")
 
 
 def _schema_file(project: Environment, connection: Connection) -> AbstractContextManager[None]:
@@ -334,7 +331,7 @@ def _run(
         if kept is not None:
             kept.end()
     if project.moving and not steps:
-        _say_nothing_to_do(project, applied)
+        say_nothing_to_do(project, applied)
 
 
 def _on_a_server(project: Environment, connection: Connection, run: Run) -> None:

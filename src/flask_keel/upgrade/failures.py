@@ -246,7 +246,7 @@ def _now(project: Environment) -> set[str] | None:
 def _at(revisions: set[str] | None) -> str:
     if revisions is None:
         return "a revision that cannot be told now (type db current)"
-    return " and ".join(sorted(revisions)) or "the base"
+    return history.at(revisions)
 
 
 @contextmanager

@@ -233,9 +233,11 @@ def show(project: Environment, look: Look) -> None:
     command = click.get_current_context(silent=True)
     as_json = bool(command and command.params.get("as_json"))
     asked = plan.questions if confirms(project) else []
-    at = " and ".join(sorted(look.heads)) or "the base"
     many = f"{len(plan.revisions)} revision{'s' if len(plan.revisions) != 1 else ''}"
-    lines = [f"{project.database} is at {at}: {many} to {project.moving}.", *plan.lines()]
+    lines = [
+        f"{project.database} is at {history.at(look.heads)}: {many} to {project.moving}.",
+        *plan.lines(),
+    ]
     if asked:
         lines.append(f"Before that db {project.moving} asks, or wants --yes.")
     if look.there and project.dialect == "mysql":
@@ -275,9 +277,8 @@ def require_agreement(plan: Plan, agreed: set[str]) -> None:
 
 def _refusal(plan: Plan, questions: list[Question]) -> str:
     moving = plan.project.moving
-    said = "; ".join(question.said for question in questions[:FEW])
-    if questions[FEW:]:
-        said += f"; and {len(questions) - FEW} more (db {moving} --plan says all of it)"
+    where = f" (db {moving} --plan says all of it)"
+    said = "; ".join(output.listed([question.said for question in questions], FEW, where))
     reason = ""
     if moving == "upgrade":
         first = next(one for one, loss in plan.losses if loss.reason is None)

@@ -486,8 +486,7 @@ def _rehearse(project: Environment) -> str:
         foreign_key_check.require_whole(connection, before, foreign_key_check.broken(connection))
         keys = foreign_key_check.guards(connection, before, watched[0].now() if script else ())
     if not script:
-        at = " and ".join(sorted(applied)) or "the base"
-        output.say(upgrade.NOTHING_TO_DO.format(database=project.database, revision=at))
+        upgrade.say_nothing_to_do(project, applied)
         return ""
     head = HEAD.format(patience=int(waiting.patience(project.settings) * 1000))
     begin, end = _ended([*start, *keys.start]), _ended(keys.end)
