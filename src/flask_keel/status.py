@@ -7,7 +7,7 @@ server.
 import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from io import StringIO
 from pathlib import Path
@@ -136,20 +136,20 @@ def look(project: Project) -> Status:
     else:
         _compare_models(project, status)
     try:
-        waiting.undisturbed(partial(_note_database, project, status))
+        status = waiting.undisturbed(partial(_of_the_database, project, status))
     except (SQLAlchemyError, OSError) as error:
         runs = waiting.disturbed(error)
         status.not_told.append(RUNS if runs else errors.sentence(error, project.engine.url))
     return status
 
 
-def _note_database(project: Project, status: Status) -> None:
+def _of_the_database(project: Project, status: Status) -> Status:
     with _reading(project) as connection:
-        if connection is None:
-            status.exists = False
-            _note_pending(project, status, set())
-        else:
-            _ask(project, connection, status)
+        if connection is not None:
+            return _asked(project, connection, status)
+        status.exists = False
+        _note_pending(project, status, set())
+        return status
 
 
 @contextmanager
@@ -167,21 +167,17 @@ def _reading(project: Project) -> Iterator[Connection | None]:
         yield connection
 
 
-def _ask(project: Project, connection: Connection, status: Status) -> None:
+def _asked(project: Project, connection: Connection, status: Status) -> Status:
     for _ in range(3):
-        found = Status(status.database, status.heads)
+        found = replace(status, wrong=[*status.wrong], not_told=[*status.not_told])
         before = project.applied(connection)
         _ask_once(project, connection, found, before)
         connection.rollback()
         if project.applied(connection) == before:
-            break
-    else:
-        found.drift = Drift()
-        found.not_told.append(RUNS)
-    for name in ("applied", "drift", "broken_off", "edited", "pending"):
-        setattr(status, name, getattr(found, name))
-    status.wrong += found.wrong
-    status.not_told += found.not_told
+            return found
+    found.drift = Drift()
+    found.not_told.append(RUNS)
+    return found
 
 
 def _ask_once(project: Project, connection: Connection, status: Status, applied: set[str]) -> None:

@@ -67,11 +67,6 @@ class Loss:
     count: int | None = None
     reason: str | None = None
 
-    @property
-    def possible(self) -> bool:
-        """Whether it was not found that there is nothing."""
-        return self.count != 0
-
     def __str__(self) -> str:
         return f"{self.what} ({counted(self.count, self.unit)})"
 
