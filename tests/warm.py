@@ -7,15 +7,21 @@ imports, of kills and of interpreters use `Project.run`, a cold start.
 """
 
 import atexit
+import hashlib
 import json
+import marshal
 import os
+import re
 import runpy
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import types
+from contextlib import suppress
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import NoReturn
 
@@ -68,7 +74,7 @@ class Warm:
         with tempfile.TemporaryDirectory(prefix="warm-") as folder:
             out, err = Path(folder, "out"), Path(folder, "err")
             order = {"command": command, "cwd": str(cwd), "env": env, "timeout": timeout}
-            order |= {"out": str(out), "err": str(err)}
+            order |= {"out": str(out), "err": str(err), "patterns": str(Path(folder, "patterns"))}
             self.process.stdin.write(json.dumps(order) + "\n")
             self.process.stdin.flush()
             answer = json.loads(self.process.stdout.readline())
@@ -89,6 +95,7 @@ def serve() -> dict | None:
         if child == 0:
             return order
         answer = _wait(child, order["timeout"])
+        learn(order["patterns"])
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
     return None
@@ -109,6 +116,47 @@ def _wait(child: int, timeout: float) -> int | None:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
     return os.waitstatus_to_exitcode(status)
+
+
+def compile_once(folder: Path) -> None:
+    """Let Python find the code of what an earlier command compiled, by its text, wherever it lay.
+
+    Commands here write no pyc, since one is known by the second in which its source was written.
+    """
+    compiled = SourceFileLoader.source_to_code
+
+    def source_to_code(self: SourceFileLoader, data: bytes, path: str, **options):
+        if not isinstance(data, bytes):
+            return compiled(self, data, path, **options)
+        kept = folder / hashlib.sha256(data).hexdigest()
+        with suppress(FileNotFoundError):
+            return placed(marshal.loads(kept.read_bytes()), path)
+        code = compiled(self, data, path, **options)
+        with suppress(OSError):
+            written = kept.with_suffix(f".{os.getpid()}")
+            written.write_bytes(marshal.dumps(code))
+            written.replace(kept)
+        return code
+
+    SourceFileLoader.source_to_code = source_to_code
+
+
+def placed(code: types.CodeType, path: str) -> types.CodeType:
+    """The same code, out of another file."""
+    inner = (placed(it, path) if isinstance(it, types.CodeType) else it for it in code.co_consts)
+    return code.replace(co_filename=path, co_consts=tuple(inner))
+
+
+def teach(file: str, known: set) -> None:
+    """Tell the parent the regular expressions that are new here, so that the next has them compiled."""
+    if new := [(pattern, flags) for _, pattern, flags in set(re._cache) - known]:
+        Path(file).write_bytes(marshal.dumps(new))
+
+
+def learn(file: str) -> None:
+    with suppress(FileNotFoundError, EOFError, ValueError):
+        for pattern, flags in marshal.loads(Path(file).read_bytes()):
+            re.compile(pattern, flags)
 
 
 def become(order: dict) -> None:
@@ -143,8 +191,9 @@ def execute(arguments: list[str]) -> None:
             runpy.run_path(script, run_name="__main__")
 
 
-def end(arguments: list[str]) -> NoReturn:
+def end(arguments: list[str], patterns: str) -> NoReturn:
     """Run it and end as Python does, but for taking apart what the child shares with its parent."""
+    known = set(re._cache)
     code: int | str | None = None
     try:
         execute(arguments)
@@ -160,6 +209,8 @@ def end(arguments: list[str]) -> NoReturn:
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
+    with suppress(OSError):
+        teach(patterns, known)
     os._exit(code or 0)
 
 
@@ -189,10 +240,17 @@ if __name__ == "__main__":
     # it reads a file of each of them, and a command here sees what its parent saw
     metadata.entry_points = functools.cache(metadata.entry_points)
     metadata.entry_points(group="flask.commands")
+    metadata.version = functools.cache(metadata.version)
+    for name in flask_keel.extension.WANTED:
+        metadata.version(name)
+    re.purge()  # it has room for 512, and imports filled it
+    folder = Path(tempfile.mkdtemp(prefix="warm-"))
+    compile_once(folder)
     # what is collected in a child would copy all of it
     gc.collect()
     gc.freeze()
     ordered = serve()
     if ordered is not None:
         become(ordered)
-        end(ordered["command"][1:])
+        end(ordered["command"][1:], ordered["patterns"])
+    shutil.rmtree(folder)
