@@ -4,10 +4,11 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from warm import WARM
+from warm import WARM, Started
 
 TEMPLATE = Path(__file__).resolve().parent.parent
 # what a test must not inherit from whoever runs it
@@ -55,6 +56,12 @@ class Answer:
         return self
 
 
+def starting(command: Sequence[str]) -> type[subprocess.Popen]:
+    """What starts this command: Python is started warm, where the system lets it."""
+    warm = command[0] == sys.executable and sys.platform == "linux"
+    return Started if warm else subprocess.Popen
+
+
 @dataclass
 class Project:
     """A generated project, used through its real commands as separate processes."""
@@ -100,7 +107,7 @@ class Project:
 
     def start(self, *command: str, stdin: int | None = None, **env) -> subprocess.Popen:
         """Start a command and do not wait for it."""
-        return subprocess.Popen(
+        return starting(command)(
             command,
             cwd=self.path,
             env=self.environment(**env),

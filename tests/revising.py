@@ -4,13 +4,13 @@ import errno
 import os
 import pty
 import select
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import databases
+import projects
 from projects import Answer, Project
 from sqlalchemy import Engine, create_engine, event, inspect, text
 from sqlalchemy.pool import NullPool
@@ -89,7 +89,7 @@ def at_terminal(project: Project, *command: str, keys: list[str | Callable[[], s
     A question is known by the colon and the space at the end of what was printed.
     """
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(
+    process = projects.starting(command)(
         command,
         cwd=project.path,
         env=project.environment(TERM="dumb", NO_COLOR="1"),

@@ -3,10 +3,11 @@
 A command spends most of its time on importing Flask, SQLAlchemy and Alembic. Here one process
 imports them and forks for each command: the command is a process of its own, runs the project's
 own code from its files, with its own environment, folder and exit, only sooner. Tests of what a start
-imports, of kills and of interpreters use `Project.run`, a cold start.
+imports and of interpreters use `Project.run`, a cold start.
 """
 
 import atexit
+import ctypes
 import hashlib
 import json
 import marshal
@@ -67,38 +68,87 @@ class Warm:
         :param command: the interpreter, then a script, ``-c`` and code, or ``-m`` and a module
         :raises subprocess.TimeoutExpired: after killing it
         """
-        if self.process is None or self.process.poll() is not None:
-            self.process = subprocess.Popen(
-                [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-            )
         with tempfile.TemporaryDirectory(prefix="warm-") as folder:
             out, err = Path(folder, "out"), Path(folder, "err")
             order = {"command": command, "cwd": str(cwd), "env": env, "timeout": timeout}
             order |= {"out": str(out), "err": str(err), "patterns": str(Path(folder, "patterns"))}
-            self.process.stdin.write(json.dumps(order) + "\n")
-            self.process.stdin.flush()
-            answer = json.loads(self.process.stdout.readline())
+            answer = self.order(order)
             said = out.read_text(), err.read_text()
         if answer is None:
             raise subprocess.TimeoutExpired(command, timeout, *said)
         return answer, *said
 
+    def order(self, order: dict) -> int | None:
+        """Hand an order to the process, and give its answer."""
+        if self.process is None or self.process.poll() is not None:
+            self.process = subprocess.Popen(
+                [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            )
+        self.process.stdin.write(json.dumps(order) + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
 
 WARM = Warm()
+SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of linux/prctl.h
+
+
+class Started(subprocess.Popen):
+    """A Python that was started warm and goes on: a child of this process, as if it came from here."""
+
+    def _execute_child(self, args, executable, preexec, close, passed, cwd, env, *others) -> None:
+        ends = others[3:9]
+        order = {"command": args, "cwd": str(cwd), "env": env}
+        for name, end in (("in", ends[0]), ("out", ends[3]), ("err", ends[5])):
+            order[name] = os.devnull if end == -1 else f"/proc/{os.getpid()}/fd/{end}"
+        prctl = ctypes.CDLL(None).prctl
+        # who is left by its parent becomes a child of this process
+        prctl(SUBREAPER, 1, 0, 0, 0)
+        try:
+            self.pid = WARM.order(order)
+        finally:
+            prctl(SUBREAPER, 0, 0, 0, 0)
+        self._child_created = True
+        self._close_pipe_fds(*ends)
 
 
 def serve() -> dict | None:
     """Fork for each order; return the order in the child, None at the end in the parent."""
     for line in sys.stdin:
         order = json.loads(line)
-        child = os.fork()
-        if child == 0:
-            return order
-        answer = _wait(child, order["timeout"])
-        learn(order["patterns"])
+        if "timeout" in order:
+            child = os.fork()
+            if child == 0:
+                become(order)
+                return order
+            answer = _wait(child, order["timeout"])
+            learn(order["patterns"])
+        else:
+            answer = _left(order)
+            if answer == 0:
+                return order
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
     return None
+
+
+def _left(order: dict) -> int:
+    """Fork a process whose parent is gone: 0 in it; here its number, as soon as it has its files."""
+    reader, writer = os.pipe()
+    parent = os.fork()
+    if parent == 0:
+        if os.fork():
+            os._exit(0)
+        become(order)
+        os.write(writer, str(os.getpid()).encode())
+        os.close(reader)
+        os.close(writer)
+        return 0
+    os.close(writer)
+    os.waitpid(parent, 0)
+    child = int(os.read(reader, 20))
+    os.close(reader)
+    return child
 
 
 def _wait(child: int, timeout: float) -> int | None:
@@ -164,10 +214,13 @@ def become(order: dict) -> None:
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     os.setsid()
     flags = os.O_WRONLY | os.O_CREAT
-    for number, source in ((0, os.devnull), (1, order["out"]), (2, order["err"])):
+    for number, source in ((0, order.get("in", os.devnull)), (1, order["out"]), (2, order["err"])):
+        # the first thing that is a terminal becomes its own
         opened = os.open(source, os.O_RDONLY if number == 0 else flags, 0o600)
         os.dup2(opened, number)
         os.close(opened)
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115
+    sys.stdout.reconfigure(line_buffering=sys.stdout.isatty())
     os.chdir(order["cwd"])
     os.environ.clear()
     os.environ.update(order["env"])
@@ -191,7 +244,7 @@ def execute(arguments: list[str]) -> None:
             runpy.run_path(script, run_name="__main__")
 
 
-def end(arguments: list[str], patterns: str) -> NoReturn:
+def end(arguments: list[str], patterns: str | None) -> NoReturn:
     """Run it and end as Python does, but for taking apart what the child shares with its parent."""
     known = set(re._cache)
     code: int | str | None = None
@@ -199,9 +252,9 @@ def end(arguments: list[str], patterns: str) -> NoReturn:
         execute(arguments)
     except SystemExit as asked:
         code = asked.code
-    except BaseException:
+    except BaseException as error:
         sys.excepthook(*sys.exc_info())
-        code = 1
+        code = -signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1
     if isinstance(code, str):
         print(code, file=sys.stderr)
         code = 1
@@ -209,8 +262,12 @@ def end(arguments: list[str], patterns: str) -> NoReturn:
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
-    with suppress(OSError):
-        teach(patterns, known)
+    if patterns:
+        with suppress(OSError):
+            teach(patterns, known)
+    if code == -signal.SIGINT:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
     os._exit(code or 0)
 
 
@@ -251,6 +308,5 @@ if __name__ == "__main__":
     gc.freeze()
     ordered = serve()
     if ordered is not None:
-        become(ordered)
-        end(ordered["command"][1:], ordered["patterns"])
+        end(ordered["command"][1:], ordered.get("patterns"))
     shutil.rmtree(folder)
