@@ -36,18 +36,15 @@ class RenameColumn(ops.AlterColumnOp):
     """``op.alter_column(..., new_column_name=...)``; Alembic's own reverse loses the name."""
 
     def reverse(self) -> "RenameColumn":
-        facts = {
-            key: getattr(self, key)
-            for key in (
-                "existing_type",
-                "existing_nullable",
-                "existing_server_default",
-                "existing_comment",
-                "schema",
-            )
-        }
+        known = ("type", "nullable", "server_default", "comment")
+        facts = {f"existing_{key}": getattr(self, f"existing_{key}") for key in known}
         return RenameColumn(
-            self.table_name, str(self.modify_name), modify_name=self.column_name, **facts, **self.kw
+            self.table_name,
+            str(self.modify_name),
+            schema=self.schema,
+            modify_name=self.column_name,
+            **facts,
+            **self.kw,
         )
 
     def to_diff_tuple(self) -> DiffTuple:

@@ -39,38 +39,22 @@ BEGINS = (
 )
 
 
-def shown_columns(sql: str) -> Iterator[tuple[str, str, str | None, str, str | None, str | None]]:
-    """Give name, type, default, extra, expression and collation, as information_schema has them.
+def _said(sql: str) -> tuple[dict[str, Mapping[str, str]], list[tuple[str, str]]]:
+    """Return the clauses of each column, and each CHECK with its name: in a column, the column's.
 
     :param sql: what SHOW CREATE TABLE says
     """
+    columns: dict[str, Mapping[str, str]] = {}
+    checks = []
     for line in _lines(sql):
-        if name := NAME.match(line):
-            clauses = _clauses(line[name.end() :])
-            generated = clauses.get("GENERATED ALWAYS AS")
-            stored = "VIRTUAL" not in clauses
-            extra = [
-                "auto_increment" if "AUTO_INCREMENT" in clauses else "",
-                f"on update {clauses['ON UPDATE']}" if "ON UPDATE" in clauses else "",
-                f"{'STORED' if stored else 'VIRTUAL'} GENERATED" if generated else "",
-            ]
-            yield (
-                name[1].replace("``", "`"),
-                clauses[""],
-                clauses.get("DEFAULT"),
-                " ".join(filter(None, extra)),
-                generated,
-                clauses.get("COLLATE"),
-            )
-
-
-def shown_checks(sql: str) -> Iterator[tuple[str, str]]:
-    """Give name and expression of each CHECK; one in a column has the column's name."""
-    for line in _lines(sql):
-        if found := CHECK.match(line):
-            yield found[1].replace("``", "`"), _inside(line[found.end() :])
-        elif (name := NAME.match(line)) and (own := _clauses(line[name.end() :]).get("CHECK")):
-            yield name[1].replace("``", "`"), own
+        if check := CHECK.match(line):
+            checks.append((check[1].replace("``", "`"), _inside(line[check.end() :])))
+        elif found := NAME.match(line):
+            name = found[1].replace("``", "`")
+            columns[name] = _clauses(line[found.end() :])
+            if own := columns[name].get("CHECK"):
+                checks.append((name, own))
+    return columns, sorted(checks)
 
 
 def _lines(sql: str) -> list[str]:
@@ -280,20 +264,22 @@ def _read(connection: Connection, schema: str, name: str) -> catalog.ReflectedTa
 
 
 def _reflected(text: str, indexes: list[Row]) -> catalog.ReflectedTable:
-    said, ruled = list(shown_columns(text)), sorted(shown_checks(text))
+    said, ruled = _said(text)
     # the type JSON is an alias there, by its own CHECK: https://mariadb.com/kb/en/json/
     json = {rule for rule, sql in ruled if sql == f"json_valid(`{rule}`)"}
     columns = {}
-    for column, kind, default, extra, expression, collation in said:
-        generated = "GENERATED" in (extra or "") and "DEFAULT_GENERATED" not in extra
-        plain = None if default is None or default == "NULL" else default
-        on_update = "on update" in (extra or "").lower()
+    for column, clauses in said.items():
+        default, computed = clauses.get("DEFAULT"), clauses.get("GENERATED ALWAYS AS")
+        plain = None if default == "NULL" else default
+        stored = "VIRTUAL" if "VIRTUAL" in clauses else "STORED"
+        if "ON UPDATE" in clauses:
+            plain = f"{plain or ''} on update {clauses['ON UPDATE']}"
         columns[column] = catalog.ReflectedColumn(
-            type="json" if column in json else kind,
-            default=None if generated else f"{plain or ''} {extra}" if on_update else plain,
-            generated=f"{expression} {extra}" if generated else None,
-            collation=collation,
-            counts="auto_increment" if "auto_increment" in (extra or "").lower() else None,
+            type="json" if column in json else clauses[""],
+            default=None if computed else plain,
+            generated=f"{computed} {stored} GENERATED" if computed else None,
+            collation=clauses.get("COLLATE"),
+            counts="auto_increment" if "AUTO_INCREMENT" in clauses else None,
         )
     checks = [catalog.ReflectedCheck(rule, sql, sql) for rule, sql in ruled if rule not in json]
     shown = _shown(indexes)

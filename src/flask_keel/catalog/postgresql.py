@@ -187,16 +187,8 @@ def _statements(connection: Connection, ignored: set[str]) -> Iterator[str]:
 
 # what may follow FROM and is no part of it
 ENDS = (
-    "TABLESAMPLE",
-    "WHERE",
-    "GROUP",
-    "HAVING",
-    "WINDOW",
-    "ORDER",
-    "LIMIT",
-    "OFFSET",
-    "FETCH",
-    "FOR",
+    *("TABLESAMPLE", "WHERE", "GROUP", "HAVING", "WINDOW", "ORDER"),
+    *("LIMIT", "OFFSET", "FETCH", "FOR"),
 )
 SETS = ("UNION", "INTERSECT", "EXCEPT")
 
