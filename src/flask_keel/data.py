@@ -227,9 +227,8 @@ def backfill(
                 done = connection.execute(statement).rowcount
         else:
             last = progress.last
-            begin = where if last is None else _and(where, _after(keys, last))
-            count = select(func.count()).select_from(table)
-            total = connection.execute(count if begin is None else count.where(begin)).scalar_one()
+            count = select(func.count()).select_from(table).where(*_left(where, keys, last))
+            total = connection.execute(count).scalar_one()
             with _progress(table.name, total) as show:
                 for part, end in _parts(connection, table, keys, where, batch, last):
                     with progress.batch(what, end):
@@ -239,8 +238,12 @@ def backfill(
     return done
 
 
-def _and(one: ColumnElement[bool] | None, other: ColumnElement[bool]) -> ColumnElement[bool]:
-    return other if one is None else and_(one, other)
+def _left(
+    where: ColumnElement[bool] | None, keys: Keys, last: Row | None
+) -> list[ColumnElement[bool]]:
+    """The conditions of the rows that come behind a key, None for all of them."""
+    conditions = [] if where is None else [where]
+    return conditions if last is None else [*conditions, _after(keys, last)]
 
 
 def _keys(connection: Connection, table: TableClause) -> Keys:
@@ -265,12 +268,8 @@ def _parts(
 ) -> Iterator[tuple[ColumnElement[bool], Row]]:
     """Give the condition of each batch (the keys after the last one, up to its own last), and that."""
     while True:
-        query = select(*keys).select_from(table).order_by(*keys).limit(batch)
-        if where is not None:
-            query = query.where(where)
-        if last is not None:
-            query = query.where(_after(keys, last))
-        rows = connection.execute(query).all()
+        query = select(*keys).select_from(table).where(*_left(where, keys, last))
+        rows = connection.execute(query.order_by(*keys).limit(batch)).all()
         if not rows:
             return
         first, last = (tuple(rows[0]), tuple(rows[-1]))

@@ -68,11 +68,7 @@ def retries(settings: Mapping[str, Value]) -> int:
 
 
 def _number(
-    settings: Mapping[str, Value],
-    name: str,
-    default: float,
-    kinds: tuple[type, ...],
-    wanted: str,
+    settings: Mapping[str, Value], name: str, default: float, kinds: tuple[type, ...], wanted: str
 ) -> float:
     value = settings.get(name, default)
     fits = isinstance(value, kinds) and not isinstance(value, bool)

@@ -209,11 +209,7 @@ def _type(old: SQLType, new: SQLType, facts: Facts, scope: Scope) -> Iterator[Sa
 
 
 def _unique(
-    name: object,
-    columns: Sequence[object],
-    facts: Facts,
-    scope: Scope,
-    where: object = None,
+    name: object, columns: Sequence[object], facts: Facts, scope: Scope, where: object = None
 ) -> Iterator[Said]:
     names = [getattr(column, "name", None) or str(column) for column in columns]
     # new columns that hold NULL in every row have no duplicates

@@ -185,11 +185,7 @@ def _copy_schema(source: introspection.Database, raw: sqlite3.Connection) -> Non
 
 class _Run:
     def __init__(
-        self,
-        project: Environment,
-        live: Live,
-        connection: Connection,
-        steps: list[MigrationStep],
+        self, project: Environment, live: Live, connection: Connection, steps: list[MigrationStep]
     ) -> None:
         self.project, self.live, self.connection = project, live, connection
         self.sqlite = connection.dialect.name == "sqlite"
@@ -314,12 +310,7 @@ class _Run:
         many = f"{losses.MOST + 1} rows", f"more than {losses.MOST} rows"
         self.current.ways += [line.replace(*many) for line in lines]
         if rewrites:
-            self._add_rewritten(self.live.key(None, table))
-
-    def _add_rewritten(self, table: Key) -> None:
-        home = self.losses.origin(table)
-        if self.current and home and home not in self.current.rewrites:
-            self.current.rewrites.append(home)
+            self.losses.rewrite(self.live.key(None, table))
 
     def _judge_rewrites(self, recording: Recording) -> None:
         """Ask the lint which tables a server writes again."""
@@ -331,7 +322,7 @@ class _Run:
             *schema, name = finding.facts["table"].split(".")
             table = self.live.key(schema[0] if schema else None, name)
             if finding.rule == "rewrite-table":
-                self._add_rewritten(table)
+                self.losses.rewrite(table)
             # a table is looked up by the name that it had before, too
             home = self.losses.origin(table) or (table if self.live.name(table) else None)
             rows = self.live.count(Rows(home)) if home else 0

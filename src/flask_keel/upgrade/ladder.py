@@ -25,7 +25,7 @@ from ..typing import Value
 from ..waiting import number
 from . import failures, statements
 from .dry_run import COPIES, FEW, STANDSTILLS
-from .retries import LOCKED, TIMED_OUT, Patience, codes, pause
+from .retries import LOCKED, TIMED_OUT, Patience, Send, codes, pause
 
 RUNGS = ("ALGORITHM=INSTANT", "ALGORITHM=NOCOPY, LOCK=NONE", "ALGORITHM=INPLACE, LOCK=NONE")
 # takes another time than an index alone, and leaves the same
@@ -131,7 +131,7 @@ class Mysql(Patience):
         super()._over()
         self.ran = False
 
-    def _carry_out(self, statement: str, run: Callable[..., None]) -> bool | None:
+    def _carry_out(self, statement: str, run: Send) -> bool | None:
         late = 0
         others: list[Callable[[], None] | None] = []  # ways that take another time, and its own
         for tried in count(1):
@@ -159,7 +159,7 @@ class Mysql(Patience):
             self.standing.anew()
         return None
 
-    def _climb(self, statement: str, run: Callable[..., None], few: bool) -> None:
+    def _climb(self, statement: str, run: Send, few: bool) -> None:
         """Run a statement in the lightest way in which the server does it.
 
         :param few: whether the table has so few rows that nobody feels a copy
@@ -181,7 +181,7 @@ class Mysql(Patience):
         table = lexer.unquote(str(altered(statement)))
         raise CommandError(NEEDS_A_COPY.format(statement=statements.short(plain), table=table))
 
-    def _others(self, statement: str, run: Callable[..., None]) -> Iterator[Callable[[], None]]:
+    def _others(self, statement: str, run: Send) -> Iterator[Callable[[], None]]:
         """Give other ways of what reads the whole table, whose time may fit between those who hold it
         where its own does not, and which leave the same."""
         ways: list[str] = []
@@ -205,7 +205,7 @@ class Mysql(Patience):
                 f"it is tried {' and '.join(ways)}, which takes another time"
             )
 
-    def _longer(self, statement: str, run: Callable[..., None], table: str) -> None:
+    def _longer(self, statement: str, run: Send, table: str) -> None:
         self._climb(statement, run, few=False)
         self._shorter(table)
 
@@ -231,7 +231,7 @@ class Mysql(Patience):
             return False
         return True
 
-    def _bounded(self, run: Callable[..., object], statement: str) -> None:
+    def _bounded(self, run: Send, statement: str) -> None:
         """Run a statement; what waited for longer than it may ends as if its time were over."""
         if not self.bound or self.theirs or not statements.commits(statement):
             run(statement)

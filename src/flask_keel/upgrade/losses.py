@@ -353,8 +353,10 @@ class Losses:
                 return
         self.found.append(loss)
 
-    def _rewrite(self, home: Key) -> None:
-        if home not in self.rewritten:
+    def rewrite(self, table: Key) -> None:
+        """Note that the rows of a table are written again."""
+        home = self.origin(table)
+        if home and home not in self.rewritten:
             self.rewritten.append(home)
 
     def _delete(self, table: Key, where: str | None) -> None:
@@ -368,7 +370,7 @@ class Losses:
         home = self._home(table)
         if home is None:
             return
-        self._rewrite(home)
+        self.rewrite(table)
         if not self.in_batches:
             self.updated.append(Rows(home, condition=deed.where))
         columns = [column for name in deed.columns if (column := self.column(table, name))]

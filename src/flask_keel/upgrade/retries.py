@@ -31,6 +31,7 @@ from .failures import Run
 from .lock import Watch
 from .standing import Standing
 
+Send = Callable[[str], object]  # sends a statement to the server
 PAUSES = 0.5, 1.6, 15.0  # seconds between two tries: the first, by what they grow, the longest
 ONLINE = 0.1, 1.2, 5.0  # where each is short, so that nobody feels it
 SAID = 10  # of such tries each tenth is told
@@ -236,10 +237,9 @@ class Patience(ABC):
     def _execute_plainly(
         self, cursor: DBAPICursor, statement: str, context: DefaultExecutionContext
     ) -> bool | None:
-        def run(said: str = statement) -> None:
-            context.dialect.do_execute_no_params(cursor, said, context)
-
-        return self._ours(context) and self._carry_out(statement, run)
+        return self._ours(context) and self._carry_out(
+            statement, lambda said: context.dialect.do_execute_no_params(cursor, said, context)
+        )
 
     def _execute(
         self,
@@ -248,10 +248,9 @@ class Patience(ABC):
         parameters: Value,
         context: DefaultExecutionContext,
     ) -> bool | None:
-        def run(said: str = statement) -> None:
-            context.dialect.do_execute(cursor, said, parameters, context)
-
-        return self._ours(context) and self._carry_out(statement, run)
+        return self._ours(context) and self._carry_out(
+            statement, lambda said: context.dialect.do_execute(cursor, said, parameters, context)
+        )
 
     def _ours(self, context: DefaultExecutionContext) -> bool:
         return context is not None and context.root_connection is self.connection
@@ -263,7 +262,7 @@ class Patience(ABC):
         """Set the session's variables; return what they were."""
 
     @abstractmethod
-    def _carry_out(self, statement: str, run: Callable[..., None]) -> bool | None:
+    def _carry_out(self, statement: str, run: Send) -> bool | None:
         """Run a statement as often as it may be tried alone; None leaves it to SQLAlchemy."""
 
     @abstractmethod
@@ -412,7 +411,7 @@ class Postgresql(Patience):
         self.limit = self.seconds  # of the statements that come
         self.since: float | None = None  # when this transaction began to hold what others feel
 
-    def _carry_out(self, statement: str, run: Callable[..., None]) -> bool | None:
+    def _carry_out(self, statement: str, run: Send) -> bool | None:
         inside = not self._driver().autocommit
         if inside and not self.standing.alone:
             self._allow(statement)
@@ -427,16 +426,14 @@ class Postgresql(Patience):
                     self._set(self.own | {"statement_timeout": self.statement})
         return True
 
-    def _by_itself(
-        self, statement: str, run: Callable[..., None], limits: Mapping[str, str]
-    ) -> None:
+    def _by_itself(self, statement: str, run: Send, limits: Mapping[str, str]) -> None:
         index = Concurrently.of(self._driver(), statement)
         for tried in count(1):
             try:
                 self._set(limits)
-                run()
+                run(statement)
                 if index and index.sweep():
-                    run()  # IF NOT EXISTS took it for done
+                    run(statement)  # IF NOT EXISTS took it for done
                 return
             except Exception as error:
                 if index and THERE in codes(error) and index.sweep():

@@ -24,17 +24,7 @@ from ..output import say
 from ..runner import Refused
 from ..typing import Options, Row, Value
 from . import in_flight
-from .statements import (
-    DATA,
-    IN_ONE,
-    LOCKS,
-    OF_THE_SESSION,
-    SETS,
-    SETTING,
-    changes,
-    commits,
-    short,
-)
+from .statements import DATA, IN_ONE, LOCKS, OF_THE_SESSION, SETS, SETTING, changes, commits, short
 
 if TYPE_CHECKING:
     from .journal import Journal

@@ -36,8 +36,7 @@ TRANSACTION = {"BEGIN", "COMMIT", "END", "ROLLBACK"}
 AFTER_WITH = {"SELECT", "VALUES", "INSERT", "REPLACE", "UPDATE", "DELETE"}
 # https://www.sqlite.org/pragma.html: those whose argument says what to look at, and our own
 LOOKS = re.compile(
-    r"(table|index)_x?info|\w+_list|(foreign_key|integrity|quick)_check|busy_timeout",
-    re.IGNORECASE,
+    r"(table|index)_x?info|\w+_list|(foreign_key|integrity|quick)_check|busy_timeout", re.IGNORECASE
 )
 # https://mariadb.com/kb/en/sql-statements-that-cause-an-implicit-commit/
 COMMITS = re.compile(
