@@ -23,7 +23,7 @@ from .. import data, lexer, output
 from ..lexer import NAME
 from ..typing import Value
 from ..waiting import number
-from . import failures, statements
+from . import losses, statements
 from .dry_run import COPIES, FEW, STANDSTILLS
 from .retries import LOCKED, TIMED_OUT, Patience, Send, codes, pause
 
@@ -252,7 +252,7 @@ class Mysql(Patience):
     def _rows(self, statement: str) -> int:
         """Return how many rows the table has that a statement changes; 0 where nobody minds the way."""
         table = altered(statement) if self.project.zero_downtime else None
-        if table is None or (STANDSTILLS | COPIES) & failures.silenced().keys():
+        if table is None or (STANDSTILLS | COPIES) & losses.silenced().keys():
             return 0
         with suppress(Exception):  # it is no table
             return len(self._raw(f"SELECT 1 FROM {table} LIMIT {FEW + 1}"))
