@@ -123,6 +123,11 @@ class Planned:
         found: Script = self.step.revision
         return found
 
+    @property
+    def lost(self) -> list[Loss]:
+        """What may be lost, but for what was looked for and is not there."""
+        return [loss for loss in self.losses if loss.count != 0]
+
 
 @contextmanager
 def looked_at(project: Project) -> Iterator[Connection]:

@@ -6,7 +6,7 @@ held against what is there then, and asked for anew where that is more.
 
 import shlex
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -74,13 +74,13 @@ class Plan:
         """
         if not look.there:
             made = cls(project, dry_run.run(project, None, look.steps), {})
-            for _, loss in made._each(made.revisions):
+            for loss in made._all():
                 loss.count = 0
             return made
         with dry_run.looked_at(project) as connection:
             live = Live(connection)
             made = cls(project, dry_run.run(project, live, look.steps), {})
-            for _, loss in made._each(made.revisions):
+            for loss in made._all():
                 if loss.rows and (whole or made._asks(loss)):
                     loss.count = live.count(loss.rows)
             if whole:
@@ -97,7 +97,7 @@ class Plan:
     @property
     def losses(self) -> Iterator[tuple[Planned, Loss]]:
         """What would be lost."""
-        return ((one, loss) for one, loss in self._each(self.revisions) if loss.count != 0)
+        return ((one, loss) for one in self.revisions for loss in one.lost)
 
     @property
     def questions(self) -> list["Question"]:
@@ -122,7 +122,7 @@ class Plan:
         :raises Changed: when it has something now
         """
         live = Live(connection)
-        for _, loss in self._each(self.revisions):
+        for loss in self._all():
             if loss.count == 0 and loss.rows and live.count(loss.rows) != 0:
                 raise Changed
 
@@ -151,22 +151,22 @@ class Plan:
     def _asks(self, loss: Loss) -> bool:
         return self.project.moving == "downgrade" or loss.reason is None
 
-    @staticmethod
-    def _each(revisions: Iterable[Planned]) -> Iterator[tuple[Planned, Loss]]:
-        return ((one, loss) for one in revisions for loss in one.losses)
+    def _all(self) -> Iterator[Loss]:
+        return (loss for one in self.revisions for loss in one.losses)
+
+    def _rewritten(self, one: Planned) -> list[tuple[Key, int | None]]:
+        return [(table, count) for table in one.rewrites if (count := self.rows.get(table, 0)) != 0]
 
     def lines(self) -> Iterator[str]:
         """Say the plan."""
         for one in self.revisions:
             yield f"  {self.project.moving} {one.script.revision}  {history.title(one.script)}"
             yield from (f"    {way}" for way in one.ways)
-            for table in one.rewrites:
-                if self.rows.get(table, 0) != 0:
-                    yield f"    rewrites {table} ({counted(self.rows[table], 'rows')})"
-            for loss in one.losses:
-                if loss.count != 0:
-                    because = f", because {loss.reason}" if loss.reason else ""
-                    yield f"    loses {loss}{because}"
+            for table, count in self._rewritten(one):
+                yield f"    rewrites {table} ({counted(count, 'rows')})"
+            for loss in one.lost:
+                because = f", because {loss.reason}" if loss.reason else ""
+                yield f"    loses {loss}{because}"
             yield from (f"    cannot be told: {what}" for what in one.untold)
 
     def facts(self) -> list[Options]:
@@ -179,15 +179,13 @@ class Plan:
                 "file": self.project.shown(one.script.path),
                 "plan": one.ways,
                 "rewrites": [
-                    {"table": str(table), **_number("rows", self.rows[table])}
-                    for table in one.rewrites
-                    if self.rows.get(table, 0) != 0
+                    {"table": str(table), **_number("rows", count)}
+                    for table, count in self._rewritten(one)
                 ],
                 "loses": [
                     {"what": loss.what, **_number("count", loss.count), "unit": loss.unit}
                     | {"line": loss.line, "reason": loss.reason}
-                    for loss in one.losses
-                    if loss.count != 0
+                    for loss in one.lost
                 ],
                 "cannot_be_told": one.untold,
             }

@@ -354,8 +354,7 @@ def write(project: Environment) -> str:
     pieces: list[str] = []
     start = _start(project)
     dialect = literals.dialect(project.engine.dialect)
-    again = f"db {project.moving or 'stamp'} --sql"
-    stand_in = Offline(dialect, pieces.append, again)
+    stand_in = Offline(dialect, pieces.append, _command(project))
     project.configure(
         cast(Connection, stand_in),
         literal_binds=True,
@@ -439,11 +438,8 @@ def _start(project: Environment) -> list[str] | None:
 
 def print_sql(project: Environment) -> None:
     """Print the SQL on stdout: all of it, or on a failure none. What migrations print goes to stderr."""
-    if project.engine.dialect.name == "sqlite":
-        sql = _rehearse(project)
-    else:
-        sql = write(project)
-    sys.stdout.write(sql)
+    sqlite = project.engine.dialect.name == "sqlite"
+    sys.stdout.write(_rehearse(project) if sqlite else write(project))
     sys.stdout.flush()
 
 
@@ -489,8 +485,8 @@ def _rehearse(project: Environment) -> str:
         upgrade.say_nothing_to_do(project, applied)
         return ""
     head = HEAD.format(patience=int(waiting.patience(project.settings) * 1000))
-    begin, end = _ended([*start, *keys.start]), _ended(keys.end)
-    return "".join([head, begin, *script, end, "COMMIT;\n"])
+    begin, end = ([f"{one};\n" for one in sql] for sql in ([*start, *keys.start], keys.end))
+    return "".join([head, *begin, *script, *end, "COMMIT;\n"])
 
 
 def _line(statement: str) -> str:
@@ -498,10 +494,6 @@ def _line(statement: str) -> str:
         return f"{statement}\n"
     # the semicolon must not end up in a comment
     return f"{statement}\n;\n" if "--" in statement else f"{statement};\n"
-
-
-def _ended(sql: list[str]) -> str:
-    return "".join(f"{statement};\n" for statement in sql)
 
 
 def _command(project: Environment) -> str:
