@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import groupby
+from operator import itemgetter
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
@@ -176,7 +177,9 @@ def _statements(connection: Connection, ignored: set[str]) -> Iterator[str]:
             + "\n)"
         )
         yield from (one for one in belongings.get(table, []) if "TRIGGER" not in one[:30])
-    yield from (key for table, key in keys if table not in left_out)
+    for table, key in sorted(keys, key=itemgetter(0)):
+        if table not in left_out:
+            yield key
     yield from functions
     for name in sorted(belongings.keys() - left_out):
         yield from (one for one in belongings[name] if "TRIGGER" in one[:30])

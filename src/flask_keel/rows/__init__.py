@@ -231,7 +231,7 @@ class Drawer:
             fresh = self._first(2 + self.random.randrange(9), attempt + 1)
             if fresh is not None:
                 row.update({name: fresh[name] for name in self.own})
-        for name in wrong - self.own:
+        for name in sorted(wrong - self.own):  # the same rows each time
             domain = self.plan.domains[name]
             if domain.empty:
                 continue
