@@ -17,11 +17,11 @@ import kept_rows
 import looks
 import revising
 import sqlalchemy as sa
-from sqlalchemy.exc import OperationalError
 import written
 from change import Marks
 from drawn import Schema
 from projects import Answer, Project
+from sqlalchemy.exc import OperationalError
 
 HEADER = (
     "import datetime\nimport decimal\nimport uuid\n\nimport sqlalchemy as sa\n"
