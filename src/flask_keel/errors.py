@@ -104,9 +104,9 @@ def known(error: BaseException) -> str | None:
     """Return the words for what other libraries say in words that help nobody; None for the rest."""
     if _needs_a_newer_library(error):
         return NEWER.format(version=metadata.version("flask-keel"), error=error)
-    if drops_without_a_name(error):
-        return NO_NAME
     frames = traceback.extract_tb(error.__traceback__)
+    if _drops_without_a_name(error, frames):
+        return NO_NAME
     cause = error.__cause__
     enum = frames and "alembic_postgresql_enum" in frames[-1].filename
     if isinstance(error, ValueError) and enum and isinstance(cause, DBAPIError):
@@ -120,12 +120,11 @@ def _needs_a_newer_library(error: BaseException) -> bool:
     return isinstance(error, ImportError) and str(error.name).split(".")[0] == __package__
 
 
-def drops_without_a_name(error: BaseException) -> bool:
+def _drops_without_a_name(error: BaseException, frames: list[traceback.FrameSummary]) -> bool:
     """Whether a migration drops a constraint and gives None as its name.
 
     Alembic then stumbles over the naming convention, or SQLAlchemy over a name that is not there.
     """
-    frames = traceback.extract_tb(error.__traceback__)
     if not any(frame.name == "drop_constraint" for frame in frames):
         return False
     named = any(Path(frame.filename).parts[-2:] == ("sql", "naming.py") for frame in frames)

@@ -179,11 +179,7 @@ def entries(connection: Connection, schema: str | None, number: int) -> list[Opt
     kept = table(schema)
     columns = [column for column in kept.c if column.name != "catalog"]
     query = select(*columns).where(kept.c.id != LEASE).order_by(kept.c.id.desc()).limit(number)
-    names = [column.name for column in columns]
-    return [
-        _entry(dict(zip(names, row, strict=True)))
-        for row in reversed(_rows(connection, kept, query))
-    ]
+    return [_entry(dict(row._mapping)) for row in reversed(_rows(connection, kept, query))]
 
 
 def _entry(entry: Options) -> Options:
