@@ -1,5 +1,6 @@
 """What the template's tests share: generated projects and real databases."""
 
+import gc
 import os
 import shutil
 import signal
@@ -17,6 +18,9 @@ from sqlalchemy import make_url
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # as the shell leaves it to what runs in its background, and each command here would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# there is none while the tests are read
+gc.disable()
 
 SQLITE = [{"sqlite"}] * 4
 MANY = [{"sqlite", "postgresql"}, *SQLITE, {"sqlite", "mariadb"}, *SQLITE]
@@ -45,6 +49,12 @@ def pytest_collection_modifyitems(config, items):
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_collection_finish():
+    """Look for garbage among what the tests make, and not among thousands of tests."""
+    gc.freeze()
+    gc.enable()
 
 
 def _left_out(items):
