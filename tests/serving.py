@@ -15,7 +15,7 @@ from pathlib import Path
 
 import axe_core_python
 from databases import missing
-from projects import Answer, Project
+from projects import Answer, Project, starting
 from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.ui import WebDriverWait
@@ -58,7 +58,10 @@ def served(
     :param log: the file that gets what it prints
     :param account: Popen's ``user`` and so on, where it is to be another account
     """
-    process = subprocess.Popen(
+    # what reloads starts itself anew as it was started
+    cold = account or "--debug" in command
+    start = subprocess.Popen if cold else starting(command)
+    process = start(
         command,
         cwd=cwd,
         env=env,

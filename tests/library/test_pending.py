@@ -151,5 +151,5 @@ for handlers in ((), (SQLAlchemyError, Exception)):
 
 def test_an_error_of_another_kind_gets_the_application_s_own_answer(blog):
     blog.db("upgrade").assert_ok()
-    said = blog.run(sys.executable, "-c", HANDLED)
+    said = blog.warm(sys.executable, "-c", HANDLED)
     assert said.assert_ok().out.splitlines() == ["500 ", "418 OperationalError"]

@@ -232,7 +232,7 @@ for edge in range(first, most, every):
 
 def drilled(project, first, every, most):
     code = DRILL.replace("sys.argv_of_drill", repr((first, every, most)))
-    ran = project.run(sys.executable, "-c", code, PYTHONPATH=str(project.path), timeout=3600)
+    ran = project.warm(sys.executable, "-c", code, PYTHONPATH=str(project.path), timeout=3600)
     assert ran.out.strip(), ran
     return [json.loads(line) for line in ran.out.splitlines()]
 

@@ -130,7 +130,7 @@ def test_a_session_of_an_older_key_lives_while_that_key_is_named(project, site, 
 )
 def test_a_dsn_that_is_none_is_a_sentence(project, dsn, words):
     command = gunicorn(project, "--bind", f"127.0.0.1:{free_port()}")
-    assert_refuses(project.run(*command, SENTRY_DSN=dsn), words)
+    assert_refuses(project.warm(*command, SENTRY_DSN=dsn), words)
 
 
 def test_a_dsn_without_the_package_says_what_to_type(project):

@@ -217,7 +217,7 @@ def test_a_program_that_is_missing_or_too_old_is_named_with_what_brings_it(
         old.write_text("#!/bin/sh\necho 'pg_dump (PostgreSQL) 9.6.24'\n")
         old.chmod(0o755)
         code = OTHER_PROGRAMS.format(found=[str(old)] if what == "old" else [])
-        ran = project.run(sys.executable, "-c", code, PYTHONPATH=str(project.path)).assert_ok()
+        ran = project.warm(sys.executable, "-c", code, PYTHONPATH=str(project.path)).assert_ok()
         says = (
             "pg_dump 9 is too old for the server"
             if what == "old"

@@ -33,7 +33,7 @@ def serve(request, project, production):
         "flask run": flask("run", "--port", port),
         "my-app run": my_app("run", "--port", port),
     }[request.param]
-    return lambda **env: project.run(*command, timeout=30, **production, **env)
+    return lambda **env: project.warm(*command, timeout=30, **production, **env)
 
 
 @pytest.mark.one_of_each
@@ -60,7 +60,7 @@ def test_the_key_of_development_is_refused_to_a_settings_file_elsewhere_too(
     conf = tmp_path / "prod.conf"
     conf.write_text((project.path / "etc/conf/prod.conf").read_text())
     env = {**production, "SETTINGS": str(conf), "SECRET_KEY": key}
-    assert_refuses(project.run(*gunicorn(project), timeout=30, **env), "the one of development")
+    assert_refuses(project.warm(*gunicorn(project), timeout=30, **env), "the one of development")
 
 
 @pytest.mark.some(1)
@@ -71,7 +71,7 @@ def test_debug_mode_is_refused(serve):
 @pytest.mark.some(1)
 @pytest.mark.parametrize("command", [my_app("run", "--debug"), flask("--debug", "run")])
 def test_debug_mode_on_the_command_line_is_refused(project, production, command):
-    answer = project.run(*command, timeout=30, SECRET_KEY=LONG, **production)
+    answer = project.warm(*command, timeout=30, SECRET_KEY=LONG, **production)
     assert_refuses(answer, "not for debug mode", "--debug")
 
 
@@ -79,7 +79,7 @@ def test_debug_mode_in_the_file_is_refused(project, production, tmp_path):
     conf = tmp_path / "prod.conf"
     conf.write_text((project.path / "etc/conf/prod.conf").read_text() + "DEBUG = True\n")
     env = {**production, "SETTINGS": str(conf), "SECRET_KEY": LONG}
-    assert_refuses(project.run(*gunicorn(project), timeout=30, **env), "not for debug mode")
+    assert_refuses(project.warm(*gunicorn(project), timeout=30, **env), "not for debug mode")
 
 
 def test_with_a_proper_key_it_serves(project, production):

@@ -66,12 +66,12 @@ def test_a_command_without_settings_uses_dev_conf_and_says_so(project):
 
 
 def test_a_server_without_settings_refuses_in_one_sentence_and_does_not_try_again(project):
-    answer = project.run(*gunicorn(project, "--bind", "127.0.0.1:0"), SETTINGS=None, timeout=30)
+    answer = project.warm(*gunicorn(project, "--bind", "127.0.0.1:0"), SETTINGS=None, timeout=30)
     assert_refuses(answer, "SETTINGS is not set", "SETTINGS=prod.conf")
 
 
 def test_a_server_with_settings_that_are_not_there_refuses_the_same_way(project):
-    answer = project.run(
+    answer = project.warm(
         *gunicorn(project, "--bind", "127.0.0.1:0"), SETTINGS="staging.conf", timeout=30
     )
     assert_refuses(answer, "staging.conf", "dev.conf, prod.conf, test.conf")

@@ -304,7 +304,7 @@ with app.app_context():
 
 def test_a_program_that_gives_a_connection_is_not_asked(small):
     confirming(small).migration("f1", "f0", "op.drop_column('person', 'bio')")
-    assert small.run(sys.executable, "-c", GIVES, PYTHONPATH=str(small.path)).code == 0
+    assert small.warm(sys.executable, "-c", GIVES, PYTHONPATH=str(small.path)).code == 0
     assert at(small) == [("f1",)]
 
 
@@ -490,7 +490,7 @@ def test_the_engine_says_the_same_way_for_each_table_in_the_plan_as_when_it_runs
     code = "import logging; logging.basicConfig(format='%(message)s'); "
     code += "logging.getLogger('alembic.sqlite').setLevel('INFO'); from my_app.cli import db; "
     code += "import sys; sys.argv = ['db', 'upgrade']; db()"
-    ran = small.run(sys.executable, "-c", code, PYTHONPATH=str(small.path))
+    ran = small.warm(sys.executable, "-c", code, PYTHONPATH=str(small.path))
     assert ran.code == 0, ran.said
     assert [line for line in ran.err.splitlines() if line in planned] == planned, ran.said
     assert len(planned) >= len(bodies) and any("rebuild, 2 rows" in way for way in planned)

@@ -145,7 +145,7 @@ def test_killed_at_any_moment_it_goes_on_where_it_was(project, server_url, wante
     project.migration("f2", "f1", begun + half(server_url, STATEMENTS))
     seed = int(os.environ.get("KILL_SEED", random.randrange(10**9)))
     code = KILLED.format(seed=seed)
-    ran = project.run(sys.executable, "-c", code, PYTHONPATH=str(project.path), timeout=600)
+    ran = project.warm(sys.executable, "-c", code, PYTHONPATH=str(project.path), timeout=600)
     said = (project.path / "said").read_text()
     code, killed = map(int, ran.out.split())
     assert code == 0, (seed, said)
