@@ -15,8 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from . import binds, catalog, diagram, heads, history, lint, output, revisions
 from .autogenerate import summary
-from .lint import findings as lint_findings
-from .lint.findings import Finding
+from .lint.findings import Finding, briefly
 from .project import Project
 from .proof import Verdict, prove
 from .runner import Recorder, Recording
@@ -217,8 +216,8 @@ def _schema_at_head(project: Project, proof: Verdict) -> str | None:
 
 
 def _say_findings(found: list[Finding]) -> None:
-    output.add("findings", [lint_findings.as_facts(finding) for finding in found])
-    for line in lint_findings.briefly(found):
+    output.add("findings", [finding.as_facts() for finding in found])
+    for line in briefly(found):
         named = next((one.severity for one in found if f", {one.severity}]" in line), "")
         output.say(f"  {output.severity(line, named)}")
     if not found:
@@ -390,7 +389,7 @@ def _tell(project: Project, one: Judged, main: bool = True) -> None:
             {
                 "revision": one.revision,
                 "file": project.shown(one.path),
-                "findings": [lint_findings.as_facts(finding) for finding in one.findings],
+                "findings": [finding.as_facts() for finding in one.findings],
                 "proof": proof and {key: getattr(proof, key) for key in ("ok", "lines", "changes")},
                 "on_main_branch": main and proof is None,
                 "judged_before": one.before,
@@ -402,7 +401,7 @@ def _tell(project: Project, one: Judged, main: bool = True) -> None:
     open_ = [finding for finding in one.findings if finding.silenced is None]
     if open_ or failed or changes:
         output.say(project.shown(one.path))
-        for line in [*lint_findings.briefly(open_), *changes]:
+        for line in [*briefly(open_), *changes]:
             output.say(f"  {line}")
         if failed is not None:
             output.say(f"  {output.paint(failed, fg='red')}")

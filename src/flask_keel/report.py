@@ -16,7 +16,7 @@ from sqlalchemy import Dialect
 
 from . import catalog, check, errors, history, output, revisions, runner
 from .check import Judged
-from .lint import findings as lint_findings
+from .lint import SEVERITIES, Finding
 from .project import Project
 from .scratch import servers
 from .upgrade import sql_script, statements
@@ -55,7 +55,7 @@ class Change:
     title: str
     file: str
     did: list[check.Done] = field(default_factory=list)
-    lint: list[tuple[lint_findings.Finding, bool]] = field(default_factory=list)
+    lint: list[tuple[Finding, bool]] = field(default_factory=list)
     proof: list[str] = field(default_factory=list)
     proved: bool | None = None
     sql: str | None = None
@@ -72,9 +72,7 @@ class Change:
     def found(self) -> str:
         """What the lint found, counted, for a table."""
         open_ = [one.severity for one, _ in self.lint if one.silenced is None]
-        counted = [
-            f"{open_.count(name)} {name}" for name in lint_findings.SEVERITIES if name in open_
-        ]
+        counted = [f"{open_.count(name)} {name}" for name in SEVERITIES if name in open_]
         silenced = len(self.lint) - len(open_)
         return ", ".join([*counted, *([f"{silenced} silenced"] if silenced else [])]) or (
             "nothing" if self.proved is not None else ""
@@ -260,7 +258,7 @@ def plain(report: Report) -> str:
         lines += [f"  {one.edited}"] if one.edited else []
         lines += [f"  - {' '.join(said.split())}" for _, said in one.did]
         for finding, explain in one.lint:
-            said = lint_findings.lines(finding) if explain else [lint_findings.first(finding)]
+            said = finding.lines if explain else [finding.first]
             lines += [f"  {line}" for line in said]
         lines += [f"  {line}" for line in one.proof]
         lines += [f"  {one.trouble}"] if one.trouble else []
@@ -347,16 +345,15 @@ def _deed(done: check.Done) -> str:
     return _text(said) if kind == "phrase" else _code(said)
 
 
-def _finding(found: tuple[lint_findings.Finding, bool]) -> str:
+def _finding(found: tuple[Finding, bool]) -> str:
     finding, explain = found
-    first = _text(lint_findings.first(finding))
+    first = _text(finding.first)
     if finding.loses_data and finding.silenced is None:
         first = f"**{first}**"
     if not explain or finding.silenced is not None:
         return first
-    why, instead = lint_findings.why(finding), lint_findings.instead(finding)
-    said = f"{first}: {_text(why)}" if why else first
-    return f"{said}<br>instead: {_code(instead)}" if instead else said
+    said = f"{first}: {_text(finding.why)}" if finding.why else first
+    return f"{said}<br>instead: {_code(finding.instead)}" if finding.instead else said
 
 
 def _whole_diff(report: Report) -> str:

@@ -56,6 +56,49 @@ class Finding:
             return False
         return self.loses_data or self.severity == UNKNOWN or zero_downtime
 
+    # the rule's words; squawk's own, where the rule is squawk's
+
+    @property
+    def what(self) -> str:
+        """What was found."""
+        text = RULES.get(self.rule)
+        return text.what.format(**self.facts) if text else self.facts["what"]
+
+    @property
+    def first(self) -> str:
+        """Where and what, the name of the rule and how bad it is."""
+        where = f"line {self.line}: " if self.line else ""
+        silenced = f"; silenced because {self.silenced}" if self.silenced else ""
+        return f"{where}{self.what} [{self.rule}, {self.severity}{silenced}]"
+
+    @property
+    def why(self) -> str:
+        """Why it matters here; "" where squawk has said it already."""
+        text = RULES.get(self.rule)
+        return self._here(text.why) if text else ""
+
+    @property
+    def instead(self) -> str:
+        """What to write instead; "" for nothing."""
+        text = RULES.get(self.rule)
+        return self._here(text.instead) if text else self.facts["instead"]
+
+    def _here(self, words: "Words") -> str:
+        chosen = words.get(self.dialect, words.get("", "")) if isinstance(words, dict) else words
+        return chosen.format(**self.facts)
+
+    @property
+    def lines(self) -> list[str]:
+        """All of it, in one to three lines."""
+        why = [f"  {self.why}"] if self.why else []
+        return [self.first, *why, *([f"  instead: {self.instead}"] if self.instead else [])]
+
+    def as_facts(self) -> Facts:
+        """Return it for a machine."""
+        said = {name: getattr(self, name) for name in ("rule", "severity", "line")}
+        said |= {"what": self.first, "why": self.why, "instead": self.instead}
+        return said | {"silenced": self.silenced}
+
 
 # the same words everywhere, or other words for other databases; "" stands for the rest
 Words = str | dict[str, str]
@@ -339,66 +382,16 @@ RULES = {
 }
 
 
-def first(finding: Finding) -> str:
-    """Say where and what, the name of the rule and how bad it is."""
-    where = f"line {finding.line}: " if finding.line else ""
-    text = RULES.get(finding.rule)
-    # squawk's own words, where the rule is squawk's
-    what = text.what.format(**finding.facts) if text else finding.facts["what"]
-    silenced = f"; silenced because {finding.silenced}" if finding.silenced else ""
-    return f"{where}{what} [{finding.rule}, {finding.severity}{silenced}]"
-
-
-def why(finding: Finding) -> str:
-    """Say why it matters here; "" where squawk has said it already."""
-    text = RULES.get(finding.rule)
-    return _here(text.why, finding) if text else ""
-
-
-def instead(finding: Finding) -> str:
-    """Say what to write instead; "" for nothing."""
-    text = RULES.get(finding.rule)
-    return _here(text.instead, finding) if text else finding.facts["instead"]
-
-
-def lines(finding: Finding) -> list[str]:
-    """Say a finding in one to three lines."""
-    said = [first(finding)]
-    if why(finding):
-        said.append(f"  {why(finding)}")
-    if instead(finding):
-        said.append(f"  instead: {instead(finding)}")
-    return said
-
-
 def briefly(findings: Iterable[Finding], most: int = 6) -> list[str]:
     """Say findings on a screen: each rule is explained once, and what is silenced is only counted."""
     explained: set[str] = set()
     open_ = [finding for finding in findings if finding.silenced is None]
     said: list[str] = []
     for finding in open_[:most]:
-        said += [first(finding)] if finding.rule in explained else lines(finding)
+        said += [finding.first] if finding.rule in explained else finding.lines
         explained.add(finding.rule)
     if open_[most:]:
         rest = Counter(finding.severity for finding in open_[most:])
         counted = ", ".join(f"{count} [{severity}]" for severity, count in rest.items())
         said.append(f"and more: {counted}; db check --json has them all")
     return said
-
-
-def as_facts(finding: Finding) -> dict[str, object]:
-    """Return a finding for a machine."""
-    return {
-        "rule": finding.rule,
-        "severity": finding.severity,
-        "line": finding.line,
-        "what": first(finding),
-        "why": why(finding),
-        "instead": instead(finding),
-        "silenced": finding.silenced,
-    }
-
-
-def _here(words: Words, finding: Finding) -> str:
-    chosen = words.get(finding.dialect, words.get("", "")) if isinstance(words, dict) else words
-    return chosen.format(**finding.facts)

@@ -18,7 +18,6 @@ from sqlalchemy import Connection
 
 from .. import history, output
 from ..lint import Finding, source
-from ..lint.findings import RULES, instead
 from ..project import Environment
 from ..typing import Options
 from . import dry_run
@@ -210,13 +209,13 @@ class Question(NamedTuple):
 
 def _place(one: Planned, finding: Finding) -> str:
     file, line = Path(one.script.path).name, f", line {finding.line}," if finding.line else ""
-    return f"{file}{line} {RULES[finding.rule].what.format(**finding.facts)}"
+    return f"{file}{line} {finding.what}"
 
 
 def _standstill(one: Planned, finding: Finding) -> str:
     return (
         f"{_place(one, finding)}, and with ZERO_DOWNTIME nobody is to wait for that: nothing was changed; "
-        f"write {instead(finding)}, or say in the file # lint: {finding.rule} because ..."
+        f"write {finding.instead}, or say in the file # lint: {finding.rule} because ..."
     )
 
 

@@ -8,7 +8,6 @@ import sqlalchemy as sa
 from alembic.config import Config
 
 from flask_keel import check
-from flask_keel.lint import findings
 from flask_keel.project import Project
 
 FIRST = """
@@ -66,7 +65,7 @@ def judge(folder: Path, body: str, url: str = "sqlite://", imports: str = "", fi
 
 def said(*arguments, **keywords) -> list[str]:
     """Return the first line of each finding."""
-    return [findings.first(finding) for finding in judge(*arguments, **keywords)]
+    return [finding.first for finding in judge(*arguments, **keywords)]
 
 
 def _write(folder: Path, revision: str, down: str | None, body: str, imports: str) -> None:

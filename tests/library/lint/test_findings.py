@@ -10,7 +10,7 @@ from . import linting
 
 def test_a_finding_says_what_happens_why_and_what_to_write_instead(tmp_path):
     (finding,) = linting.judge(tmp_path, 'op.drop_table("post")')
-    assert findings.lines(finding) == [
+    assert finding.lines == [
         "line 11: drops post and its rows [drop-table, loses data]",
         "  a downgrade brings back the table, not the rows",
         "  instead: op.rename_table('post', 'dropped_post')  # and drop it in a later release",
@@ -20,7 +20,7 @@ def test_a_finding_says_what_happens_why_and_what_to_write_instead(tmp_path):
 def test_the_query_that_counts_is_quoted_for_the_database(tmp_path, postgresql_server):
     change = 'op.alter_column("user", "email", type_=sa.String(20))'
     (finding, *_) = linting.judge(tmp_path, change, postgresql_server)
-    assert findings.instead(finding) == (
+    assert finding.instead == (
         '-- count them first: SELECT count(*) FROM "user" WHERE char_length(email) > 20'
     )
 
@@ -39,7 +39,7 @@ def test_the_query_that_counts_is_quoted_for_the_database(tmp_path, postgresql_s
 def test_a_change_that_may_lose_values_says_the_query_that_counts_them(change, condition, tmp_path):
     body = f'with op.batch_alter_table("user") as batch_op:\n    batch_op.alter_column({change})'
     (finding,) = linting.judge(tmp_path, body)
-    assert findings.instead(finding).endswith(f"WHERE {condition}")
+    assert finding.instead.endswith(f"WHERE {condition}")
 
 
 @pytest.mark.parametrize(
@@ -157,8 +157,8 @@ def test_a_condition_that_is_an_expression_is_said_with_its_values(tmp_path):
     body = """with op.batch_alter_table("user") as batch_op:
     batch_op.create_check_constraint("ck_user_role", sa.column("role").in_(["a", "b"]))"""
     (finding,) = linting.judge(tmp_path, body, first=OLD_STYLE)
-    assert findings.first(finding).startswith("line 12: adds a CHECK to user: role IN ('a', 'b') [")
-    assert findings.instead(finding).endswith("WHERE NOT (role IN ('a', 'b'))")
+    assert finding.first.startswith("line 12: adds a CHECK to user: role IN ('a', 'b') [")
+    assert finding.instead.endswith("WHERE NOT (role IN ('a', 'b'))")
 
 
 def test_what_cannot_be_judged_is_one_line_and_the_rest_is_judged(tmp_path, monkeypatch):
@@ -172,13 +172,13 @@ def test_what_cannot_be_judged_is_one_line_and_the_rest_is_judged(tmp_path, monk
     monkeypatch.setattr(lint_rules, "new_column", stumble)
     monkeypatch.setattr(source, "_modules", stumble)
     file, here, other = linting.judge(tmp_path, body)
-    assert findings.first(here) == (
+    assert here.first == (
         "line 11: what it does cannot be judged (KeyError: 'no such thing') "
         "[not-judged, cannot be told]"
     )
     assert here.fails(zero_downtime=False)
-    assert findings.first(file).startswith("what it does cannot be judged")
-    assert findings.first(other) == "line 12: drops post and its rows [drop-table, loses data]"
+    assert file.first.startswith("what it does cannot be judged")
+    assert other.first == "line 12: drops post and its rows [drop-table, loses data]"
 
 
 def test_a_file_may_have_an_encoding_of_its_own(tmp_path):

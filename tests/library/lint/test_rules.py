@@ -74,10 +74,7 @@ def test_models_imported_by_a_migration_are_noted(imports):
     (finding,) = source.text_findings(f"import sqlalchemy\n\n\ndef upgrade():\n    {imports}\n")
     module = {"import my_app.models": "my_app.models", "from my_app import models": "my_app.models"}
     name = module.get(imports, imports.split()[1].lstrip("."))
-    assert (
-        lint_findings.first(finding)
-        == f"line 5: imports the models ({name}) [models-imported, note]"
-    )
+    assert finding.first == f"line 5: imports the models ({name}) [models-imported, note]"
 
 
 def test_a_type_of_the_application_may_be_imported():

@@ -1,6 +1,6 @@
 """A finding is silenced in the file, with the reason; what is silenced is still said to who asks."""
 
-from flask_keel.lint import findings, source
+from flask_keel.lint import source
 
 from . import linting
 
@@ -12,7 +12,7 @@ def test_a_comment_with_a_reason_silences_its_rule(tmp_path):
     (finding,) = linting.judge(tmp_path, body)
     assert finding.silenced == "nobody reads it"
     assert not finding.fails(zero_downtime=True)
-    assert findings.first(finding) == (
+    assert finding.first == (
         "line 12: drops post.body and its values "
         "[drop-column, loses data; silenced because nobody reads it]"
     )
@@ -39,7 +39,7 @@ def test_a_comment_without_a_reason_silences_nothing_and_is_noted(tmp_path):
     drop, note = linting.judge(tmp_path, DROP.format(comment="  # lint: drop-column"))
     assert drop.silenced is None
     assert drop.fails(zero_downtime=False)
-    assert findings.first(note) == (
+    assert note.first == (
         "line 12: would silence drop-column, and gives no reason [no-reason, note]"
     )
 

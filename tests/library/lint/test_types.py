@@ -96,14 +96,13 @@ def test_a_percent_sign_is_said_once(connection):
 
 
 def test_where_no_condition_tells_the_values_are_to_be_looked_at(tmp_path):
-    from flask_keel.lint import findings
 
     from . import linting
 
     body = """with op.batch_alter_table("user") as batch_op:
     batch_op.alter_column("code", type_=sa.LargeBinary())"""
     (finding,) = linting.judge(tmp_path, body)
-    assert findings.instead(finding) == (
+    assert finding.instead == (
         "-- look at them first: SELECT code, count(*) FROM user GROUP BY code"
     )
 
@@ -118,13 +117,12 @@ def test_where_no_condition_tells_the_values_are_to_be_looked_at(tmp_path):
     ],
 )  # fmt: skip
 def test_duplicates_are_counted_as_the_key_sees_them(change, bad, tmp_path):
-    from flask_keel.lint import findings
 
     from . import linting
 
     body = f'with op.batch_alter_table("user") as batch_op:\n    batch_op.{change}'
     (finding,) = linting.judge(tmp_path, body)
-    query = findings.instead(finding).removeprefix("-- count them first: ")
+    query = finding.instead.removeprefix("-- count them first: ")
     with sa.create_engine("sqlite://").connect() as connection:
         connection.exec_driver_sql("CREATE TABLE user (id INTEGER PRIMARY KEY, age INTEGER)")
         connection.exec_driver_sql(f"INSERT INTO user VALUES {bad}")
@@ -133,7 +131,6 @@ def test_duplicates_are_counted_as_the_key_sees_them(change, bad, tmp_path):
 
 @pytest.mark.parametrize("key", ["user_id", "id", "author_id"])
 def test_rows_that_point_to_nothing_are_counted_where_parents_hold_null(key, tmp_path):
-    from flask_keel.lint import findings
 
     from . import linting
 
@@ -141,7 +138,7 @@ def test_rows_that_point_to_nothing_are_counted_where_parents_hold_null(key, tmp
     batch_op.create_foreign_key("fk", "user", ["{key}"], ["age"])"""
     first = linting.FIRST.replace('"age", sa.Integer()', '"age", sa.Integer(), unique=True')
     (finding,) = linting.judge(tmp_path, body, first=first)
-    query = findings.instead(finding).removeprefix("-- count them first: ")
+    query = finding.instead.removeprefix("-- count them first: ")
     with sa.create_engine("sqlite://").connect() as connection:
         connection.exec_driver_sql("CREATE TABLE user (id INTEGER PRIMARY KEY, age INTEGER)")
         connection.exec_driver_sql(f"CREATE TABLE post ({key} INTEGER)")
