@@ -338,10 +338,8 @@ def _say(title: str, lines: Iterable[str]) -> None:
     found = list(lines)
     if found:
         output.say(f"{title}:")
-    for line in found[:MOST]:
+    for line in output.listed(found, MOST):
         output.say(f"  {line}")
-    if found[MOST:]:
-        output.say(f"  and {len(found) - MOST} more")
 
 
 # The whole history, under stock and under ours.

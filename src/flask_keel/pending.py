@@ -24,7 +24,7 @@ from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import HTTPException
 from werkzeug.serving import is_running_from_reloader
 
-from . import binds, health, revisions, urls
+from . import binds, health, output, revisions, urls
 from .binds import Bind
 from .revisions import Revision
 from .sqlite import files
@@ -133,7 +133,8 @@ class Watch:
     def _print(self, found: tuple[str, list[str], str] | None) -> None:
         if found is not None:
             sentence, names, command = found
-            click.echo(f"{sentence} ({', '.join(_shortened(names))}): type {command}.", err=True)
+            said = ", ".join(output.listed(names, MOST))
+            click.echo(f"{sentence} ({said}): type {command}.", err=True)
 
     def stop_request(self) -> None:
         """Stop a request while something is pending; files of ``static/`` are answered.
@@ -154,7 +155,7 @@ class Watch:
             return None
         sentence, names, command = found
         page = Markup("{}:<br>{}<br>Type <code>{}</code> ({}, then load this page again.")
-        lines = Markup("<br>").join(_shortened(names))
+        lines = Markup("<br>").join(output.listed(names, MOST))
         return Pending(page.format(sentence, lines, *command.split(" (")))
 
     def _lacking(self) -> tuple[str, list[str], str] | None:
@@ -236,7 +237,3 @@ class Watch:
             )
             self._models = list(json.loads(ran.stdout)[0]["models"]["missing"])
             self._heads = revisions.heads_of(known or {})
-
-
-def _shortened(names: list[str]) -> list[str]:
-    return names[:MOST] + ([f"and {len(names) - MOST} more"] if names[MOST:] else [])

@@ -224,10 +224,9 @@ def note(project: Project) -> str | None:
     found = list(_differences(said(project), of_models(project.metadata), _sources(project)))
     if not found:
         return None
-    more = f"; and {len(found) - MOST_FOUND} more" if found[MOST_FOUND:] else ""
     return (
         "SQLite does not hold this, and other databases never get it: "
-        f"{'; '.join(found[:MOST_FOUND])}{more}; for a history that is to run there, say it in a "
+        f"{'; '.join(output.listed(found, MOST_FOUND))}; for a history that is to run there, say it in a "
         "migration of your own (make newmigration empty=1)."
     )
 

@@ -265,10 +265,9 @@ def require(project: Environment, connection: Connection, denied: servers.NotAll
     if not catalog.is_equal(file, found):
         wanted = file.read_text("utf-8") if file.exists() else ""
         said = [str(one) for one in diff.between(project.dialect, wanted, found)]
-        rest = f"; and {len(said) - MOST_DIFFERENCES} more" if said[MOST_DIFFERENCES:] else ""
         raise CommandError(
             f"{denied.reason}, and {project.database} is not what {project.shown(file)} says "
-            f"({'; '.join(said[:MOST_DIFFERENCES])}{rest}), so it was changed by hand or the file is "
+            f"({'; '.join(output.listed(said, MOST_DIFFERENCES))}), so it was changed by hand or the file is "
             f"older than the history: {_remedy(project, denied)}, then try again."
         )
     return _others(project, connection, file)

@@ -112,8 +112,7 @@ def said(error: BaseException, path: object) -> str:
 
 def listed(phrases: list[str], most: int = 4) -> str:
     """Join phrases, the first few of many."""
-    rest = len(phrases) - most
-    return "; ".join(phrases[:most]) + (f"; and {rest} more" if rest > 0 else "")
+    return "; ".join(output.listed(phrases, most))
 
 
 def prove(project: Project, revision: str, *, seed: int = SEED) -> Verdict:
