@@ -304,15 +304,7 @@ def _run(
     with project.context.begin_transaction():
         if sqlite:
             transaction.require(connection.engine.url)  # another process may have unmade it
-        applied = set(project.context.get_context().get_current_heads())
-        if project.moving:
-            check(project, connection, applied)
-        elif not project.purging:
-            history.require_known(applied, project.script, project.database)
-        if look is not None and look.heads != applied:
-            raise preview.Changed
-        if plan is not None:
-            plan.require_current(connection)
+        applied = _looked_again(project, connection, look, plan)
         if not sqlite and not lent_out:
             connection.rollback()  # looking began a transaction; each revision has one of its own
         run.begin(applied)
@@ -332,6 +324,25 @@ def _run(
             kept.end()
     if project.moving and not steps:
         say_nothing_to_do(project, applied)
+
+
+def _looked_again(
+    project: Environment, connection: Connection, look: Look | None, plan: Plan | None
+) -> set[str]:
+    """Return where the database is, under the lock.
+
+    :raises preview.Changed: when it is not what was looked at before
+    """
+    applied = set(project.context.get_context().get_current_heads())
+    if project.moving:
+        check(project, connection, applied)
+    elif not project.purging:
+        history.require_known(applied, project.script, project.database)
+    if look is not None and look.heads != applied:
+        raise preview.Changed
+    if plan is not None:
+        plan.require_current(connection)
+    return applied
 
 
 def _on_a_server(project: Environment, connection: Connection, run: Run) -> None:
