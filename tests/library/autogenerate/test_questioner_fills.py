@@ -3,6 +3,7 @@
 import re
 import shlex
 
+import projects
 import pytest
 import revising
 from alembic.util import CommandError
@@ -49,9 +50,9 @@ def test_the_applications_own_arguments_are_left_alone():
     assert questioner.read(["tenant=a", "verbose"]) == questioner.Answers()
 
 
-@pytest.fixture
-def grown(bare):
-    """A project whose note got columns that may not be NULL."""
+@pytest.fixture(scope="module")
+def grown_once(generated, tmp_path_factory):
+    bare = projects.copy(generated(starter="bare"), tmp_path_factory.mktemp("grown"))
     bare.model("note", NOTE)
     revising.applied(bare)
     revising.execute(bare, "INSERT INTO note (title) VALUES ('A'), ('B')")
@@ -63,6 +64,12 @@ def grown(bare):
         "stars: Mapped[int]\n",
     )
     return bare
+
+
+@pytest.fixture
+def grown(grown_once, tmp_path):
+    """A project whose note got columns that may not be NULL."""
+    return projects.copy(grown_once, tmp_path / "grown")
 
 
 def test_without_an_answer_the_text_to_type_is_said_and_works(grown):

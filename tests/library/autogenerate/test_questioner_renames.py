@@ -2,6 +2,7 @@
 
 import shlex
 
+import projects
 import pytest
 import revising
 from revising import KEY
@@ -9,9 +10,9 @@ from revising import KEY
 USER = KEY + "bio: Mapped[str | None] = mapped_column(sa.String(80))\nage: Mapped[int | None]\n"
 
 
-@pytest.fixture
-def renamed(bare):
-    """A project whose user.bio became profile_description, or about."""
+@pytest.fixture(scope="module")
+def renamed_once(generated, tmp_path_factory):
+    bare = projects.copy(generated(starter="bare"), tmp_path_factory.mktemp("renamed"))
     bare.model("user", USER)
     revising.applied(bare)
     revising.execute(bare, "INSERT INTO user (bio, age) VALUES ('tall', 3)")
@@ -21,6 +22,12 @@ def renamed(bare):
         "profile_description: Mapped[str | None] = mapped_column(sa.String(80))\n",
     )
     return bare
+
+
+@pytest.fixture
+def renamed(renamed_once, tmp_path):
+    """A project whose user.bio became profile_description, or about."""
+    return projects.copy(renamed_once, tmp_path / "renamed")
 
 
 def test_without_an_answer_no_file_is_written_and_the_text_to_type_is_said(renamed):
