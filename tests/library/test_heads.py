@@ -121,6 +121,7 @@ def test_one_that_fails_its_proof_stays_and_the_file_names_it(blog):
     assert (blog.path / FILE).read_text().split() == blog.db("heads").out.split()[:1] != [HEAD]
 
 
+@pytest.mark.some(3)
 @pytest.mark.parametrize(
     ("text", "words"),
     [

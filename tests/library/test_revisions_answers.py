@@ -22,6 +22,7 @@ def asked(project, *command):
     return answer.code, answer.out, err, loaded == "True"
 
 
+@pytest.mark.some(3)
 @pytest.mark.parametrize("command", [["heads"], ["current"], ["upgrade"], ["upgrade", "head"]])
 def test_a_plain_question_imports_no_alembic(blog, command):
     blog.db("upgrade").assert_ok()
@@ -33,7 +34,7 @@ def test_a_plain_question_imports_no_alembic(blog, command):
         assert out == "8b27e4a9c610 (head)\n"
 
 
-@pytest.mark.some(2)
+@pytest.mark.some(1)
 @pytest.mark.parametrize("command", revisions.COMMANDS[::-1], ids=" ".join)
 def test_the_command_itself_says_the_same(blog, command):
     blog.db("upgrade").assert_ok()

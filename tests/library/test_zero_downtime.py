@@ -154,7 +154,7 @@ OF_THE_TRANSACTION = {
 }
 
 
-@pytest.mark.some(4)
+@pytest.mark.some(3)
 @pytest.mark.parametrize("said", OF_THE_TRANSACTION)
 def test_what_a_file_says_of_its_transaction_means_what_it_meant(
     project, new_project, postgresql_server, said
@@ -360,6 +360,7 @@ KEYS_OF_PARTS = {
 }
 
 
+@pytest.mark.one_of_each
 @pytest.mark.parametrize("name", ["'of_log'", "None"], ids=["named", "unnamed"])
 @pytest.mark.parametrize("kind", KEYS_OF_PARTS)
 def test_partitions_get_their_keys_one_by_one(project, kind, name):
@@ -396,6 +397,7 @@ def test_a_row_of_the_last_part_leaves_no_half_behind(project, kind):
     project.db("upgrade").assert_ok()
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize(
     ("operation", "sentence"),
     [

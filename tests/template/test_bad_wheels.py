@@ -89,7 +89,7 @@ BAD = {
 }
 
 
-@pytest.mark.some(4)
+@pytest.mark.some(3)
 @pytest.mark.parametrize("bad", BAD)
 def test_nothing_is_installed_from_a_bad_wheel(application, bad):
     spoil, words = BAD[bad]
@@ -119,7 +119,7 @@ def test_an_update_mends_a_bad_wheel(application, tmp_path, bad):
     application.make("migrate").assert_ok()
 
 
-@pytest.mark.some(2)
+@pytest.mark.some(1)
 @pytest.mark.parametrize(
     ("uses", "name"),
     [

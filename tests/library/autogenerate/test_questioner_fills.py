@@ -119,6 +119,7 @@ def test_an_answer_that_fits_nothing_is_a_sentence(grown, fill, words):
     assert revising.files(grown) == before
 
 
+@pytest.mark.some(4)
 @pytest.mark.parametrize(
     "type_, typed, wanted",
     [
