@@ -288,8 +288,8 @@ if __name__ == "__main__":
             with contextlib.suppress(ImportError):
                 importlib.import_module(library)
         for module in pkgutil.walk_packages(flask_keel.__path__, "flask_keel."):
-            # few projects have accounts, and what they stand on takes long to import
-            if not module.name.endswith(("__main__", ".accounts", ".admin")):
+            # what accounts and types stand on takes long to import, and few commands need it
+            if not module.name.endswith(("__main__", ".accounts", ".admin", ".mypy")):
                 importlib.import_module(module.name)
         # Flask loads those of all that is installed, whichever application it is
         for command in metadata.entry_points(group="flask.commands"):
