@@ -269,7 +269,7 @@ QUIET_SECONDS = 1.0
 SECONDS_BETWEEN_LINES = 5.0
 
 
-class Progress:
+class Bar:
     """A bar at a terminal, a line every few seconds elsewhere; nothing at all for short work."""
 
     def __init__(self, label: str, rows: int, unit: str = "rows"):

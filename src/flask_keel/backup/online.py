@@ -18,7 +18,7 @@ from sqlalchemy import Engine, make_url
 from sqlalchemy.engine import URL
 
 from .. import errors, output, waiting
-from ..output import Progress
+from ..output import Bar
 from ..project import LOG_TABLE, Project
 from ..sqlite import transaction
 from ..sqlite.introspection import driver
@@ -110,9 +110,9 @@ def _page_size(raw: sqlite3.Connection) -> int:
     return int(raw.execute("PRAGMA page_size").fetchone()[0])
 
 
-def _progress(label: str, raw: sqlite3.Connection) -> Progress:
+def _progress(label: str, raw: sqlite3.Connection) -> Bar:
     (pages,) = raw.execute("PRAGMA page_count").fetchone()
-    return Progress(label, max(1, pages * _page_size(raw) // MB), "MB")
+    return Bar(label, max(1, pages * _page_size(raw) // MB), "MB")
 
 
 def _in_wal(raw: sqlite3.Connection) -> bool:

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 from alembic.util import CommandError
 from sqlalchemy import Connection, PoolProxiedConnection
 
-from ..output import Progress
+from ..output import Bar
 from ..typing import Row, Value
 from .create_table import CreateTable
 from .tokenizer import Unreadable, fold, identifiers, quote, same, tokenize
@@ -45,7 +45,7 @@ def watched(
     if rows < WORTH_WATCHING or set_handler is None:
         yield
         return
-    progress = Progress(label, rows)
+    progress = Bar(label, rows)
     steps_per_row = _steps_per_row(db, sql, parameters)
     calls = 0
 

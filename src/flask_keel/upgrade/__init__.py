@@ -351,12 +351,12 @@ def _on_a_server(project: Environment, connection: Connection, run: Run) -> None
     A caller's own transaction is run through as it is: it is not ours to roll back.
     """
     lent_out = connection.in_transaction()
-    with failures.account(project, connection, run) as standing:
+    with failures.account(project, connection, run) as progress:
         if lent_out:
             project.context.run_migrations()
             return
         kind = retries.Postgresql if connection.dialect.name == "postgresql" else ladder.Mysql
-        with kind(project, connection, run, standing).patient() as patience:
+        with kind(project, connection, run, progress).patient() as patience:
             project.context.get_context().on_version_apply_callbacks += (patience.next_revision,)
             while True:
                 try:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
 
 import click
 from alembic.util import CommandError
@@ -20,11 +19,7 @@ from ..data import PROGRESS
 from ..project import Environment, listening
 from ..sqlite import transaction
 from . import losses
-from .standing import Standing
-
-if TYPE_CHECKING:
-    from .journal import Journal
-
+from .progress import Journal, LoggedProgress
 
 Handler = Callable[[int, FrameType | None], None]
 LONGEST_END = 60.0  # seconds until a statement that was killed has undone what it did
@@ -55,7 +50,7 @@ class Run:
     stands: str = ""
     goes_on: bool = False
     session: int | None = None
-    journal: "Journal | None" = None
+    journal: Journal | None = None
     left: str = ""
 
     def begin(self, applied: set[str]) -> None:
@@ -230,14 +225,14 @@ def _at(revisions: set[str] | None) -> str:
 
 
 @contextmanager
-def account(project: Environment, connection: Connection, run: Run) -> Iterator[Standing]:
+def account(project: Environment, connection: Connection, run: Run) -> Iterator[LoggedProgress]:
     """Run migrations on a server; when an error leaves, ``run`` knows what stands of the revision."""
     context = project.context.get_context()
     own = not connection.in_transaction()
-    standing = Standing(connection, context.version_table, own and project.online)
-    standing.follow(context)
+    progress = LoggedProgress(connection, context.version_table, own and project.online)
+    progress.follow(context)
     if run.journal is not None:
-        run.journal.standing = context.opts[PROGRESS] = standing
+        run.journal.progress = context.opts[PROGRESS] = progress
     if own:
         asks = "pg_backend_pid" if connection.dialect.name == "postgresql" else "connection_id"
         run.session = connection.exec_driver_sql(f"SELECT {asks}()").scalar_one()
@@ -246,23 +241,23 @@ def account(project: Environment, connection: Connection, run: Run) -> Iterator[
         losses.refused(connection) if project.moving == "upgrade" else nullcontext(),
         listening(
             connection,
-            before_cursor_execute=standing.before,
-            after_cursor_execute=standing.ran,
-            commit=standing.committing,
-            rollback=standing.rolled_back,
+            before_cursor_execute=progress.before,
+            after_cursor_execute=progress.ran,
+            commit=progress.committing,
+            rollback=progress.rolled_back,
         ),
         # SQLAlchemy takes these nowhere else
         listening(
             connection.engine,
-            handle_error=standing.failed,
-            do_execute=standing.execute,
-            do_executemany=standing.execute,
-            do_execute_no_params=standing.execute,
+            handle_error=progress.failed,
+            do_execute=progress.execute,
+            do_executemany=progress.execute,
+            do_execute_no_params=progress.execute,
         ),
         data.explained(connection),
     ):
         try:
-            yield standing
+            yield progress
         except BaseException as error:
-            run.stands, run.goes_on = standing.after(error), standing.goes_on
+            run.stands, run.goes_on = progress.after(error), progress.goes_on
             raise

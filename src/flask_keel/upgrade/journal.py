@@ -24,7 +24,7 @@ from ..project import Environment, Steps
 from ..sqlite import foreign_key_check, transaction
 from ..typing import Options
 from .failures import Run, Stopped
-from .standing import Standing
+from .progress import LoggedProgress
 from .statements import DATA, commits
 
 LONGEST_ERROR = 10_000  # characters
@@ -54,7 +54,7 @@ class Journal:
         self.last: int | None = None  # the row that was written last
         self.written: int | None = None  # the row of the revision that runs now, where it has one
         self.committed: int | None = None
-        self.standing: Standing | None = None  # on a server
+        self.progress: LoggedProgress | None = None  # on a server
         self._kept: bool | None = None
 
     def following(self, steps: Steps) -> Steps:
@@ -81,7 +81,7 @@ class Journal:
         self.row = {**_said(step), **self.run}
         self.row |= {"started": datetime.now(UTC).replace(tzinfo=None), "outcome": log.DONE}
         self.begun = time.monotonic()
-        if self.standing is None:
+        if self.progress is None:
             return
         direction = self.row["direction"]
         if direction == "stamp":
@@ -93,8 +93,8 @@ class Journal:
             path = Path(step.revision.path)
             judged = bool(self._kept) and step.revision.revision not in self.project.adopted
         if judged:
-            require(path, direction, self.standing.mysql)
-        self.standing.begin(self if self._kept else None, former, path.name, judged)
+            require(path, direction, self.progress.mysql)
+        self.progress.begin(self if self._kept else None, former, path.name, judged)
 
     def _unfinished(self, former: log.Unfinished) -> CommandError:
         self.row = None
@@ -131,9 +131,9 @@ class Journal:
         """Alembic's callback, called in the revision's transaction."""
         assert self.row is not None
         self.row |= {"seconds": time.monotonic() - self.begun, "heads": json.dumps(sorted(heads))}
-        if self.standing is not None:
-            self.standing.end()
-            self.row["statements"] = self.standing.count
+        if self.progress is not None:
+            self.progress.end()
+            self.row["statements"] = self.progress.count
         if self.sqlite:
             self.waiting.append(self.row)
         elif self._kept:
@@ -244,7 +244,7 @@ class Journal:
                 if self.committed is None:
                     connection.execute(self.table.insert(), self.row)
                 else:
-                    more = self.standing.left_by(connection) if self.standing else {}
+                    more = self.progress.left_by(connection) if self.progress else {}
                     chosen = update(self.table).where(self.table.c.id == self.committed)
                     connection.execute(chosen.values({**self.row, **more}))
                 connection.commit()

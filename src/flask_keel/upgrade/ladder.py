@@ -156,7 +156,7 @@ class Mysql(Patience):
                 if late == LATE and not others and shortest < self.built < longest:
                     others = [*self._others(statement, run), None]
             time.sleep(self.pause)
-            self.standing.anew()
+            self.progress.anew()
         return None
 
     def _climb(self, statement: str, run: Send, few: bool) -> None:
@@ -269,7 +269,7 @@ class Mysql(Patience):
             return self._undone()
         # the rows before it are undone with the revision, where all of it can be run again; else the
         # statement is tried while they stay locked: half of a revision is worse
-        whole = self.undoable and not self.standing.stood
+        whole = self.undoable and not self.progress.stood
         return not whole and self.keeps and bool(TIMED_OUT & codes(error))
 
     def _undone(self) -> bool:

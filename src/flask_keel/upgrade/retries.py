@@ -29,7 +29,7 @@ from ..typing import Value
 from . import statements
 from .failures import Run
 from .lock import Watch
-from .standing import Standing
+from .progress import LoggedProgress
 
 Send = Callable[[str], object]  # sends a statement to the server
 PAUSES = 0.5, 1.6, 15.0  # seconds between two tries: the first, by what they grow, the longest
@@ -109,12 +109,12 @@ class Patience(ABC):
     """One run's: how long its statements wait, what is tried again, and who is waited for."""
 
     def __init__(
-        self, project: Environment, connection: Connection, run: Run, standing: Standing
+        self, project: Environment, connection: Connection, run: Run, progress: LoggedProgress
     ) -> None:
         self.project = project
         self.connection = connection
         self.run = run
-        self.standing = standing
+        self.progress = progress
         self.thread = threading.get_ident()
         self.seconds = waiting.timeout(project.settings)
         self.tries = waiting.retries(project.settings)
@@ -169,7 +169,7 @@ class Patience(ABC):
         """Whether the revision, whose transaction is rolled back, is to be run again after a pause."""
         if self.spent or error.orig is not self.error or not LOCKED & codes(error.orig):
             return False
-        if self.standing.stood or not self.undoable or not self._undone():
+        if self.progress.stood or not self.undoable or not self._undone():
             return False
         self.tried += 1
         return self._pauses(self.running, self.tried, "all of this revision is given back")
@@ -413,7 +413,7 @@ class Postgresql(Patience):
 
     def _carry_out(self, statement: str, run: Send) -> bool | None:
         inside = not self._driver().autocommit
-        if inside and not self.standing.alone:
+        if inside and not self.progress.alone:
             self._allow(statement)
             return None
         self.undoable = False
@@ -448,7 +448,7 @@ class Postgresql(Patience):
                 if index:
                     self.run.left += f", {index.name or index.relation} may be left invalid"
                 raise
-            self.standing.anew()  # no lock is kept during the pause
+            self.progress.anew()  # no lock is kept during the pause
             time.sleep(self.pause)
 
     def _last(self, index: Concurrently, error: Exception) -> bool:

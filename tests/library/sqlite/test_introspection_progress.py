@@ -107,18 +107,18 @@ def test_the_estimate_is_near_the_truth(big, impatient, capsys):
     raw.create_function("seen", 1, lambda number: seen.append(number) or 0)
     with engine.connect() as connection:
         told = []
-        original = output.Progress.at
+        original = output.Bar.at
 
         def at(self, done, finished=False):
             told.append((done, len(seen)))
             original(self, done, finished)
 
-        output.Progress.at = at
+        output.Bar.at = at
         try:
             db = Database(connection)
             db.run_long("big: looking", ROWS, "SELECT count(*) FROM big WHERE seen(id)").fetchall()
         finally:
-            output.Progress.at = original
+            output.Bar.at = original
     raw.close()
     assert len(told) > 3
     for done, really in told[1:-1]:

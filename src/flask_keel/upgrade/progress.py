@@ -10,7 +10,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
@@ -25,9 +25,6 @@ from ..runner import Refused
 from ..typing import Options, Row, Value
 from . import in_flight
 from .statements import DATA, IN_ONE, LOCKS, OF_THE_SESSION, SETS, SETTING, changes, commits, short
-
-if TYPE_CHECKING:
-    from .journal import Journal
 
 NOT_PARSED = 1064  # refused before anything was committed
 MOST = 5  # statements that a sentence names
@@ -55,7 +52,25 @@ def _step(asked: str, number: int) -> str:
     return f"{asked} #{number}"
 
 
-class Standing(Progress):
+class Journal(Protocol):
+    """Where it is written how far a revision is."""
+
+    progress: "LoggedProgress | None"
+
+    def note(self, values: Options) -> None:
+        """Write it, on the connection that does the work."""
+
+    def committing(self) -> None:
+        """What was written stays."""
+
+    def rolled_back(self) -> None:
+        """What was written in this transaction is gone."""
+
+    def failed(self, error: BaseException) -> None:
+        """Write that the revision that was running failed."""
+
+
+class LoggedProgress(Progress):
     """The statements of the revision that runs now, apart: those that a rollback undoes, and the others.
 
     :param version_table: Alembic's own table
@@ -74,7 +89,7 @@ class Standing(Progress):
 
     def begin(
         self,
-        journal: "Journal | None",
+        journal: Journal | None,
         former: Unfinished | None = None,
         path: str = "",
         judged: bool = False,
