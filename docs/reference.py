@@ -63,7 +63,8 @@ def picture(_: str = "") -> str:
 def floors() -> list[list[str]]:
     """Return the rooms from the top to the bottom, as import-linter's contract has them."""
     settings = tomllib.loads((HOUSE / "pyproject.toml").read_text(encoding="utf-8"))
-    (contract,) = settings["tool"]["importlinter"]["contracts"]
+    contracts = settings["tool"]["importlinter"]["contracts"]
+    contract = next(one for one in contracts if one["type"] == "layers")
     return [[room.strip() for room in layer.split("|")] for layer in contract["layers"]]
 
 

@@ -35,6 +35,14 @@ Collected()
 for _ in range(300):
     time.sleep(0.02)
 """
+# the signal comes where SQLAlchemy prints what it raises
+WHILE_CLOSING = """
+import signal, sqlalchemy
+engine = sqlalchemy.create_engine("sqlite://", poolclass=sqlalchemy.NullPool)
+connection = engine.connect()
+engine.dialect.do_close = lambda raw: signal.raise_signal(signal.{})
+connection.close()
+"""
 SIGNALS = pytest.mark.parametrize(
     "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["Ctrl-C", "SIGTERM", "SIGHUP"]
 )
@@ -115,6 +123,15 @@ def test_a_signal_that_comes_in_a_destructor_is_not_dropped(family, number):
     assert answer.code == 128 + number
     assert "Stopped by hand: nothing was changed" in answer.err
     assert "Exception ignored" not in answer.err
+    assert "Traceback" not in answer.err
+
+
+@SIGNALS
+def test_a_signal_while_a_connection_is_closed_is_no_traceback(family, number):
+    family.migration("f2", "f1", REBUILD + WHILE_CLOSING.format(signal.Signals(number).name))
+    answer = family.db("upgrade")
+    assert answer.code == 128 + number
+    assert "Stopped by hand: nothing was changed" in answer.err
     assert "Traceback" not in answer.err
 
 
