@@ -165,3 +165,5 @@ def press(browser, button) -> None:
     # while the page goes, chromedriver may say "Node with given id does not belong to the document"
     going = WebDriverWait(browser, PATIENCE, ignored_exceptions=[WebDriverException])
     going.until(staleness_of(button))
+    # what is typed before a page is whole may be gone when it is
+    going.until(lambda page: page.execute_script("return document.readyState") == "complete")

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from contextlib import suppress
 
 import pytest
 from serving import PATIENCE, free_port, get, gunicorn, served
@@ -18,9 +19,11 @@ def running(project, log=None, **env):
 
 
 def until(found, wanted):
-    """Ask until the answer has it, and return that answer."""
-    deadline = time.monotonic() + PATIENCE
-    while wanted not in (answer := found()) and time.monotonic() < deadline:
+    """Ask until the answer has it, and return that answer; a server that begins anew gives none."""
+    deadline, answer = time.monotonic() + PATIENCE, ""
+    while wanted not in answer and time.monotonic() < deadline:
+        with suppress(OSError):
+            answer = found()
         time.sleep(0.1)
     assert wanted in answer
     return answer
