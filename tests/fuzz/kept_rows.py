@@ -88,6 +88,8 @@ def _plain(value: Any) -> Any:
     text = {"true": "1", "false": "0", "True": "1", "False": "0"}.get(text, text)
     if re.fullmatch(r"X'[0-9A-F]*", text):
         text = bytes.fromhex(text[2:]).decode("utf-8", "backslashreplace").replace("''", "'")
+    if re.fullmatch(r"-?\d\.\d{15,}e[+-]\d+", text):
+        text = repr(float(text))  # SQLite's quote() writes the last digits of a REAL as they come
     try:
         return str(Decimal(text).normalize() + 0)
     except InvalidOperation:
