@@ -53,7 +53,10 @@ def picture(_: str = "") -> str:
     """Return a Mermaid flowchart of the library's rooms: no arrow that others already imply."""
     lines = ["```mermaid", "flowchart TD"]
     for floor in floors():
-        names = [f'{room}["{room}/"]' if (LIBRARY / room).is_dir() else room for room in floor]
+        names = [
+            f'{room}["{room}/"]' if (LIBRARY / room / "__init__.py").is_file() else room
+            for room in floor
+        ]
         lines.append(f"  {' & '.join(names)}")
     for room, below in sorted(arrows().items()):
         lines.append(f"  {room} --> {' & '.join(sorted(below))}")

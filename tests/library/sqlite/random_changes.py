@@ -283,8 +283,14 @@ def option(shape: Shape, word: str, wanted: bool) -> Change:
         if word == "autoincrement":
             shape.parts = [p for p in shape.parts if p.kind != "autoincrement"]
             key = next((p for p in shape.parts if p.kind == "primary key"), None)
-            # SQLAlchemy takes no notice of it where the key is of several columns
-            if wanted and key and len(key.uses) == 1:
+            refers = [p.says[: p.says.index("to")] for p in shape.parts if p.kind == "foreign key"]
+            # SQLAlchemy takes no notice of it where the key is of several columns, or a foreign key too
+            if (
+                wanted
+                and key
+                and len(key.uses) == 1
+                and not key.uses & {n for own in refers for n in own}
+            ):
                 shape.parts.append(Part("autoincrement", None, (), key.uses))
             return
         text = word.upper().replace("_", " ")
