@@ -127,6 +127,10 @@ def _write_schema(_: str | None) -> None:
     file = catalog.path(project.folder, project.dialect)
     with databases.at_head(project) as connection:
         changed = catalog.write(file, catalog.text(connection, project.version_table))
+    _say_written(project, file, changed)
+
+
+def _say_written(project: Project, file: Path, changed: bool) -> None:
     output.say(f"{project.shown(file)} is {'written' if changed else 'as it was'}.")
 
 
@@ -146,8 +150,7 @@ def _draw(_: str | None) -> None:
 
     project = _project()
     changed = diagram_module.write(project)
-    file = project.shown(diagram_module.path(project))
-    output.say(f"{file} is {'written' if changed else 'as it was'}.")
+    _say_written(project, diagram_module.path(project), changed)
 
 
 @click.command("backup", params=[*COMMON])

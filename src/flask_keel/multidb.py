@@ -237,7 +237,7 @@ def _standing(bind: Bind) -> str:
         return "without a migration yet"
     with suppress(Exception):
         applied = applied_of(project(bind))
-        return f"at {' and '.join(sorted(applied)) or 'the base'}"
+        return f"at {history.at(applied)}"
     return "without an answer"
 
 

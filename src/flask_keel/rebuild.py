@@ -153,8 +153,8 @@ def _tell(one: Project, said: list[str], kept: Path | None) -> None:
         output.say(AHEAD.format(said="; ".join(said), database=one.database))
     else:
         cache.note_agreed(one)
-    at = " and ".join(sorted(one.script.get_heads()))
-    output.say(f"{one.database} is fresh: at {at or 'the base'}, with the starter rows.")
+    at = history.at(one.script.get_heads())
+    output.say(f"{one.database} is fresh: at {at}, with the starter rows.")
     if kept:
         output.say(f"The one before it is kept: {kept}")
 
