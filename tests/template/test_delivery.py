@@ -154,9 +154,16 @@ def strangers(tmp_path):
         yield url
 
 
-@pytest.mark.parametrize("installer", ["uv", pytest.param("pip", marks=LONG)])
+INSTALLERS = ["uv", *(pytest.param(one, marks=LONG) for one in ("pip", "pip of .venv alone"))]
+
+
+@pytest.mark.parametrize("installer", INSTALLERS)
 def test_no_stranger_of_that_name_gets_in(installer, generated, strangers, tmp_path):
     path = with_uv() if installer == "uv" else without_uv(tmp_path / "bin")
+    if installer == "pip of .venv alone":
+        bare = tmp_path / "without pip"
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", bare], check=True)
+        path = os.pathsep.join([str(bare / "bin"), path])
     copy = projects.copy(generated(), tmp_path)
     project = Installed(copy.path, copy.module, {"PATH": path})
     offered = {"PIP_EXTRA_INDEX_URL": strangers, "UV_INDEX": f"strangers={strangers}"}
