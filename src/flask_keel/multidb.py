@@ -226,12 +226,12 @@ def _say_more(error: click.ClickException, message: str) -> click.ClickException
 
 def _others(every: Sequence[Bind], number: int) -> str:
     """Say how the databases stand before and after the one that stopped."""
-    parts = [f"{binds.shown(one)} is {_standing(one)}" for one in every[:number]]
-    parts += [f"{binds.shown(one)} was not begun ({_standing(one)})" for one in every[number + 1 :]]
+    parts = [f"{binds.shown(one)} is {_state(one)}" for one in every[:number]]
+    parts += [f"{binds.shown(one)} was not begun ({_state(one)})" for one in every[number + 1 :]]
     return f"It was {binds.shown(every[number])} that stopped; {', '.join(parts)}."
 
 
-def _standing(bind: Bind) -> str:
+def _state(bind: Bind) -> str:
     home = binds.home(history.folder())
     if not (binds.folder(home, bind) / "env.py").is_file():
         return "without a migration yet"

@@ -327,7 +327,7 @@ def _section(one: Change, database: str) -> str:
     if one.edited:
         parts += [f"**{_text(one.edited)}**", _folded("What was edited", one.edits, "diff")]
     nothing = ["It does nothing."] if one.proved else []  # of what does not run nothing is known
-    parts += ["What it does:", _listed(one.did, _deed)] if one.did else nothing
+    parts += ["What it does:", _listed(one.did, _operation)] if one.did else nothing
     silent = ["Lint: nothing to say."] if one.proved is not None else []
     parts += ["Lint:", _listed(one.lint, _finding)] if one.lint else silent
     verdict = _text(one.proof[0])
@@ -340,7 +340,7 @@ def _section(one: Change, database: str) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _deed(done: check.Done) -> str:
+def _operation(done: check.Done) -> str:
     kind, said = done
     return _text(said) if kind == "phrase" else _code(said)
 

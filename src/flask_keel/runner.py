@@ -313,8 +313,8 @@ def _inspected(connection: Connection, engines: set[Engine], thread: int) -> Ite
     original = Inspector._init_engine
 
     def init(self: Inspector, engine: Engine) -> None:
-        lent = engine in engines and threading.get_ident() == thread
-        if lent:
+        borrowed = engine in engines and threading.get_ident() == thread
+        if borrowed:
             self._init_connection(connection)
         else:
             original(self, engine)

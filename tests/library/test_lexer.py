@@ -49,5 +49,5 @@ def test_only_parentheses_around_all_of_it_go(expression, bare):
 
 
 def test_lint_sees_a_table_whose_name_has_blanks():
-    found = list(source.deeds("DELETE FROM \"my post\"; UPDATE x SET a = 'DROP TABLE post'"))
+    found = list(source.effects("DELETE FROM \"my post\"; UPDATE x SET a = 'DROP TABLE post'"))
     assert found == [("delete-rows", "my post", True), ("update-rows", "x", True)]

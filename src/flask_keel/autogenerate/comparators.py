@@ -46,7 +46,7 @@ def compare_checks(
     there, model, real = table.there, table.model, table.real.checks
     known = _by_name(context, model)
     chosen = set(known) - {None}
-    gone, new = unmatched(real, table.twin.checks, chosen, {fold(n) for n in again})
+    gone, new = unmatched(real, table.shadow.checks, chosen, {fold(n) for n in again})
     taken = {check.name for check in real} - chosen
     _types_without_checks(change)
     added = {op.column.name for op in change.ops if isinstance(op, ops.AddColumnOp)}
@@ -62,7 +62,7 @@ def compare_checks(
             continue
         # as the models say it, so that other databases read it too
         sql = literal(own.sqltext, context) if own is not None else check.sql
-        # the database made that name up for the twin, and has given it to another one here
+        # the database made that name up for the shadow, and has given it to another one here
         name = None if check.name in taken else check.name
         made = _check(sql, name, model, change.schema)
         said = own if own is not None else made
@@ -72,7 +72,7 @@ def compare_checks(
 
 def unmatched(
     real: tuple[ReflectedCheck, ...],
-    twin: tuple[ReflectedCheck, ...],
+    shadow: tuple[ReflectedCheck, ...],
     chosen: set[str],
     again: set[str],
 ) -> tuple[list[ReflectedCheck], list[ReflectedCheck]]:
@@ -81,7 +81,7 @@ def unmatched(
     :param chosen: the names that the models give; the database made up the others
     :param again: the columns that take their CHECKs along and do not bring them back
     """
-    gone, new = list(real), list(twin)
+    gone, new = list(real), list(shadow)
 
     def goes(check: ReflectedCheck) -> bool:
         return bool(again and again & set(map(fold, naming.columns_of_check(check.sql))))
@@ -167,8 +167,8 @@ def _of_column(compare: Callable[..., PriorityDispatchResult]) -> Callable[..., 
         model: AnyColumn,
     ) -> PriorityDispatchResult:
         found = pair(context, model.table, table, schema)
-        real, twin = found.real.columns.get(name), found.twin.columns.get(name)
-        return compare(context, op, there, model, real, twin) if real and twin else CONTINUE
+        real, shadow = found.real.columns.get(name), found.shadow.columns.get(name)
+        return compare(context, op, there, model, real, shadow) if real and shadow else CONTINUE
 
     return comparator
 
@@ -184,13 +184,13 @@ def same_type(
     there: AnyColumn,
     model: AnyColumn,
     real: ReflectedColumn,
-    twin: ReflectedColumn,
+    shadow: ReflectedColumn,
 ) -> PriorityDispatchResult:
     """Stop before Alembic guesses, when the database writes both types in the same way."""
     if not _are_types_compared(context):
         return CONTINUE
     tables.json_columns(there.table, pair(context, model.table).real)
-    if real.stored != twin.stored:
+    if real.stored != shadow.stored:
         return CONTINUE
     op.existing_type = there.type
     return STOP
@@ -203,14 +203,14 @@ def other_type(
     there: AnyColumn,
     model: AnyColumn,
     real: ReflectedColumn,
-    twin: ReflectedColumn,
+    shadow: ReflectedColumn,
 ) -> PriorityDispatchResult:
     """Add what Alembic does not see: a collation, and on a server any other difference."""
     if not _are_types_compared(context):
         return CONTINUE
-    collated = real.collation != twin.collation
+    collated = real.collation != shadow.collation
     # SQLite keeps a type as it was typed, so that INT and INTEGER differ there alone
-    if collated or (context.dialect.name != "sqlite" and real.type != twin.type):
+    if collated or (context.dialect.name != "sqlite" and real.type != shadow.type):
         op.modify_type = model.type
     known: Any = there.type  # a string, a domain: whatever has a collation
     if collated and hasattr(known, "collation") and real.collation != known.collation:
@@ -226,7 +226,7 @@ def server_default(
     there: AnyColumn,
     model: AnyColumn,
     real: ReflectedColumn,
-    twin: ReflectedColumn,
+    shadow: ReflectedColumn,
 ) -> PriorityDispatchResult:
     """Say whether the default is another one; generated columns have comparators of their own."""
     wanted = model.server_default
@@ -234,11 +234,11 @@ def server_default(
         op.kw["autoincrement"] = True
     elif isinstance(model.autoincrement, bool):  # it may be "auto" or "ignore_fk"
         op.kw["autoincrement"] = model.autoincrement
-    if real.counts or twin.counts or isinstance(wanted, Identity):
+    if real.counts or shadow.counts or isinstance(wanted, Identity):
         # where an Identity is none, and where .numbering changes one into something else
-        same = real.counts == twin.counts == "identity"
+        same = real.counts == shadow.counts == "identity"
         return CONTINUE if same else STOP
-    if real.generated or twin.generated:
+    if real.generated or shadow.generated:
         if isinstance(there.server_default, Computed):
             op.existing_server_default = there.server_default
         return STOP
@@ -248,7 +248,7 @@ def server_default(
         op.existing_server_default = DefaultClause(text(as_text(said)))
     counted = model.table._autoincrement_column is model and wanted is None
     unknown = isinstance(wanted, FetchedValue) and not isinstance(wanted, DefaultClause)
-    if real.default != twin.default and not counted and not unknown:
+    if real.default != shadow.default and not counted and not unknown:
         op.modify_server_default = wanted
         if op.existing_server_default is False:
             op.existing_server_default = None
@@ -294,8 +294,8 @@ def generated_otherwise(context: AutogenContext, table: Compared) -> list[str]:
     there, model, real = table.there.c, table.model.c, table.real.columns
     other = [
         name
-        for name, twin in table.twin.columns.items()
-        if name in real and name in there and real[name].generated != twin.generated
+        for name, shadow in table.shadow.columns.items()
+        if name in real and name in there and real[name].generated != shadow.generated
     ]
     asked = context.run_object_filters
     return [name for name in other if asked(model[name], name, "column", False, there[name])]
@@ -312,14 +312,14 @@ def compare_generated(
     before: list[MigrateOperation] = []
     after: list[MigrateOperation] = []
     for name in again:
-        real, twin = table.real.columns[name], table.twin.columns[name]
+        real, shadow = table.real.columns[name], table.shadow.columns[name]
         alters = [
             op for op in change.ops if isinstance(op, ops.AlterColumnOp) and op.column_name == name
         ]
         change.ops[:] = [op for op in change.ops if op not in alters]
         _without_indexes(change, table, name)
         old, new = table.there.c[name], table.model.c[name]
-        if not (real.generated and twin.generated):
+        if not (real.generated and shadow.generated):
             computed, ordinary = (old, new) if real.generated else (new, old)
             more = around(change, ordinary, _update(context, computed), bool(real.generated))
             before, after = more[0] + before, after + more[1]
@@ -390,16 +390,16 @@ def _without_indexes(change: ops.ModifyTableOps, table: Compared, column: str) -
 def compare_indexes(context: AutogenContext, change: ops.ModifyTableOps, table: Compared) -> None:
     """Correct what Alembic made of the indexes: by what the database says of them."""
     there, models = table.there, {str(index.name): index for index in table.model.indexes}
-    real, twin = table.real.indexes, table.twin.indexes
-    for name in sorted(real.keys() | twin.keys()):
-        if name in real and name in twin and real[name].plain == twin[name].plain:
+    real, shadow = table.real.indexes, table.shadow.indexes
+    for name in sorted(real.keys() | shadow.keys()):
+        if name in real and name in shadow and real[name].plain == shadow[name].plain:
             _forget(change, name)
         elif context.dialect.name in ("mysql", "mariadb"):
             continue  # Alembic knows which indexes MySQL made for itself
-        elif name in real and name in twin:
+        elif name in real and name in shadow:
             _drop(context, change, real[name], there)
             _create(context, change, name, models)
-        elif name in twin:
+        elif name in shadow:
             _create(context, change, name, models)
         elif _ours(context, name, there):
             _drop(context, change, real[name], there)
@@ -474,7 +474,7 @@ def table(
     if there is None or model is None:
         return CONTINUE
     sides = pair(context, model, name, schema)
-    found = Compared(there, model, sides.real, sides.twin)
+    found = Compared(there, model, sides.real, sides.shadow)
     catalog.remember(context, found)
     tables.json_columns(there, found.real)
     again = generated_otherwise(context, found)

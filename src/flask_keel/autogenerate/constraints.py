@@ -473,12 +473,12 @@ def compare_uniques(
 
     :returns: their columns, before and after, which foreign keys may need
     """
-    real, twin = table.real.uniques, table.twin.uniques
+    real, shadow = table.real.uniques, table.shadow.uniques
     models = {str(one.name): one for one in _uniques(table.model) if one.name is not None}
     reflected = {str(one.name): one for one in _uniques(table.there) if one.name is not None}
     touched: list[tuple[str, ...]] = []
-    for name in sorted(real.keys() & twin.keys() & models.keys() & reflected.keys()):
-        if real[name].plain == twin[name].plain or _is_changed(change, name):
+    for name in sorted(real.keys() & shadow.keys() & models.keys() & reflected.keys()):
+        if real[name].plain == shadow[name].plain or _is_changed(change, name):
             continue
         new = models[name]
         if not context.run_object_filters(new, name, "unique_constraint", False, reflected[name]):
@@ -487,13 +487,13 @@ def compare_uniques(
         drop = ops.DropConstraintOp.from_constraint(old)
         summary.leave_unsaid(drop)
         change.ops += [drop, ops.CreateUniqueConstraintOp.from_constraint(new)]
-        touched += [real[name].columns, twin[name].columns]
+        touched += [real[name].columns, shadow[name].columns]
     return touched
 
 
 def excludes(context: AutogenContext, upgrade: ops.UpgradeOps, table: Compared) -> None:
     """Compare PostgreSQL's EXCLUDE constraints: as it writes them, since it has no other name for one."""
-    real, twin = table.real.excludes, table.twin.excludes
+    real, shadow = table.real.excludes, table.shadow.excludes
     preparer = literals.dialect(context.dialect).identifier_preparer
     home = preparer.format_table(table.model)
 
@@ -502,8 +502,8 @@ def excludes(context: AutogenContext, upgrade: ops.UpgradeOps, table: Compared) 
         add = [execute(f"ALTER TABLE {home} ADD CONSTRAINT {name} {new}")] if new else []
         return [*drop, *add]
 
-    for name in sorted(real.keys() | twin.keys()):
-        old, new, quoted = real.get(name), twin.get(name), preparer.quote(name)
+    for name in sorted(real.keys() | shadow.keys()):
+        old, new, quoted = real.get(name), shadow.get(name), preparer.quote(name)
         if old != new:
             said = "constrain" if new else "drop constraint", home, quoted
             upgrade.ops.append(Steps(change(quoted, old, new), change(quoted, new, old), said))

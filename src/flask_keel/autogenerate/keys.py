@@ -131,9 +131,9 @@ def compare_numbering(context: AutogenContext, table: Compared) -> tuple[Changes
     there, model = table.there, table.model
     before: Changes = []
     after: Changes = []
-    for name, twin in table.twin.columns.items():
+    for name, shadow in table.shadow.columns.items():
         real = table.real.columns.get(name)
-        if real is None or real.counts == twin.counts or name not in there.c:
+        if real is None or real.counts == shadow.counts or name not in there.c:
             continue
         if not context.run_object_filters(model.c[name], name, "column", False, there.c[name]):
             continue
@@ -142,7 +142,7 @@ def compare_numbering(context: AutogenContext, table: Compared) -> tuple[Changes
         own = real.sequence if real.counts and real.sequence else _free(quote, model, name)
         was, now = (
             _state(context, real, there.c[name], own),
-            _state(context, twin, model.c[name], own),
+            _state(context, shadow, model.c[name], own),
         )
         names, schema = (home, quote.quote(name)), there.schema
         if isinstance(was, Serial) and isinstance(now, Serial):
@@ -273,8 +273,8 @@ def compare_primary_keys(
     tables = catalog.compared(context)
     for table in tables:
         touched: list[tuple[str, ...]] = []
-        if table.real.key != table.twin.key:
-            touched += [table.real.key, table.twin.key]
+        if table.real.key != table.shadow.key:
+            touched += [table.real.key, table.shadow.key]
             _change(context, upgrade, table)
         elif context.dialect.name in MYSQL:
             _count(upgrade, table)
@@ -300,14 +300,14 @@ def compare_primary_keys(
 
 def _change(context: AutogenContext, upgrade: ops.UpgradeOps, table: Compared) -> None:
     """Drop the old key before whatever else changes in its table, and make the new one after it."""
-    change, real, twin = changes_of(upgrade, table.there), table.real, table.twin
+    change, real, shadow = changes_of(upgrade, table.there), table.real, table.shadow
     mysql = context.dialect.name in MYSQL
     name = _final_name(context, table.model) or f"{table.model.name}_pkey"
     first: list[MigrateOperation] = []
     last: list[MigrateOperation] = []
     dropped = _taken(change, ops.DropColumnOp, real) if len(real.key) == 1 else None
-    added = _taken(change, ops.AddColumnOp, twin)
-    whole = added is not None and len(twin.key) == 1
+    added = _taken(change, ops.AddColumnOp, shadow)
+    whole = added is not None and len(shadow.key) == 1
     # MySQL numbers the rows by a key alone, which then gets its other columns
     alone = added is not None and not whole and mysql
     if dropped is not None:
@@ -327,10 +327,10 @@ def _change(context: AutogenContext, upgrade: ops.UpgradeOps, table: Compared) -
         last += [_set_auto(table, column, False), key]
     if whole:
         _named(upgrade, change, table.model, name, True)
-    elif twin.key:
-        last.append(ops.CreatePrimaryKeyOp.from_constraint(_key(table.model, twin.key, name)))
+    elif shadow.key:
+        last.append(ops.CreatePrimaryKeyOp.from_constraint(_key(table.model, shadow.key, name)))
         summary.say_instead(last[-1], ("change the key of", table.model.name, ""))
-        last += _auto(table, twin, True) if mysql else []
+        last += _auto(table, shadow, True) if mysql else []
         if added is not None and alone:
             last.append(_set_auto(table, added.column.name, True))
     if mysql:
@@ -390,7 +390,7 @@ def _auto(table: Compared, said: catalog.ReflectedTable, on: bool) -> list[SetAu
 
 
 def _set_auto(table: Compared, name: str, on: bool) -> SetAutoIncrement:
-    sides = table.real.columns.get(name), table.twin.columns.get(name)
+    sides = table.real.columns.get(name), table.shadow.columns.get(name)
     same = len({side.type for side in sides if side}) == 1  # or it is new
     known = table.model if name in table.model.c and (on or same) else table.there
     op = SetAutoIncrement(
@@ -409,7 +409,7 @@ def _set_auto(table: Compared, name: str, on: bool) -> SetAutoIncrement:
 def _count(upgrade: ops.UpgradeOps, table: Compared) -> None:
     """AUTO_INCREMENT comes or goes on a key that stays, apart from a change of its type."""
     for name in table.real.key:
-        now = table.twin.columns[name].counts
+        now = table.shadow.columns[name].counts
         if name in table.there.c and table.real.columns[name].counts != now:
             op, change = _set_auto(table, name, bool(now)), changes_of(upgrade, table.there)
             summary.say_instead(op, ("change", table.model.name, name))
@@ -426,7 +426,7 @@ def _without_autoincrement(change: ops.ModifyTableOps) -> None:
 def _name(context: AutogenContext, upgrade: ops.UpgradeOps, table: Compared) -> None:
     """On PostgreSQL a key has a name that other things can collide with."""
     old, new = table.real.key_name, _final_name(context, table.model)
-    if old and new and old != new and table.real.key == table.twin.key:
+    if old and new and old != new and table.real.key == table.shadow.key:
         rename = RenamePrimaryKey(table.model, old, new)
         summary.say_instead(rename, ("rename", old, new))
         upgrade.ops.append(rename)
@@ -490,7 +490,7 @@ def autoincrement(
         if not context.run_object_filters(model, model.name, "table", False, None):
             continue
         found = catalog.pair(context, model)
-        if found.real.autoincrement != found.twin.autoincrement:
-            on = found.twin.autoincrement
+        if found.real.autoincrement != found.shadow.autoincrement:
+            on = found.shadow.autoincrement
             upgrade.ops.append(SetAutoincrementOp(model.name, on, model.schema))
     return PriorityDispatchResult.CONTINUE

@@ -158,8 +158,8 @@ def _same(context: MigrationContext, before: AnyColumn, after: AnyColumn) -> boo
         return not context.impl.compare_type(before, after)
     table, autogen = before.table, AutogenContext(context, context.opts["target_metadata"])
     found = catalog.pair(autogen, after.table, table.name, table.schema)
-    real, twin = found.real.columns[before.name], found.twin.columns[after.name]
-    return real.stored == twin.stored
+    real, shadow = found.real.columns[before.name], found.shadow.columns[after.name]
+    return real.stored == shadow.stored
 
 
 def default(column: AnyColumn) -> str | None:

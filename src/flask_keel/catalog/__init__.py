@@ -380,7 +380,7 @@ class Pair:
     """The table as it is, and as the models have it."""
 
     real: ReflectedTable
-    twin: ReflectedTable
+    shadow: ReflectedTable
 
 
 def pair(
@@ -390,7 +390,7 @@ def pair(
 
     :param context: the AutogenContext
     :param name: the table's name in the database, its schema None for the default one
-    :raises CommandError: when the database does not take the twin, or the table cannot be read
+    :raises CommandError: when the database does not take the shadow, or the table cannot be read
     """
     known = _known.setdefault(context, {})
     if model not in known:
@@ -406,7 +406,7 @@ class Compared:
     there: Model
     model: Model
     real: ReflectedTable
-    twin: ReflectedTable
+    shadow: ReflectedTable
 
 
 def remember(context: AutogenContext, table: Compared) -> None:
@@ -434,9 +434,9 @@ def require_makeable(context: AutogenContext, model: Model) -> None:
 def _ask(context: AutogenContext, model: Model, name: str, schema: str | None) -> Pair:
     connection = live(context)
     database = _database(context)
-    reals, twins = _ahead(context) if (name, schema) == (model.name, model.schema) else ({}, {})
-    if model in reals and model in twins:
-        return Pair(reals[model], twins[model])
+    reals, shadows = _ahead(context) if (name, schema) == (model.name, model.schema) else ({}, {})
+    if model in reals and model in shadows:
+        return Pair(reals[model], shadows[model])
     # a failure must not take the transaction along
     guard = connection.begin_nested() if context.dialect.name == "postgresql" else nullcontext()
     with guard:
@@ -448,13 +448,13 @@ def _ask(context: AutogenContext, model: Model, name: str, schema: str | None) -
                 "out with include_object, or change it by hand (make newmigration empty=1)."
             ) from error
         try:
-            return Pair(real, twins.get(model) or database.twin(connection, model))
+            return Pair(real, shadows.get(model) or database.shadow(connection, model))
         except (CommandError, SQLAlchemyError, ValueError, LookupError) as error:
             raise _not_made(context, model, error) from error
 
 
 def _ahead(context: AutogenContext) -> tuple[Reflected, Reflected]:
-    """Return what could be read at once, of all that is to be compared: tables, and their twins."""
+    """Return what could be read at once, of all that is to be compared: tables, and their shadows."""
     known = _known.setdefault(context, {})
     if _ahead not in known:
         known[_ahead] = {}, {}

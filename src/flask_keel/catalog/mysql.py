@@ -94,8 +94,8 @@ def _inside(text: str) -> str:
     return text[1:-1] if tokens and closing(tokens) == len(tokens) - 1 else text
 
 
-# MySQL and MariaDB: the twin is a temporary table; where that cannot be one, it is made in a database of its
-# own, if that may be made.
+# MySQL and MariaDB: the shadow is a temporary table; where that cannot be one, it is made in a database of
+# its own, if that may be made.
 
 
 REFLECTED_INDEXES = "SHOW INDEX FROM {}"
@@ -113,26 +113,26 @@ def real(connection: Connection, schema: str | None, name: str) -> catalog.Refle
 def ahead(
     connection: Connection, models: list[Model]
 ) -> tuple[catalog.Reflected, catalog.Reflected]:
-    """Return what the database has of many tables, and on MariaDB their twins, in a few messages."""
+    """Return what the database has of many tables, and on MariaDB their shadows, in a few messages."""
     here = {name for (name,) in pipeline.ask(connection, [NAMES])[0]}
     home = connection.dialect.default_schema_name or ""
     models = [model for model in models if model.schema is None and model.name in here]
     questions = [one for model in models for one in _questions(connection, home, model.name)]
     answers = iter(pipeline.ask(connection, questions))
     reals = {model: _reflected(next(answers)[0][1], next(answers)) for model in models}
-    twins: catalog.Reflected = {}
+    shadows: catalog.Reflected = {}
     if getattr(connection.dialect, "is_mariadb", False):
         with suppress(SQLAlchemyError):  # one by one it is said of which table
-            twins = _twins(connection, [model for model in models if _is_plain(model)])
-    return reals, twins
+            shadows = _shadows(connection, [model for model in models if _is_plain(model)])
+    return reals, shadows
 
 
 def _is_plain(model: Model) -> bool:
-    """Whether its twin is a temporary table and its indexes, each as it is."""
+    """Whether its shadow is a temporary table and its indexes, each as it is."""
     return not (_is_permanent(model) or _has_checks(model) or model._prefixes)
 
 
-def _twins(connection: Connection, models: list[Model]) -> catalog.Reflected:
+def _shadows(connection: Connection, models: list[Model]) -> catalog.Reflected:
     """Make the table of each, ask the database of it, and take it away, in a few messages."""
     home = connection.dialect.default_schema_name or ""
     dialect = literals.dialect(connection.dialect)
@@ -157,7 +157,7 @@ def _twins(connection: Connection, models: list[Model]) -> catalog.Reflected:
     return {model: _reflected(next(answers)[0][1], next(answers)) for model in made}
 
 
-def twin(connection: Connection, model: Model) -> catalog.ReflectedTable:
+def shadow(connection: Connection, model: Model) -> catalog.ReflectedTable:
     """Make the model's table, ask the database of it, and take it away.
 
     :raises servers.NotAllowed: when the account may do that nowhere

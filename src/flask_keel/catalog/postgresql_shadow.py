@@ -59,14 +59,14 @@ def named_types(model: Model, dialect: Dialect) -> Iterator[NamedType]:
 
 
 def lend(connection: Connection, model: Model) -> None:
-    """Make those of a twin beside it, where it looks for what has the schema of its model."""
+    """Make those of a shadow beside it, where it looks for what has the schema of its model."""
     for sequence in of_table(model):
         if sequence.schema == model.schema:
             connection.execute(CreateSequence(sequence, if_not_exists=True))
 
 
 # https://www.postgresql.org/docs/current/runtime-config-client.html#GUC-SEARCH-PATH
-TWIN = "pg_temp"
+SHADOW = "pg_temp"
 
 # each for the tables whose numbers it is given, which stand first
 REFLECTED_COLUMNS = """
@@ -106,7 +106,7 @@ REFLECTED = (REFLECTED_COLUMNS, CHECKS, KEYS, REFLECTED_INDEXES)
 def real(connection: Connection, schema: str | None, name: str) -> catalog.ReflectedTable:
     """Return what the database has."""
     with _traceless(connection):
-        if schema:  # so that its own types are written as those of the twin, which has no schema
+        if schema:  # so that its own types are written as those of the shadow, which has no schema
             path = connection.execute(text("SHOW search_path")).scalar()
             own = connection.dialect.identifier_preparer.quote_identifier(schema)
             connection.execute(text(f"SET LOCAL search_path = {own}, {path or 'public'}"))
@@ -117,24 +117,26 @@ def real(connection: Connection, schema: str | None, name: str) -> catalog.Refle
 def ahead(
     connection: Connection, models: list[Model]
 ) -> tuple[catalog.Reflected, catalog.Reflected]:
-    """Return what the database has of many tables, and their twins: in a few messages, not in thousands.
+    """Return what the database has of many tables, and their shadows: in a few messages, not in thousands.
 
     :param models: those whose names are the tables'; what would take more than one message is left out
     """
     models = [model for model in models if model.schema is None]
-    twins: catalog.Reflected = {}
+    shadows: catalog.Reflected = {}
     if connection.dialect.driver != "psycopg" or not models:
-        return {}, twins
+        return {}, shadows
     with _traceless(connection):
         home = connection.dialect.default_schema_name or "public"
         reals = _read(connection, home, [model.name for model in models])
     with suppress(SQLAlchemyError), _traceless(connection):  # one by one it is said of which table
-        twins = _twins(connection, [one for one in models if _is_plain(one, connection.dialect)])
-    return {model: reals[model.name] for model in models}, twins
+        shadows = _shadows(
+            connection, [one for one in models if _is_plain(one, connection.dialect)]
+        )
+    return {model: reals[model.name] for model in models}, shadows
 
 
 def _is_plain(model: Model, dialect: Dialect) -> bool:
-    """Whether a twin is the table and its indexes alone, and has no CHECK to be written twice."""
+    """Whether a shadow is the table and its indexes alone, and has no CHECK to be written twice."""
     needs = [
         *of_table(model),
         *named_types(model, dialect),
@@ -144,10 +146,10 @@ def _is_plain(model: Model, dialect: Dialect) -> bool:
     return not needs
 
 
-def _twins(connection: Connection, models: list[Model]) -> catalog.Reflected:
+def _shadows(connection: Connection, models: list[Model]) -> catalog.Reflected:
     """Make them, ask the database of them, and undo it, in a few messages."""
     dialect = literals.dialect(connection.dialect)
-    away: Options = {"schema_translate_map": {None: TWIN}, "render_schema_translate": True}
+    away: Options = {"schema_translate_map": {None: SHADOW}, "render_schema_translate": True}
     made: dict[Model, list[str]] = {}
     for model in models:
         table = CreateTable(model, include_foreign_key_constraints=[])
@@ -158,18 +160,18 @@ def _twins(connection: Connection, models: list[Model]) -> catalog.Reflected:
         with _traceless(connection):
             said = [one for model in group for one in made[model]]
             pipeline.ask(connection, ["SELECT 1", *said])
-            read = _read(connection, TWIN, [model.name for model in group])
+            read = _read(connection, SHADOW, [model.name for model in group])
         found |= {model: read[model.name] for model in group}
     return found
 
 
-def twin(connection: Connection, model: Model) -> catalog.ReflectedTable:
+def shadow(connection: Connection, model: Model) -> catalog.ReflectedTable:
     """Make the model's table, ask the database of it, and leave no trace."""
     with _traceless(connection):
-        away = connection.execution_options(schema_translate_map={model.schema: TWIN})
+        away = connection.execution_options(schema_translate_map={model.schema: SHADOW})
         try:
             _create(away, model)
-            return _read(connection, TWIN, [model.name])[model.name]
+            return _read(connection, SHADOW, [model.name])[model.name]
         finally:
             connection.execution_options(schema_translate_map=None)
 
@@ -267,26 +269,28 @@ def _settled(
     """
     if not checks:
         return ()
-    connection.exec_driver_sql(f"CREATE TABLE {TWIN}.settled (LIKE {table})".replace("%", "%%"), ())
+    connection.exec_driver_sql(
+        f"CREATE TABLE {SHADOW}.settled (LIKE {table})".replace("%", "%%"), ()
+    )
     found = []
     for check in checks:
         plain = _written(connection, check.sql) or check.sql
         simple = _simple(check.sql)
         same = _written(connection, simple) == plain
         found.append(catalog.ReflectedCheck(check.name, plain, simple if same else check.sql))
-    connection.execute(text(f"DROP TABLE {TWIN}.settled"))
+    connection.execute(text(f"DROP TABLE {SHADOW}.settled"))
     return tuple(found)
 
 
 def _written(connection: Connection, sql: str) -> str | None:
     """Return an expression as PostgreSQL writes it the second time; None when it cannot be read."""
-    find = CHECKS.format(tables=f"ARRAY[CAST('{TWIN}.settled' AS regclass)::oid]")
+    find = CHECKS.format(tables=f"ARRAY[CAST('{SHADOW}.settled' AS regclass)::oid]")
     for _ in range(2):
         savepoint = connection.begin_nested()
         try:
             # past SQLAlchemy and the driver, who would look for parameters in it
             connection.exec_driver_sql(
-                f"ALTER TABLE {TWIN}.settled ADD CHECK ({sql})".replace("%", "%%"), ()
+                f"ALTER TABLE {SHADOW}.settled ADD CHECK ({sql})".replace("%", "%%"), ()
             )
             (((_, _, sql),),) = pipeline.ask(connection, [find])
         except DBAPIError:

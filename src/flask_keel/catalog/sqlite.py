@@ -40,7 +40,7 @@ def ahead(
     return {}, {}
 
 
-def twin(connection: Connection, model: Model) -> catalog.ReflectedTable:
+def shadow(connection: Connection, model: Model) -> catalog.ReflectedTable:
     """Return what the database would have, were the model made."""
     dialect = connection.dialect
     text = str(CreateTableDDL(model).compile(dialect=dialect)).strip()

@@ -429,7 +429,7 @@ def _statement(line: int, statement: str, scope: Scope) -> Iterator[Said]:
     short = " ".join(statement.split())
     facts = {"sql": short if len(short) <= 80 else f"{short[:77]}..."}
     scope.created |= {(None, table) for table in source.created(statement)}
-    for rule, table, every_row in source.deeds(statement):
+    for rule, table, every_row in source.effects(statement):
         if scope.is_new(table) or (rule == "copy-in-sql" and scope.kind != "mysql"):
             continue
         if rule == "copy-in-sql":

@@ -100,7 +100,7 @@ def created(sql: str) -> set[str]:
     return {bare(match["table"]) for one in parts(sql) if (match := CREATES.match(one))}
 
 
-def deeds(sql: str) -> Iterator[tuple[str, str, bool]]:
+def effects(sql: str) -> Iterator[tuple[str, str, bool]]:
     """Say what the statements do: the rule that speaks of it, the table ("" for none), for all rows?"""
     for one in parts(sql):
         if one[:7].upper() == "CREATE ":  # the body of a trigger or function does not run now

@@ -142,7 +142,7 @@ def stage(
         kept = stack.enter_context(claimed(project)) if server and recorder is None else None
         if kept is not None:
             kept.hold(revisions)
-            connection = stack.enter_context(kept.copied() if changes else kept.lent())
+            connection = stack.enter_context(kept.copied() if changes else kept.inspected())
         else:
             connection = stack.enter_context(_new(project))
             build(project, connection, revisions, recorder)
@@ -341,7 +341,7 @@ class Kept:
         self._sign(self.server, self.mark)
 
     @contextmanager
-    def lent(self) -> Iterator[Connection]:
+    def inspected(self) -> Iterator[Connection]:
         """Give a connection to it, to look at it; what is changed all the same is undone.
 
         On PostgreSQL by never committing: who does commits a database that is not kept any more.

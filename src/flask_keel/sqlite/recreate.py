@@ -44,7 +44,7 @@ from .tokenizer import column_tokens, fold, quote, same, tokenize
 #
 # SQLite documents the procedure (https://sqlite.org/lang_altertable.html#otheralter) and its danger:
 # a text that does not describe the rows on disk makes the database unreadable. So the new text is
-# tried in a temporary twin first, and the twin has to have the very layout of the table.
+# tried in a temporary shadow first, and the shadow has to have the very layout of the table.
 
 
 def is_possible(db: Database) -> bool:
@@ -89,14 +89,14 @@ def _compare_layouts(db: Database, table: CreateTable) -> None:
         db.value(f"SELECT sql FROM {db.catalogue} WHERE type = 'table' AND name = ?", table.name)
     )
     before = layout(db, db.schema or "main", table.name), _counts(stored)
-    if before != (_layout_of_twin(db, table), _counts(table)):
+    if before != (_layout_of_shadow(db, table), _counts(table)):
         raise CommandError(
             f"The new text of table {table.name!r} does not describe the rows that it has: "
             "set SQLITE_SCHEMA_EDITS = False and run it again."
         )
 
 
-def _layout_of_twin(db: Database, table: CreateTable) -> tuple[object, ...] | None:
+def _layout_of_shadow(db: Database, table: CreateTable) -> tuple[object, ...] | None:
     """The layout that SQLite gives to the text; None when it does not take it."""
     try:
         db.run(f"CREATE TEMP TABLE{_without_counter(table.sql)[len('CREATE TABLE') :]}")

@@ -201,7 +201,7 @@ class Declaration:
         return text(self.name_node)
 
     @property
-    def standing(self) -> bool:
+    def is_operation(self) -> bool:
         """Whether it is an operation of its own, not a part of a table or a column."""
         return self.call is self.operation.call
 
@@ -398,7 +398,7 @@ class _Search:
             operation = declaration.operation
             added = operation.method == "add_column" and declaration.kind == "fk"
             batched = operation.batch or operation.lacking
-            if declaration.kind == "ix" and declaration.standing:
+            if declaration.kind == "ix" and declaration.is_operation:
                 continue
             if declaration.call is None and operation.method == "add_column":
                 if name := self.chosen.name(declaration):
@@ -408,7 +408,7 @@ class _Search:
                 elif batched and operation.column and operation.column.unique:
                     words = "makes unique what cannot be named from here"
                     self._note(operation, f"{words}; write create_unique_constraint with a name")
-            elif declaration.unnamed and (declaration.standing or (added and batched)):
+            elif declaration.unnamed and (declaration.is_operation or (added and batched)):
                 self._write(declaration)
 
     def dropped(self) -> None:
@@ -447,7 +447,7 @@ class _Search:
             self._write_drop(drop, mirror)
 
     def _goes_with_its_column(self, declaration: Declaration, drop: Operation) -> bool:
-        return not declaration.standing and any(
+        return not declaration.is_operation and any(
             operation.method == "drop_column"
             and operation.function == drop.function
             and operation.key == drop.key
@@ -461,7 +461,7 @@ class _Search:
         self.found.written[drop.call] = self.chosen.expression(drop, name or "", final)
         if mirror.unnamed:
             self._write(mirror)
-            older = mirror.operation.function == "downgrade" or not mirror.standing
+            older = mirror.operation.function == "downgrade" or not mirror.is_operation
             pattern = self.chosen.convention.get(mirror.kind)
             if older and isinstance(pattern, str) and mirror.kind != "ck":
                 self.found.assumed[drop.call] = {mirror.kind: pattern}
@@ -478,7 +478,7 @@ class _Search:
 
     def _write(self, declaration: Declaration) -> None:
         operation = declaration.operation
-        if declaration.call is None or (declaration.standing and not operation.understood):
+        if declaration.call is None or (declaration.is_operation and not operation.understood):
             return
         name = self.chosen.name(declaration)
         if name:

@@ -23,7 +23,7 @@ from ..revisions import AHEAD_TABLE
 from ..scratch.servers import interruptible
 from ..sqlite import foreign_key_check, transaction
 from ..typing import Options
-from . import failures, journal, ladder, lock, preview, retries
+from . import failures, journal, lock, online_ddl, preview, retries
 from .failures import Run
 from .preview import Look, Plan
 
@@ -355,7 +355,7 @@ def _on_a_server(project: Environment, connection: Connection, run: Run) -> None
         if lent_out:
             project.context.run_migrations()
             return
-        kind = retries.Postgresql if connection.dialect.name == "postgresql" else ladder.Mysql
+        kind = retries.Postgresql if connection.dialect.name == "postgresql" else online_ddl.Mysql
         with kind(project, connection, run, progress).patient() as patience:
             project.context.get_context().on_version_apply_callbacks += (patience.next_revision,)
             while True:

@@ -30,7 +30,7 @@ from ..project import listening
 from ..runner import Event
 from ..typing import Options, SQLType, Value
 from . import statements
-from .statements import Deed, Name
+from .statements import Effect, Name
 
 LOSES = (
     "{table}.{column} cannot become {type}: {rows} would not keep a value; change them first with "
@@ -211,8 +211,8 @@ class Losses:
         if isinstance(event.what, str):
             self.in_batches = IN_BATCHES in event.what
             for statement in statements.split(event.what):
-                for deed in statements.deeds(statement):
-                    self._deed(deed, statement)
+                for effect in statements.effects(statement):
+                    self._effect(effect, statement)
         else:
             self._operation(event.what)
 
@@ -263,37 +263,37 @@ class Losses:
                 if op.modify_name:
                     self._rename_column(table, op.column_name, op.modify_name)
 
-    def _deed(self, deed: Deed, statement: str) -> None:
+    def _effect(self, effect: Effect, statement: str) -> None:
         short = " ".join(statement.split())
         short = short if len(short) <= 60 else f"{short[:57]}..."
-        if deed.verb == "unreadable":
+        if effect.verb == "unreadable":
             self._doubt(f"what {short!r} does to the rows")
             return
-        if deed.verb in ("drop", "drop schema"):
-            if deed.verb == "drop" or self.live.kind != "postgresql":
+        if effect.verb in ("drop", "drop schema"):
+            if effect.verb == "drop" or self.live.kind != "postgresql":
                 rules = ("drop-in-sql", "delete-rows", "update-rows")
                 self._lose(Loss(short, rules, self.line, unit="rows"))
             return
-        if deed.table is None:
+        if effect.table is None:
             return
-        table = self._named(deed.table)
-        match deed.verb:
+        table = self._named(effect.table)
+        match effect.verb:
             case "create table":
                 self._create_table(table, " if not exists " in f" {short.lower()} ")
             case "drop table":
                 self._drop_table(table, ("drop-in-sql",), " if exists " in f" {short.lower()} ")
-            case "rename table" if deed.new:
-                self._rename_table(table, self._named(deed.new))
+            case "rename table" if effect.new:
+                self._rename_table(table, self._named(effect.new))
             case "add column":
-                self._add_column(table, deed.columns[0])
+                self._add_column(table, effect.columns[0])
             case "drop column":
-                self._drop_column(table, deed.columns[0], ("drop-in-sql",))
+                self._drop_column(table, effect.columns[0], ("drop-in-sql",))
             case "rename column":
-                self._rename_column(table, *deed.columns)
+                self._rename_column(table, *effect.columns)
             case "delete":
-                self._delete(table, deed.where)
+                self._delete(table, effect.where)
             case "update":
-                self._update(table, deed)
+                self._update(table, effect)
 
     def _named(self, name: Name) -> Key:
         return self.live.key(name.schema, name.name, name.quoted)
@@ -389,18 +389,18 @@ class Losses:
             what = f"rows of {home}" + (f" with what refers to them in {also}" if also else "")
             self._lose(Loss(what, ("delete-rows",), self.line, rows, "rows"))
 
-    def _update(self, table: Key, deed: Deed) -> None:
+    def _update(self, table: Key, effect: Effect) -> None:
         home = self._home(table)
         if home is None:
             return
         self.rewrite(table)
         if not self.in_batches:
-            self.updated.append(Rows(home, condition=deed.where))
-        columns = [column for name in deed.columns if (column := self.column(table, name))]
+            self.updated.append(Rows(home, condition=effect.where))
+        columns = [column for name in effect.columns if (column := self.column(table, name))]
         if columns:
             named = ", ".join(f"{home}.{column}" for column in columns)
             rules = ("update-rows", "update-every-row")
-            rows = Rows(home, tuple(columns), deed.where)
+            rows = Rows(home, tuple(columns), effect.where)
             what = f"what stands in {named}"
             self._lose(Loss(what, rules, self.line, rows))
 

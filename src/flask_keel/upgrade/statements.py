@@ -75,7 +75,7 @@ class Name(NamedTuple):
     quoted: bool = False
 
 
-class Deed(NamedTuple):
+class Effect(NamedTuple):
     """One thing that a statement does.
 
     ``verb`` is "create table", "drop table", "rename table", "add column", "drop column", "rename
@@ -107,10 +107,10 @@ def split(sql: str) -> Iterator[str]:
     yield "".join(found)
 
 
-def deeds(statement: str) -> list[Deed]:
+def effects(statement: str) -> list[Effect]:
     """Return what one statement does to tables and rows; nothing for what loses nothing."""
     tokens = [one for one in lexer.tokens(statement) if one[0] not in ("blank", "comment")]
-    return list(_Reader(tokens, statement).deeds()) if tokens else []
+    return list(_Reader(tokens, statement).effects()) if tokens else []
 
 
 class _Reader:
@@ -151,15 +151,15 @@ class _Reader:
     def rest(self) -> list[str]:
         return [self.word(place) for place in range(len(self.tokens) - self.at)]
 
-    def deeds(self) -> Iterator[Deed]:
+    def effects(self) -> Iterator[Effect]:
         first = self.word()
         if first in READERS:
             self.at += 1
             yield from READERS[first](self)
         elif first not in HARMLESS:
-            yield Deed("drop" if LOSES.search(self.sql) else "unreadable")
+            yield Effect("drop" if LOSES.search(self.sql) else "unreadable")
 
-    def with_(self) -> Iterator[Deed]:
+    def with_(self) -> Iterator[Effect]:
         # the rows of one part may be those of another
         found = False
         for place in range(len(self.tokens)):
@@ -168,15 +168,15 @@ class _Reader:
                 found = True
                 reader = self.delete if self.take("DELETE") else self.update
                 self.at += self.word() == "UPDATE"
-                for deed in list(reader()):
-                    yield deed._replace(where=None)
+                for effect in list(reader()):
+                    yield effect._replace(where=None)
         if not found and {"INSERT", "MERGE", "REPLACE"} & {
             self.word(-1 - n) for n in range(self.at)
         }:
             self.at = 0
             yield from self.insert()
 
-    def create(self) -> Iterator[Deed]:
+    def create(self) -> Iterator[Effect]:
         replaces = self.take("OR", "REPLACE")
         while self.word() in TEMPORARY:
             self.at += 1
@@ -185,26 +185,26 @@ class _Reader:
         self.take("IF", "NOT", "EXISTS")
         if table := self.name():
             if replaces:
-                yield Deed("drop table", table)
-            yield Deed("create table", table)
+                yield Effect("drop table", table)
+            yield Effect("create table", table)
 
-    def drop(self) -> Iterator[Deed]:
+    def drop(self) -> Iterator[Effect]:
         if self.word() in TEMPORARY:
             return
         if not self.take("TABLE"):
             if self.word() in ("DATABASE", "OWNED") or "CASCADE" in self.rest():
-                yield from [Deed("drop")] * (self.word() not in BARE)
+                yield from [Effect("drop")] * (self.word() not in BARE)
             elif self.word() == "SCHEMA":
-                yield Deed("drop schema")
+                yield Effect("drop schema")
             return
         self.take("IF", "EXISTS")
         for table in self._names():
-            yield Deed("drop table", table)
+            yield Effect("drop table", table)
 
-    def truncate(self) -> Iterator[Deed]:
+    def truncate(self) -> Iterator[Effect]:
         self.take("TABLE")
         for table in self._names():
-            yield Deed("delete", table)
+            yield Effect("delete", table)
 
     def _names(self) -> Iterator[Name]:
         while True:
@@ -217,16 +217,16 @@ class _Reader:
             if not self.take(","):
                 return
 
-    def delete(self) -> Iterator[Deed]:
+    def delete(self) -> Iterator[Effect]:
         if not self.take("FROM"):
-            yield Deed("drop")  # MySQL's, of several tables
+            yield Effect("drop")  # MySQL's, of several tables
             return
         self.take("ONLY")
         table = self.name()
         others = self.word() not in ("", "WHERE", *AFTER_WHERE)
-        yield Deed("delete", table, where=None if others else self._where())
+        yield Effect("delete", table, where=None if others else self._where())
 
-    def update(self) -> Iterator[Deed]:
+    def update(self) -> Iterator[Effect]:
         if self.take("OR"):
             self.at += 1
         self.take("ONLY")
@@ -235,11 +235,11 @@ class _Reader:
         if not alone:  # another name for it
             self.at += 1 + (self.word() == "AS")
         if not self.take("SET"):
-            yield Deed("drop")  # MySQL's, of several tables
+            yield Effect("drop")  # MySQL's, of several tables
             return
         columns = tuple(self._assigned())
         alone = alone and self.word() == "WHERE"
-        yield Deed("update", table, columns, where=self._where() if alone else None)
+        yield Effect("update", table, columns, where=self._where() if alone else None)
 
     def _assigned(self) -> Iterator[str]:
         """The columns that are set; ends at what follows the last value."""
@@ -271,22 +271,22 @@ class _Reader:
             depth += (text == "(") - (text == ")")
         return "".join(found).strip() if found else None
 
-    def insert(self) -> Iterator[Deed]:
+    def insert(self) -> Iterator[Effect]:
         words = " ".join(self.rest())
         if re.search(r"\b(DO UPDATE|DUPLICATE KEY UPDATE)\b|^OR REPLACE\b", words):
-            yield Deed("unreadable")
+            yield Effect("unreadable")
 
-    def rename(self) -> Iterator[Deed]:
+    def rename(self) -> Iterator[Effect]:
         if not (self.take("TABLE") or self.take("TABLES")):
             return
         while table := self.name():
             self.take("TO")
             if new := self.name():
-                yield Deed("rename table", table, new=new)
+                yield Effect("rename table", table, new=new)
             if not self.take(","):
                 return
 
-    def alter(self) -> Iterator[Deed]:
+    def alter(self) -> Iterator[Effect]:
         if not self.take("TABLE"):
             return
         self.take("IF", "EXISTS")
@@ -300,17 +300,17 @@ class _Reader:
                 self.at += 1
             self.at += 1
 
-    def _action(self, table: Name | None) -> Iterator[Deed]:
+    def _action(self, table: Name | None) -> Iterator[Effect]:
         if self.take("DROP"):
             self._part()
             if self.word() in ("PARTITION", "PERIOD", "SYSTEM"):
-                yield Deed("drop")
+                yield Effect("drop")
             elif self.word() not in PARTS | {"DEFAULT"} and (name := self.column()):
-                yield Deed("drop column", table, (name,))
+                yield Effect("drop column", table, (name,))
         elif self.take("ADD"):
             self._part()
             if self.word() not in PARTS | {"FULLTEXT", "SPATIAL", "PARTITION", "("}:
-                yield Deed("add column", table, (self.column(),))
+                yield Effect("add column", table, (self.column(),))
         elif self.take("RENAME"):
             if self.word() in ("TO", "AS"):
                 self.at += 1
@@ -320,31 +320,31 @@ class _Reader:
                 self.take("COLUMN")
                 old = self.column()
                 self.take("TO")
-                yield Deed("rename column", table, (old, self.column()))
+                yield Effect("rename column", table, (old, self.column()))
                 return
-            yield Deed("rename table", table, new=self.name())
+            yield Effect("rename table", table, new=self.name())
         elif self.take("CHANGE"):
             self._part()
-            yield Deed("rename column", table, (self.column(), self.column()))
-            yield Deed("unreadable")
+            yield Effect("rename column", table, (self.column(), self.column()))
+            yield Effect("unreadable")
         elif self.take("SET", "SCHEMA"):
             schema = self.column()
             if table:
-                yield Deed("rename table", table, new=table._replace(schema=schema))
+                yield Effect("rename table", table, new=table._replace(schema=schema))
         elif self.word() in ("MODIFY", "TRUNCATE", "EXCHANGE", "COALESCE", "DISCARD", "REMOVE"):
-            yield Deed("drop" if self.word() == "TRUNCATE" else "unreadable")
+            yield Effect("drop" if self.word() == "TRUNCATE" else "unreadable")
         elif self.take("ALTER"):
             self._part()
             self.column()
             if self.word() == "TYPE" or self.word(2) == "TYPE":
-                yield Deed("unreadable")
+                yield Effect("unreadable")
 
     def _part(self) -> None:
         self.take("COLUMN")
         self.take("IF", "NOT", "EXISTS") or self.take("IF", "EXISTS")
 
 
-READERS: dict[str, Callable[[_Reader], Iterator[Deed]]] = {
+READERS: dict[str, Callable[[_Reader], Iterator[Effect]]] = {
     "ALTER": _Reader.alter,
     "CREATE": _Reader.create,
     "DELETE": _Reader.delete,

@@ -1,4 +1,4 @@
-"""Names that need quotes, tables in a schema of their own, and databases that do not take a twin."""
+"""Names that need quotes, tables in a schema of their own, and databases that do not take a shadow."""
 
 import databases
 import pytest

@@ -26,13 +26,13 @@ def test_what_is_read_at_once_is_what_is_read_one_by_one(connection):
     connection.exec_driver_sql("CREATE SCHEMA audit")
     metadata = models("postgresql")
     metadata.create_all(connection)
-    reals, twins = postgresql_shadow.ahead(connection, list(metadata.tables.values()))
+    reals, shadows = postgresql_shadow.ahead(connection, list(metadata.tables.values()))
     assert list(reals) == home(metadata)
-    assert len(twins) > 20  # those without enums, domains, sequences and CHECKs
+    assert len(shadows) > 20  # those without enums, domains, sequences and CHECKs
     for model, found in reals.items():
         assert found == postgresql_shadow.real(connection, None, model.name)
-    for model, found in twins.items():
-        assert found == postgresql_shadow.twin(connection, model)
+    for model, found in shadows.items():
+        assert found == postgresql_shadow.shadow(connection, model)
 
 
 def test_a_model_that_makes_no_table_keeps_no_other_from_being_read(connection):
@@ -41,9 +41,9 @@ def test_a_model_that_makes_no_table_keeps_no_other_from_being_read(connection):
         column = sa.Column("n", sa.Integer, server_default=sa.text(default))
         sa.Table(name, metadata, sa.Column("id", sa.Integer, primary_key=True), column)
     metadata.tables["fine"].create(connection)
-    reals, twins = postgresql_shadow.ahead(connection, list(metadata.tables.values()))
+    reals, shadows = postgresql_shadow.ahead(connection, list(metadata.tables.values()))
     assert [*reals[metadata.tables["fine"]].columns] == ["id", "n"]
-    assert twins == {}
+    assert shadows == {}
     assert connection.exec_driver_sql("SELECT count(*) FROM fine").scalar() == 0
 
 
@@ -79,25 +79,25 @@ PAIRS = {
 
 
 @pytest.mark.parametrize("which", PAIRS)
-def test_a_twin_sees_no_other_twin(connection, which):
+def test_a_shadow_sees_no_other_shadow(connection, which):
     metadata = sa.MetaData()
     for name, *parts in PAIRS[which]():
         sa.Table(name, metadata, *parts)
     models = list(metadata.tables.values())
     metadata.create_all(connection)
-    _, twins = postgresql_shadow.ahead(connection, models)
-    assert [twins[model] for model in models] == [
-        postgresql_shadow.twin(connection, model) for model in models
+    _, shadows = postgresql_shadow.ahead(connection, models)
+    assert [shadows[model] for model in models] == [
+        postgresql_shadow.shadow(connection, model) for model in models
     ]
 
 
-def test_twins_that_have_nothing_to_do_with_each_other_are_made_at_once(connection):
+def test_shadows_that_have_nothing_to_do_with_each_other_are_made_at_once(connection):
     metadata = sa.MetaData()
     for number in range(150):
         parent = sa.Column("parent_id", sa.ForeignKey(f"t{max(0, number - 1)}.id"))
         sa.Table(f"t{number}", metadata, key(), parent, sa.Column("n", sa.Text, index=True))
     messages = []
     with listening(connection.engine, before_cursor_execute=lambda *said: messages.append(said[2])):
-        _, twins = postgresql_shadow.ahead(connection, list(metadata.tables.values()))
-    assert len(twins) == 150
+        _, shadows = postgresql_shadow.ahead(connection, list(metadata.tables.values()))
+    assert len(shadows) == 150
     assert len(messages) < 20

@@ -106,7 +106,7 @@ def test_statements_are_judged_as_operations_are(sql, rule, tmp_path):
     if '"body"' in sql or "JOIN" in sql:  # not SQLite's grammar: read by its words alone
         from flask_keel.lint import source
 
-        assert [found[0] for found in source.deeds(sql)] == [rule]
+        assert [found[0] for found in source.effects(sql)] == [rule]
         return
     assert rule in {finding.rule for finding in linting.judge(tmp_path, f"op.execute({sql!r})")}
 
@@ -114,7 +114,7 @@ def test_statements_are_judged_as_operations_are(sql, rule, tmp_path):
 def test_postgresqls_drop_not_null_in_sql_is_no_drop_of_a_column():
     from flask_keel.lint import source
 
-    assert list(source.deeds("ALTER TABLE post ALTER COLUMN title DROP NOT NULL")) == []
+    assert list(source.effects("ALTER TABLE post ALTER COLUMN title DROP NOT NULL")) == []
 
 
 OLD_STYLE = """

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flask_keel.upgrade.statements import deeds, split
+from flask_keel.upgrade.statements import effects, split
 
 CASES = {
     'DROP TABLE a, IF_EXISTS, "B".c CASCADE': [
@@ -69,16 +69,16 @@ CASES = {
 }
 
 
-def say(deed):
+def say(effect):
     def name(table):
         return f"{table.schema}.{table.name}" if table.schema else table.name
 
-    parts = [deed.verb, *([name(deed.table)] if deed.table else []), *deed.columns]
-    parts += ["to", name(deed.new)] if deed.new else []
-    parts += ["where", deed.where] if deed.where else []
+    parts = [effect.verb, *([name(effect.table)] if effect.table else []), *effect.columns]
+    parts += ["to", name(effect.new)] if effect.new else []
+    parts += ["where", effect.where] if effect.where else []
     return " ".join(parts)
 
 
 @pytest.mark.parametrize(("sql", "done"), CASES.items(), ids=list(CASES))
 def test_a_statement_does_what_its_words_say(sql, done):
-    assert [say(deed) for one in split(sql) for deed in deeds(one)] == done
+    assert [say(effect) for one in split(sql) for effect in effects(one)] == done

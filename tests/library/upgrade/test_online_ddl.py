@@ -9,7 +9,7 @@ import clients
 import databases
 import pytest
 
-from flask_keel.upgrade import ladder
+from flask_keel.upgrade import online_ddl
 
 LONG = bool(os.environ.get("LONG_DRILLS"))
 TABLES = """
@@ -119,8 +119,8 @@ BUILDS = [
 
 WAYS = (
     lambda statement: [statement],
-    lambda statement: [ladder.anew(statement)],
-    lambda statement: [ladder.longer(statement, "id"), ladder.shorter("post")],
+    lambda statement: [online_ddl.anew(statement)],
+    lambda statement: [online_ddl.longer(statement, "id"), online_ddl.shorter("post")],
 )
 
 
@@ -136,7 +136,7 @@ def test_each_way_that_takes_another_time_leaves_what_the_index_alone_would_leav
             clients.run(
                 url, FULL.format(options=options), fill, "DELETE FROM post WHERE n > 40", added
             )
-            assert clients.rows(url, ladder.same(BUILDS[0]).replace("%", "%%"))
+            assert clients.rows(url, online_ddl.same(BUILDS[0]).replace("%", "%%"))
             clients.run(url, *(said.replace("%", "%%") for one in BUILDS for said in way(one)))
             clients.run(url, "INSERT INTO post (n, title, at) VALUES (1, 'x', '2026-01-01')")
             form = "SELECT engine, row_format, create_options FROM information_schema.tables"
@@ -163,12 +163,12 @@ def test_what_would_come_out_otherwise_is_not_written_anew(mariadb_server, optio
             clients.run(url, f"{default}dynamic")
         clients.run(url, "CREATE TABLE `odd ''name%%2` (id INT PRIMARY KEY)")
         for which, kept in (("`odd ''name%`", []), ("`odd ''name%2`", [(1,)])):
-            query = ladder.same(f"CREATE INDEX ix ON {which} (id)")
+            query = online_ddl.same(f"CREATE INDEX ix ON {which} (id)")
             assert clients.rows(url, query.replace("%", "%%")) == kept
 
 
 # what is said of an index alone, and of two
-AGAIN = f"^CREATE INDEX.*NOCOPY|^ALTER.*{ladder.LONGER}.*NOCOPY"
+AGAIN = f"^CREATE INDEX.*NOCOPY|^ALTER.*{online_ddl.LONGER}.*NOCOPY"
 
 
 @contextmanager
@@ -233,16 +233,16 @@ def test_what_never_gets_through_says_how_often_all_was_built(large):
 
 def test_what_a_killed_process_left_for_a_moment_is_dropped_by_the_next(project):
     url = project.env["DEV_DATABASE_URL"]
-    clients.run(url, f"CREATE INDEX {ladder.LONGER} ON post (id)")
+    clients.run(url, f"CREATE INDEX {online_ddl.LONGER} ON post (id)")
     project.migration("f2", "f1", "pass")
     project.db("upgrade").assert_ok()
-    assert ladder.LONGER not in shape(url)[0][0][1]
+    assert online_ddl.LONGER not in shape(url)[0][0][1]
 
 
 @pytest.mark.skipif(not LONG, reason="LONG_DRILLS=1 runs it")
 @pytest.mark.parametrize(
     ("way", "builds"),
-    [(f"ADD%%{ladder.LONGER}%%", "^CREATE INDEX.*NOCOPY"), ("%%FORCE, ALG%%", AGAIN)],
+    [(f"ADD%%{online_ddl.LONGER}%%", "^CREATE INDEX.*NOCOPY"), ("%%FORCE, ALG%%", AGAIN)],
     ids=["for a moment", "written anew"],
 )
 def test_a_process_that_is_killed_while_it_goes_another_way_leaves_nothing(large, way, builds):

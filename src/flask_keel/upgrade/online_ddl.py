@@ -27,7 +27,7 @@ from . import losses, statements
 from .dry_run import COPIES, FEW, STANDSTILLS
 from .retries import LOCKED, TIMED_OUT, Patience, Send, codes, pause
 
-RUNGS = ("ALGORITHM=INSTANT", "ALGORITHM=NOCOPY, LOCK=NONE", "ALGORITHM=INPLACE, LOCK=NONE")
+ALGORITHMS = ("ALGORITHM=INSTANT", "ALGORITHM=NOCOPY, LOCK=NONE", "ALGORITHM=INPLACE, LOCK=NONE")
 # takes another time than an index alone, and leaves the same
 ANEW = ", FORCE, ALGORITHM=INPLACE, LOCK=NONE"
 BUILDS = re.compile(r"ALGORITHM=(NOCOPY|INPLACE),? LOCK=NONE")
@@ -167,9 +167,9 @@ class Mysql(Patience):
         """
         plain = _plain(statement)
         altering = ALTER.match(plain)
-        for rung in RUNGS:
+        for algorithm in ALGORITHMS:
             try:
-                way = f", {rung}" if altering else f" {rung.replace(',', '')}"
+                way = f", {algorithm}" if altering else f" {algorithm.replace(',', '')}"
                 return self._bounded(run, plain + way)
             except Exception as error:
                 if number(error) == NOT_PARSED:
@@ -376,7 +376,7 @@ def shorter(table: str) -> str:
 
     :param table: in quotes
     """
-    return f"ALTER TABLE {table} DROP INDEX {LONGER}, {RUNGS[1]}"
+    return f"ALTER TABLE {table} DROP INDEX {LONGER}, {ALGORITHMS[1]}"
 
 
 def _altering(statement: str) -> str | None:
