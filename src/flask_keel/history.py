@@ -19,12 +19,10 @@ from typing import TYPE_CHECKING
 
 import click
 from alembic.config import Config
-from alembic.migration import MigrationContext
 from alembic.script import Script, ScriptDirectory
 from alembic.script.revision import CycleDetected, MultipleHeads, ResolutionError
 from alembic.util import CommandError, to_tuple
 from flask import current_app
-from sqlalchemy import Connection
 
 from . import binds
 
@@ -111,11 +109,6 @@ def heads() -> set[str]:
 def at(revisions: Iterable[str]) -> str:
     """Return where a database is, in the words of a sentence."""
     return " and ".join(sorted(revisions)) or "the base"
-
-
-def applied(connection: Connection) -> set[str]:
-    """Return the revisions at which the database is: none for one without a version table."""
-    return set(MigrationContext.configure(connection).get_current_heads())
 
 
 def parents(script: ScriptDirectory, revision: Script) -> tuple[str, ...]:

@@ -23,7 +23,6 @@ from sqlalchemy import Column, Connection, MetaData, Table, inspect, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from .. import catalog, log, output, waiting
-from .. import history as history_module
 from ..output import plainly
 from ..project import Environment, Project
 from ..revisions import AHEAD_TABLE
@@ -255,7 +254,7 @@ def require(project: Environment, connection: Connection, denied: servers.NotAll
             f"{denied.reason}, and {project.database} is ahead of the history, so it cannot stand in for "
             "one: type make db, which builds the history alone, then make newmigration."
         )
-    if history_module.applied(connection) != set(project.script.get_heads()):
+    if project.applied(connection) != set(project.script.get_heads()):
         raise CommandError(
             f"{denied.reason}, and {project.database} is not at the head of the history, so it cannot "
             "stand in for one: type make migrate (db upgrade), then try again."
@@ -296,7 +295,7 @@ def followed(project: Environment, connection: Connection) -> Iterator[None]:
         equal = catalog.is_equal(file, _live(project, connection, file))
     connection.rollback()
     yield
-    if not equal or history_module.applied(connection) != set(project.script.get_heads()):
+    if not equal or project.applied(connection) != set(project.script.get_heads()):
         return
     found = _live(project, connection, file)
     connection.rollback()

@@ -184,10 +184,11 @@ def guard(sentence: str, query: str, expected: object) -> list[str]:
     ]
 
 
-def at_revisions(revisions: set[str], has_table: bool, again: str) -> list[str]:
+def at_revisions(revisions: set[str], table: str, has_table: bool, again: str) -> list[str]:
     """Return the guard for the revisions at which the database was.
 
-    :param has_table: whether it had a version table, which may be empty
+    :param table: Alembic's own
+    :param has_table: whether it was there: it may be empty
     :param again: the command that prints the SQL anew
     """
     live = ", ".join(sorted(revisions))
@@ -195,12 +196,11 @@ def at_revisions(revisions: set[str], has_table: bool, again: str) -> list[str]:
         f"This SQL is for a database at {live or 'the base'}, and this one is elsewhere (run twice?): "
         f"nothing was changed; print it anew from this database ({again})"
     )
-    there = (
-        "SELECT count(*) FROM main.sqlite_master WHERE type = 'table' AND name = 'alembic_version'"
-    )
+    named = f"type = 'table' AND name = {string(table)}"
+    there = f"SELECT count(*) FROM main.sqlite_master WHERE {named}"
     found = guard(sentence, there, int(has_table))
     if has_table:
-        said = "SELECT version_num FROM main.alembic_version ORDER BY version_num"
+        said = f"SELECT version_num FROM main.{quote(table)} ORDER BY version_num"
         found += guard(
             sentence, f"SELECT group_concat(version_num, ', ') FROM ({said})", live or None
         )

@@ -213,7 +213,7 @@ def _now(project: Environment) -> set[str] | None:
         else:
             engine = project.engine
         with engine.connect() as connection:
-            return history.applied(connection)
+            return project.applied(connection)
     except Exception:
         return None
 

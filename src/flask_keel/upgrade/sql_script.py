@@ -24,6 +24,7 @@ from sqlalchemy import (
     Update,
     create_engine,
     inspect,
+    table,
     text,
 )
 from sqlalchemy.engine.mock import MockConnection
@@ -54,7 +55,6 @@ ONLY_ONLINE = "it wants {name} of the database, which --sql does not ask (db upg
 # leaves a mark on the version table while it runs, so that it is not run a second time from its head.
 
 
-TABLE = "alembic_version"
 BEGUN = "begun: "
 LONGEST_NAME = 64  # https://dev.mysql.com/doc/refman/8.4/en/identifier-length.html
 STOPS = {
@@ -82,10 +82,31 @@ class Guards(NamedTuple):
 
     :param dialect: tells PostgreSQL, MariaDB and MySQL apart
     :param again: the command that prints the SQL anew
+    :param version: the name of Alembic's own table
+    :param schema: where that is; None for the default
     """
 
     dialect: Dialect
     again: str
+    version: str = "alembic_version"
+    schema: str | None = None
+
+    @property
+    def table(self) -> str:
+        """Alembic's own table, as SQL names it."""
+        return self.dialect.identifier_preparer.format_table(
+            table(self.version, schema=self.schema)
+        )
+
+    @property
+    def marked(self) -> str:
+        """The query of MariaDB's and MySQL's for the mark."""
+        schema = string(self.schema) if self.schema else "DATABASE()"
+        return (
+            "(SELECT table_comment FROM information_schema.tables\n"
+            f"    WHERE table_schema = {schema} AND table_name = {string(self.version)} "
+            f"AND table_comment LIKE '{BEGUN}%')"
+        )
 
     @property
     def transactional(self) -> bool:
@@ -100,14 +121,16 @@ class Guards(NamedTuple):
         mark = f"{BEGUN}{begun}" if begun else None
         if self.transactional:
             return self._postgresql(live, mark)
-        return self._mariadb(live) if getattr(self.dialect, "is_mariadb", False) else _mysql(live)
+        return (
+            self._mariadb(live) if getattr(self.dialect, "is_mariadb", False) else self._mysql(live)
+        )
 
     def mark(self, begun: str | None) -> str:
         """Return the statement that marks a revision as begun, or takes the mark away."""
         if self.transactional:
             said = string(f"{BEGUN}{begun}") if begun else "NULL"
-            return f"COMMENT ON TABLE {TABLE} IS {said};"
-        return f"ALTER TABLE {TABLE} COMMENT = {string(f'{BEGUN}{begun}' if begun else '')};"
+            return f"COMMENT ON TABLE {self.table} IS {said};"
+        return f"ALTER TABLE {self.table} COMMENT = {string(f'{BEGUN}{begun}' if begun else '')};"
 
     def _elsewhere(self, live: str) -> tuple[str, str]:
         return (
@@ -133,10 +156,10 @@ DECLARE
   live text;
   mark text;
 BEGIN
-  IF to_regclass('{TABLE}') IS NOT NULL THEN
-    LOCK TABLE {TABLE} IN SHARE ROW EXCLUSIVE MODE;
-    SELECT string_agg(version_num, ', ' ORDER BY version_num COLLATE "C") INTO live FROM {TABLE};
-    mark := (SELECT said FROM obj_description(to_regclass('{TABLE}'), 'pg_class') AS said
+  IF to_regclass({string(self.table)}) IS NOT NULL THEN
+    LOCK TABLE {self.table} IN SHARE ROW EXCLUSIVE MODE;
+    SELECT string_agg(version_num, ', ' ORDER BY version_num COLLATE "C") INTO live FROM {self.table};
+    mark := (SELECT said FROM obj_description(to_regclass({string(self.table)}), 'pg_class') AS said
       WHERE said LIKE '{BEGUN}%');
   END IF;
   IF live IS DISTINCT FROM {string(live) if live else "NULL"} THEN
@@ -156,9 +179,8 @@ BEGIN NOT ATOMIC
   DECLARE live, mark, said TEXT DEFAULT NULL;
   DECLARE CONTINUE HANDLER FOR SQLSTATE '42S02' BEGIN END;
   SELECT GROUP_CONCAT(version_num ORDER BY CAST(version_num AS BINARY) SEPARATOR ', ')
-    INTO live FROM {TABLE};
-  SET mark = (SELECT table_comment FROM information_schema.tables
-    WHERE table_schema = DATABASE() AND table_name = '{TABLE}' AND table_comment LIKE '{BEGUN}%');
+    INTO live FROM {self.table};
+  SET mark = {self.marked};
   IF NOT live <=> {string(live) if live else "NULL"} THEN
     SET said = CONCAT({before}, COALESCE(live, 'the base'), {after});
     SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = said;
@@ -170,17 +192,17 @@ BEGIN NOT ATOMIC
 END//
 DELIMITER ;"""
 
-
-def _mysql(live: str) -> str:
-    """MySQL raises nothing outside of a routine: what it cannot find has the sentence for a name."""
-    elsewhere = f"This SQL is for a database at {live or 'the base'}: print it anew"
-    stopped = "Printed SQL stopped in the middle: see the comment of " + TABLE
-    missing = [string(f"SELECT 1 FROM `{said[:LONGEST_NAME]}`") for said in (elsewhere, stopped)]
-    return f"""\
+    def _mysql(self, live: str) -> str:
+        """MySQL raises nothing outside of a routine: what it cannot find has the sentence for a name."""
+        elsewhere = f"This SQL is for a database at {live or 'the base'}: print it anew"
+        stopped = "Printed SQL stopped in the middle: see the comment of " + self.version
+        missing = [
+            string(f"SELECT 1 FROM `{said[:LONGEST_NAME]}`") for said in (elsewhere, stopped)
+        ]
+        return f"""\
 SET @live = (SELECT GROUP_CONCAT(version_num ORDER BY CAST(version_num AS BINARY) SEPARATOR ', ')
-  FROM {TABLE});
-SET @mark = (SELECT table_comment FROM information_schema.tables
-  WHERE table_schema = DATABASE() AND table_name = '{TABLE}' AND table_comment LIKE '{BEGUN}%');
+  FROM {self.table});
+SET @mark = {self.marked};
 SET @guard = IF(NOT @live <=> {string(live) if live else "NULL"}, {missing[0]},
   IF(@mark IS NOT NULL, {missing[1]}, 'DO 0'));
 PREPARE keel_guard FROM @guard;
@@ -210,15 +232,16 @@ class Offline(MockConnection):
 
     :param dialect: as :func:`..literals.dialect` gives it
     :param write: takes one piece of SQL
-    :param again: the command that prints the SQL anew; None for SQL that is read and not run, without
-        its guards
+    :param guards: None for SQL that is read and not run
     """
 
-    def __init__(self, dialect: Dialect, write: Callable[[str], None], again: str | None) -> None:
+    def __init__(
+        self, dialect: Dialect, write: Callable[[str], None], guards: Guards | None = None
+    ) -> None:
         super().__init__(dialect, self.run)
         self.write = write
-        self.guards = Guards(dialect, again or "")
-        self.guarded = again is not None
+        self.guards = guards or Guards(dialect, "")
+        self.guarded = guards is not None
         self.heads: set[str] = set()
         # what runs now, and what of it a rollback would not undo any more
         self.running: str | None = None
@@ -239,7 +262,7 @@ class Offline(MockConnection):
         multiparams: Sequence[Mapping[str, Value]] | None = None,
         params: Mapping[str, Value] | None = None,
     ) -> "NoRows":
-        if isinstance(construct, CreateTable) and construct.element.name == TABLE:
+        if isinstance(construct, CreateTable) and construct.element.name == self.guards.version:
             # the table stays when a database goes back to the base
             construct = CreateTable(construct.element, if_not_exists=True)
         for row in multiparams or [params or {}]:
@@ -354,7 +377,9 @@ def write(project: Environment) -> str:
     pieces: list[str] = []
     start = _start(project)
     dialect = literals.dialect(project.engine.dialect)
-    stand_in = Offline(dialect, pieces.append, _command(project))
+    schema = project.options.get("version_table_schema")
+    guards = Guards(dialect, _command(project), project.version_table, schema)
+    stand_in = Offline(dialect, pieces.append, guards)
     project.configure(
         cast(Connection, stand_in),
         literal_binds=True,
@@ -394,7 +419,7 @@ def of_one(project: Project, revision: Script, server: Dialect | None) -> str:
                 ran.clear()
                 runner.run(project, connection, lambda *_: [step], sqlite_portable_sql=True)
                 return "".join(map(_line, _without_version(project, ran)))
-    stand_in = Offline(literals.dialect(server), ran.append, None)
+    stand_in = Offline(literals.dialect(server), ran.append)
     options: Options = {"as_sql": True, "literal_binds": True, "transaction_per_migration": True}
     options["starting_rev"] = list(below) or None
     bind = cast(Connection, stand_in)
@@ -426,7 +451,7 @@ def _start(project: Environment) -> list[str] | None:
         with project.engine.connect() as connection:
             if project.start is not None:
                 return project.start.split(",")
-            applied = history.applied(connection)
+            applied = project.applied(connection)
             upgrade.check(project, connection, applied)
             return sorted(applied) or None
     except DBAPIError:
@@ -462,11 +487,14 @@ def _rehearse(project: Environment) -> str:
 
     live = transaction.named(project.engine)
     with _copy(project, live, note) as connection, rehearsal(), redirect_stdout(sys.stderr):
-        applied = history.applied(connection)
+        applied = project.applied(connection)
         _require_start(project, applied)
         upgrade.check(project, connection, applied)
         start = data_checks.at_revisions(
-            applied, inspect(connection).has_table("alembic_version"), _command(project)
+            applied,
+            project.version_table,
+            inspect(connection).has_table(project.version_table),
+            _command(project),
         )
         before = foreign_key_check.broken(connection)
         connection.rollback()

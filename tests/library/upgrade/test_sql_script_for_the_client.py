@@ -31,3 +31,49 @@ def test_a_trigger_with_semicolons_in_it_arrives_whole(new_project, server, serv
         project.db("upgrade").assert_ok()
         assert clients.rows(twin, "SELECT id, a FROM thing") == [(1, 2)]
         assert clients.dump(twin) == clients.dump(server_url)
+
+
+ENV = "from flask_keel import env\n\nenv.run({options})\n"
+THING = "op.create_table('thing', sa.Column('id', sa.Integer, primary_key=True))"
+
+
+def with_version_table(project, **options):
+    given = ", ".join(f"{name}={value!r}" for name, value in options.items())
+    (project.versions.parent / "env.py").write_text(ENV.format(options=given))
+    project.migration("a1", None, THING)
+    project.db("upgrade").assert_ok()
+    project.migration("a2", "a1", "op.add_column('thing', sa.Column('n', sa.Integer))")
+
+
+def assert_goes_on(project, url, table):
+    sql = project.db("upgrade", "--sql").assert_ok().out
+    assert "CREATE TABLE thing" not in sql
+    clients.feed(url, sql)
+    assert clients.rows(url, f"SELECT version_num FROM {table}") == [("a2",)]
+    assert clients.rows(url, "SELECT n FROM thing") == []
+    again = clients.program(url, sql)
+    assert again.returncode != 0 and "for a database at a1" in again.stderr
+    project.migration("a3", "a2", "op.execute('SELECT nothing')")
+    project.db("upgrade").assert_one_sentence("at a2", "mend the file and try again")
+
+
+def test_a_version_table_of_another_name_says_where_the_database_is(any_database):
+    url = any_database.env.get("DEV_DATABASE_URL", f"sqlite:///{any_database.database}")
+    with_version_table(any_database, version_table="Applied here")
+    name = '"Applied here"' if not url.startswith("mysql") else "`Applied here`"
+    assert_goes_on(any_database, url, name)
+
+
+def test_a_version_table_in_another_schema_says_where_the_database_is(
+    new_project, server, server_url
+):
+    project = new_project(starter="bare", database=make_url(server_url).get_backend_name())
+    project.env["DEV_DATABASE_URL"] = server_url
+    schema = f"{make_url(server_url).database}_ours"
+    clients.run(server_url, f"CREATE SCHEMA {schema}")
+    try:
+        with_version_table(project, version_table_schema=schema)
+        assert_goes_on(project, server_url, f"{schema}.alembic_version")
+    finally:
+        if server_url.startswith("mysql"):
+            clients.run(server_url, f"DROP SCHEMA {schema}")
