@@ -33,8 +33,6 @@ class Db(click.Group):
                 if unreached := ctx.meta.get(waiting.UNREACHED):
                     raise unreached
                 return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
-            raise
         except Exception as error:
             failed = errors.as_click(error)
             raise failed from (None if failed is error else error)

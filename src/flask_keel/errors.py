@@ -187,6 +187,8 @@ def of_the_application(error: BaseException) -> str:
 
 def as_click(error: Exception) -> Exception:
     """Return the error that click shows: a sentence; with FLASK_DEBUG=1 what nobody expects as it is."""
+    if isinstance(error, click.ClickException | click.exceptions.Exit | click.Abort):
+        return error
     expected = isinstance(error, CommandError | servers.NotAllowed)
     if not expected and _while_stopping(error):
         return click.Abort()

@@ -188,8 +188,6 @@ def _turn(run: Turn, bind: Bind, several: bool, required: bool, writes: bool) ->
                 if (folder / "env.py").is_file():
                     return [run(name)]
                 return _without_migrations(bind, required)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
-            raise
         except Exception as error:  # as long as it is known whose it is
             failed = errors.as_click(error)
             raise failed from (None if failed is error else error)
@@ -273,8 +271,9 @@ def folder_made(folder: Path, bind: Bind) -> Iterator[None]:
     home, first = folder.parent.parent, not folder.parent.exists()
     try:
         (folder / "versions").mkdir(parents=True, exist_ok=True)
-        ini = (home / "alembic.ini").read_text(encoding="utf-8")
-        (folder / "alembic.ini").write_text(OF_THE_DEFAULT.sub("", ini), encoding="utf-8")
+        if not (folder / "alembic.ini").is_file():  # env.py alone may be missing
+            ini = (home / "alembic.ini").read_text(encoding="utf-8")
+            (folder / "alembic.ini").write_text(OF_THE_DEFAULT.sub("", ini), encoding="utf-8")
         (folder / "env.py").write_text(ENV, encoding="utf-8")
         shutil.copyfile(home / "script.py.mako", folder / "script.py.mako")
         if heads.path(home).is_file():

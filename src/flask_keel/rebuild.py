@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
+import click
 from alembic import command
 from alembic.autogenerate import produce_migrations
 from alembic.migration import MigrationContext
@@ -63,13 +64,13 @@ def rebuild(starter_rows: Rows) -> None:
     """
     several = multidb.several()
     every, wanted = (multidb.every(), multidb.chosen()) if several else ([None], [None])
-    projects: dict[Bind, Project] = {bind: multidb.project(bind) for bind in every}
-    for bind in wanted:
-        with multidb.on(bind):
-            require_allowed(projects[bind])
-    if several:
-        multidb.require_apart()
     with interruptible(), _folders(every):
+        projects: dict[Bind, Project] = {bind: multidb.project(bind) for bind in every}
+        for bind in wanted:
+            with multidb.on(bind):
+                require_allowed(projects[bind])
+        if several:
+            multidb.require_apart()
         said, kept = _replace_all(projects, wanted, starter_rows)
     for bind in wanted:
         with multidb.on(bind):
@@ -132,14 +133,16 @@ def _replace_all(
         return {only.bind: _replace_memory(only, starter_rows)}, kept
     try:
         with _beside(projects) as fresh:
-            with _as_it_was(), _led(projects, fresh):
+            with _led(projects, fresh):
                 for bind, url in fresh.items():
                     said[bind] = _build_at(projects[bind], url)
                 put(starter_rows, UNTOUCHED)
-            for bind in wanted:
-                _replace(projects[bind], fresh[bind], kept)
-            if left := [bind for bind in wanted if bind not in kept]:
-                _build_in_place(projects, left, said, starter_rows)
+            with _told_of_others(kept):
+                for bind in wanted:
+                    with _of(bind):
+                        _replace(projects[bind], fresh[bind], kept)
+                if left := [bind for bind in wanted if bind not in kept]:
+                    _build_in_place(projects, left, said, starter_rows)
     except servers.NotAllowed as denied:
         if only is None:
             raise CommandError(TOGETHER.format(reason=denied.reason)) from denied
@@ -160,32 +163,59 @@ def _tell(one: Project, said: list[str], kept: Path | None) -> None:
 
 
 @contextmanager
-def _as_it_was() -> Iterator[None]:
-    """Say of an error inside that the databases are untouched, whatever was done beside them."""
+def _of(bind: Bind, left: str | None = None) -> Iterator[None]:
+    """Make a sentence of an error inside, as long as it is known of which database it is.
+
+    :param left: what it leaves
+    """
+    with multidb.on(bind):
+        try:
+            yield
+        except servers.NotAllowed:
+            raise
+        except Exception as error:
+            if left:
+                error.add_note(output.Left(left))
+            failed = errors.as_click(error)
+            raise failed from (None if failed is error else error)
+
+
+@contextmanager
+def _told_of_others(kept: Kept) -> Iterator[None]:
+    """Say with an error inside which databases were replaced before it: nothing puts them back."""
     try:
         yield
-    except servers.NotAllowed:
-        raise
-    except Exception as error:
-        error.add_note(output.Left(errors.AS_IT_WAS))
-        raise
+    except (click.ClickException, servers.NotAllowed) as error:
+        if not kept:
+            raise
+        before = ", ".join(
+            f"{binds.shown(bind)} is fresh already"
+            + (f" (the one before it is kept until the next try: {path})" if path else "")
+            for bind, path in kept.items()
+        )
+        said = error.message if isinstance(error, click.ClickException) else f"{error.reason}."
+        raise CommandError(f"{said} Nothing more was replaced; {before}.") from error
 
 
 @contextmanager
 def _beside(projects: Projects) -> Iterator[dict[Bind, URL]]:
     """Give an empty database for each, gone afterwards."""
     with ExitStack() as made:
-        for one in projects.values():
-            _require_possible(one)
-        yield {
-            bind: made.enter_context(databases.database(one.engine.url, one.engine_options))
-            for bind, one in projects.items()
-        }
+        fresh = {}
+        for bind, one in projects.items():
+            with _of(bind):
+                _require_possible(one)
+        for bind, one in projects.items():
+            with _of(bind):
+                made_here = databases.database(one.engine.url, one.engine_options)
+                fresh[bind] = made.enter_context(made_here)
+        yield fresh
 
 
 def _require_possible(one: Project) -> None:
     if one.dialect != "sqlite":
         databases.require_isolation(one.engine.url, one.metadata)
+        servers.require_own(one.engine.url, one.engine_options)
     elif (path := online.file_of(one.engine)) is not None:
         transaction.require_folder(path)
     else:
@@ -201,7 +231,8 @@ def _led(projects: Projects, fresh: Mapping[Bind, URL]) -> Iterator[None]:
     with ExitStack() as led:
         for bind, url in fresh.items():
             one = projects[bind]
-            led.enter_context(redirected(one.engine, url, one.engine_options))
+            with _of(bind):
+                led.enter_context(redirected(one.engine, url, one.engine_options))
         yield
 
 
@@ -322,7 +353,7 @@ def _build_at(one: Project, url: URL, state: str = UNTOUCHED) -> list[str]:
 
     :param state: what an error leaves, in the words of a sentence
     """
-    with multidb.on(one.bind):
+    with _of(one.bind, errors.AS_IT_WAS if state is UNTOUCHED else None):
         if one.dialect == "sqlite":
             opened = transaction.connect(transaction.engine(url), app=one.engine)
             with opened as connection:

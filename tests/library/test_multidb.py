@@ -163,6 +163,40 @@ def test_make_db_builds_all_and_replaces_those_that_are_named(project):
     assert ask(project, "dev", "SELECT count(*) FROM person") == [(2,)]
 
 
+def test_make_db_names_the_file_of_a_bind_that_stops_it(project):
+    (path,) = archived(project).joinpath("versions").glob("*.py")
+    text = path.read_text()
+    first = "def upgrade():\n"
+    path.write_text(text.replace(first, f"{first}    op.execute('no SQL')\n"))
+    project.db("rebuild").assert_one_sentence(path.name, "line ", "as it was: mend the file")
+    path.write_text(text + "def (\n")
+    project.db("rebuild").assert_one_sentence(path.name, "SyntaxError", "mend the file")
+
+
+def test_make_db_says_what_it_had_replaced_when_another_database_is_locked(project):
+    project.write("my_app/seed.py", SEED)
+    with closing(sqlite3.connect(project.database)) as database:
+        database.execute("INSERT INTO person (name) VALUES ('by hand')")
+        database.commit()
+    with closing(sqlite3.connect(project.path / "var/archive.db")) as held:
+        held.execute("BEGIN IMMEDIATE")
+        stopped = project.db("rebuild")
+    kept = project.path / "var/backups/dev.replaced.db"
+    stopped.assert_one_sentence("archive.db is locked", "default is fresh already", str(kept))
+    assert ask(project, "backups/dev.replaced", "SELECT name FROM person") == [("by hand",)]
+    assert ask(project, "dev", "SELECT name FROM person") == [("Ada",)]
+
+
+def test_an_env_py_that_is_gone_is_written_again_and_the_alembic_ini_beside_it_stays(project):
+    ini, env = archived(project) / "alembic.ini", archived(project) / "env.py"
+    ini.write_text(ini.read_text() + "# ours\n")
+    env.unlink()
+    for command in ("rebuild", "migrate"):
+        project.db(command).assert_ok()
+        assert env.is_file() and ini.read_text().endswith("# ours\n"), command
+        env.unlink()
+
+
 @LONG
 def test_each_is_copied_and_given_back(project):
     ((person,),) = ask(project, "dev", "SELECT count(*) FROM person")

@@ -336,6 +336,27 @@ TABLES = text(
 )
 
 
+NOT_OWNED = text(
+    "SELECT format('ALTER DATABASE %I OWNER TO %I', datname, current_user) FROM pg_database "
+    "WHERE datname = current_database() AND NOT pg_has_role(datdba, 'USAGE')"
+)
+
+
+def require_own(url: URL, options: Options | None) -> None:
+    """Stop where the account may not replace a database: PostgreSQL lets its owner alone.
+
+    :raises NotAllowed: with what an administrator types
+    """
+    if kind(url) != "postgresql":
+        return
+    with connected(url, options) as connection:
+        if grant := connection.execute(NOT_OWNED).scalar():
+            raise NotAllowed(
+                f"The account does not own the database (an administrator allows it by {grant};)",
+                grant,
+            )
+
+
 def replace(old: URL, new: URL, options: Options | None) -> bool:
     """Put a database in the place of another on its server, in one statement or transaction.
 

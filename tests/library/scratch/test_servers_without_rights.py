@@ -199,3 +199,33 @@ def test_the_readme_of_the_project_says_the_right(new_project, kind):
     text = (new_project(database=kind).path / "README.md").read_text()
     wanted = {"postgresql": "ALTER ROLE user CREATEDB", "mysql": r"ON `my\_app\_scratch\_%`.* TO"}
     assert wanted[kind] in text
+
+
+def test_who_does_not_own_a_database_is_told_before_another_is_replaced(bare, postgresql_server):
+    """Only its owner may rename it, whoever may make databases."""
+    with databases.fresh(postgresql_server) as url:
+        clients.run(postgresql_server, "CREATE ROLE maker LOGIN CREATEDB")
+        own = make_url(url).set(username="maker").render_as_string(hide_password=False)
+        try:
+            clients.run(url, "GRANT ALL ON SCHEMA public TO maker")
+            with (bare.path / "etc/conf/dev.conf").open("a") as conf:
+                conf.write(f"SQLALCHEMY_BINDS = {{'archive': {own!r}}}\n")
+            key = "id: Mapped[int] = mapped_column(primary_key=True)\n"
+            bare.model("person", key)
+            bare.model("letter", f"__bind_key__ = 'archive'\n{key}")
+            for command in ("migrate", "upgrade"):
+                bare.db(command).assert_ok()
+            before = bare.database.read_bytes()
+            name = make_url(url).database
+            grant = f"ALTER DATABASE {name} OWNER TO maker"
+            bare.db("rebuild").assert_one_sentence(grant, "they are as they were")
+            assert bare.database.read_bytes() == before
+            clients.run(postgresql_server, grant)
+            assert bare.db("rebuild").assert_ok().err.count("is fresh") == 2
+        finally:
+            clients.run(
+                postgresql_server,
+                f"DROP DATABASE IF EXISTS {make_url(url).database} WITH (FORCE)",
+                f"DROP DATABASE IF EXISTS {kept_name(make_url(url).database)} WITH (FORCE)",
+                "DROP ROLE maker",
+            )
