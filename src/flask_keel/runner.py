@@ -36,6 +36,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     TableClause,
     inspect,
+    text,
 )
 from sqlalchemy.dialects import mysql
 from sqlalchemy.exc import CompileError
@@ -205,13 +206,13 @@ class Recorder:
 
     def _only_said(self, connection: Connection, operation: ops.ExecuteSQLOp) -> None:
         said: Any = operation.sqltext
-        if not isinstance(said, str):
-            dialect = literals.dialect(connection.dialect)
-            try:
-                said = str(said.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
-            except CompileError:  # a value that is no literal
-                said = str(said.compile(dialect=dialect))
-        self.note(said)
+        said = text(said) if isinstance(said, str) else said
+        dialect = literals.dialect(connection.dialect)
+        try:
+            said = said.compile(dialect=dialect, compile_kwargs={"literal_binds": True})
+        except CompileError:  # a value that is no literal
+            said = said.compile(dialect=dialect)
+        self.note(str(said))
 
     def _before(
         self, connection: Connection, operation: MigrateOperation
@@ -228,8 +229,10 @@ class Recorder:
             self.silent = False
 
     def _statement(
-        self, _connection: object, _cursor: object, statement: str, *_more: object
+        self, connection: Connection, _cursor: object, statement: str, *_more: object
     ) -> None:
+        if "format" in connection.dialect.paramstyle:
+            statement = statement.replace("%%", "%")  # doubled for the driver
         if not self.silent and (found := self._place(others=False)):
             recording, line = found
             recording.sql.append((line, statement))

@@ -23,7 +23,7 @@ from sqlalchemy import Connection, Inspector, column, inspect, table, text
 from sqlalchemy.engine import ExecutionContext
 from sqlalchemy.exc import DBAPIError
 
-from .. import data, literals
+from .. import data, lexer, literals
 from ..data import IN_BATCHES
 from ..lint import source, types
 from ..project import listening
@@ -188,6 +188,17 @@ class Live:
             return self.count(rows._replace(condition=None)) if rows.condition else None
 
 
+class Change(NamedTuple):
+    """Something by which a condition comes to mean other rows than it means now.
+
+    :param rows: those that are changed; None where they cannot be told
+    """
+
+    table: Key
+    columns: frozenset[str] = frozenset()
+    rows: Rows | None = None
+
+
 @dataclass
 class Losses:
     """Follows a run, event by event, and gathers what it may lose.
@@ -202,6 +213,7 @@ class Losses:
     updated: list[Rows] = field(default_factory=list)
     tables: dict[Key, Key | None] = field(default_factory=dict)
     names: dict[tuple[Key, str], str | None] = field(default_factory=dict)
+    changed: list[Change] = field(default_factory=list)
     line: int = 0
     in_batches: bool = False
 
@@ -242,6 +254,8 @@ class Losses:
     # -- what a run does -------------------------------------------------------------------------
 
     def _operation(self, op: MigrateOperation) -> None:
+        if isinstance(op, ops.BulkInsertOp):
+            self.changed.append(Change(self.live.key(op.table.schema, op.table.name)))
         name = getattr(op, "table_name", None)
         if not isinstance(name, str):
             return
@@ -290,6 +304,8 @@ class Losses:
                 self._drop_column(table, effect.columns[0], ("drop-in-sql",))
             case "rename column":
                 self._rename_column(table, *effect.columns)
+            case "insert":
+                self.changed.append(Change(table))
             case "delete":
                 self._delete(table, effect.where)
             case "update":
@@ -305,6 +321,7 @@ class Losses:
         if unless_there and self.origin(table):
             return
         self.tables[table] = None
+        self.changed.append(Change(table))
         self._forget(table)
 
     def _forget(self, table: Key) -> None:
@@ -333,14 +350,36 @@ class Losses:
         for place in [place for place in self.names if place[0] == old]:
             self.names[new, place[1]] = self.names.pop(place)
         self.tables[old], self.tables[new] = None, home
+        moved = [one._replace(table=new) for one in self.changed if one.table == old]
+        self.changed += [*moved, Change(old), Change(new)]
+
+    def _changes(self, table: Key, *columns: str, rows: Rows | None = None) -> None:
+        self.changed.append(Change(table, frozenset(map(str.lower, columns)), rows))
+
+    def _as_now(self, table: Key, where: str | None) -> str | None:
+        """Return a condition that means the same rows now; None, for all, where the run itself has
+        changed what it is about."""
+        words = {
+            lexer.unquote(text).lower()
+            for kind, text in lexer.tokens(where or "")
+            if kind in ("name", "word")
+        }
+        for one in self.changed:
+            among = "select" in words and one.table.name.lower() in words
+            own = one.table == table and words & one.columns
+            if (among or own) and (one.rows is None or self.live.count(one.rows) != 0):
+                return None
+        return where
 
     def _add_column(self, table: Key, name: str) -> None:
         if not self.column(table, name):  # else it is IF NOT EXISTS
             self.names[table, name.lower()] = None
+            self._changes(table, name)
 
     def _drop_column(self, table: Key, name: str, rules: tuple[str, ...]) -> None:
         home, column = self._home(table), self.column(table, name)
         self.names[table, name.lower()] = None
+        self._changes(table, name)
         if home is None or column is None:
             return
         if not self.live.columns(home)[column.lower()].get("computed"):
@@ -349,6 +388,7 @@ class Losses:
     def _rename_column(self, table: Key, old: str, new: str) -> None:
         column = self.column(table, old)
         self.names[table, old.lower()] = None
+        self._changes(table, old, new)
         self.names[table, new.lower()] = column  # which may be the same name in other letters
 
     def _set_type(self, table: Key, op: ops.AlterColumnOp) -> None:
@@ -384,7 +424,8 @@ class Losses:
 
     def _delete(self, table: Key, where: str | None) -> None:
         if home := self._home(table):
-            rows = Rows(home, condition=where)
+            rows = Rows(home, condition=self._as_now(table, where))
+            self._changes(table, rows=rows)
             also = ", ".join(map(str, self.live.children(home)))
             what = f"rows of {home}" + (f" with what refers to them in {also}" if also else "")
             self._lose(Loss(what, ("delete-rows",), self.line, rows, "rows"))
@@ -394,13 +435,15 @@ class Losses:
         if home is None:
             return
         self.rewrite(table)
+        changed = Rows(home, condition=self._as_now(table, effect.where))
+        self._changes(table, *effect.columns, rows=changed)
         if not self.in_batches:
-            self.updated.append(Rows(home, condition=effect.where))
+            self.updated.append(changed)
         columns = [column for name in effect.columns if (column := self.column(table, name))]
         if columns:
             named = ", ".join(f"{home}.{column}" for column in columns)
             rules = ("update-rows", "update-every-row")
-            rows = Rows(home, tuple(columns), effect.where)
+            rows = changed._replace(columns=tuple(columns))
             what = f"what stands in {named}"
             self._lose(Loss(what, rules, self.line, rows))
 

@@ -79,7 +79,8 @@ class Effect(NamedTuple):
     """One thing that a statement does.
 
     ``verb`` is "create table", "drop table", "rename table", "add column", "drop column", "rename
-    column", "delete", "update", "drop schema", "drop" for what cannot be counted, or "unreadable".
+    column", "insert", "delete", "update", "drop schema", "drop" for what cannot be counted, or
+    "unreadable".
 
     :param columns: those it is about; for a rename the old name and the new one
     :param where: the condition of its rows, None for all of them or where it cannot be told
@@ -161,19 +162,15 @@ class _Reader:
 
     def with_(self) -> Iterator[Effect]:
         # the rows of one part may be those of another
-        found = False
         for place in range(len(self.tokens)):
             self.at = place
             if self.word() in ("DELETE", "UPDATE") and self.word(-1) not in ("ON", "DO", "FOR"):
-                found = True
                 reader = self.delete if self.take("DELETE") else self.update
                 self.at += self.word() == "UPDATE"
                 for effect in list(reader()):
                     yield effect._replace(where=None)
-        if not found and {"INSERT", "MERGE", "REPLACE"} & {
-            self.word(-1 - n) for n in range(self.at)
-        }:
-            self.at = 0
+        self.at = 0
+        if {"INSERT", "MERGE", "REPLACE"} & set(self.rest()):
             yield from self.insert()
 
     def create(self) -> Iterator[Effect]:
@@ -275,6 +272,10 @@ class _Reader:
         words = " ".join(self.rest())
         if re.search(r"\b(DO UPDATE|DUPLICATE KEY UPDATE)\b|^OR REPLACE\b", words):
             yield Effect("unreadable")
+        for place in range(len(self.tokens)):
+            self.at = place
+            if self.take("INTO") and (table := self.name()):
+                yield Effect("insert", table)
 
     def rename(self) -> Iterator[Effect]:
         if not (self.take("TABLE") or self.take("TABLES")):

@@ -136,6 +136,68 @@ def test_a_plan_follows_what_is_there_through_the_whole_run_and_changes_nothing(
     assert not (grown.path / "var" / "backups").exists()
 
 
+# what is about rows that the run itself changes, and what is lost of those that are there
+CHANGED = [
+    (
+        "op.execute('UPDATE person SET age = NULL WHERE id = 1')\n"
+        "op.execute('DELETE FROM person WHERE age IS NULL')",
+        ["what stands in person.age (1 value)", "rows of person (2 rows)"],
+    ),
+    (
+        "op.execute('UPDATE person SET age = NULL WHERE id = 9')\n"
+        "op.execute('DELETE FROM person WHERE age IS NULL')",
+        ["rows of person (1 row)"],
+    ),
+    (
+        "op.drop_column('log', 'v')\nop.add_column('log', sa.Column('v', sa.Integer))\n"
+        "op.execute('UPDATE log SET v = 7')\nop.execute('DELETE FROM log WHERE v = 7')",
+        ["log.v (2 values)", "rows of log (3 rows)"],
+    ),
+    (
+        "op.execute('INSERT INTO kept VALUES (9, 36)')\n"
+        "op.execute('DELETE FROM person WHERE age IN (SELECT v FROM kept)')",
+        ["rows of person (2 rows)"],
+    ),
+    (
+        "op.bulk_insert(sa.table('kept', sa.column('id'), sa.column('v')), [{'id': 9, 'v': 36}])\n"
+        "op.execute('DELETE FROM person WHERE age IN (SELECT v FROM kept)')",
+        ["rows of person (2 rows)"],
+    ),
+    (
+        "op.execute('DELETE FROM kept')\n"
+        "op.execute('DELETE FROM log WHERE v NOT IN (SELECT v FROM kept WHERE v IS NOT NULL)')",
+        ["rows of kept (3 rows)", "rows of log (3 rows)"],
+    ),
+    (
+        "op.rename_table('kept', 'mine')\nop.execute('DELETE FROM mine WHERE id > 2')",
+        ["rows of kept (1 row)"],
+    ),
+]
+
+
+def test_a_condition_on_what_the_run_changes_is_not_taken_for_one_on_what_is_there(grown):
+    for body, loses in CHANGED:
+        grown.migration("f1", "f0", body)
+        (found,) = plan(grown)["revisions"]
+        assert said(found) == loses, body
+
+
+def test_a_percent_sign_that_is_doubled_for_the_driver_is_one(grown):
+    url = url_of(grown)
+    raw = "'100%'" if url.startswith("sqlite") else "'100%%'"
+    clients.run(url, f"UPDATE person SET nick = {raw} WHERE id = 1")
+    delete = "DELETE FROM person WHERE nick = "
+    sql = f"{delete}'100%'"
+    for body in (
+        f"op.execute({sql!r})",
+        f"op.get_bind().execute(sa.text({sql!r}))",
+        f"op.get_bind().exec_driver_sql({delete + raw!r})",
+    ):
+        grown.migration("f1", "f0", body)
+        (found,) = plan(grown)["revisions"]
+        assert said(found) == ["rows of person (1 row)"], body
+
+
 def test_whoever_may_only_read_gets_the_plan_and_cannot_upgrade(new_project, server):
     kind = make_url(server).get_backend_name()
     project = new_project(starter="bare", database=kind)
