@@ -294,6 +294,8 @@ def change_default(random: Random, schema: Schema) -> Change | None:
         require(found.kind.name == column.kind.name)
         require((uid, found.uid) not in marks.filled)  # with a default nothing would be asked
         found.default = default
+        # one value in all rows
+        marks.narrow |= found.unique and found.uid > marks.since and default is not None
 
     uid = table.uid
     return Change(f"{table.name}.{column.name}: {column.default} to {default}", do)
