@@ -199,7 +199,8 @@ def placed(code: types.CodeType, path: str) -> types.CodeType:
 
 def teach(file: str, known: set) -> None:
     """Tell the parent the regular expressions that are new here, so that the next has them compiled."""
-    if new := [(pattern, flags) for _, pattern, flags in set(re._cache) - known]:
+    new = [(it, int(flags)) for kind, it, flags in set(re._cache) - known if kind in (str, bytes)]
+    if new:
         Path(file).write_bytes(marshal.dumps(new))
 
 
