@@ -30,6 +30,7 @@ from sqlalchemy import (
     TableClause,
     TextClause,
     and_,
+    bindparam,
     column,
     exists,
     func,
@@ -46,6 +47,7 @@ from sqlalchemy.engine import ExceptionContext, ExecutionContext
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.schema import AddConstraint, ColumnCollectionConstraint, CreateIndex
+from sqlalchemy.types import NullType
 
 from . import output, waiting
 from .project import listening
@@ -247,12 +249,17 @@ def _left(
 
 
 def _keys(connection: Connection, table: TableClause) -> Keys:
-    names = _key_columns(connection, table)
-    return [table.c[name] if name in table.c else _of(table, name) for name in names]
+    """The primary key; none where its order does not come to every row."""
+    keys = [_of(table, name) for name in _key_columns(connection, table)]
+    if keys and connection.dialect.name == "sqlite":  # https://www.sqlite.org/quirks.html
+        empty = or_(*(key.is_(None) for key in keys))
+        if connection.execute(select(*keys).where(empty).limit(1)).first():
+            return []
+    return keys
 
 
 def _of(table: TableClause, name: str) -> PlainColumn:
-    """A column that the caller's table does not list."""
+    """A column as the database has it: a type that the caller lists may change its values."""
     found: PlainColumn = column(name)
     found.table = table
     return found
@@ -277,13 +284,20 @@ def _parts(
 
 
 def _after(keys: Keys, last: Row) -> ColumnElement[bool]:
-    return keys[0] > last[0] if len(keys) == 1 else tuple_(*keys) > tuple_(*last)
+    return _one(keys) > _one(_given(last))
 
 
 def _between(keys: Keys, first: Row, last: Row) -> ColumnElement[bool]:
-    if len(keys) == 1:
-        return keys[0].between(first[0], last[0])
-    return and_(tuple_(*keys) >= tuple_(*first), tuple_(*keys) <= tuple_(*last))
+    return and_(_one(keys) >= _one(_given(first)), _one(keys) <= _one(_given(last)))
+
+
+def _one(parts: Keys) -> Expression:
+    return parts[0] if len(parts) == 1 else tuple_(*parts)
+
+
+def _given(key: Row) -> Keys:
+    """The values of a key as the driver gave them: a cast would not let an enum be compared."""
+    return [bindparam(None, value, type_=NullType()) for value in key]
 
 
 @contextmanager

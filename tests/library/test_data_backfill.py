@@ -1,5 +1,6 @@
 """flask_keel.backfill: rows in batches, again after an interruption, committed where that is safe."""
 
+import databases
 import pytest
 import revising
 from revising import KEY
@@ -75,8 +76,6 @@ def test_on_a_server_a_batch_stands_when_a_later_one_fails(new_project, server_u
 
 
 def test_after_other_changes_a_failure_leaves_nothing_on_postgresql(new_project, postgresql_server):
-    import databases
-
     with databases.fresh(postgresql_server) as url:
         project = new_project(starter="bare", database="postgresql")
         project.env["DEV_DATABASE_URL"] = url
@@ -119,6 +118,62 @@ def test_keys_of_two_columns_and_tables_without_a_key(bare):
     bare.db("upgrade").assert_ok()
     assert revising.rows(bare, "SELECT count(*) FROM pair WHERE slug = 'p'") == [(11,)]
     assert revising.rows(bare, "SELECT slug FROM bag ORDER BY slug") == [("b",), ("x",)]
+
+
+def filled(project, column, key, rows):
+    """Fill a table that another tool made, whose key the migration lists with a type of its own."""
+    project.migration("a00000000001", None, "pass")
+    project.db("upgrade").assert_ok()
+    values = ", ".join(f"({value})" for value in rows)
+    made = f"CREATE TABLE bag (k {column} PRIMARY KEY, v INTEGER)"
+    revising.execute(project, made, f"INSERT INTO bag (k) VALUES {values}")
+    by_hand(
+        project,
+        "a00000000001",
+        f"bag = sa.table('bag', {key}, sa.column('v'))\n"
+        "if not flask_keel.is_rehearsal():\n"
+        f"    assert flask_keel.backfill(bag, bag.c.v.is_(None), {{'v': 1}}, batch=2) == {len(rows)}",
+    )
+    project.db("upgrade").assert_ok()
+    assert revising.rows(project, "SELECT count(*) FROM bag WHERE v = 1") == [(len(rows),)]
+
+
+UUIDS = [f"'{number:08}-0000-4000-8000-00000000000b'" for number in range(5)]
+
+
+@pytest.mark.parametrize("rows", [["NULL", "NULL", "NULL", "'a'"], ["NULL", "'a'", "'b'"]])
+def test_rows_whose_key_is_null_are_reached_where_sqlite_lets_it_be(bare, rows):
+    filled(bare, "VARCHAR(9)", "sa.column('v2')", rows)
+
+
+@pytest.mark.parametrize(
+    "column, key, rows",
+    [
+        ("DATETIME", "sa.column('k', sa.DateTime)", ["'2020-01-01 00:00:00'", "'2020-01-02'"]),
+        ("VARCHAR(36)", "sa.column('k', sa.Uuid)", UUIDS),
+    ],
+)
+def test_a_key_that_is_written_otherwise_than_its_type_says_is_found_on_sqlite(
+    bare, column, key, rows
+):
+    filled(bare, column, key, rows)
+
+
+def test_a_key_that_is_larger_than_the_migration_says_is_found(any_database):
+    filled(any_database, "BIGINT", "sa.column('k', sa.Integer)", ["1", "5000000000", "6000000000"])
+
+
+@pytest.mark.parametrize(
+    "column, rows", [("mood", ["'sad'", "'ok'", "'glad'"]), ("boolean", ["true", "false"])]
+)
+def test_a_key_of_postgresql_is_compared_as_what_it_is(
+    new_project, postgresql_server, column, rows
+):
+    with databases.fresh(postgresql_server) as url:
+        project = new_project(starter="bare", database="postgresql")
+        project.env["DEV_DATABASE_URL"] = url
+        revising.execute(project, "CREATE TYPE mood AS ENUM ('sad', 'ok', 'glad')")
+        filled(project, column, "sa.column('v2')", rows)
 
 
 @pytest.mark.parametrize(
