@@ -124,7 +124,7 @@ def require_one_head(script: ScriptDirectory) -> None:
     """
     found = script.get_heads()
     if len(found) > 1:
-        raise CommandError(two_heads(script, found))
+        raise CommandError(two_heads(script, found)) from MultipleHeads(found, None)
 
 
 def two_heads(script: ScriptDirectory, found: Iterable[str]) -> str:

@@ -59,6 +59,11 @@ def _branch(script: ScriptDirectory, head: Script, other: Script) -> list[Script
     own = [
         one for one in script.iterate_revisions(head.revision, "base") if one.revision not in shared
     ]
+    if not own:
+        raise CommandError(
+            f"{other.revision} depends on {head.revision}, so they stand in order, and both are heads: "
+            f"write both into {heads.path(Path(script.dir))}, a line each."
+        )
     return list(reversed(own))
 
 

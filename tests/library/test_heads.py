@@ -158,8 +158,32 @@ def test_several_heads_pass_where_the_file_names_each(blog):
     said = blog.db("check").assert_ok().err
     assert "heads: bbbb0000000" in said and "4 migrations linted and proved" in said
     blog.db("check", "--quick").assert_ok()
+    for command in ("upgrade", "migrate"):
+        blog.db(command).assert_one_sentence("as head.txt says", "db upgrade heads", "--head")
     blog.db("upgrade", "heads").assert_ok()
     blog.db("status").assert_ok()
+
+
+def test_a_head_on_which_another_depends_is_no_error_and_cannot_be_moved(bare):
+    """https://alembic.sqlalchemy.org/en/latest/branches.html#branch-dependencies"""
+    for name in ("person", "sheet"):
+        bare.model(name, "id: Mapped[int] = mapped_column(primary_key=True)")
+        bare.migration(
+            f"aaaa0000{name:_>8}",
+            None,
+            f"op.create_table({name!r}, sa.Column('id', sa.Integer, primary_key=True))",
+            f"op.drop_table({name!r})",
+        )
+    first, last = "aaaa0000__person", "aaaa0000___sheet"
+    bare.replace(
+        f"my_app/migrations/versions/{last}_by_hand.py", "None\n", f"None\ndepends_on = {first!r}\n"
+    )
+    bare.db("rebase").assert_one_sentence(f"{last} depends on {first}", "head.txt, a line each")
+    bare.head(f"{first}\n{last}")
+    bare.db("schema").assert_ok()
+    bare.db("check").assert_ok()
+    bare.db("upgrade", "heads").assert_ok()
+    bare.db("status").assert_ok()
 
 
 def test_a_history_without_the_file_is_not_judged_and_gets_none(blog):

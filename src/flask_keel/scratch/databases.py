@@ -23,7 +23,7 @@ from sqlalchemy import Connection, Engine, MetaData, inspect, make_url, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from .. import binds, output, runner
+from .. import binds, history, output, runner
 from .. import project as project_module
 from ..project import Project, listening
 from ..runner import Recorder
@@ -449,8 +449,13 @@ def build(
         cache, raw = Cache(project), connection.connection.driver_connection
         cache.restore(raw, revisions, set(recorder.recordings if recorder else ()))
 
+    # what another of them depends on would be said twice
+    scripts = project.script.get_revisions(revisions)
+    below = project.reached(one for it in scripts for one in history.parents(project.script, it))
+    wanted = tuple(one for one in revisions if one not in below)
+
     def steps(applied: str, context: object) -> list[RevisionStep]:
-        return project.script._upgrade_revs(revisions, applied)  # type: ignore[arg-type]
+        return project.script._upgrade_revs(wanted, applied)  # type: ignore[arg-type]
 
     runner.run(project, connection, steps, recorder)
     if connection.in_transaction():
