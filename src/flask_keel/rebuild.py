@@ -27,7 +27,7 @@ from sqlalchemy import inspect as look_at
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
-from . import backup, binds, errors, history, multidb, output, urls
+from . import backup, binds, errors, history, multidb, output, stock, urls
 from .autogenerate import comparators, constraints, summary
 from .backup import online
 from .binds import Bind
@@ -64,6 +64,7 @@ def rebuild(starter_rows: Rows) -> None:
     """
     several = multidb.several()
     every, wanted = (multidb.every(), multidb.chosen()) if several else ([None], [None])
+    _require_no_other_is_migrated()
     with interruptible(), _folders(every):
         projects: dict[Bind, Project] = {bind: multidb.project(bind) for bind in every}
         for bind in wanted:
@@ -75,6 +76,19 @@ def rebuild(starter_rows: Rows) -> None:
     for bind in wanted:
         with multidb.on(bind):
             _tell(projects[bind], said[bind], kept.get(bind))
+
+
+def _require_no_other_is_migrated() -> None:
+    """Stop at an env.py that goes through all binds by itself: those are nobody's to replace.
+
+    :raises CommandError: naming it
+    """
+    env = history.folder() / "env.py"
+    if env.is_file() and stock.is_multidb(env.read_text(encoding="utf-8", errors="replace")):
+        raise CommandError(
+            f"{env} is Flask-Migrate's own, which would migrate the databases of the binds, too: type db "
+            "adopt."
+        )
 
 
 NOT_ALLOWED = (
@@ -257,7 +271,7 @@ def _write_over(new: Path, old: Path, backups: Path) -> Path | None:
     made: list[Path] = []
 
     def keep(write: Callable[[Path], None]) -> Path:
-        backups.mkdir(parents=True, exist_ok=True)
+        backup.make_folder(backups)
         with backup.part(backups, old.suffix) as part:
             write(part)
             backup.settle(part, kept)

@@ -87,7 +87,9 @@ def put(starter_rows: Rows, state: str) -> None:
     with _noted() as made:
         try:
             starter_rows()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
+            if isinstance(error, SystemExit) and isinstance(error.code, int) and error.code > 128:
+                raise  # a signal's
             where = _where(error, starter_rows, made)
             inner = error.orig if isinstance(error, DBAPIError) else error
             said = error.msg if isinstance(error, SyntaxError) else " ".join(str(inner).split())

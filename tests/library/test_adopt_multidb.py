@@ -158,3 +158,19 @@ def test_a_bind_that_came_later_has_nothing_in_older_files_and_one_that_went_is_
     git(application, "commit", "-qam", "renamed")
     said = application.db("adopt", "--dry-run").assert_ok().err
     assert "what it does to archive, which is no bind of ours" in said
+
+
+def test_make_db_touches_no_other_database_before_the_adoption(application):
+    """The env.py of --multidb goes through all of them, wherever the first is."""
+    application.replace(
+        "app.py",
+        "\n\ndb = SQLAlchemy(app)",
+        "\napp.config['DB_REBUILD_ALLOWED'] = True\n\ndb = SQLAlchemy(app)",
+    )
+    git(application, "commit", "-qam", "allowed")
+    before = contents(application, "archive")
+    application.db("rebuild").assert_one_sentence("env.py is Flask-Migrate's own", "flask db adopt")
+    assert contents(application, "archive") == before
+    application.db("adopt").assert_ok()
+    assert application.db("rebuild").assert_ok().err.count("is fresh") == 2
+    assert (application.path / "instance/backups/.gitignore").read_text() == "*\n"

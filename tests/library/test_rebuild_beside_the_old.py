@@ -174,8 +174,9 @@ class TestOnSqlite:
             (14, "        db.session.execute(db.text('INSERT INTO item VALUES (1)'))\n"),
             (14, "        import no_such_module\n"),
             (14, "        session.add(\n"),
+            (14, "        raise SystemExit(0)\n"),  # as what click runs ends
         ],
-        ids=["renamed", "key", "sql", "import", "syntax"],
+        ids=["renamed", "key", "sql", "import", "syntax", "exit"],
     )
     def test_the_line_that_fails_is_named(self, project, url, line, words):
         insert(project, words)
