@@ -5,6 +5,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Mapping, Sequence
+from datetime import datetime, time, timedelta
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -60,6 +61,11 @@ def _compiler(ours: Dialect) -> type[SQLCompiler]:
             if isinstance(type_, JSON):
                 serialise = ours._json_serializer or json.dumps
                 value, type_ = serialise(None if value is JSON.NULL else value), String()
+            if ours.name == "postgresql" and isinstance(value, timedelta):
+                seconds = f"{value.seconds}.{value.microseconds:06}"  # a day is not 24 hours
+                return f"make_interval(days => {value.days}, secs => {seconds})"
+            if ours.name in ("mysql", "mariadb") and isinstance(value, datetime | time):
+                value = value.replace(tzinfo=None)  # as the drivers do
             if type_._isnull:  # sa.column("name") says no type: the value's own will do
                 type_ = bound(value).type
             return str(super().render_literal_value(value, type_))
@@ -141,6 +147,25 @@ def install(impl: DefaultImpl) -> None:
             impl.dialect = own
 
     impl.render_ddl_sql_expr = render  # type: ignore[method-assign]  # of this one comparison
+
+
+# strings of MySQL's, and what only looks like the beginning of one
+QUOTED = re.compile(
+    r"'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.|\"\")*\""
+    r"|`[^`]*`|--[ \t][^\n]*|\#[^\n]*|/\*.*?(?:\*/|\Z)",
+    re.DOTALL,
+)
+
+
+def for_mysql(sql: str) -> str:
+    """Return SQL so that the programs mysql and mariadb leave its strings alone: they take away the
+    carriage return of a line's end, and stop at NUL."""
+
+    def escaped(match: re.Match[str]) -> str:
+        text = match[0]
+        return text.replace("\r", r"\r").replace("\0", r"\0") if text[0] in "'\"" else text
+
+    return QUOTED.sub(escaped, sql)
 
 
 # a placeholder, or what only looks like one: strings, quoted names, comments

@@ -328,10 +328,14 @@ class Offline(MockConnection):
 
     def _ended(self, sql: str) -> str:
         sql = sql.strip().rstrip(";")
+        if getattr(self.dialect, "_backslash_escapes", False):
+            sql = literals.for_mysql(sql)
+        # what ends it must not end up in a comment
+        end = "\n" if re.search(r"--|#", sql.rpartition("\n")[2]) else ""
         if self.dialect.name != "postgresql" and ROUTINE.match(sql) and ";" in sql:
             # mariadb and mysql, the programs, would cut it at the first semicolon
-            return f"DELIMITER //\n{sql}//\nDELIMITER ;"
-        return f"{sql};"
+            return f"DELIMITER //\n{sql}{end}//\nDELIMITER ;"
+        return f"{sql}{end};"
 
 
 class NoRows:

@@ -1,5 +1,7 @@
 """What `--sql` prints is for the server's own program, which has ideas of its own."""
 
+import subprocess
+
 import clients
 import databases
 from sqlalchemy import make_url
@@ -31,6 +33,46 @@ def test_a_trigger_with_semicolons_in_it_arrives_whole(new_project, server, serv
         project.db("upgrade").assert_ok()
         assert clients.rows(twin, "SELECT id, a FROM thing") == [(1, 2)]
         assert clients.dump(twin) == clients.dump(server_url)
+
+
+TEXTS = ["a\r\nb", "\r\n", "c\r", "back\\\r\n'\r\n", "d\r\n;\r\n\\q\r\nDELIMITER x\r\n-- '\r\n#"]
+VALUES = f"""import datetime
+thing = op.create_table(
+    "thing", sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    *([] if op.get_context().dialect.name == "mysql" else [sa.Column("days", sa.Interval())]),
+    sa.Column("a", sa.Text, comment="it's\\r\\nhere"), sa.Column("at", sa.DateTime(timezone=True)),
+)
+op.bulk_insert(thing, [{{"id": n, "a": a}} for n, a in enumerate({TEXTS!r})])
+op.execute("INSERT INTO thing (id, a) VALUES (9, 'x\\r\\ny') -- it's\\r\\n")
+at = datetime.datetime(2024, 2, 29, 12, 0, tzinfo=datetime.timezone(datetime.timedelta(hours=2)))
+op.execute(thing.update().values(at=at))
+"""
+MORE = {
+    "mysql": "op.execute(thing.insert().values(id=10, a='n\\0n'))",
+    "postgresql": """op.add_column("thing", sa.Column("long", sa.Interval))
+long = sa.table("thing", sa.column("id"), sa.column("long", sa.Interval))
+op.execute(long.insert().values(id=10, long=datetime.timedelta(-1, 3, 5)))""",
+}
+
+
+def test_line_ends_comments_and_times_are_what_the_upgrade_makes_of_them(
+    new_project, server, server_url
+):
+    kind = make_url(server_url).get_backend_name()
+    project = new_project(starter="bare", database=kind)
+    project.env["DEV_DATABASE_URL"] = server_url
+    project.migration("aaaa00000001", None, VALUES + MORE[kind])
+    command = [*project.manage, "db", "upgrade", "--sql"]
+    # neither is read as text, by which a carriage return would go
+    sql = subprocess.run(
+        command, cwd=project.path, env=project.environment(), capture_output=True, check=True
+    )
+    with databases.fresh(server) as twin:
+        subprocess.run(clients._client(twin), input=sql.stdout, check=True)
+        project.db("upgrade").assert_ok()
+        assert sorted(clients.dump(twin)) == sorted(clients.dump(server_url))
+        found = clients.rows(twin, "SELECT a FROM thing ORDER BY id")
+        assert [a for (a,) in found][: len(TEXTS) + 1] == [*TEXTS, "x\r\ny"]
 
 
 ENV = "from flask_keel import env\n\nenv.run({options})\n"
