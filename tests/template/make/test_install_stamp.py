@@ -91,3 +91,20 @@ def test_an_install_that_fails_leaves_no_stamp(generated, tmp_path):
     project.replace("pyproject.toml", '"gunicorn>=23"', '"gunicorn>=23", "no such thing"')
     assert project.make("install").code != 0
     assert not project.stamp.exists()
+
+
+def test_an_environment_that_works_stays_and_one_whose_python_is_gone_is_made_anew(
+    generated, tmp_path
+):
+    """Another Python would leave half of itself in it, and neither would start."""
+    project = Installed(tmp_path / "project", env={"PATH": without_uv(tmp_path / "bin")})
+    shutil.copytree(generated().path, project.path, symlinks=True)
+    project.replace("pyproject.toml", '"gunicorn>=23"', '"gunicorn>=23", "no such thing"')
+    python, config = project.path / ".venv/bin/python", project.path / ".venv/pyvenv.cfg"
+    python.parent.mkdir(parents=True)
+    python.symlink_to("/nowhere/python")
+    project.make("install")
+    project.run(str(python), "-c", "import math").assert_ok()
+    config.write_text(f"{config.read_text()}ours = 1\n")
+    project.make("install")
+    assert "ours = 1" in config.read_text()
