@@ -27,6 +27,7 @@ TIMEOUT = 5.0  # seconds in which a lock may be got, while others wait behind
 RETRIES = 10
 # where nobody is to wait: a tenth of a second is felt, and half of one is a queue
 ONLINE_TIMEOUT, ONLINE_RETRIES = 0.05, 60
+MOST = 2**31 // 1000  # what databases take in milliseconds: more, and infinity, is as good as this
 SHORTEST, LONGEST = 0.05, 1.0  # seconds between two attempts
 SAID_AGAIN = 30.0  # seconds
 
@@ -73,7 +74,7 @@ def _number(
     value = settings.get(name, default)
     fits = isinstance(value, kinds) and not isinstance(value, bool)
     if fits and value >= 0:
-        return float(value)
+        return float(min(value, MOST))
     from alembic.util import CommandError  # a server imports none of it
 
     raise CommandError(f"{name} is {value!r}: write {wanted}.")

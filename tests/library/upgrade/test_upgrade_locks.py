@@ -98,3 +98,15 @@ def test_the_engine_options_of_the_application_do_not_disturb(family):
     options = '{"pool_size": 3, "pool_pre_ping": True, "connect_args": {"timeout": 1}}'
     conf.write_text(f"{conf.read_text()}\nSQLALCHEMY_ENGINE_OPTIONS = {options}\n")
     family.db("upgrade").assert_ok()
+
+
+def test_what_is_waited_for_without_end_may_be_infinity(any_database):
+    any_database.migration(
+        "a1", None, "op.create_table('t', sa.Column('id', sa.Integer))", "op.drop_table('t')"
+    )
+    for seconds in ('float("inf")', "10**8"):
+        with (any_database.path / "etc/conf/dev.conf").open("a") as conf:
+            conf.write(f"\nMIGRATION_LOCK_WAIT = MIGRATION_LOCK_TIMEOUT = {seconds}\n")
+        any_database.db("upgrade", "--sql").assert_ok()
+        any_database.db("upgrade").assert_ok()
+        any_database.db("downgrade", "base").assert_ok()
