@@ -199,16 +199,16 @@ def _told_of_others(kept: Kept) -> Iterator[None]:
     """Say with an error inside which databases were replaced before it: nothing puts them back."""
     try:
         yield
-    except (click.ClickException, servers.NotAllowed) as error:
+    except (click.ClickException, CommandError, servers.NotAllowed) as error:
         if not kept:
             raise
         before = ", ".join(
-            f"{binds.shown(bind)} is fresh already"
+            binds.shown(bind)
             + (f" (the one before it is kept until the next try: {path})" if path else "")
             for bind, path in kept.items()
         )
-        said = error.message if isinstance(error, click.ClickException) else f"{error.reason}."
-        raise CommandError(f"{said} Nothing more was replaced; {before}.") from error
+        said = f"{error.reason}." if isinstance(error, servers.NotAllowed) else str(error)
+        raise CommandError(f"{said} What is fresh already: {before}.") from error
 
 
 @contextmanager

@@ -182,7 +182,7 @@ def test_make_db_says_what_it_had_replaced_when_another_database_is_locked(proje
         held.execute("BEGIN IMMEDIATE")
         stopped = project.db("rebuild")
     kept = project.path / "var/backups/dev.replaced.db"
-    stopped.assert_one_sentence("archive.db is locked", "default is fresh already", str(kept))
+    stopped.assert_one_sentence("archive.db is locked", "fresh already: default", str(kept))
     assert ask(project, "backups/dev.replaced", "SELECT name FROM person") == [("by hand",)]
     assert ask(project, "dev", "SELECT name FROM person") == [("Ada",)]
 

@@ -93,3 +93,37 @@ def test_two_urls_of_one_server_that_lead_to_one_schema_are_refused(project, url
         other = "report" if bind == "archive" else "archive"
         configure(project, f"SQLALCHEMY_BINDS = { ({bind: url, other: said})!r}\n")
         project.db("upgrade").assert_one_sentence("archive", "report", "one and the same")
+
+
+TWICE = """import pathlib
+
+from .models.person import Person
+
+
+def seed(session):
+    session.add(Person(name="Ada"))
+    if pathlib.Path("tried").exists():
+        raise ValueError("no")
+    pathlib.Path("tried").touch()
+"""
+
+
+def test_rows_that_fail_where_mysql_is_built_in_its_place_say_what_was_replaced_before(
+    bare, mariadb_server
+):
+    """A trigger cannot be moved to another database."""
+    with databases.fresh(mariadb_server) as url:
+        configure(bare, f"SQLALCHEMY_BINDS = { ({'report': url})!r}\n")
+        bare.model("person", NAMED)
+        bare.model("report", f"__bind_key__ = 'report'\n{NAMED}")
+        bare.db("migrate").assert_ok()
+        bare.db("rebuild").assert_ok()
+        with databases.engine(url).connect() as connection:
+            trigger = "CREATE TRIGGER t BEFORE INSERT ON report FOR EACH ROW SET NEW.id = NEW.id"
+            connection.exec_driver_sql(trigger)
+        bare.write("my_app/seed.py", TWICE)
+        stopped = bare.db("rebuild").assert_one_sentence(
+            "is built, without them", "seed.py, line 9"
+        )
+        assert "fresh already: default (the one before it is kept" in stopped.err
+        assert ask(bare, "dev", "SELECT name FROM person") == [("Ada",)]
