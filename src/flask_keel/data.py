@@ -43,6 +43,7 @@ from sqlalchemy import (
     tuple_,
 )
 from sqlalchemy import table as table_clause
+from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import ExceptionContext, ExecutionContext
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -250,7 +251,12 @@ def _left(
 
 def _keys(connection: Connection, table: TableClause) -> Keys:
     """The primary key; none where its order does not come to every row."""
-    keys = [_of(table, name) for name in _key_columns(connection, table)]
+    keys: list[Expression] = [_of(table, name) for name in _key_columns(connection, table)]
+    if keys and connection.dialect.name in ("mysql", "mariadb"):
+        # in order by their numbers, and compared with a text by their texts
+        columns = inspect(connection).get_columns(table.name, schema=table.schema)
+        listed = {one["name"] for one in columns if isinstance(one["type"], mysql.ENUM | mysql.SET)}
+        return [key.op("+")(0) if key.name in listed else key for key in keys]
     if keys and connection.dialect.name == "sqlite":  # https://www.sqlite.org/quirks.html
         empty = or_(*(key.is_(None) for key in keys))
         if connection.execute(select(*keys).where(empty).limit(1)).first():

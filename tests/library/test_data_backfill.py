@@ -163,6 +163,14 @@ def test_a_key_that_is_larger_than_the_migration_says_is_found(any_database):
     filled(any_database, "BIGINT", "sa.column('k', sa.Integer)", ["1", "5000000000", "6000000000"])
 
 
+def test_a_key_of_mariadb_is_compared_in_the_order_in_which_it_is_read(new_project, mariadb_server):
+    rows = ["'sad'", "'ok'", "'glad'", "'angry'", "'zen'"]
+    with databases.fresh(mariadb_server) as url:
+        project = new_project(starter="bare", database="mysql")
+        project.env["DEV_DATABASE_URL"] = url
+        filled(project, f"ENUM({', '.join(rows)})", "sa.column('v2')", rows)
+
+
 @pytest.mark.parametrize(
     "column, rows", [("mood", ["'sad'", "'ok'", "'glad'"]), ("boolean", ["true", "false"])]
 )
