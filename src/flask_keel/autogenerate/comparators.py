@@ -405,6 +405,16 @@ def compare_indexes(context: AutogenContext, change: ops.ModifyTableOps, table: 
             _drop(context, change, real[name], there)
 
 
+def _drop_indexes_first(change: ops.ModifyTableOps) -> None:
+    """What is indexed may get a type that has no index: MySQL's TEXT, PostgreSQL's JSON."""
+    alters = [op for op in change.ops if isinstance(op, ops.AlterColumnOp)]
+    first = next((op for op in alters if op.modify_type is not None), None)
+    drops = [op for op in change.ops if isinstance(op, ops.DropIndexOp | ops.DropConstraintOp)]
+    for drop in drops:
+        if first is not None and constraints.index_columns(drop) is not None:
+            _move(change, drop, first, 0)
+
+
 def _index_of(change: ops.ModifyTableOps, kind: type, name: str) -> list[MigrateOperation]:
     return [op for op in change.ops if isinstance(op, kind) and summary.name_of(op) == name]
 
@@ -480,6 +490,7 @@ def table(
     again = generated_otherwise(context, found)
     compare_checks(context, change, found, again)
     compare_indexes(context, change, found)
+    _drop_indexes_first(change)
     if context.dialect.name == "sqlite":
         constraints.compare_unnamed(context, change, there, model)
     constraints.lift(change, there, model, set(again))

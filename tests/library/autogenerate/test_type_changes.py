@@ -44,6 +44,25 @@ def test_rows_live_when_types_change(any_database):
     assert revising.rows(any_database, "SELECT size FROM note ORDER BY id") == [(42,), (7,), (7,)]
 
 
+# PostgreSQL has no index of a JSON, MySQL neither that nor one of a TEXT
+@pytest.mark.parametrize(
+    "any_database, type_",
+    [("postgresql", "JSON"), ("mariadb", "JSON"), ("mariadb", "Text")],
+    indirect=["any_database"],
+)
+def test_an_index_goes_before_its_column_gets_a_type_that_has_none(any_database, type_):
+    rule = "__table_args__ = (sa.Index('ix_note_both', 'body', 'number'), sa.UniqueConstraint('body'))\n"
+    body = "number: Mapped[int | None]\nbody: Mapped[str | None] = mapped_column(sa.{})\n"
+    project = any_database
+    project.model("note", KEY + body.format("String(20)") + rule)
+    revising.applied(project)
+    revising.execute(project, "INSERT INTO note (body) VALUES ('1')")
+    project.model("note", KEY + body.format(type_))
+    revising.applied(project)
+    revising.down_and_up(project)
+    assert [str(row[0]) for row in revising.rows(project, "SELECT body FROM note")] == ["1"]
+
+
 @pytest.mark.parametrize(
     "old, new, expression",
     [
