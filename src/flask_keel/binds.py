@@ -39,7 +39,9 @@ def of(folder: Path) -> Bind:
     """Return the bind whose migrations a folder holds."""
     folder = folder.absolute()
     above = folder.parent
-    return folder.name if above.name == FOLDER and (above.parent / "env.py").is_file() else None
+    # one of them may be missing, and the migrations are not the default's for that
+    home = any((above.parent / name).is_file() for name in ("env.py", "alembic.ini"))
+    return folder.name if above.name == FOLDER and home else None
 
 
 def home(folder: Path) -> Path:

@@ -102,6 +102,15 @@ def test_a_bind_that_goes_away_is_said_and_its_database_is_not_touched(project):
     project.db("upgrade", "-d", str(archived(project))).assert_one_sentence("no bind archive")
 
 
+def test_where_the_env_py_of_the_default_is_gone_no_bind_is_migrated_in_its_database(project):
+    (project.package / "migrations/env.py").unlink()
+    for name in ("dev", "archive"):
+        (project.path / f"var/{name}.db").unlink()
+    stopped = project.db("upgrade", "-d", str(archived(project)))
+    stopped.assert_one_sentence("migrations/env.py: No such file")
+    assert not project.database.exists()
+
+
 def test_a_model_that_goes_to_another_bind_leaves_its_rows_which_is_said(project):
     project.model("letter", NAMED)
     said = project.db("migrate").assert_ok().err
