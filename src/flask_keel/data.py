@@ -253,9 +253,10 @@ def _keys(connection: Connection, table: TableClause) -> Keys:
     """The primary key; none where its order does not come to every row."""
     keys: list[Expression] = [_of(table, name) for name in _key_columns(connection, table)]
     if keys and connection.dialect.name in ("mysql", "mariadb"):
-        # in order by their numbers, and compared with a text by their texts
+        # numbers that are compared with a text by their texts, or are read with fewer digits
+        kinds = mysql.ENUM | mysql.SET | mysql.BIT | mysql.FLOAT
         columns = inspect(connection).get_columns(table.name, schema=table.schema)
-        listed = {one["name"] for one in columns if isinstance(one["type"], mysql.ENUM | mysql.SET)}
+        listed = {one["name"] for one in columns if isinstance(one["type"], kinds)}
         return [key.op("+")(0) if key.name in listed else key for key in keys]
     if keys and connection.dialect.name == "sqlite":  # https://www.sqlite.org/quirks.html
         empty = or_(*(key.is_(None) for key in keys))

@@ -163,12 +163,24 @@ def test_a_key_that_is_larger_than_the_migration_says_is_found(any_database):
     filled(any_database, "BIGINT", "sa.column('k', sa.Integer)", ["1", "5000000000", "6000000000"])
 
 
-def test_a_key_of_mariadb_is_compared_in_the_order_in_which_it_is_read(new_project, mariadb_server):
-    rows = ["'sad'", "'ok'", "'glad'", "'angry'", "'zen'"]
+WORDS = ["'sad'", "'ok'", "'glad'", "'angry'", "'zen'"]
+
+
+@pytest.mark.parametrize(
+    "column, rows",
+    [
+        (f"ENUM({', '.join(WORDS)})", WORDS),
+        ("BIT(8)", ["1", "2", "130", "255"]),
+        ("FLOAT", ["0.3", "1e-5", "16777217", "3.14159274"]),
+    ],
+)
+def test_a_key_of_mariadb_is_compared_in_the_order_in_which_it_is_read(
+    new_project, mariadb_server, column, rows
+):
     with databases.fresh(mariadb_server) as url:
         project = new_project(starter="bare", database="mysql")
         project.env["DEV_DATABASE_URL"] = url
-        filled(project, f"ENUM({', '.join(rows)})", "sa.column('v2')", rows)
+        filled(project, column, "sa.column('v2')", rows)
 
 
 @pytest.mark.parametrize(
