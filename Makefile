@@ -77,7 +77,7 @@ INSTALL := install --quiet --disable-pip-version-check
 PIP := .venv/bin/python -m pip
 # with Python's own pip where it has one that can, since it takes four seconds to give .venv another
 FIRST = $(PYTHON) -m pip --python .venv/bin/python $(INSTALL) $(1) 2>/dev/null || \
-  { $(PYTHON) -m venv .venv && $(PIP) $(INSTALL) $(1); }
+  { .venv/bin/python -m venv .venv && $(PIP) $(INSTALL) $(1); }
 
 $(TOOLS): .venv/bin/python
 	@echo "installing cookiecutter" >&2

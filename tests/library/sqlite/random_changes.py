@@ -284,12 +284,14 @@ def option(shape: Shape, word: str, wanted: bool) -> Change:
             shape.parts = [p for p in shape.parts if p.kind != "autoincrement"]
             key = next((p for p in shape.parts if p.kind == "primary key"), None)
             refers = [p.says[: p.says.index("to")] for p in shape.parts if p.kind == "foreign key"]
-            # SQLAlchemy takes no notice of it where the key is of several columns, or a foreign key too
+            # for SQLAlchemy it means nothing where the key is of several columns, a foreign key or no integer
+            of_one = wanted and key and len(key.uses) == 1
             if (
-                wanted
-                and key
-                and len(key.uses) == 1
+                of_one
                 and not key.uses & {n for own in refers for n in own}
+                and any(
+                    c.name in key.uses and "int" in (c.type or "").lower() for c in shape.columns
+                )
             ):
                 shape.parts.append(Part("autoincrement", None, (), key.uses))
             return
