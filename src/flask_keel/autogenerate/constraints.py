@@ -497,16 +497,18 @@ def excludes(context: AutogenContext, upgrade: ops.UpgradeOps, table: Compared) 
     preparer = literals.dialect(context.dialect).identifier_preparer
     home = preparer.format_table(table.model)
 
-    def change(name: str, old: str | None, new: str | None) -> list[MigrateOperation]:
-        drop = [execute(f"ALTER TABLE {home} DROP CONSTRAINT {name}")] if old else []
-        add = [execute(f"ALTER TABLE {home} ADD CONSTRAINT {name} {new}")] if new else []
-        return [*drop, *add]
-
     for name in sorted(real.keys() | shadow.keys()):
         old, new, quoted = real.get(name), shadow.get(name), preparer.quote(name)
-        if old != new:
-            said = "constrain" if new else "drop constraint", home, quoted
-            upgrade.ops.append(Steps(change(quoted, old, new), change(quoted, new, old), said))
+        if old == new:
+            continue
+        drop = execute(f"ALTER TABLE {home} DROP CONSTRAINT {quoted}")
+        if old:  # its columns may go, or get a type that it does not take
+            back = execute(f"ALTER TABLE {home} ADD CONSTRAINT {quoted} {old}")
+            said = [] if new else [("drop constraint", home, quoted)]
+            upgrade.ops.insert(0, Steps([drop], [back], *said))
+        if new:
+            add = execute(f"ALTER TABLE {home} ADD CONSTRAINT {quoted} {new}")
+            upgrade.ops.append(Steps([add], [drop], ("constrain", home, quoted)))
 
 
 def _is_changed(change: ops.ModifyTableOps, name: str) -> bool:

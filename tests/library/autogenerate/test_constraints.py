@@ -96,3 +96,21 @@ def test_an_exclude_constraint_comes_changes_and_goes(bench_of_postgresql):
     bench_of_postgresql.run("INSERT INTO t (id, r) VALUES (1, '[1,3)')")
     bench_of_postgresql.round_trip(make(overlaps), make(same), "DROP CONSTRAINT")
     bench_of_postgresql.round_trip(make(same), make(), "DROP CONSTRAINT")
+
+
+@pytest.mark.parametrize(
+    "new",
+    [
+        [],
+        [sa.Column("r", sa.String(20))],
+        [sa.Column("r", postgresql.INT4RANGE), sa.UniqueConstraint("r", name="apart")],
+    ],
+    ids=["gone", "text", "unique"],
+)
+def test_an_exclude_constraint_goes_before_its_column_changes_and_comes_after_it(
+    bench_of_postgresql, new
+):
+    span = sa.Column("r", postgresql.INT4RANGE)
+    old = model(span, postgresql.ExcludeConstraint(("r", "&&"), name="apart", using="gist"))
+    bench_of_postgresql.round_trip(model(), old, "EXCLUDE USING gist")
+    bench_of_postgresql.round_trip(old, model(*new), "DROP CONSTRAINT")
