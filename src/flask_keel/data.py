@@ -28,9 +28,11 @@ from sqlalchemy import (
     String,
     Table,
     TableClause,
+    Text,
     TextClause,
     and_,
     bindparam,
+    cast,
     column,
     exists,
     func,
@@ -253,11 +255,19 @@ def _keys(connection: Connection, table: TableClause) -> Keys:
     """The primary key; none where its order does not come to every row."""
     keys: list[Expression] = [_of(table, name) for name in _key_columns(connection, table)]
     if keys and connection.dialect.name in ("mysql", "mariadb"):
-        # numbers that are compared with a text by their texts, or are read with fewer digits
-        kinds = mysql.ENUM | mysql.SET | mysql.BIT | mysql.FLOAT
+        # numbers that are compared with a text by their texts, or are read with fewer digits, and
+        # times, which a driver writes otherwise below zero
+        kinds = mysql.ENUM | mysql.SET | mysql.BIT | mysql.FLOAT | mysql.TIME
         columns = inspect(connection).get_columns(table.name, schema=table.schema)
-        listed = {one["name"] for one in columns if isinstance(one["type"], kinds)}
-        return [key.op("+")(0) if key.name in listed else key for key in keys]
+        types = {one["name"]: one["type"] for one in columns if isinstance(one["type"], kinds)}
+        # a whole number would leave a FLOAT its digits behind the point
+        zeros = {
+            name: "0e0" if isinstance(kind, mysql.FLOAT) else "0" for name, kind in types.items()
+        }
+        return [
+            key.op("+")(literal_column(zeros[key.name])) if key.name in zeros else key
+            for key in keys
+        ]
     if keys and connection.dialect.name == "sqlite":  # https://www.sqlite.org/quirks.html
         empty = or_(*(key.is_(None) for key in keys))
         if connection.execute(select(*keys).where(empty).limit(1)).first():
@@ -281,8 +291,11 @@ def _parts(
     last: Row | None,
 ) -> Iterator[tuple[ColumnElement[bool], Row]]:
     """Give the condition of each batch (the keys after the last one, up to its own last), and that."""
+    # as texts: a driver does not read all that a type of PostgreSQL's holds, nor writes it as it was
+    postgresql = connection.dialect.name == "postgresql"
+    read = [cast(key, Text) for key in keys] if postgresql else keys
     while True:
-        query = select(*keys).select_from(table).where(*_left(where, keys, last))
+        query = select(*read).select_from(table).where(*_left(where, keys, last))
         rows = connection.execute(query.order_by(*keys).limit(batch)).all()
         if not rows:
             return

@@ -172,6 +172,8 @@ WORDS = ["'sad'", "'ok'", "'glad'", "'angry'", "'zen'"]
         (f"ENUM({', '.join(WORDS)})", WORDS),
         ("BIT(8)", ["1", "2", "130", "255"]),
         ("FLOAT", ["0.3", "1e-5", "16777217", "3.14159274"]),
+        ("FLOAT(10, 2)", ["0.1", "0.3", "16777.21"]),
+        ("TIME(6)", ["'-00:00:01.5'", "'-10:00:05'", "'838:59:59'", "'10:00:00.000001'"]),
     ],
 )
 def test_a_key_of_mariadb_is_compared_in_the_order_in_which_it_is_read(
@@ -184,7 +186,17 @@ def test_a_key_of_mariadb_is_compared_in_the_order_in_which_it_is_read(
 
 
 @pytest.mark.parametrize(
-    "column, rows", [("mood", ["'sad'", "'ok'", "'glad'"]), ("boolean", ["true", "false"])]
+    "column, rows",
+    [
+        ("mood", ["'sad'", "'ok'", "'glad'"]),
+        ("boolean", ["true", "false"]),
+        ("inet", ["'10.0.0.2'", "'10.0.0.10'", "'10.0.0.0/8'", "'::1'"]),
+        ("int4range", ["'[1,5)'", "'empty'", "'(,9)'"]),
+        ("date", ["'infinity'", "'-infinity'", "'0044-01-01 BC'", "'2020-01-01'"]),
+        ("time", ["'24:00'", "'10:00'", "'11:00'"]),
+        ("jsonb", ["'1'", "'[1]'", "'null'", "'{}'"]),
+        ("int[]", ["'{1}'", "'{1,2}'", "'{}'"]),
+    ],
 )
 def test_a_key_of_postgresql_is_compared_as_what_it_is(
     new_project, postgresql_server, column, rows
@@ -194,6 +206,34 @@ def test_a_key_of_postgresql_is_compared_as_what_it_is(
         project.env["DEV_DATABASE_URL"] = url
         revising.execute(project, "CREATE TYPE mood AS ENUM ('sad', 'ok', 'glad')")
         filled(project, column, "sa.column('v2')", rows)
+
+
+def test_each_row_is_changed_once_where_a_length_of_time_is_the_key(new_project, server_url):
+    kind, length = (
+        ("mysql", "TIME") if server_url.startswith("mysql") else ("postgresql", "interval")
+    )
+    project = new_project(starter="bare", database=kind)
+    project.env["DEV_DATABASE_URL"] = server_url
+    project.migration("a00000000001", None, "pass")
+    project.db("upgrade").assert_ok()
+    values = ", ".join(f"('{hours}:00:01', {hours})" for hours in range(-4, 4))
+    revising.execute(
+        project,
+        f"CREATE TABLE bag (k {length} PRIMARY KEY, w INTEGER, v INTEGER NOT NULL DEFAULT 0)",
+        f"INSERT INTO bag (k, w) VALUES {values}",
+    )
+    by_hand(
+        project,
+        "a00000000001",
+        "bag = sa.table('bag', sa.column('v'))\n"
+        "more = sa.literal_column('CASE WHEN w = 3 THEN NULL ELSE v + 1 END')\n"
+        "flask_keel.backfill(bag, None, {'v': more}, batch=2)",
+    )
+    project.db("upgrade").assert_one_sentence("b00000000001")
+    assert revising.rows(project, "SELECT sum(v) FROM bag") == [(6,)]
+    revising.execute(project, "UPDATE bag SET w = 0")
+    project.db("upgrade").assert_ok()
+    assert revising.rows(project, "SELECT v, count(*) FROM bag GROUP BY v") == [(1, 8)]
 
 
 @pytest.mark.parametrize(
