@@ -455,7 +455,7 @@ def test_the_plan_names_an_update_of_many_rows_and_what_to_write_instead(project
     )
     project.migration("f2", "f1", "op.create_primary_key('pk', 'post', ['id'])")
     project.migration("f3", "f2", "op.execute('UPDATE post SET n = 1 WHERE n > 1')")
-    project.migration("f4", "f3", "op.execute('UPDATE post SET n = 2 WHERE n < 9')")
+    project.migration("f4", "f3", "op.execute('UPDATE post SET n = 2 WHERE id < 9')")
     project.migration("f5", "f4", batches)
     said = project.db("upgrade", "--plan").assert_ok().out
     assert "post: one UPDATE locks 1130 rows until it ends, flask_keel.backfill a few" in said
