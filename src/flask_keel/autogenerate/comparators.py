@@ -289,13 +289,21 @@ def around(
 Around = tuple[list[MigrateOperation], list[MigrateOperation]]
 
 
-def generated_otherwise(context: AutogenContext, table: Compared) -> list[str]:
-    """Return the columns that go and come again, since they are generated in another way."""
+def generated_otherwise(
+    context: AutogenContext, change: ops.ModifyTableOps, table: Compared
+) -> list[str]:
+    """Return the columns that go and come again, since they are generated in another way.
+
+    PostgreSQL gives a column no other type while another one is computed from it.
+    """
     there, model, real = table.there.c, table.model.c, table.real.columns
+    own = context.dialect.name == "postgresql"
+    retyped = {op.column_name for op in _retyped(change) if own}
     other = [
         name
         for name, shadow in table.shadow.columns.items()
-        if name in real and name in there and real[name].generated != shadow.generated
+        if name in real and name in there
+        if real[name].generated != shadow.generated or retyped & _sources(there[name])
     ]
     asked = context.run_object_filters
     return [name for name in other if asked(model[name], name, "column", False, there[name])]
@@ -329,7 +337,24 @@ def compare_generated(
         add = ops.AddColumnOp.from_column_and_tablename(*home, new)
         place = sum(isinstance(op, ops.DropIndexOp | ops.DropConstraintOp) for op in change.ops)
         change.ops[place:place] = [drop, add]
+        for op in _retyped(change)[-1:]:
+            _move(change, add, op, 1)
     return before, after
+
+
+def _retyped(change: ops.ModifyTableOps) -> list[ops.AlterColumnOp]:
+    alters = [op for op in change.ops if isinstance(op, ops.AlterColumnOp)]
+    return [op for op in alters if op.modify_type is not None]
+
+
+def _sources(column: AnyColumn) -> set[str]:
+    """Return the columns that a generated one is computed from; of another none."""
+    computed = column.server_default
+    return (
+        set(naming.columns_of_check(str(computed.sqltext)))
+        if isinstance(computed, Computed)
+        else set()
+    )
 
 
 def _compute_last(change: ops.ModifyTableOps) -> None:
@@ -407,8 +432,7 @@ def compare_indexes(context: AutogenContext, change: ops.ModifyTableOps, table: 
 
 def _drop_indexes_first(change: ops.ModifyTableOps) -> None:
     """What is indexed may get a type that has no index: MySQL's TEXT, PostgreSQL's JSON."""
-    alters = [op for op in change.ops if isinstance(op, ops.AlterColumnOp)]
-    first = next((op for op in alters if op.modify_type is not None), None)
+    first = next(iter(_retyped(change)), None)
     drops = [op for op in change.ops if isinstance(op, ops.DropIndexOp | ops.DropConstraintOp)]
     for drop in drops:
         if first is not None and constraints.index_columns(drop) is not None:
@@ -487,7 +511,7 @@ def table(
     found = Compared(there, model, sides.real, sides.shadow)
     catalog.remember(context, found)
     tables.json_columns(there, found.real)
-    again = generated_otherwise(context, found)
+    again = generated_otherwise(context, change, found)
     compare_checks(context, change, found, again)
     compare_indexes(context, change, found)
     _drop_indexes_first(change)

@@ -147,6 +147,22 @@ def test_a_generated_column(bench):
         assert connection.execute(sa.text("SELECT g FROM t")).scalar() == 10
 
 
+@pytest.mark.parametrize("bench", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("after", ["a + 1", "a * 2"])
+def test_a_generated_column_makes_way_for_another_type_of_what_it_is_computed_from(bench, after):
+    def made(type_, sql):
+        g = sa.Column("g", sa.Integer, sa.Computed(sql, persisted=True), unique=True)
+        return model(sa.Column("a", type_), g, check("g > -5"))
+
+    before = made(sa.Integer, "a + 1")
+    bench.create(before)
+    bench.run("INSERT INTO t (id, a) VALUES (1, 5)")
+    bench.round_trip(before, made(sa.BigInteger, after), "BigInteger")
+    with bench.engine.connect() as connection:
+        found = connection.execute(sa.text("SELECT a, g FROM t")).one()
+    assert tuple(found) == (5, 6 if after == "a + 1" else 10)
+
+
 @pytest.mark.parametrize("names", [CONVENTION, {}])
 @pytest.mark.parametrize("after", [None, "a * 2"])
 def test_what_holds_a_generated_column_goes_and_comes_with_it(bench, names, after):

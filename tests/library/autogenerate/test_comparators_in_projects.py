@@ -89,3 +89,15 @@ def test_one_of_two_rules_that_say_the_same_goes_and_comes_back(any_database):
     any_database.model("offer", model("b"))
     revising.applied(any_database)
     revising.down_and_up(any_database)
+
+
+def test_a_generated_column_becomes_a_foreign_key(any_database):
+    body = revising.KEY + (
+        "parent_id: Mapped[int | None] = mapped_column(sa.ForeignKey('note.id'))\n"
+        "same = mapped_column(sa.Integer, sa.Computed('parent_id * 1', persisted=True){})\n"
+    )
+    any_database.model("note", body.format(""))
+    revising.applied(any_database)
+    any_database.model("note", body.format(", sa.ForeignKey('note.id')"))
+    revising.applied(any_database)
+    revising.down_and_up(any_database)
