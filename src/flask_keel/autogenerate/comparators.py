@@ -543,8 +543,21 @@ def values(context: AutogenContext, upgrade: ops.UpgradeOps, *_: object) -> Prio
     for op in summary.table_changes(upgrade):
         before, after = getattr(op, "around", ([], []))
         place = upgrade.ops.index(op)
+        late = _read_later(op) if after else []
+        if late:
+            op.ops[:] = [part for part in op.ops if part not in late]
+            after = [*after, ops.ModifyTableOps(op.table_name, late, schema=op.schema)]
         upgrade.ops[place : place + 1] = [*before, op, *after]
     return CONTINUE
+
+
+def _read_later(change: ops.ModifyTableOps) -> list[MigrateOperation]:
+    """What drops the columns from which one that becomes ordinary gets its values."""
+    drops = [op for op in change.ops if isinstance(op, ops.DropColumnOp)]
+    columns = [op._reverse.column for op in drops if op._reverse is not None]
+    read = {name for column in columns for name in _sources(column)}
+    keys = {column.name for column in columns if column.primary_key}
+    return [op for op in drops if op.column_name in read - keys and not _is_computed(op)]
 
 
 def arrange(context: AutogenContext, upgrade: ops.UpgradeOps, *_: object) -> PriorityDispatchResult:

@@ -163,6 +163,20 @@ def test_a_generated_column_makes_way_for_another_type_of_what_it_is_computed_fr
     assert tuple(found) == (5, 6 if after == "a + 1" else 10)
 
 
+def test_a_generated_column_becomes_ordinary_while_what_it_is_computed_from_goes(bench):
+    before = model(a(), sa.Column("g", sa.Integer, sa.Computed("a + 1", persisted=True)))
+    bench.create(before)
+    bench.run("INSERT INTO t (id, a) VALUES (1, 5)")
+    after = model(sa.Column("g", sa.Integer))
+    bench.written(after)
+    up, down = bench.code
+    bench.apply(after, up)
+    with bench.engine.connect() as connection:
+        assert connection.execute(sa.text("SELECT g FROM t")).scalar() == 6
+    bench.apply(before, down)
+    assert bench.changes(before) == ["pass"]
+
+
 @pytest.mark.parametrize("names", [CONVENTION, {}])
 @pytest.mark.parametrize("after", [None, "a * 2"])
 def test_what_holds_a_generated_column_goes_and_comes_with_it(bench, names, after):
