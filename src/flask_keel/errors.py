@@ -23,7 +23,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import Pool
 
-from . import binds, data, heads, history, output, project, runner
+from . import binds, heads, history, integrity, output, project, runner
 from .autogenerate import summary
 from .output import plainly
 from .scratch import servers
@@ -163,7 +163,9 @@ def sentence(error: BaseException, url: str | URL) -> str:
     if _surroundings(error) and isinstance(error, DBAPIError | sqlite3.Error):
         return _database(error, url) or _said(error)
     text = f"{where}: {_said(error)}; {output.Left.by(error) or AS_IT_WAS}"
-    return text.replace(data.FILE, OR_OURS) if where.ours and isinstance(error, UNMEANT) else text
+    return (
+        text.replace(integrity.FILE, OR_OURS) if where.ours and isinstance(error, UNMEANT) else text
+    )
 
 
 def _of_meant_heads(error: BaseException) -> str | None:
@@ -335,7 +337,7 @@ def _database(error: DBAPIError | sqlite3.Error, url: str | URL) -> str | None:
         return None
     if not isinstance(error, DBAPIError) or error.statement is not None:
         return None  # the server was reached
-    if data.advice(error) == data.LOCK:
+    if integrity.advice(error) == integrity.LOCK:
         return None  # and here too
     message = next(text for words, text in SERVER.items() if re.search(words, said, re.IGNORECASE))
     return message.format(
@@ -356,5 +358,5 @@ def _said(error: BaseException) -> str:
         return ENDS_TRANSACTION
     if isinstance(error, SyntaxError):
         return f"{type(error).__name__}: {error.msg}"
-    rows = data.of(inner)
+    rows = integrity.of(inner)
     return f"{type(inner).__name__}: {plainly(str(inner))}" + (f": {rows}" if rows else "")

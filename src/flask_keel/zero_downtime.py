@@ -21,7 +21,7 @@ from sqlalchemy import Connection, CursorResult, Dialect, ForeignKey, Insert, Ta
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import AddConstraint, CreateIndex, CreateTable, DropIndex, DropTable
 
-from . import data, lexer
+from . import data, integrity, lexer
 from .data import PROGRESS, Progress
 from .typing import Expression, PlainColumn, Value
 
@@ -142,10 +142,10 @@ class OnlineImpl(PostgresqlImpl):
                     else:
                         connection.exec_driver_sql(step.sql)
             except DBAPIError as error:
-                if data.advice(error) == data.ROWS:
+                if integrity.advice(error) == integrity.ROWS:
                     undo = [one.undo for one in steps[: number - 1] if one.undo]
                     progress.take_back(undo[::-1], number - 1)
-                    data.explain(error, connection, construct)
+                    integrity.explain(error, connection, construct)
                 raise
 
     def _is_unfelt(self, construct: Value, connection: Connection) -> bool:

@@ -14,7 +14,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from .. import data, history, output
+from .. import history, integrity, output
 from ..data import PROGRESS
 from ..project import Environment, listening
 from ..sqlite import transaction
@@ -159,7 +159,7 @@ def _failed(project: Environment, run: Run, error: BaseException) -> str:
             f"another process has migrated {project.database}, which is at {_at(now)} now: "
             "type db current, and try again when it has ended."
         )
-    return f"{_state(project, run, now)}{run.left}: {data.advice(error)}"
+    return f"{_state(project, run, now)}{run.left}: {integrity.advice(error)}"
 
 
 def _interrupted(project: Environment, run: Run) -> str:
@@ -254,7 +254,7 @@ def account(project: Environment, connection: Connection, run: Run) -> Iterator[
             do_executemany=progress.execute,
             do_execute_no_params=progress.execute,
         ),
-        data.explained(connection),
+        integrity.explained(connection),
     ):
         try:
             yield progress

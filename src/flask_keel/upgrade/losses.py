@@ -23,7 +23,7 @@ from sqlalchemy import Connection, Inspector, column, inspect, table, text
 from sqlalchemy.engine import ExecutionContext
 from sqlalchemy.exc import DBAPIError
 
-from .. import data, lexer, literals
+from .. import integrity, lexer, literals
 from ..data import IN_BATCHES
 from ..lint import source, types
 from ..project import listening
@@ -486,7 +486,7 @@ def _look(
     if not old or not condition or _converts(altering, old, new) or _said(home, name):
         return
     source = table(home, schema=altering.schema)
-    rows = data.number_and_examples(connection, source, text(condition), (column(name),))
+    rows = integrity.number_and_examples(connection, source, text(condition), (column(name),))
     if rows:
         kind = new.compile(connection.dialect)
         raise CommandError(LOSES.format(table=home, column=name, type=kind, rows=rows))

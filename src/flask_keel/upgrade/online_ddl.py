@@ -19,7 +19,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from .. import data, lexer, output
+from .. import integrity, lexer, output
 from ..lexer import NAME
 from ..typing import Value
 from ..waiting import number
@@ -125,7 +125,7 @@ class Mysql(Patience):
 
     def _ends(self, live: Connection, cursor: object, statement: str, *rest: object) -> None:
         super()._ends(live, cursor, statement, *rest)
-        self.ran = not statements.commits(statement) and not data.autocommit(self.connection)
+        self.ran = not statements.commits(statement) and not integrity.autocommit(self.connection)
 
     def _over(self) -> None:
         super()._over()

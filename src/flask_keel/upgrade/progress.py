@@ -18,7 +18,8 @@ from sqlalchemy import Connection, Delete, Insert, Update
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 
-from ..data import ALONE, Progress, autocommit
+from ..data import Progress
+from ..integrity import ALONE, autocommit
 from ..log import LOST, Unfinished, as_position, key_of
 from ..output import say
 from ..runner import Refused
