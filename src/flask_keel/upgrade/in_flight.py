@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Inspector, inspect, text
 from .. import lexer
 from ..lexer import NAME
 from ..typing import Value
+from .statements import BEFORE
 
 IF = r"(?:IF\s+(?:NOT\s+)?EXISTS\s+)?"
 _WORDS = re.IGNORECASE | re.DOTALL
@@ -45,6 +46,7 @@ def ran(connection: Connection, statement: str) -> Answer:
     """Return whether the statement stands, and is to be left out; False where it is to be run (again),
     None where that cannot be told.
     """
+    statement = BEFORE.sub("", statement, 1)
     sql = " ".join(lexer.without_comments(statement).split()).rstrip("; ")
     look = _Look(connection)
     for pattern, answer in STATEMENTS:

@@ -22,9 +22,16 @@ PARTS = {"CONSTRAINT", "INDEX", "KEY", "FOREIGN", "PRIMARY", "CHECK", "UNIQUE"} 
 HARMLESS = {"SELECT", "VALUES", "SHOW", "SET", "PRAGMA", "COMMENT", "GRANT", "REVOKE", "ANALYZE"}
 HARMLESS |= {"VACUUM", "REINDEX", "LOCK", "UNLOCK", "BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT"}
 HARMLESS |= {"RELEASE", "START", "RESET", "EXPLAIN", "DESCRIBE", "CLUSTER", "OPTIMIZE", "USE"}
+# what stands before the first word: comments, and MariaDB's settings for one statement
+LEAD = (
+    r"(?:\s|--[^\n]*(?:\n|\Z)|\#[^\n]*(?:\n|\Z)|/\*M?!\d*|/\*(?!M?!)(?:[^*]|\*(?!/))*\*/"
+    r"|SET\s+STATEMENT\b[\s\S]*?\bFOR\b)*"
+)
+BEFORE = re.compile(LEAD, re.IGNORECASE)
 # its body does not run now
 ROUTINE = re.compile(
-    r"\s*CREATE\b(?!\s+(?:\w+\s+)*?TABLE\b).*?\b(TRIGGER|PROCEDURE|FUNCTION|EVENT)\b", re.IGNORECASE
+    rf"{LEAD}CREATE\b(?!\s+(?:\w+\s+)*?TABLE\b).*?\b(TRIGGER|PROCEDURE|FUNCTION|EVENT)\b",
+    re.IGNORECASE,
 )
 LOSES = re.compile(r"\b(DROP|DELETE|TRUNCATE|UPDATE)\b", re.IGNORECASE)
 AFTER_WHERE = {"RETURNING", "ORDER", "LIMIT"}
@@ -40,7 +47,7 @@ LOOKS = re.compile(
 )
 # https://mariadb.com/kb/en/sql-statements-that-cause-an-implicit-commit/
 COMMITS = re.compile(
-    r"\s*(ALTER|ANALYZE|CREATE(?!\s+(OR\s+REPLACE\s+)?TEMPORARY)|DROP(?!\s+TEMPORARY)|FLUSH|GRANT|LOCK"
+    rf"{LEAD}(ALTER|ANALYZE|CREATE(?!\s+(OR\s+REPLACE\s+)?TEMPORARY)|DROP(?!\s+TEMPORARY)|FLUSH|GRANT|LOCK"
     r"|OPTIMIZE|RENAME|REPAIR|REVOKE|TRUNCATE)\b",
     re.IGNORECASE,
 )
@@ -48,23 +55,23 @@ COMMITS = re.compile(
 # What a migration sets for its transaction is set anew in each one that it gets; what else it says of
 # it has no meaning in several. https://www.postgresql.org/docs/current/sql-set.html
 SETS = re.compile(
-    r"\s*(SET\s+LOCAL\b|SELECT\s+(pg_catalog\s*\.\s*)?set_config\s*\(.*,\s*(true|'t\w*'|'on')\s*\))",
+    rf"{LEAD}(SET\s+LOCAL\b|SELECT\s+(pg_catalog\s*\.\s*)?set_config\s*\(.*,\s*(true|'t\w*'|'on')\s*\))",
     re.IGNORECASE | re.DOTALL,
 )
 IN_ONE = re.compile(
-    r"\s*(SET\s+(CONSTRAINTS|TRANSACTION)\b|SAVEPOINT\b|LOCK\b|DECLARE\b(?!.*\bWITH\s+HOLD\b))"
+    rf"{LEAD}(SET\s+(CONSTRAINTS|TRANSACTION)\b|SAVEPOINT\b|LOCK\b|DECLARE\b(?!.*\bWITH\s+HOLD\b))"
     r"|.*\b(ON\s+COMMIT\s+(DROP|DELETE)|pg_(try_)?advisory_xact_lock)\b",
     re.IGNORECASE | re.DOTALL,
 )
 
 # what a new connection does not have any more, and what is not to be run a second time for that
 OF_THE_SESSION = re.compile(
-    r"\s*(LOCK\s+TABLE|CREATE\s+(OR\s+REPLACE\s+)?(LOCAL\s+|GLOBAL\s+)?TEMP(ORARY)?\b|SET\s+@(?!@)|PREPARE\b)",
+    rf"{LEAD}(LOCK\s+TABLE|CREATE\s+(OR\s+REPLACE\s+)?(LOCAL\s+|GLOBAL\s+)?TEMP(ORARY)?\b|SET\s+@(?!@)|PREPARE\b)",
     re.IGNORECASE,
 )
-LOCKS = re.compile(r"\s*LOCK\s+TABLE", re.IGNORECASE)
-SETTING = re.compile(r"\s*(SET|RESET|USE|UNLOCK|DISCARD)\b", re.IGNORECASE)
-DATA = re.compile(r"\s*(INSERT|UPDATE|DELETE|MERGE|REPLACE|WITH)\b", re.IGNORECASE)
+LOCKS = re.compile(rf"{LEAD}LOCK\s+TABLE", re.IGNORECASE)
+SETTING = re.compile(rf"{LEAD}(SET(?!\s+STATEMENT\b)|RESET|USE|UNLOCK|DISCARD)\b", re.IGNORECASE)
+DATA = re.compile(rf"{LEAD}(INSERT|UPDATE|DELETE|MERGE|REPLACE|WITH)\b", re.IGNORECASE)
 
 
 class Name(NamedTuple):
@@ -110,6 +117,7 @@ def split(sql: str) -> Iterator[str]:
 
 def effects(statement: str) -> list[Effect]:
     """Return what one statement does to tables and rows; nothing for what loses nothing."""
+    statement = BEFORE.sub("", statement, 1)
     tokens = [one for one in lexer.tokens(statement) if one[0] not in ("blank", "comment")]
     return list(_Reader(tokens, statement).effects()) if tokens else []
 
@@ -188,7 +196,7 @@ class _Reader:
     def drop(self) -> Iterator[Effect]:
         if self.word() in TEMPORARY:
             return
-        if not self.take("TABLE"):
+        if not (self.take("TABLE") or self.take("TABLES")):
             if self.word() in ("DATABASE", "OWNED") or "CASCADE" in self.rest():
                 yield from [Effect("drop")] * (self.word() not in BARE)
             elif self.word() == "SCHEMA":
@@ -226,6 +234,8 @@ class _Reader:
     def update(self) -> Iterator[Effect]:
         if self.take("OR"):
             self.at += 1
+        self.take("LOW_PRIORITY")
+        self.take("IGNORE")
         self.take("ONLY")
         table = self.name()
         alone = self.word() == "SET"
@@ -288,11 +298,15 @@ class _Reader:
                 return
 
     def alter(self) -> Iterator[Effect]:
+        self.take("ONLINE")
+        self.take("IGNORE")
         if not self.take("TABLE"):
             return
         self.take("IF", "EXISTS")
         self.take("ONLY")
         table = self.name()
+        self.at += 2 * (self.word() == "WAIT")
+        self.take("NOWAIT")
         while self.at < len(self.tokens):
             yield from self._action(table)
             depth = 0
@@ -413,7 +427,7 @@ def recorder(write: Callable[[str], None]) -> type[sqlite3.Connection]:
 
 def changes(sql: str) -> bool:
     """Whether a statement may change the database, or how the connection treats what follows."""
-    words = _words(sql)
+    words = _words(BEFORE.sub("", sql, 1))
     first = next(words, "")
     while first == "(":
         first = next(words, "")

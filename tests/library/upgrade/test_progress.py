@@ -22,10 +22,10 @@ STATEMENTS = [
     'op.execute("INSERT INTO tag VALUES (3)")',
     "op.create_index('ix_title', 'post', ['title'])",
     "op.alter_column('post', 'n', existing_type=sa.Integer(), type_=sa.BigInteger())",
-    "op.execute('UPDATE post SET n = n + 10')",
+    "op.execute('/* ten */ UPDATE post SET n = n + 10')",
     "op.create_unique_constraint('uq_n', 'post', ['n', 'id'])",
     "op.alter_column('post', 'title', new_column_name='head', existing_type=sa.String(80))",
-    "op.execute('ALTER TABLE post ADD CONSTRAINT ck_n CHECK (n > 0)')",
+    "op.execute('-- why\\nALTER TABLE post ADD CONSTRAINT ck_n CHECK (n > 0)')",
     "op.drop_index('ix_title', 'post')",
     "op.rename_table('tag', 'label')",
     "op.execute('UPDATE label SET id = id + 100')",
@@ -101,6 +101,21 @@ def test_a_failure_at_any_place_is_mended_behind_what_stands(project, server_url
         ("failed",),
         ("done",),
     ]
+
+
+@pytest.mark.parametrize("server", ["mariadb"], indirect=True)
+def test_what_stands_is_known_behind_a_comment_and_with_settings_of_its_own(project, server_url):
+    leads = ("-- why\\n", "# why\\n", "/* why */ ", "SET STATEMENT lock_wait_timeout=5 FOR ")
+    for number, lead in enumerate(leads, 2):
+        name, below = f"f{number}", f"f{number - 1}"
+        alter = f'op.execute("{lead}ALTER TABLE post ADD COLUMN c{number} INTEGER")'
+        broken = alter + "\nop.execute('INSERT INTO nowhere VALUES (1)')"
+        file = project.migration(name, below, broken)
+        for _ in range(2):
+            project.db("upgrade").assert_one_sentence("nowhere", f"being at {below}")
+        file.unlink()
+        project.migration(name, below, alter)
+        project.db("upgrade").assert_ok()
 
 
 # forks after the imports; each try is killed at a statement of the revision or of the log, before it is
