@@ -166,6 +166,7 @@ def test_a_key_that_is_larger_than_the_migration_says_is_found(any_database):
 WORDS = ["'sad'", "'ok'", "'glad'", "'angry'", "'zen'"]
 
 
+@pytest.mark.some(3)
 @pytest.mark.parametrize(
     "column, rows",
     [
@@ -185,6 +186,7 @@ def test_a_key_of_mariadb_is_compared_in_the_order_in_which_it_is_read(
         filled(project, column, "sa.column('v2')", rows)
 
 
+@pytest.mark.some(3)
 @pytest.mark.parametrize(
     "column, rows",
     [
