@@ -209,10 +209,11 @@ def _keys(connection: Connection, table: TableClause) -> Keys:
         # times, which a driver writes otherwise below zero
         kinds = mysql.ENUM | mysql.SET | mysql.BIT | mysql.FLOAT | mysql.TIME
         columns = inspect(connection).get_columns(table.name, schema=table.schema)
-        types = {one["name"]: one["type"] for one in columns if isinstance(one["type"], kinds)}
         # a whole number would leave a FLOAT its digits behind the point
         zeros = {
-            name: "0e0" if isinstance(kind, mysql.FLOAT) else "0" for name, kind in types.items()
+            one["name"]: "0e0" if isinstance(one["type"], mysql.FLOAT) else "0"
+            for one in columns
+            if isinstance(one["type"], kinds)
         }
         return [
             key.op("+")(literal_column(zeros[key.name])) if key.name in zeros else key

@@ -199,8 +199,8 @@ def main_file(raw: sqlite3.Connection) -> str:
 @contextmanager
 def borrowed(source: Engine) -> Iterator[Engine]:
     """Give an engine on the one connection of a database in memory, without its listeners."""
-    with closing(source.raw_connection()) as borrowed:
-        raw = driver(borrowed)
+    with closing(source.raw_connection()) as pooled:
+        raw = driver(pooled)
         yield create_engine("sqlite://", creator=lambda: raw, poolclass=StaticPool)
 
 
@@ -307,8 +307,8 @@ def named(engine: Engine) -> Iterator[sqlite3.Connection | None]:
     uri = bool(options.get("uri"))
     asked = parse_qs(urlsplit(name).query) if uri else {}
     if name == ":memory:" or asked.get("mode") == ["memory"]:
-        with closing(engine.raw_connection()) as borrowed:
-            yield driver(borrowed)
+        with closing(engine.raw_connection()) as pooled:
+            yield driver(pooled)
     elif not Path(unquote(urlsplit(name).path) if uri else name).exists():
         yield None
     else:
