@@ -4,9 +4,9 @@ import copy
 import json
 import re
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, time, timedelta
-from typing import Any
+from typing import Any, Self
 from weakref import WeakKeyDictionary
 
 from alembic.autogenerate.api import AutogenContext
@@ -17,6 +17,7 @@ from sqlalchemy import literal as bound
 from sqlalchemy.dialects import mysql
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from . import statements
 from .lexer import string
 from .typing import SQLType, Value
 
@@ -266,3 +267,60 @@ def _read(text: str) -> float:
 
 
 _reader = sqlite3.connect(":memory:", check_same_thread=False)
+
+
+# SQLite's own trace is not used: it cuts floats to 15 digits and text at NUL, and says the outer
+# statement again for each trigger.
+
+# what the engine says of its plan
+COMMENT = re.compile(r"-- [^\n]*")
+
+
+def recorder(write: Callable[[str], None]) -> type[sqlite3.Connection]:
+    """Return a class of SQLite's connections that hands each statement that changes something to ``write``,
+    as SQL that the sqlite3 program reads back."""
+
+    def note(sql: str, parameters: Value) -> None:
+        if statements.changes(sql):
+            write(inline(sql, parameters).strip().rstrip(";"))
+        elif COMMENT.fullmatch(sql):
+            write(sql)
+
+    class Cursor(sqlite3.Cursor):
+        def execute(self, sql: str, parameters: Value = (), /) -> Self:
+            super().execute(sql, parameters)
+            note(sql, parameters)
+            return self
+
+        def executemany(self, sql: str, sequence: Iterable[Value], /) -> Self:
+            ran: list[Value] = []
+
+            def feed() -> Iterator[Value]:
+                for parameters in sequence:
+                    ran.append(parameters)
+                    yield parameters
+
+            try:
+                super().executemany(sql, feed())
+                return self
+            except BaseException:
+                del ran[-1:]  # a migration may catch it, and those before stand
+                raise
+            finally:
+                for parameters in ran:
+                    note(sql, parameters)
+
+    class Connection(sqlite3.Connection):
+        def cursor(self, factory: Any = Cursor) -> Any:
+            return super().cursor(factory)
+
+        # the shortcuts of the C class make a plain cursor of their own
+        def execute(self, sql: str, parameters: Value = (), /) -> sqlite3.Cursor:
+            ran: sqlite3.Cursor = self.cursor().execute(sql, parameters)
+            return ran
+
+        def executemany(self, sql: str, sequence: Iterable[Value], /) -> sqlite3.Cursor:
+            ran: sqlite3.Cursor = self.cursor().executemany(sql, sequence)
+            return ran
+
+    return Connection

@@ -14,12 +14,12 @@ from alembic.script import Script
 from alembic.util import CommandError
 from sqlalchemy import Dialect
 
-from . import catalog, check, errors, history, output, revisions, runner
+from . import catalog, check, errors, history, output, revisions, runner, statements
 from .check import Judged
 from .lint import SEVERITIES, Finding
 from .project import Project
 from .scratch import servers
-from .upgrade import sql_script, statements
+from .upgrade import sql_script
 
 Item = TypeVar("Item")
 NAMES = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "mysql": "MariaDB or MySQL"}

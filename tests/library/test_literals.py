@@ -8,9 +8,8 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flask_keel import literals
+from flask_keel import literals, statements
 from flask_keel.lexer import string
-from flask_keel.upgrade import statements
 
 CHANGES = (
     "INSERT INTO t VALUES (1)",

@@ -25,13 +25,13 @@ from alembic.script import Script
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
-from .. import output, runner
+from .. import output, runner, statements
 from ..lint import Finding, rules, source
 from ..project import Environment, Project, listening
 from ..runner import Recorder, Recording
 from ..sqlite import introspection, transaction
 from ..typing import Options, Params
-from . import losses, statements
+from . import losses
 from .losses import Key, Live, Loss, Losses, Rows
 
 SECONDS = 60  # that a question to a server may take: a plan waits for nobody

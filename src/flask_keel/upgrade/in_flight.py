@@ -7,8 +7,8 @@ from sqlalchemy import Connection, Inspector, inspect, text
 
 from .. import lexer
 from ..lexer import NAME
+from ..statements import BEFORE
 from ..typing import Value
-from .statements import BEFORE
 
 IF = r"(?:IF\s+(?:NOT\s+)?EXISTS\s+)?"
 _WORDS = re.IGNORECASE | re.DOTALL

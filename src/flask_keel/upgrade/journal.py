@@ -22,10 +22,10 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from .. import catalog, errors, history, log, output
 from ..project import Environment, Steps
 from ..sqlite import foreign_key_check, transaction
+from ..statements import DATA, commits
 from ..typing import Options
 from .failures import Run, Stopped
 from .progress import LoggedProgress
-from .statements import DATA, commits
 
 LONGEST_ERROR = 10_000  # characters
 WRITES = {"add", "add_all", "bulk_insert_mappings", "bulk_save_objects", "bulk_update_mappings"}

@@ -19,11 +19,10 @@ from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateTable
 
-from .. import lexer, log, output, waiting
+from .. import lexer, log, output, statements, waiting
 from ..project import Environment, kind
 from ..typing import Value
 from ..urls import NOT_SUPPORTED, unlike
-from . import statements
 
 SILENT = 2.0  # seconds
 LOOKS = 1.0  # seconds between two looks at a statement that still runs

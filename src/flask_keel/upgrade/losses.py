@@ -23,14 +23,13 @@ from sqlalchemy import Connection, Inspector, column, inspect, table, text
 from sqlalchemy.engine import ExecutionContext
 from sqlalchemy.exc import DBAPIError
 
-from .. import integrity, lexer, literals
+from .. import integrity, lexer, literals, statements
 from ..data import IN_BATCHES
 from ..lint import source, types
 from ..project import listening
 from ..runner import Event
+from ..statements import Effect, Name
 from ..typing import Options, SQLType, Value
-from . import statements
-from .statements import Effect, Name
 
 LOSES = (
     "{table}.{column} cannot become {type}: {rows} would not keep a value; change them first with "

@@ -19,11 +19,11 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from .. import integrity, lexer, output
+from .. import integrity, lexer, output, statements
 from ..lexer import NAME
 from ..typing import Value
 from ..waiting import number
-from . import losses, statements
+from . import losses
 from .dry_run import COPIES, FEW, STANDSTILLS
 from .retries import LOCKED, TIMED_OUT, Patience, Send, codes, pause
 

@@ -23,9 +23,9 @@ from ..integrity import ALONE, autocommit
 from ..log import LOST, Unfinished, as_position, key_of
 from ..output import say
 from ..runner import Refused
+from ..statements import DATA, IN_ONE, LOCKS, OF_THE_SESSION, SETS, SETTING, changes, commits, short
 from ..typing import Options, Row, Value
 from . import in_flight
-from .statements import DATA, IN_ONE, LOCKS, OF_THE_SESSION, SETS, SETTING, changes, commits, short
 
 NOT_PARSED = 1064  # refused before anything was committed
 MOST = 5  # statements that a sentence names

@@ -23,10 +23,9 @@ from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.exc import DBAPIError
 
-from .. import lexer, output, waiting
+from .. import lexer, output, statements, waiting
 from ..project import Environment, Steps, listening
 from ..typing import Value
-from . import statements
 from .failures import Run
 from .lock import Watch
 from .progress import LoggedProgress

@@ -43,9 +43,8 @@ from ..scratch import databases
 from ..sqlite import data_checks, foreign_key_check, transaction
 from ..sqlite.foreign_key_check import KeyWatch
 from ..sqlite.introspection import driver
+from ..statements import ROUTINE
 from ..typing import Options, Params, Value
-from . import statements
-from .statements import ROUTINE
 
 ONLY_ONLINE = "it wants {name} of the database, which --sql does not ask (db upgrade does)"
 
@@ -551,7 +550,7 @@ def _copy(
     source: AbstractContextManager[sqlite3.Connection | None],
     write: Callable[[str], None],
 ) -> Iterator[Connection]:
-    factory = statements.recorder(write)
+    factory = literals.recorder(write)
 
     def connect() -> sqlite3.Connection:
         # no name: a database of this connection alone, on disk when it grows

@@ -21,8 +21,9 @@ from alembic.util import CommandError
 from hypothesis import HealthCheck, Phase, given, note, seed, settings
 from hypothesis import strategies as st
 
+from flask_keel import literals
 from flask_keel.sqlite.tokenizer import fold, quote
-from flask_keel.upgrade import sql_script, statements
+from flask_keel.upgrade import sql_script
 
 from . import shapes
 from .memory import migrating
@@ -210,7 +211,7 @@ def printed(raw, case: Case) -> str:
     """The SQL that `upgrade --sql` prints for what is asked."""
     script: list[str] = []
     rehearsed = sqlite3.connect(
-        ":memory:", isolation_level=None, factory=statements.recorder(script.append)
+        ":memory:", isolation_level=None, factory=literals.recorder(script.append)
     )
     rehearsed.text_factory = raw.text_factory
     raw.backup(rehearsed)

@@ -1,16 +1,10 @@
-"""What the statements of a migration do to tables and rows, by their words.
-
-SQL as it is run: what a statement changes, and what a connection to SQLite ran of it.
-"""
+"""What the statements of a migration do to tables and rows, by their words."""
 
 import re
-import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, Self
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
-from .. import lexer
-from ..literals import inline
-from ..typing import Value
+from . import lexer
 
 Token = tuple[str, str]
 LONGEST = 60  # characters of a statement in a sentence
@@ -35,8 +29,6 @@ ROUTINE = re.compile(
 )
 LOSES = re.compile(r"\b(DROP|DELETE|TRUNCATE|UPDATE)\b", re.IGNORECASE)
 AFTER_WHERE = {"RETURNING", "ORDER", "LIMIT"}
-# what the engine says of its plan
-COMMENT = re.compile(r"-- [^\n]*")
 READS = {"SELECT", "VALUES", "EXPLAIN", "SHOW", "DESCRIBE", "DESC"}
 # what env.py itself wraps around the whole; a savepoint may be rolled back, so it is written down
 TRANSACTION = {"BEGIN", "COMMIT", "END", "ROLLBACK"}
@@ -370,59 +362,6 @@ READERS: dict[str, Callable[[_Reader], Iterator[Effect]]] = {
     "UPDATE": _Reader.update,
     "WITH": _Reader.with_,
 }
-
-
-# A SQLite connection that writes down what it runs, as SQL that the sqlite3 program reads back.
-#
-# SQLite's own trace is not used: it cuts floats to 15 digits and text at NUL, and says the outer
-# statement again for each trigger.
-def recorder(write: Callable[[str], None]) -> type[sqlite3.Connection]:
-    """Return a connection class that hands each statement that changes something to ``write``."""
-
-    def note(sql: str, parameters: Value) -> None:
-        if changes(sql):
-            write(inline(sql, parameters).strip().rstrip(";"))
-        elif COMMENT.fullmatch(sql):
-            write(sql)
-
-    class Cursor(sqlite3.Cursor):
-        def execute(self, sql: str, parameters: Value = (), /) -> Self:
-            super().execute(sql, parameters)
-            note(sql, parameters)
-            return self
-
-        def executemany(self, sql: str, sequence: Iterable[Value], /) -> Self:
-            ran: list[Value] = []
-
-            def feed() -> Iterator[Value]:
-                for parameters in sequence:
-                    ran.append(parameters)
-                    yield parameters
-
-            try:
-                super().executemany(sql, feed())
-                return self
-            except BaseException:
-                del ran[-1:]  # a migration may catch it, and those before stand
-                raise
-            finally:
-                for parameters in ran:
-                    note(sql, parameters)
-
-    class Connection(sqlite3.Connection):
-        def cursor(self, factory: Any = Cursor) -> Any:
-            return super().cursor(factory)
-
-        # the shortcuts of the C class make a plain cursor of their own
-        def execute(self, sql: str, parameters: Value = (), /) -> sqlite3.Cursor:
-            ran: sqlite3.Cursor = self.cursor().execute(sql, parameters)
-            return ran
-
-        def executemany(self, sql: str, sequence: Iterable[Value], /) -> sqlite3.Cursor:
-            ran: sqlite3.Cursor = self.cursor().executemany(sql, sequence)
-            return ran
-
-    return Connection
 
 
 def changes(sql: str) -> bool:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flask_keel.upgrade.statements import effects, split
+from flask_keel.statements import effects, split
 
 CASES = {
     'DROP TABLE a, IF_EXISTS, "B".c CASCADE': [
