@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import table as table_clause
 from sqlalchemy.dialects import mysql
-from sqlalchemy.types import NullType
+from sqlalchemy.types import NullType, UserDefinedType
 
 from . import integrity, output
 from .typing import Expression, PlainColumn, Row, Value
@@ -133,6 +133,17 @@ class Progress:
 
 Keys = Sequence[Expression]
 PATIENCE = 5  # seconds between two lines where there is no terminal
+# of a domain, what it is one of; with -1, format_type says "character" of any length
+BASES = """
+    WITH RECURSIVE base AS (
+        SELECT attname, atttypid AS type FROM pg_attribute
+        WHERE attrelid = to_regclass(:name) AND attnum > 0
+        UNION ALL
+        SELECT attname, typbasetype FROM base JOIN pg_type ON oid = type WHERE typtype = 'd'
+    )
+    SELECT attname, format_type(type, -1) AS base
+    FROM base JOIN pg_type ON oid = type WHERE typtype <> 'd'
+"""
 IN_BATCHES = "/* in batches */"  # by which a plan knows the one statement that stands for them
 
 
@@ -215,10 +226,22 @@ def _keys(connection: Connection, table: TableClause) -> Keys:
             for one in columns
             if isinstance(one["type"], kinds)
         }
+        # the hour that comes twice in autumn has one local time for two moments
+        moments = {one["name"] for one in columns if isinstance(one["type"], mysql.TIMESTAMP)}
         return [
-            key.op("+")(literal_column(zeros[key.name])) if key.name in zeros else key
+            key.op("+")(literal_column(zeros[key.name]))
+            if key.name in zeros
+            else func.unix_timestamp(key)
+            if key.name in moments
+            else key
             for key in keys
         ]
+    if keys and connection.dialect.name == "postgresql":
+        # a text is not compared with a composite, nor with a domain over an enum
+        name = connection.dialect.identifier_preparer.format_table(table)
+        found = connection.execute(text(BASES), {"name": name})
+        bases = {row.attname: row.base for row in found}
+        return [cast(key, _Named(bases[key.name])) for key in keys]
     if keys and connection.dialect.name == "sqlite":  # https://www.sqlite.org/quirks.html
         empty = or_(*(key.is_(None) for key in keys))
         if connection.execute(select(*keys).where(empty).limit(1)).first():
@@ -255,20 +278,36 @@ def _parts(
 
 
 def _after(keys: Keys, last: Row) -> ColumnElement[bool]:
-    return _one(keys) > _one(_given(last))
+    return _one(keys) > _one(_given(keys, last))
 
 
 def _between(keys: Keys, first: Row, last: Row) -> ColumnElement[bool]:
-    return and_(_one(keys) >= _one(_given(first)), _one(keys) <= _one(_given(last)))
+    return and_(_one(keys) >= _one(_given(keys, first)), _one(keys) <= _one(_given(keys, last)))
 
 
 def _one(parts: Keys) -> Expression:
     return parts[0] if len(parts) == 1 else tuple_(*parts)
 
 
-def _given(key: Row) -> Keys:
-    """The values of a key as the driver gave them: a cast would not let an enum be compared."""
-    return [bindparam(None, value, type_=NullType()) for value in key]
+def _given(keys: Keys, row: Row) -> Keys:
+    """The values of a key as the driver gave them, as what it is on PostgreSQL."""
+    values = [bindparam(None, value, type_=NullType()) for value in row]
+    return [
+        cast(value, key.type) if isinstance(key.type, _Named) else value
+        for key, value in zip(keys, values, strict=True)
+    ]
+
+
+class _Named(UserDefinedType[Value]):
+    """A type by its name."""
+
+    cache_ok = True
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def get_col_spec(self, **options: Value) -> str:
+        return self.name
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import databases
 import pytest
 import revising
 from revising import KEY
+from sqlalchemy import make_url
 
 NOTE = (
     KEY
@@ -120,7 +121,7 @@ def test_keys_of_two_columns_and_tables_without_a_key(bare):
     assert revising.rows(bare, "SELECT slug FROM bag ORDER BY slug") == [("b",), ("x",)]
 
 
-def filled(project, column, key, rows):
+def filled(project, column, key, rows, **env):
     """Fill a table that another tool made, whose key the migration lists with a type of its own."""
     project.migration("a00000000001", None, "pass")
     project.db("upgrade").assert_ok()
@@ -134,7 +135,7 @@ def filled(project, column, key, rows):
         "if not flask_keel.is_rehearsal():\n"
         f"    assert flask_keel.backfill(bag, bag.c.v.is_(None), {{'v': 1}}, batch=2) == {len(rows)}",
     )
-    project.db("upgrade").assert_ok()
+    project.db("upgrade", **env).assert_ok()
     assert revising.rows(project, "SELECT count(*) FROM bag WHERE v = 1") == [(len(rows),)]
 
 
@@ -198,6 +199,9 @@ def test_a_key_of_mariadb_is_compared_in_the_order_in_which_it_is_read(
         ("time", ["'24:00'", "'10:00'", "'11:00'"]),
         ("jsonb", ["'1'", "'[1]'", "'null'", "'{}'"]),
         ("int[]", ["'{1}'", "'{1,2}'", "'{}'"]),
+        ("place", ["'(9,b)'", "'(10,a)'", "'(10,)'"]),
+        ("temper", ["'sad'", "'ok'", "'glad'"]),
+        ("character(3)", ["'ab'", "'abc'", "'b'"]),
     ],
 )
 def test_a_key_of_postgresql_is_compared_as_what_it_is(
@@ -206,8 +210,39 @@ def test_a_key_of_postgresql_is_compared_as_what_it_is(
     with databases.fresh(postgresql_server) as url:
         project = new_project(starter="bare", database="postgresql")
         project.env["DEV_DATABASE_URL"] = url
-        revising.execute(project, "CREATE TYPE mood AS ENUM ('sad', 'ok', 'glad')")
+        revising.execute(
+            project,
+            "CREATE TYPE mood AS ENUM ('sad', 'ok', 'glad')",
+            "CREATE TYPE place AS (number integer, street text)",
+            "CREATE DOMAIN temper AS mood",
+        )
         filled(project, column, "sa.column('v2')", rows)
+
+
+# a zone of its own, whose clocks go back by an hour at 01:00 UTC on 31 October 2021
+CLOCKS_GO_BACK = (
+    "REPLACE INTO mysql.time_zone VALUES (9001, 'N')",
+    "REPLACE INTO mysql.time_zone_name VALUES ('Keel/Autumn', 9001)",
+    "REPLACE INTO mysql.time_zone_transition VALUES (9001, 1616893200, 1), (9001, 1635642000, 0)",
+    "REPLACE INTO mysql.time_zone_transition_type VALUES (9001, 0, 3600, 0, 'W'), (9001, 1, 7200, 1, 'S')",
+)
+
+
+@pytest.mark.parametrize("kind", ["TIMESTAMP", "TIMESTAMP(6)", "DATETIME(6)"])
+def test_the_rows_of_the_hour_that_comes_twice_are_reached_on_mariadb(
+    new_project, mariadb_server, kind
+):
+    clock = [(30, 23), (31, 0), (31, 1), (31, 2)]
+    moments = [
+        f"'2021-10-{day} {hour:02}:{minute}:00'" for day, hour in clock for minute in (10, 50)
+    ]
+    with databases.fresh(mariadb_server) as url:
+        project = new_project(starter="bare", database="mysql")
+        project.env["DEV_DATABASE_URL"] = url
+        revising.execute(project, *CLOCKS_GO_BACK)
+        there = make_url(url).update_query_dict({"init_command": "SET time_zone = 'Keel/Autumn'"})
+        zoned = there.render_as_string(hide_password=False)
+        filled(project, kind, "sa.column('v2')", moments, DEV_DATABASE_URL=zoned)
 
 
 def test_each_row_is_changed_once_where_a_length_of_time_is_the_key(new_project, server_url):
