@@ -21,7 +21,6 @@ from .. import errors, output, waiting
 from ..output import Bar
 from ..project import LOG_TABLE, Project
 from ..sqlite import transaction
-from ..sqlite.introspection import driver
 from ..sqlite.tokenizer import quote
 from . import NOTHING, Copies, Keep, make_folder, part, settle, where
 
@@ -44,13 +43,7 @@ TABLES = r"""
 
 def file_of(engine: Engine) -> Path | None:
     """Return the file of a database, also where SQLite's own URI names it; None for memory."""
-    if not transaction.in_memory(engine.url):
-        return Path(engine.url.database or "")
-    if not (engine.url.database or "").startswith("file:"):
-        return None
-    with engine.connect() as connection:
-        found = transaction.main_file(driver(connection.connection))
-    return Path(found) if found else None
+    return transaction.file_of(engine.url)
 
 
 def open_to_read(path: Path) -> sqlite3.Connection:

@@ -15,7 +15,7 @@ from typing import Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from alembic.util import CommandError
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.pool import NullPool, StaticPool
 
 from .. import waiting
@@ -297,24 +297,40 @@ def require_folder(path: Path) -> None:
         raise CommandError(f"The folder of {path} does not exist: type mkdir -p {folder}.")
 
 
+def _named(url: URL) -> tuple[str, dict[str, list[str]] | None]:
+    """What SQLite is given to open, and what that asks for where it has SQLite's own URI form."""
+    (name,), options = url.get_dialect()().create_connect_args(url)
+    return name, parse_qs(urlsplit(name).query) if options.get("uri") else None
+
+
+def file_of(url: URL) -> Path | None:
+    """Return the file that a URL names, be it in SQLite's own URI form; None for memory."""
+    name, asked = _named(url)
+    path = name if asked is None else unquote(urlsplit(name).path)
+    memory = path in ("", ":memory:") or (asked and asked.get("mode") == ["memory"])
+    return None if memory else Path(path)
+
+
 @contextmanager
 def named(engine: Engine) -> Iterator[sqlite3.Connection | None]:
     """Give the database that an engine names, to read: SQLite's own URI form too.
 
     None when there is no file. Memory is given as the engine holds it, for nobody else sees it.
     """
-    (name,), options = engine.dialect.create_connect_args(engine.url)
-    uri = bool(options.get("uri"))
-    asked = parse_qs(urlsplit(name).query) if uri else {}
-    if name == ":memory:" or asked.get("mode") == ["memory"]:
+    file = file_of(engine.url)
+    if file is None:
         with closing(engine.raw_connection()) as pooled:
             yield driver(pooled)
-    elif not Path(unquote(urlsplit(name).path) if uri else name).exists():
+    elif not file.exists():
         yield None
     else:
-        opened = open_uri(name) if uri else open_to_read(make_url("sqlite://").set(database=name))
-        with closing(opened) as raw:
+        with closing(_open(engine.url)) as raw:
             yield raw
+
+
+def _open(url: URL) -> sqlite3.Connection:
+    name, asked = _named(url)
+    return open_to_read(url) if asked is None else open_uri(name)
 
 
 def reader(url: URL) -> Engine:
@@ -323,7 +339,7 @@ def reader(url: URL) -> Engine:
     :raises CommandError: when there is no file
     """
     require(url)
-    return create_engine("sqlite://", creator=lambda: open_to_read(url), poolclass=NullPool)
+    return create_engine("sqlite://", creator=lambda: _open(url), poolclass=NullPool)
 
 
 def make(path: Path) -> bool:

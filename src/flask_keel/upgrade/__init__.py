@@ -212,7 +212,8 @@ def _look(project: Environment) -> Look | None:
     """
     engine = project.engine
     if engine.dialect.name == "sqlite":
-        if transaction.in_memory(engine.url) or not Path(engine.url.database or "").exists():
+        file = transaction.file_of(engine.url)
+        if file is None or not file.exists():
             return None
         engine = transaction.reader(engine.url)
     with engine.connect() as connection:
@@ -239,8 +240,8 @@ def _unmade(project: Environment) -> Look:
 
 def _writable(engine: Engine) -> bool:
     """Whether the upgrade could begin at all: what hinders it is said by that, not by the copy."""
-    path = Path(engine.url.database or "")
-    return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+    path = transaction.file_of(engine.url)
+    return path is not None and os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
 
 
 def say_nothing_to_do(project: Environment, heads: Iterable[str]) -> None:

@@ -54,3 +54,17 @@ def test_a_downgrade_that_drops_is_copied_first_and_nothing_to_do_is_not(blog):
     assert not (blog.path / "var" / "backups").exists()
     answer = blog.db("downgrade").assert_ok()
     assert "backup" in answer.err and "before the downgrade" in answer.err
+
+
+def test_a_file_in_sqlites_own_uri_form_is_planned_asked_about_and_copied_as_any_other(blog):
+    blog.db("upgrade").assert_ok()
+    sqlite_contents.script(blog.database, ROWS)
+    blog.migration("f1", HEAD, CHANGE["a column that goes"])
+    conf = blog.path / "etc" / "conf" / "dev.conf"
+    conf.write_text(f"{conf.read_text()}\nCONFIRM_DATA_LOSS = True\n")
+    url = {"DEV_DATABASE_URL": f"sqlite:///file:{blog.database}?uri=true"}
+    plan = blog.db("upgrade", "--plan", **url).assert_ok().said
+    assert f"is at {HEAD}: 1 revision to upgrade" in plan
+    assert "loses post.summary (1 value)" in plan
+    blog.db("upgrade", **url).assert_one_sentence("post.summary")
+    assert "backup" in blog.db("upgrade", "--yes", **url).assert_ok().err
