@@ -304,7 +304,9 @@ def _named(url: URL) -> tuple[str, dict[str, list[str]] | None]:
 
 
 def file_of(url: URL) -> Path | None:
-    """Return the file that a URL names, be it in SQLite's own URI form; None for memory."""
+    """Return the file that a URL names, be it in SQLite's own URI form; None for memory and a server."""
+    if url.get_backend_name() != "sqlite":
+        return None
     name, asked = _named(url)
     path = name if asked is None else unquote(urlsplit(name).path)
     memory = path in ("", ":memory:") or (asked and asked.get("mode") == ["memory"])
