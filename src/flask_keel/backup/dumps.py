@@ -354,7 +354,7 @@ def _client(said: Options) -> Iterator[tuple[str, Any]]:
 
 def _quoted(value: Value) -> str:
     # https://mariadb.com/kb/en/configuring-mariadb-with-option-files/#option-file-syntax
-    return '"' + str(value).replace("\\", "\\\\").replace("\n", "\\n") + '"'
+    return '"' + re.sub(r'(["\\])', r"\\\1", str(value)).replace("\n", "\\n") + '"'
 
 
 class PostgreSQL(Dumps):

@@ -15,7 +15,7 @@ from revising import KEY
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
-PASSWORD = "p\"a\\s's #$%& "
+PASSWORD = "p\"a\\s #$%&'s "
 ITEM = KEY + "name: Mapped[str] = mapped_column(sa.String(200))\n"
 TABLE = """op.create_table(
     "item",
