@@ -395,11 +395,12 @@ class PostgreSQL(Dumps):
             )
         lock = f"LOCK TABLE {', '.join(tables)} IN EXCLUSIVE MODE;" if tables else ""
         with self._psql() as psql:
-            psql.run("SET search_path = ''; BEGIN;", f"SET lock_timeout = '{PATIENCE}s';", lock)
+            psql.run("SET client_encoding = 'UTF8';", "SET search_path = ''; BEGIN;", f"SET lock_timeout = '{PATIENCE}s';", lock)
             if tables:
                 keep(self.write)
             psql.run(*(f"{drop};" for drop in drops))
             self._restore(file, psql, set(installed))
+            psql.run()  # until here nothing has been changed, whatever is said
             try:
                 psql.run("COMMIT;")
             except BrokenPipeError:
@@ -435,10 +436,11 @@ class PostgreSQL(Dumps):
         """Hand a dump to psql as SQL, but for what only an administrator could make and is there."""
         restore = self._program("pg_restore")
         with tempfile.TemporaryDirectory() as folder, (Path(folder) / "said").open("w+b") as said:
-            listed = self._run([restore, "--list", str(file)]).decode()
+            listed = self._run([restore, "--list", str(file)]).decode(errors="replace")
             wanted = Path(folder) / "list"
             wanted.write_text(
-                "\n".join(one for one in listed.splitlines() if not _there(one, installed))
+                "\n".join(one for one in listed.splitlines() if not _there(one, installed)),
+                encoding="utf-8",
             )
             command = [restore, "--clean", "--if-exists", f"--use-list={wanted}", "--file=-"]
             with subprocess.Popen(

@@ -148,6 +148,44 @@ def test_a_copy_that_does_not_load_to_its_end_changes_nothing(project, server_ur
     assert copies(project, "*.replaced.*") == []
 
 
+def test_what_the_account_may_not_restore_changes_nothing_and_is_named(
+    project, server, server_url, account, kind
+):
+    if kind != "postgresql":
+        pytest.skip("tables have owners on PostgreSQL alone")
+    rights = "GRANT ALL ON ALL TABLES IN SCHEMA public TO limited"
+    clients.run(server_url, "ALTER TABLE item OWNER TO CURRENT_USER", rights)
+    clients.run(server_url, rights.replace("TABLES", "SEQUENCES"))
+    made = Path(project.db("backup").assert_ok().out.strip())
+    clients.run(server_url, "ALTER TABLE item OWNER TO limited")
+    before = clients.dump(server_url)
+    project.db("restore", "--yes").assert_one_sentence("SET ROLE", "nothing was changed")
+    assert clients.dump(server_url) == before
+    assert copies(project) == [made]
+
+
+def test_a_database_of_another_encoding_is_given_back(new_project, postgresql_server):
+    with databases.fresh(postgresql_server) as url:
+        name = make_url(url).database
+        clients.run(
+            postgresql_server,
+            f"DROP DATABASE {name}",
+            f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'",
+        )
+        project = new_project(starter="bare", database="postgresql")
+        project.env["DEV_DATABASE_URL"] = url
+        project.model("item", ITEM)
+        project.migration("aaaa00000001", None, TABLE)
+        project.db("upgrade").assert_ok()
+        clients.run(url, 'CREATE TABLE "tête" (id INT)', "INSERT INTO item VALUES (3, 'é')")
+        project.db("backup").assert_ok()
+        clients.run(url, "DELETE FROM item", 'DROP TABLE "tête"', 'CREATE TABLE "fête" (id INT)')
+        project.db("restore", "--yes").assert_ok()
+        assert clients.rows(url, "SELECT name FROM item WHERE id = 3") == [("é",)]
+        there = "SELECT tablename FROM pg_tables WHERE tablename ~ 'ête'"
+        assert clients.rows(url, there) == [("tête",)]
+
+
 @pytest.mark.parametrize("what", ["letter", "half", "unknown", "no record"])
 def test_what_is_no_backup_is_refused(project, server_url, account, kind, what):
     if what == "no record":
