@@ -226,9 +226,14 @@ class MySQL(Dumps):
 
     def content(self, file: Path, called: str) -> tuple[set[str], set[str] | None]:
         tables, revisions, begun, line = set(), None, False, b""
-        begin = f"INSERT INTO {backquoted(self.version_table)} VALUES".encode()
+        begin = f"INSERT INTO {backquoted(self.version_table)} ".encode()
         with file.open("rb") as opened:
             for line in opened:
+                if line.startswith(b"USE `"):  # whatever database it is loaded into
+                    raise CommandError(
+                        f"{called} names the database that it goes into, as --databases has it: make it "
+                        f"by mariadb-dump or mysqldump without that; {NOTHING}."
+                    )
                 if found := CREATE.match(line):
                     tables.add(found[1].decode().replace("``", "`"))
                 if line.startswith(begin) or begun:

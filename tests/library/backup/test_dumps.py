@@ -204,6 +204,24 @@ def test_what_is_no_backup_is_refused(project, server_url, account, kind, what):
     assert clients.dump(server_url) == before
 
 
+def test_a_dump_that_names_its_database_reaches_neither_that_one_nor_this(
+    new_project, mariadb_server
+):
+    with databases.fresh(mariadb_server) as url, databases.fresh(mariadb_server) as another:
+        project = new_project(starter="bare", database="mysql")
+        project.model("item", ITEM)
+        project.migration("aaaa00000001", None, TABLE)
+        for one in (another, url):
+            project.env["DEV_DATABASE_URL"] = one
+            project.db("upgrade").assert_ok()
+        made = Path(project.db("backup").assert_ok().out.strip())
+        made.write_text(f"USE `{make_url(another).database}`;\n{made.read_text()}")
+        clients.run(another, "INSERT INTO item VALUES (7, 'seven')")
+        before = clients.dump(url), clients.dump(another)
+        project.db("restore", "--yes").assert_one_sentence("--databases", "nothing was changed")
+        assert (clients.dump(url), clients.dump(another)) == before
+
+
 def test_where_a_scratch_is_allowed_nothing_is_touched_before_all_of_it_is_loaded(
     new_project, mariadb_server
 ):
