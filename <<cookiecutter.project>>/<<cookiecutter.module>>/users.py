@@ -63,7 +63,7 @@ def existing(email: str) -> User:
     """Return whose address it is; ClickException when it is nobody's."""
     user = db.session.scalar(select(User).where(User.email == email.strip().lower()))
     if user is None:
-        raise click.ClickException(f"{email} has no account: type users list.")
+        raise click.ClickException(f"{email} has no account: type <<cookiecutter.project>> users list.")
     return user
 
 

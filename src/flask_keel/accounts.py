@@ -134,10 +134,11 @@ def limit_attempts(app: Flask) -> Limiter:
     ]
     try:
         return Limiter(get_remote_address, app=app, default_limits=limits, storage_uri=storage)
-    except (ConfigurationError, ValueError) as error:
+    except (ConfigurationError, ValueError):
         raise ConfigError(
-            f"RATELIMIT_STORAGE_URI is no storage ({error}): give redis://host:6379."
-        ) from error
+            "RATELIMIT_STORAGE_URI is no storage: give redis://host:6379, with odd characters of a "
+            "password percent-encoded (# is %23)."
+        ) from None  # the cause holds a part of it
 
 
 def _limit(key: str, value: str | None, whose: Callable[[], str]) -> Limit:
@@ -191,9 +192,14 @@ class AppGroup(flask_cli.AppGroup):
             return super().invoke(ctx)
         except IntegrityError as error:
             raise click.ClickException(
-                f"It has an account already: type {self.name} list."
+                f"It has an account already: type {ctx.command_path} list."
             ) from error
         except DBAPIError as error:
-            raise click.ClickException(f"{error.orig}: type db upgrade, try again.") from error
+            from . import errors, output  # and Alembic, which no server wants
+
+            app = ctx.ensure_object(flask_cli.ScriptInfo).load_app()
+            said = errors.of_the_database(error, app.config["SQLALCHEMY_DATABASE_URI"])
+            behind = f"{output.plainly(str(error.orig))}: type db upgrade, try again."
+            raise click.ClickException(said or behind) from error
         except ValueError as error:
             raise click.ClickException(f"{error} Give one like ada@example.com.") from error

@@ -161,7 +161,7 @@ def sentence(error: BaseException, url: str | URL) -> str:
     if not where.ran:
         return f"{where}: {_said(error)}; mend the file and try again."
     if _surroundings(error) and isinstance(error, DBAPIError | sqlite3.Error):
-        return _database(error, url) or _said(error)
+        return of_the_database(error, url) or _said(error)
     text = f"{where}: {_said(error)}; {output.Left.by(error) or AS_IT_WAS}"
     return (
         text.replace(integrity.FILE, OR_OURS) if where.ours and isinstance(error, UNMEANT) else text
@@ -188,7 +188,7 @@ def _outside_of_migrations(error: BaseException, url: str | URL) -> str:
             f"{error.filename}: {error.strerror}: look at the owner and permissions of it and its "
             f"folder (ls -ld {folder}), then try again."
         )
-    said = _database(error, url) if isinstance(error, DBAPIError | sqlite3.Error) else None
+    said = of_the_database(error, url) if isinstance(error, DBAPIError | sqlite3.Error) else None
     return said or UNEXPECTED.format(error=_said(error))
 
 
@@ -327,7 +327,8 @@ def _in_a_migration(error: BaseException) -> Place | None:
     return Place(Path(last.filename).name, last.lineno or 0, first.name != "<module>", ours)
 
 
-def _database(error: DBAPIError | sqlite3.Error, url: str | URL) -> str | None:
+def of_the_database(error: DBAPIError | sqlite3.Error, url: str | URL) -> str | None:
+    """Say why a database does not answer, or takes nothing; None for what it was reached and asked for."""
     said = str(getattr(error, "orig", error))
     url = make_url(url)
     if url.get_backend_name() == "sqlite":

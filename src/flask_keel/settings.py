@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 import warnings
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -121,6 +122,16 @@ def read(app: Flask, path: Path) -> None:
         raise ConfigError(
             f"{path}, line {error.lineno}: {error.msg}; mend the line and try again."
         ) from error
+    except ValueError as error:
+        lines = [
+            at.lineno
+            for at in traceback.extract_tb(error.__traceback__)
+            if at.filename == str(path)
+        ]
+        raise ConfigError(
+            f"{path} does not run (line {lines[-1]}: {type(error).__name__}); mend that line, or the "
+            "variable that it reads (an odd character of a password is percent-encoded, # is %23)."
+        ) from None  # the cause quotes what it could not read: a part of a password
     except Exception as error:
         raise ConfigError(
             f"{path} does not run ({type(error).__name__}: {error}); mend it and try again."

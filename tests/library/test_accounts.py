@@ -1,5 +1,6 @@
 """What guards the accounts of Flask-Security; a generated project's own tests walk through its pages."""
 
+import traceback
 from threading import Event
 
 import pytest
@@ -74,6 +75,13 @@ def test_pages_of_another_name_are_guarded_too(serve):
 def test_what_limits_nothing_is_named(serve, key, value):
     with pytest.raises(ConfigError, match=f"^{key} is no "):
         serve(**{key: value})
+
+
+@pytest.mark.parametrize("uri", ["redis://:s3cret#@host", "rediss+tls://:s3cret@host"])
+def test_no_password_of_a_storage_is_said(serve, uri):
+    with pytest.raises(ConfigError, match="percent-encoded") as raised:
+        serve(RATELIMIT_STORAGE_URI=uri)
+    assert "s3cret" not in "".join(traceback.format_exception(raised.value))
 
 
 NEEDED = {"TRUSTED_HOSTS": "example.com"}

@@ -218,10 +218,13 @@ def test_accounts_by_command_and_what_is_wrong_in_one_sentence(accounts):
     accounts.db("upgrade").assert_ok()
     made = users(accounts, "create", "--admin", "Ada@example.com").assert_ok()
     assert re.fullmatch(r"\S{16}\n", made.out)
-    users(accounts, "create", "ada@example.com").assert_one_sentence("type users list")
+    users(accounts, "create", "ada@example.com").assert_one_sentence("manage.py users list")
+    users(accounts, "deactivate", "eve@example.com").assert_one_sentence("type my-app users list")
     users(accounts, "create", "nobody").assert_one_sentence("ada@example.com")
     listed = users(accounts, "list").assert_ok()
     assert listed.out == "ada@example.com\tAda\tadmin\tactive\n"
+    accounts.database.write_text("a letter to my aunt" * 90)
+    users(accounts, "list").assert_one_sentence("is not a SQLite database")
 
 
 @pytest.fixture(params=["sqlite", *(["postgresql", "mariadb"] if LONG else [])])

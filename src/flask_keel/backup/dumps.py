@@ -400,7 +400,12 @@ class PostgreSQL(Dumps):
             )
         lock = f"LOCK TABLE {', '.join(tables)} IN EXCLUSIVE MODE;" if tables else ""
         with self._psql() as psql:
-            psql.run("SET client_encoding = 'UTF8';", "SET search_path = ''; BEGIN;", f"SET lock_timeout = '{PATIENCE}s';", lock)
+            psql.run(
+                "SET client_encoding = 'UTF8';",
+                "SET search_path = ''; BEGIN;",
+                f"SET lock_timeout = '{PATIENCE}s';",
+                lock,
+            )
             if tables:
                 keep(self.write)
             psql.run(*(f"{drop};" for drop in drops))

@@ -27,6 +27,15 @@ def test_a_settings_file_with(project, body, said, mend):
     assert_one_sentence(project, "upgrade", said, mend)
 
 
+def test_no_part_of_a_password_is_said_of_a_line_that_cannot_read_it(project):
+    conf = project.path / "etc" / "conf" / "dev.conf"
+    body = "PORT = __import__('urllib.parse').parse.urlsplit('smtp://u:s3cret#@host').port"
+    conf.write_text(f"{conf.read_text()}\n{body}\n")
+    answer = project.db("upgrade")
+    answer.assert_one_sentence(f"{conf} does not run (line 10: ValueError)", "percent-encoded")
+    assert "s3cret" not in answer.said
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
