@@ -1,7 +1,8 @@
-"""SQL cut into tokens, whatever the database: strings, names in quotes, comments, words, signs.
+"""SQL cut into statements and into tokens: strings, names in quotes, comments, words, signs.
 
-What SQLite itself would cut is :mod:`.sqlite.tokenizer`'s; this reads what people write in migrations
-and what servers print.
+What people write in migrations, as the database cuts it that will read it; what servers print, and what
+is read by nobody in particular, by what all of them have in common. What SQLite's engine has to know of
+its own grammar is :mod:`.sqlite.tokenizer`'s.
 """
 
 import re
@@ -18,27 +19,176 @@ TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+# PostgreSQL goes on with a string behind a line's end, and nests its comments; what is behind /*! is run
+# by MySQL: https://www.postgresql.org/docs/current/sql-syntax-lexical.html,
+# https://mariadb.com/kb/en/comment-syntax/, https://www.sqlite.org/lang_expr.html
+PATTERNS = {
+    "postgresql": r"""
+      (?P<comment>--[^\r\n]* | /\*)
+    | (?P<string>[eE]'(?:[^'\\]|''|\\.)*(?:'|\Z)
+        (?:(?:[ \t\f\v]|--[^\r\n]*)*[\r\n](?:\s|--[^\r\n]*[\r\n])*'(?:[^'\\]|''|\\.)*(?:'|\Z))*
+      | '(?:[^']|'')*(?:'|\Z) | \$(?P<tag>(?:[^\W\d]\w*)?)\$.*?(?:\$(?P=tag)\$|\Z))
+    | (?P<name>"(?:[^"]|"")*(?:"|\Z))
+    | (?P<word>[^\W\d][\w$]* | \d\w* | \$\d+)
+    """,
+    "mysql": r"""
+      (?P<comment>--(?=[\s\x00-\x1f]|\Z)[^\n]* | \#[^\n]* | /\*M?!(?:\d{5,6})? | /\*.*?(?:\*/|\Z))
+    | (?P<string>'(?:[^'\\]|''|\\.)*(?:'|\Z) | "(?:[^"\\]|""|\\.)*(?:"|\Z))
+    | (?P<name>`(?:[^`]|``)*(?:`|\Z))
+    | (?P<word>[\w$]+)
+    """,
+    "sqlite": r"""
+      (?P<comment>--[^\n]* | /\*.*?(?:\*/|\Z))
+    | (?P<string>'(?:[^']|'')*(?:'|\Z))
+    | (?P<name>"(?:[^"]|"")*(?:"|\Z) | `(?:[^`]|``)*(?:`|\Z) | \[[^\]]*(?:\]|\Z))
+    | (?P<word>[\w$]+)
+    """,
+}
+TOKENS = {
+    database: re.compile(rf"(?P<blank>\s+)|{pattern}|(?P<sign>.)", re.VERBOSE | re.DOTALL)
+    for database, pattern in PATTERNS.items()
+}
+TOKENS["mariadb"] = TOKENS["mysql"]
+# whose body does not run now, and what tells that a statement is none of them
+ROUTINES = {"TRIGGER", "PROCEDURE", "FUNCTION", "EVENT", "PACKAGE"}
+NO_ROUTINES = {"TABLE", "VIEW", "INDEX"}
+# of MySQL's bodies; behind what their statements begin, and behind what the first of them does
+BLOCKS = {"IF", "LOOP", "WHILE", "REPEAT", "FOR"}
+STARTS = {
+    ";",
+    ":",
+    "BEGIN",
+    "ATOMIC",
+    "DO",
+    "LOOP",
+    "REPEAT",
+    "FOUND",
+    "SQLEXCEPTION",
+    "SQLWARNING",
+}
+HEADS = {"", ")", "ROW", "DETERMINISTIC", "SQL", "DATA", "DEFINER", "INVOKER", "string"}
 _NAME = r"(?:\"[^\"]+\"|`[^`]+`|\[[^\]]+\]|[\w$]+)"
 # a name within a pattern of statements, with its schema
 NAME = rf"(?:{_NAME}\.)?{_NAME}"
 
 
-def tokens(sql: str) -> Iterator[tuple[str, str]]:
-    """Give the kind and the text of each: blank, comment, string, name (in quotes), word or sign."""
-    for match in TOKEN.finditer(sql):
-        yield "string" if match["tag"] is not None else match.lastgroup or "", match[0]
+def tokens(sql: str, database: str = "") -> Iterator[tuple[str, str]]:
+    """Give the kind and the text of each: blank, comment, string, name (in quotes), word or sign.
+
+    :param database: what it is written for, by SQLAlchemy's name; "" where nobody knows
+    """
+    pattern, place, runs = TOKENS.get(database, TOKEN), 0, False
+    while match := pattern.match(sql, place):
+        kind, text = match.lastgroup or "", match[0]
+        if runs and sql.startswith("*/", place):
+            kind, text, runs = "comment", "*/", False
+        elif text == "/*":
+            text = sql[place : _end_of_comment(sql, place)]
+        elif text.startswith(("/*!", "/*M!")) and not text.endswith("*/"):
+            runs = True
+        yield kind, text
+        place += len(text)
 
 
-def without_comments(sql: str) -> str:
+def _end_of_comment(sql: str, place: int) -> int:
+    depth = 0
+    for mark in re.compile(r"/\*|\*/").finditer(sql, place):
+        depth += 1 if mark[0] == "/*" else -1
+        if not depth:
+            return mark.end()
+    return len(sql)
+
+
+def without_comments(sql: str, database: str = "") -> str:
     """Return the statement with a blank for each comment."""
-    return "".join(" " if kind == "comment" else text for kind, text in tokens(sql))
+    return "".join(" " if kind == "comment" else text for kind, text in tokens(sql, database))
 
 
-def without_asides(sql: str) -> str:
+def without_asides(sql: str, database: str = "") -> str:
     """Return the statement without comments, and with empty strings for its strings: words of either
     are no commands."""
     replaced = {"comment": " ", "string": "''"}
-    return "".join(replaced.get(kind, text) for kind, text in tokens(sql))
+    return "".join(replaced.get(kind, text) for kind, text in tokens(sql, database))
+
+
+def split(sql: str, database: str = "") -> Iterator[str]:
+    """Give the statements of a text, each without its comments.
+
+    :param database: for which it is written, by SQLAlchemy's name; "" where nobody knows
+    """
+    found: list[str] = []
+    body = _Body(database)
+    for kind, text in tokens(sql, database):
+        if kind not in ("blank", "comment") and body.ends(kind, text):
+            yield "".join(found)
+            found, body = [], _Body(database)
+        else:
+            found.append(" " if kind == "comment" else text)
+    yield "".join(found)
+
+
+class _Body:
+    """What is open in a statement: a semicolon in the body of a routine does not end it."""
+
+    def __init__(self, database: str) -> None:
+        self.database = database
+        self.open: list[str] = []  # "case" for one within an expression
+        self.before = self.first = ""
+        self.routine: bool | None = None
+        self.rule = False
+
+    def ends(self, kind: str, text: str) -> bool:
+        """Take the next token; return whether it ends the statement."""
+        word = {"word": text.upper(), "sign": text}.get(kind, kind)
+        if word == ";" and not self.open:
+            return True
+        self._begins(word)
+        if self.rule and word in ("(", ")"):
+            self._brackets(word)
+        elif self.routine and self.before != ".":
+            self._takes(word)
+        self.first, self.before = self.first or word, word
+        return False
+
+    def _begins(self, word: str) -> None:
+        if self.first in ("CREATE", "ALTER"):
+            if self.routine is None and word in ROUTINES | NO_ROUTINES:
+                self.routine = word in ROUTINES
+            self.rule = self.rule or (
+                self.database == "postgresql" and self.before != "." and word == "RULE"
+            )
+        elif self.database not in ("postgresql", "sqlite"):  # what MariaDB runs at once
+            if not self.first:
+                self.routine = word in BLOCKS or word == "CASE" or None
+            elif self.before == self.first == "BEGIN" and word == "NOT":
+                self.open.append("BEGIN")
+                self.routine = True
+
+    def _brackets(self, word: str) -> None:
+        if word == "(":
+            self.open.append(word)
+        elif self.open:
+            self.open.pop()
+
+    def _takes(self, word: str) -> None:
+        top = self.open[-1] if self.open else ""
+        if word == "END" and self.open:
+            # else it is a name: only what has an end of its own stands before it
+            if top in ("case", "REPEAT") or self.before in (";", "BEGIN", "ATOMIC"):
+                self.open.pop()
+        elif self.before == "END":
+            return
+        elif self.database in ("postgresql", "sqlite"):
+            begins = word == "ATOMIC" and self.before == "BEGIN"
+            if begins or (self.database == "sqlite" and word == "BEGIN" and not top):
+                self.open.append(word)
+            elif word == "CASE" and top:
+                self.open.append("case")
+        elif word == "BEGIN" or word == "CASE" or word in BLOCKS:
+            starts = self.before in STARTS or (not top and self.before in HEADS)
+            starts = starts or (self.before in ("THEN", "ELSE") and top != "case")
+            if starts or word in ("BEGIN", "LOOP", "WHILE", "CASE"):
+                self.open.append("case" if word == "CASE" and not starts else word)
 
 
 def unquote(name: str) -> str:

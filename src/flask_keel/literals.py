@@ -281,7 +281,7 @@ def recorder(write: Callable[[str], None]) -> type[sqlite3.Connection]:
     as SQL that the sqlite3 program reads back."""
 
     def note(sql: str, parameters: Value) -> None:
-        if statements.changes(sql):
+        if statements.changes(sql, "sqlite"):
             write(inline(sql, parameters).strip().rstrip(";"))
         elif COMMENT.fullmatch(sql):
             write(sql)

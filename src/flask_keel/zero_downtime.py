@@ -375,9 +375,8 @@ class Forms:
 
     def is_volatile(self, default: str) -> bool:
         """Whether each row gets a value of its own."""
-        words = [
-            (kind, part) for kind, part in lexer.tokens(default) if kind not in ("blank", "comment")
-        ]
+        found = lexer.tokens(default, "postgresql")
+        words = [(kind, part) for kind, part in found if kind not in ("blank", "comment")]
         for (kind, part), (_, next_) in pairwise(words):
             if kind in ("word", "name") and next_ == "(":
                 name = lexer.unquote(part) if kind == "name" else part.lower()

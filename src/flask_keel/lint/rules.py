@@ -10,9 +10,11 @@ from alembic.operations import ops
 from alembic.operations.ops import MigrateOperation
 from sqlalchemy import ClauseElement, Dialect
 
+from .. import lexer, statements
 from ..runner import Columns, Event
+from ..statements import Effect, Name
 from ..typing import AnyColumn, SQLType, Value
-from . import source, types
+from . import types
 from .findings import COUNT, LOOK, NOTE, RULES, Facts, Finding
 
 
@@ -425,24 +427,57 @@ def _said(event: Event, scope: Scope) -> Iterator[Said]:
     return _operation(event, event.what, scope)
 
 
-def _statement(line: int, statement: str, scope: Scope) -> Iterator[Said]:
-    short = " ".join(statement.split())
-    facts = {"sql": short if len(short) <= 80 else f"{short[:77]}..."}
-    scope.created |= {(None, table) for table in source.created(statement)}
-    for rule, table, every_row in source.effects(statement):
-        if scope.is_new(table) or (rule == "copy-in-sql" and scope.kind != "mysql"):
-            continue
-        if rule == "copy-in-sql":
-            facts = {"table": "a table", "reason": facts["sql"]}
-            yield "rewrite-table", facts
-        elif rule == "update-rows":
-            scope.rows.append((line, table))
-            if every_row and scope.kind != "sqlite":
-                yield "update-every-row", {"table": table}
-        else:
-            if rule == "delete-rows":
-                scope.rows.append((line, table))
-            yield rule, facts
+# what the lint says of an effect; what cannot be counted is told by the word that loses it
+OF_EFFECTS = {
+    "delete": "delete-rows",
+    "update": "update-rows",
+    **dict.fromkeys(("drop", "drop table", "drop column", "drop schema"), "drop-in-sql"),
+    **dict.fromkeys(("rename", "rename table", "rename column"), "rename-in-sql"),
+    "copy": "rewrite-table",
+    "transaction": "own-transaction",
+    **dict.fromkeys(("DELETE", "TRUNCATE"), "delete-rows"),
+    "UPDATE": "update-rows",
+}
+
+
+def rule_of(effect: Effect) -> str | None:
+    """Return the rule that speaks of what a statement does."""
+    return OF_EFFECTS.get(effect.by) or OF_EFFECTS.get(effect.verb)
+
+
+def _statement(line: int, sql: str, scope: Scope) -> Iterator[Said]:
+    short = " ".join(sql.split())
+    short = short if len(short) <= 80 else f"{short[:77]}..."
+    said = set()
+    for statement in lexer.split(sql, scope.kind):
+        for effect in statements.effects(statement, scope.kind):
+            rule, table = rule_of(effect), _label(effect.table)
+            if scope.is_new(table):
+                if effect.verb == "rename table":
+                    scope.creates(None, _label(effect.new))
+            elif effect.verb == "create table":
+                scope.creates(None, table)
+            elif rule and (rule, table) not in said:
+                said.add((rule, table if rule == "update-rows" else ""))
+                yield from _of_effect(rule, table, effect.every, line, short, scope)
+
+
+def _label(name: Name | None) -> str:
+    return lexer.dotted(name.schema, name.name) if name else ""
+
+
+def _of_effect(
+    rule: str, table: str, every: bool, line: int, sql: str, scope: Scope
+) -> Iterator[Said]:
+    if rule in ("delete-rows", "update-rows") and table:
+        scope.rows.append((line, table))
+    if rule == "rewrite-table":
+        if scope.kind == "mysql":
+            yield rule, {"table": "a table", "reason": sql}
+    elif rule != "update-rows":
+        yield rule, {"sql": sql}
+    elif every and scope.kind != "sqlite" and table:
+        yield "update-every-row", {"table": table}
 
 
 def _operation(event: Event, op: MigrateOperation, scope: Scope) -> Iterator[Said]:

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 
-from .. import lexer
 from .findings import BLOCKS, LOCKS, NOTE, RULES, Finding
 
 COMMENT = re.compile(r"#\s*lint:\s*(?P<rules>[\w\-, ]+?)\s+because\s+(?P<reason>\S.*)")
@@ -61,67 +60,6 @@ def comments(source: str) -> list[tuple[int, str]]:
     except (tokenize.TokenError, SyntaxError):
         return []
     return [(token.start[0], token.string) for token in tokens if token.type == tokenize.COMMENT]
-
-
-NAME = rf"(?P<table>{lexer.NAME})"
-CREATES = re.compile(rf"CREATE\s+(\w+\s+)*?TABLE\s+(IF\s+NOT\s+EXISTS\s+)?{NAME}", re.IGNORECASE)
-PATTERNS = {
-    "own-transaction": re.compile(
-        r"(BEGIN|COMMIT|ROLLBACK(?!\s+TO)|START\s+TRANSACTION)\b", re.IGNORECASE
-    ),
-    "delete-rows": re.compile(
-        # MySQL names the tables before FROM, where there are several
-        rf"(?:.*\bDELETE\s+(?:[\w`.*,\s]+?\s)?FROM|TRUNCATE(?:\s+TABLE)?)\s+(?:ONLY\s+)?{NAME}",
-        re.I | re.S,
-    ),
-    "drop-in-sql": re.compile(
-        rf"DROP\s+(?:SCHEMA|DATABASE|(?:TEMPORARY\s+)?TABLE)\s+(?:IF\s+EXISTS\s+)?{NAME}"
-        r"|ALTER\s+TABLE\b.*?\bDROP\s+(?:COLUMN\b|PARTITION\b"
-        r"|(?!CONSTRAINT|INDEX|KEY|FOREIGN|PRIMARY|CHECK|DEFAULT|NOT|IDENTITY|EXPRESSION)[\w\"`])",
-        re.IGNORECASE | re.DOTALL,
-    ),
-    "rename-in-sql": re.compile(
-        r"ALTER\s+(?:TABLE|SCHEMA|TYPE|VIEW)\b.*?\bRENAME\s+(?!INDEX|CONSTRAINT|KEY)\w|RENAME\s+TABLE\b",
-        re.IGNORECASE | re.DOTALL,
-    ),
-    "copy-in-sql": re.compile(
-        r"ALTER\s+TABLE\b.*\b(?:ALGORITHM\s*=?\s*COPY|LOCK\s*=?\s*(?:SHARED|EXCLUSIVE))",
-        re.IGNORECASE | re.DOTALL,
-    ),
-    "update-rows": re.compile(
-        rf"(?:.*\)\s*)?UPDATE\s+(?:ONLY\s+)?{NAME}", re.IGNORECASE | re.DOTALL
-    ),
-}
-WHERE = re.compile(r"\bWHERE\b", re.IGNORECASE)
-
-
-def created(sql: str) -> set[str]:
-    """Return the tables that the statements create."""
-    return {bare(match["table"]) for one in parts(sql) if (match := CREATES.match(one))}
-
-
-def effects(sql: str) -> Iterator[tuple[str, str, bool]]:
-    """Say what the statements do: the rule that speaks of it, the table ("" for none), for all rows?"""
-    for one in parts(sql):
-        if one[:7].upper() == "CREATE ":  # the body of a trigger or function does not run now
-            continue
-        for rule, pattern in PATTERNS.items():
-            if match := pattern.match(one):
-                table = match.groupdict().get("table")
-                yield rule, bare(table or ""), not WHERE.search(one)
-                break
-
-
-def parts(sql: str) -> Iterator[str]:
-    """Give the statements of a text, without comments and without what stands in quotes."""
-    for part in lexer.without_asides(sql).split(";"):
-        if part.strip():
-            yield part.strip()
-
-
-def bare(name: str) -> str:
-    """Return a name without its quotes."""
-    return ".".join(lexer.parts(name))
 
 
 # PostgreSQL's SQL, judged by squawk (https://squawkhq.com), where its program is installed.

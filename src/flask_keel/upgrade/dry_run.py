@@ -52,7 +52,7 @@ LIMITS = {
     ],
 }
 # what passes on a connection that is to change nothing
-PASSING = ("SHOW", "DESC", "SAVEPOINT", "RELEASE", "ROLLBACK TO")
+PASSING = ("SAVEPOINT", "RELEASE", "ROLLBACK TO")
 NOTHING = "SELECT 1 FROM (SELECT 1 AS one) AS nothing WHERE 1 = 0"
 # what the lint says of operations for which everybody, or the running release, waits or breaks
 FEW = 1000  # rows, which are copied before anybody notices
@@ -244,7 +244,8 @@ class _Run:
             unseen = (one for one in file.losing() if one[0] not in seen)
             found.losses += [Loss(what, of, line, unit="rows") for line, what, of in unseen]
         found.raw = found.raw or any(
-            isinstance(event.what, str) and statements.changes(event.what)
+            isinstance(event.what, str)
+            and statements.changes(event.what, self.connection.dialect.name)
             for event in recording.events
         )
         if not self.sqlite:
@@ -346,7 +347,8 @@ class _Run:
         def hold(
             _: object, cursor: object, sql: str, parameters: Params, *more: object
         ) -> tuple[str, Params]:
-            if not statements.changes(sql) or sql.lstrip().upper().startswith(PASSING):
+            passing = sql.lstrip().upper().startswith(PASSING)
+            if passing or not statements.changes(sql, self.connection.dialect.name):
                 return sql, parameters
             ran.append(sql)
             if len(ran) > MOST:

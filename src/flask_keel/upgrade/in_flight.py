@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Inspector, inspect, text
 
 from .. import lexer
 from ..lexer import NAME
-from ..statements import BEFORE
+from ..statements import begin
 from ..typing import Value
 
 IF = r"(?:IF\s+(?:NOT\s+)?EXISTS\s+)?"
@@ -46,8 +46,9 @@ def ran(connection: Connection, statement: str) -> Answer:
     """Return whether the statement stands, and is to be left out; False where it is to be run (again),
     None where that cannot be told.
     """
-    statement = BEFORE.sub("", statement, 1)
-    sql = " ".join(lexer.without_comments(statement).split()).rstrip("; ")
+    database = connection.dialect.name
+    statement = lexer.without_comments(statement[begin(statement, database) :], database)
+    sql = " ".join(statement.split()).rstrip("; ")
     look = _Look(connection)
     for pattern, answer in STATEMENTS:
         if found := re.fullmatch(pattern, sql, _WORDS):
@@ -151,7 +152,7 @@ def _add_value(look: _Look, kind: str, label: str) -> Answer:
 
 def _alter(look: _Look, table: str, clauses: str) -> Answer:
     answers = []
-    for clause in _divided(clauses):
+    for clause in _divided(clauses, look.connection.dialect.name):
         for pattern, answer in CLAUSES:
             if found := re.match(pattern, clause, _WORDS):
                 answers.append(answer(look, table, *found.groups()))
@@ -163,8 +164,8 @@ def _alter(look: _Look, table: str, clauses: str) -> Answer:
     return True if True in told else False if told and None not in answers else None
 
 
-def _divided(clauses: str) -> Iterator[str]:
-    texts = [part for _, part in lexer.tokens(clauses)]
+def _divided(clauses: str, database: str) -> Iterator[str]:
+    texts = [part for _, part in lexer.tokens(clauses, database)]
     clause = ""
     for part, depth in zip(texts, lexer.depths(texts), strict=True):
         if part == "," and not depth:

@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from .. import catalog, errors, history, log, output
 from ..project import Environment, Steps
 from ..sqlite import foreign_key_check, transaction
-from ..statements import DATA, commits
+from ..statements import DATA, commits, first, says
 from ..typing import Options
 from .failures import Run, Stopped
 from .progress import LoggedProgress
@@ -304,6 +304,7 @@ def require(file: Path, direction: str, mysql: bool) -> None:
     :param mysql: whether each DDL statement commits; on PostgreSQL an autocommit block does
     :raises CommandError: naming both lines
     """
+    database = "mysql" if mysql else "postgresql"
     source = file.read_bytes()
     if not any(word in source for word in (b"get_bind", b"Session", b".bind")):
         return
@@ -317,7 +318,7 @@ def require(file: Path, direction: str, mysql: bool) -> None:
     binds: set[str] = set()
     for node in steps:
         binds |= _bound(node)
-        if written is None and isinstance(node, ast.Call) and _writes(node, binds):
+        if written is None and isinstance(node, ast.Call) and _writes(node, binds, database):
             written = node.lineno
         elif written is not None and node.lineno > written and _commits(node, mysql):
             raise CommandError(
@@ -357,7 +358,7 @@ def _is_bind(node: ast.expr) -> bool:
     return called in ("get_bind", "Session")
 
 
-def _writes(call: ast.Call, binds: set[str]) -> bool:
+def _writes(call: ast.Call, binds: set[str], database: str) -> bool:
     method = call.func
     if not isinstance(method, ast.Attribute):
         return False
@@ -366,13 +367,13 @@ def _writes(call: ast.Call, binds: set[str]) -> bool:
         return False
     if method.attr in WRITES:
         return True
-    return method.attr in RUNS and bool(call.args) and _changes(call.args[0])
+    return method.attr in RUNS and bool(call.args) and _changes(call.args[0], database)
 
 
-def _changes(statement: ast.expr) -> bool:
+def _changes(statement: ast.expr, database: str) -> bool:
     for node in ast.walk(statement):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            return bool(DATA.match(node.value)) and node.value.lstrip()[:4].upper() != "WITH"
+            return says(DATA, node.value, database) and first(node.value, database) != "WITH"
         if {getattr(node, "attr", None), getattr(node, "id", None)} & STATEMENTS:
             return True
     return False

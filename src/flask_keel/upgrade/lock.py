@@ -428,7 +428,7 @@ class Watch(Thread):
         self.held = who + since
         if time.monotonic() - begun >= SILENT and who != self._told:
             self._told = who
-            said = statements.short(lexer.without_comments(statement))
+            said = statements.short(lexer.without_comments(statement, self._engine.dialect.name))
             output.say(f"  {said} waits for a lock: {self.held}")
 
 

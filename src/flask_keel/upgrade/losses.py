@@ -221,8 +221,8 @@ class Losses:
         self.line = event.line
         if isinstance(event.what, str):
             self.in_batches = IN_BATCHES in event.what
-            for statement in statements.split(event.what):
-                for effect in statements.effects(statement):
+            for statement in lexer.split(event.what, self.live.kind):
+                for effect in statements.effects(statement, self.live.kind):
                     self._effect(effect, statement)
         else:
             self._operation(event.what)
@@ -360,7 +360,7 @@ class Losses:
         changed what it is about."""
         words = {
             lexer.unquote(text).lower()
-            for kind, text in lexer.tokens(where or "")
+            for kind, text in lexer.tokens(where or "", self.live.kind)
             if kind in ("name", "word")
         }
         for one in self.changed:

@@ -199,7 +199,7 @@ class Mysql(Patience):
                 ways.append("with the table written anew")
                 yield partial(self._bounded, run, written)
         if ways:
-            said = statements.short(lexer.without_comments(statement))
+            said = statements.short(lexer.without_comments(statement, "mysql"))
             output.say(
                 f"  {said} was built {LATE} times, and its table was held each time: in turns "
                 f"it is tried {' and '.join(ways)}, which takes another time"
@@ -345,8 +345,8 @@ def altered(statement: str) -> str | None:
     """
     if not WORDS.search(statement):  # most are told at a glance
         return None
-    found = ALTERS.match(lexer.without_comments(statement))
-    if found is None or SAID.search(lexer.without_asides(statement)):
+    found = ALTERS.match(lexer.without_comments(statement, "mysql"))
+    if found is None or SAID.search(lexer.without_asides(statement, "mysql")):
         return None
     return found["table"]
 
@@ -395,4 +395,4 @@ def same(statement: str) -> str:
 
 
 def _plain(statement: str) -> str:
-    return lexer.without_comments(statement).rstrip("; \n")
+    return lexer.without_comments(statement, "mysql").rstrip("; \n")

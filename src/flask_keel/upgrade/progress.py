@@ -18,12 +18,13 @@ from sqlalchemy import Connection, Delete, Insert, Update
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 
+from .. import statements
 from ..data import Progress
 from ..integrity import ALONE, autocommit
 from ..log import LOST, Unfinished, as_position, key_of
 from ..output import say
 from ..runner import Refused
-from ..statements import DATA, IN_ONE, LOCKS, OF_THE_SESSION, SETS, SETTING, changes, commits, short
+from ..statements import changes, commits, says, short
 from ..typing import Options, Row, Value
 from . import in_flight
 
@@ -83,7 +84,8 @@ class LoggedProgress(Progress):
         self.version_table = version_table
         self.each = each
         self.journal: Journal | None = None
-        self.mysql = connection.dialect.name in ("mysql", "mariadb")
+        self.database = connection.dialect.name
+        self.mysql = self.database in ("mysql", "mariadb")
         self.quiet = self.depth = 0
         self.begin(None)
         self.running = False
@@ -207,13 +209,14 @@ class LoggedProgress(Progress):
     def before(
         self, _: object, cursor: object, statement: str, parameters: Value = None, *more: object
     ) -> None:
-        if self.running and self.online and not self.quiet and IN_ONE.match(statement):
+        ours = self.running and not self.quiet
+        if ours and self.online and says(statements.IN_ONE, statement, self.database):
             self.whole = True
             say(WHOLE.format(path=self.path, first=short(statement)))
         self._before(statement)
-        if self.running and self.each and self.journal is not None and not self.quiet:
+        if ours and self.running and self.each and self.journal is not None:
             self._set_again()
-            if SETS.match(statement):
+            if says(statements.SETS, statement, self.database):
                 self.local.append((statement, parameters))
 
     def _set_again(self) -> None:
@@ -226,26 +229,35 @@ class LoggedProgress(Progress):
     def _before(self, statement: str) -> None:
         if not self.quiet:
             self.connection.info.pop(ALONE, None)
-        if not self.running or self.quiet or not changes(statement) or SETTING.match(statement):
-            if self.running and not self.quiet and OF_THE_SESSION.match(statement):
+        if not self._is_work(statement):
+            if (
+                self.running
+                and not self.quiet
+                and says(statements.OF_THE_SESSION, statement, self.database)
+            ):
                 self.lost = True  # SET @name
             return
         if self.left or self.unsure is not None:
             self.skipping = self._meets(statement)
             if self.skipping:
                 return
-        if OF_THE_SESSION.match(statement):
+        if says(statements.OF_THE_SESSION, statement, self.database):
             self.lost = True
         self.refused = None
-        if not self.depth and (DATA.match(statement) or not self._stands(statement)):
+        data = says(statements.DATA, statement, self.database)
+        if not self.depth and (data or not self._stands(statement)):
             self.foreign = self.foreign or statement
             if self.online and not self._autocommit:  # a rollback is to undo it
                 self.whole = self.unsaid = True
-        elif self.whole and self.unsaid and self.felt and commits(statement):
+        elif self.whole and self.unsaid and self.felt and commits(statement, self.database):
             self.unsaid = False
             say(WITH.format(path=self.path, written=short(self.foreign), first=short(statement)))
         elif self._stands(statement) and self.journal is not None:
             self._sends(statement)
+
+    def _is_work(self, statement: str) -> bool:
+        counts = self.running and not self.quiet and changes(statement, self.database)
+        return counts and not says(statements.SETTING, statement, self.database)
 
     def _meets(self, statement: str) -> bool:
         """Whether an earlier try has done this statement."""
@@ -283,9 +295,9 @@ class LoggedProgress(Progress):
 
     def _stands(self, statement: str) -> bool:
         """Whether no rollback undoes a statement once it has ended."""
-        if self._autocommit or (self.mysql and commits(statement)):
+        if self._autocommit or (self.mysql and commits(statement, self.database)):
             return True
-        return self.online and self.felt and (self.depth > 0 or commits(statement))
+        return self.online and self.felt and (self.depth > 0 or commits(statement, self.database))
 
     @property
     def _autocommit(self) -> bool:
@@ -293,7 +305,7 @@ class LoggedProgress(Progress):
 
     def _sends(self, statement: str) -> None:
         self._require_own(short(statement))
-        if self._autocommit and DATA.match(statement):
+        if self._autocommit and says(statements.DATA, statement, self.database):
             self._raw("BEGIN")
             self.block = True
             return
@@ -331,20 +343,20 @@ class LoggedProgress(Progress):
         if self.skipping:
             self.skipping = False
             return
-        if not self.running or self.quiet or not changes(statement) or SETTING.match(statement):
+        if not self._is_work(statement):
             return
         if not self._stands(statement):
             if self.depth:
                 self.pending.append(statement)
             return
         self._flush()
-        if self.depth or not DATA.match(statement):
+        if self.depth or not says(statements.DATA, statement, self.database):
             self.done.append(self._key(statement))
         self.said.append(statement)
         self.sent = None
         if self.outside and self.alone:
             self._driver.autocommit = False
-        if self.lost and LOCKS.match(statement):
+        if self.lost and says(statements.LOCKS, statement, self.database):
             self.journal = None  # the log's table is not one of those that are locked
         if self.journal is not None:
             self._write(None)
@@ -565,7 +577,7 @@ class LoggedProgress(Progress):
             said_by = error.orig if isinstance(error, DBAPIError) else None
             statement = getattr(error, "statement", None) or ""
             parsed = getattr(said_by, "args", ())[:1] != (NOT_PARSED,)
-            if commits(statement) and parsed:
+            if commits(statement, self.database) and parsed:
                 self._flush()  # a commit comes before such a statement, too
         earlier = self.earlier - len([one for one in self.left if not one.startswith(PAST)])
         said = [f"{earlier} of an earlier try"] if earlier > 0 else []

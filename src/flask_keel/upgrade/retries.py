@@ -112,6 +112,7 @@ class Patience(ABC):
     ) -> None:
         self.project = project
         self.connection = connection
+        self.database = connection.dialect.name
         self.run = run
         self.progress = progress
         self.thread = threading.get_ident()
@@ -183,7 +184,8 @@ class Patience(ABC):
         online = self.project.zero_downtime
         self.pause = pause(tried, online)
         if not online or tried % SAID == 0:
-            said = statements.short(lexer.without_comments(statement)) if statement else "COMMIT"
+            plain = lexer.without_comments(statement, self.database)
+            said = statements.short(plain) if statement else "COMMIT"
             output.say(
                 f"  {said} did not get its lock{held}: {given}, "
                 f"tried again in {self.pause:.1f} s ({tried} of {self.tries})"
@@ -192,9 +194,9 @@ class Patience(ABC):
 
     def _whole(self, error: BaseException, statement: str) -> bool:
         """Whether a statement that failed did nothing, and may be run again as it is."""
-        if not LOCKED & codes(error) or statements.first(statement) not in WHOLE:
+        if not LOCKED & codes(error) or statements.first(statement, self.database) not in WHOLE:
             return False
-        return not AT_ONCE.search(lexer.without_asides(statement))
+        return not AT_ONCE.search(lexer.without_asides(statement, self.database))
 
     # what SQLAlchemy calls
 
@@ -206,14 +208,14 @@ class Patience(ABC):
 
     def _ends(self, live: Connection, cursor: object, statement: str, *_: object) -> None:
         self.watch.ends()
-        if statements.first(statement) in ENDS:  # past SQLAlchemy: what stood before it stands now
-            self.undoable = False
+        if statements.first(statement, self.database) in ENDS:
+            self.undoable = False  # past SQLAlchemy: what stood before it stands now
         self.running = ""
 
     def _elsewhere(self, live: Connection, cursor: object, statement: str, *_: object) -> None:
         """A migration that writes through another connection: no rollback here undoes that."""
         ours = live is self.connection or threading.get_ident() != self.thread
-        if not ours and statements.changes(statement):
+        if not ours and statements.changes(statement, live.dialect.name):
             self.undoable = False
 
     def _failed(self, context: ExceptionContext) -> None:
@@ -308,7 +310,7 @@ class Concurrently:
         """Return what a statement does; None where it does no work on indexes CONCURRENTLY."""
         if "CONCURRENTLY" not in statement.upper():
             return None
-        said = SAYS.match(lexer.without_comments(statement))
+        said = SAYS.match(lexer.without_comments(statement, "postgresql"))
         return cls(connection, said) if said else None
 
     def _invalid(self) -> dict[str, str]:
@@ -368,7 +370,7 @@ class Concurrently:
 def waits_for_snapshots(statement: str) -> bool:
     """Whether a statement waits for others while nobody waits for it."""
     if "CONCURRENTLY" in statement.upper():
-        return "CONCURRENTLY" in lexer.without_asides(statement).upper()
+        return "CONCURRENTLY" in lexer.without_asides(statement, "postgresql").upper()
     return validates(statement)
 
 
@@ -376,7 +378,7 @@ def validates(statement: str) -> bool:
     """Whether a statement looks at the rows of a constraint, while others read and write them."""
     if "VALIDATE" not in statement.upper():
         return False
-    return bool(VALIDATES.match(lexer.without_asides(statement)))
+    return bool(VALIDATES.match(lexer.without_asides(statement, "postgresql")))
 
 
 class Postgresql(Patience):
@@ -480,7 +482,7 @@ class Postgresql(Patience):
         endless = validates(statement) and not self._raw(HOLDS)
         allowed = self.longest
         if not endless:
-            if self.since is None and statements.first(statement) not in ROWS:
+            if self.since is None and statements.first(statement, self.database) not in ROWS:
                 self.since = time.monotonic()
             waited = time.monotonic() - self.since if self.since is not None else 0.0
             allowed = max(min(FLOOR, self.seconds), self.seconds - waited)

@@ -36,14 +36,13 @@ from sqlalchemy.types import NullType
 
 from .. import history, literals, output, runner, upgrade, waiting
 from ..data import rehearsal
-from ..lexer import string
+from ..lexer import split, string, tokens
 from ..project import LOG_TABLE, Environment, Project
 from ..runner import Refused
 from ..scratch import databases
 from ..sqlite import data_checks, foreign_key_check, transaction
 from ..sqlite.foreign_key_check import KeyWatch
 from ..sqlite.introspection import driver
-from ..statements import ROUTINE
 from ..typing import Options, Params, Value
 
 ONLY_ONLINE = "it wants {name} of the database, which --sql does not ask (db upgrade does)"
@@ -331,10 +330,14 @@ class Offline(MockConnection):
             sql = literals.for_mysql(sql)
         # what ends it must not end up in a comment
         end = "\n" if re.search(r"--|#", sql.rpartition("\n")[2]) else ""
-        if self.dialect.name != "postgresql" and ROUTINE.match(sql) and ";" in sql:
+        if self.dialect.name != "postgresql" and self._has_body(sql):
             # mariadb and mysql, the programs, would cut it at the first semicolon
             return f"DELIMITER //\n{sql}{end}//\nDELIMITER ;"
         return f"{sql}{end};"
+
+    def _has_body(self, sql: str) -> bool:
+        name = self.dialect.name
+        return any(("sign", ";") in tokens(one, name) for one in split(sql, name))
 
 
 class NoRows:
