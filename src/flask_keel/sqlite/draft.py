@@ -340,6 +340,11 @@ class Draft:
         self.renames.append((old, new))
         self.table = introspection.read_table(mirror, self.name)
 
+    @property
+    def index_texts(self) -> list[str]:
+        """The CREATE INDEX of each that stays or comes."""
+        return [i.sql for i in self.indexes] + [i.sql for i in self.new_indexes]
+
     def drop_index(self, name: str) -> None:
         self.dropped_indexes.append(name)
         if any(same(index.name, name) and index.unique for index in self.indexes):

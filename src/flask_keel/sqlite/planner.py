@@ -73,7 +73,7 @@ def _keys(found: Iterable[Constraint]) -> set[frozenset[str]]:
 
 def _refuse_lost_key(draft: Draft, lost: set[frozenset[str]]) -> None:
     for table, columns, names in _references(draft, lost):
-        if len(names) == len(columns) and not is_key(draft.table, draft.indexes, names):
+        if len(names) == len(columns) and not is_key(draft.table, draft.index_texts, names):
             raise CommandError(
                 f"The key ({', '.join(names)}) of table {draft.name!r} cannot be dropped, since "
                 f"the foreign key ({', '.join(columns)}) of table {table!r} "
@@ -86,7 +86,8 @@ def _references(
 ) -> Iterator[tuple[str, Sequence[str], Sequence[str]]]:
     """The foreign keys that refer to the table, its own as they will be: table, columns, key."""
     for reference in draft.references_to:
-        if not same(reference.table, draft.name):
+        needed = frozenset(map(fold, reference.referred_columns)) in lost
+        if needed and not same(reference.table, draft.name):
             names = draft.referred_by(reference)
             if len(names) == len(reference.referred_columns):
                 yield reference.table, reference.columns, names

@@ -1,13 +1,14 @@
 """Constraints and indexes added and dropped: found by what they say, and what has to be true of the rows."""
 
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable
+from contextlib import closing, suppress
 from operator import methodcaller
 
 from alembic.util import CommandError
 
 from ..typing import Convention
 from . import introspection
+from .clone import Mirror, free_name
 from .create_table import CreateTable
 from .data_checks import Condition, Unique, escaped, not_null
 from .draft import (
@@ -19,7 +20,7 @@ from .draft import (
     NameConstraint,
     Step,
 )
-from .introspection import Database, IndexFacts, affinity, indexes, primary_key, table_of_index
+from .introspection import Database, affinity, indexes, primary_key, table_of_index
 from .model import Constraint
 from .naming import conventional_name
 from .tokenizer import fold, plain, quote, same, tokenize
@@ -280,11 +281,13 @@ def _referred_columns(draft: Draft, new: Constraint, own: bool) -> tuple[str, ..
                 f"{draft.name}: {describe(new)} cannot be added: table {parent.name!r} has no "
                 f"column {name!r}."
             )
-    found = draft.indexes if own else indexes(draft.db, parent.name)
-    if len(referred) != len(new.columns) or not is_key(parent, found, referred):
+    found = draft.index_texts if own else [i.sql for i in indexes(draft.db, parent.name)]
+    unique = not new.referred_columns or is_key(parent, found, referred)
+    if len(referred) != len(new.columns) or not unique:
         raise CommandError(
             f"{draft.name}: {describe(new)} cannot be added: ({', '.join(referred)}) is neither "
-            f"the primary key of {parent.name!r} nor UNIQUE there: make it so first."
+            f"the primary key of {parent.name!r} nor UNIQUE there (in its own collation): make it "
+            "so first."
         )
     return tuple(parent.column(name).name for name in referred)
 
@@ -302,14 +305,19 @@ def check_keys_later(draft: Draft, name: str) -> None:
             draft.keys_to_check.add(reference.table)
 
 
-def is_key(table: CreateTable, found: Sequence[IndexFacts], columns: Sequence[str]) -> bool:
-    """Whether a foreign key can refer to these columns."""
-    wanted = {fold(name) for name in columns}
-    keys: list[tuple[str | None, ...]] = [
-        *(c.columns for c in table.all_constraints() if c.kind in ("primary key", "unique")),
-        *(index.columns for index in found if index.unique and index.is_plain),
-    ]
-    return any({fold(name) for name in key if name is not None} == wanted for key in keys)
+def is_key(table: CreateTable, indexes: Iterable[str], columns: Iterable[str]) -> bool:
+    """Whether a foreign key can refer to these columns: SQLite looks at their collations, too.
+
+    :param indexes: the CREATE INDEX texts of the table
+    """
+    listed = ", ".join(map(quote, columns))
+    with closing(Mirror(())) as mirror:
+        for sql in (table.sql, *indexes):
+            mirror.error_of(sql)
+        child = quote(free_name(mirror, table.name))
+        key = f"FOREIGN KEY ({listed}) REFERENCES {quote(table.name)} ({listed})"
+        mirror.run(f"CREATE TABLE {child} ({listed}, {key})")
+        return mirror.error_of(f"PRAGMA foreign_key_check({child})") is None
 
 
 def _affinities(table: CreateTable, columns: Iterable[str]) -> list[tuple[str, str]]:

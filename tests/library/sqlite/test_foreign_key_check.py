@@ -242,6 +242,47 @@ def test_a_key_that_a_foreign_key_needs_is_not_dropped(bench, child):
     bench.migrate(both)
 
 
+@pytest.mark.parametrize("by", ["a constraint", "an index"])
+def test_what_is_unique_by_another_collation_is_no_key_for_a_foreign_key(bench, by):
+    unique = ", UNIQUE (code COLLATE NOCASE)" if by == "a constraint" else ""
+    bench.make(f"CREATE TABLE p (code TEXT{unique}); CREATE TABLE c (x TEXT);")
+    if by == "an index":
+        bench.make("CREATE UNIQUE INDEX u ON p (code COLLATE NOCASE)")
+    with pytest.raises(CommandError, match=r"\(code\) is neither .* nor UNIQUE there .in its own"):
+        bench.migrate(lambda op: op.create_foreign_key("fk", "c", "p", ["x"], ["code"]))
+
+
+def test_a_key_is_not_dropped_for_one_by_another_collation(bench):
+    bench.make(
+        "CREATE TABLE p (code TEXT CONSTRAINT uq UNIQUE); CREATE TABLE c (x REFERENCES p (code));"
+        "CREATE UNIQUE INDEX u ON p (code COLLATE NOCASE)"
+    )
+    with pytest.raises(CommandError, match=r"The key .code. of table 'p' .* of table 'c'"):
+        bench.migrate(lambda op: op.drop_constraint("uq", "p", type_="unique"))
+
+
+def test_a_foreign_key_that_never_had_its_key_keeps_no_other_key_from_going():
+    raw = sqlite3.connect(":memory:", isolation_level=None)
+    raw.execute("CREATE TABLE p (code TEXT, n INT CONSTRAINT uq UNIQUE)")
+    raw.execute("CREATE TABLE c (x REFERENCES p (code))")
+    with migrating(raw) as op:
+        op.drop_constraint("uq", "p", type_="unique")
+    assert not raw.execute("PRAGMA index_list(p)").fetchall()
+
+
+def test_a_key_that_its_batch_makes_is_one_for_its_foreign_key(bench):
+    bench.make("CREATE TABLE p (code TEXT, up TEXT); INSERT INTO p VALUES ('a', 'a')")
+
+    def change(op):
+        with op.batch_alter_table("p") as batch:
+            batch.create_index("u", ["code"], unique=True)
+            batch.create_foreign_key("fk", "p", ["up"], ["code"])
+
+    bench.migrate(change)
+    with pytest.raises(sqlite3.IntegrityError):
+        bench.run("INSERT INTO p VALUES ('b', 'nobody')")
+
+
 def test_a_trigger_that_was_temporary_and_there_before_is_seen(bench):
     bench.make(FAMILY)
 
