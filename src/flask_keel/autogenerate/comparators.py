@@ -237,6 +237,10 @@ def server_default(
     if real.counts or shadow.counts or isinstance(wanted, Identity):
         # where an Identity is none, and where .numbering changes one into something else
         same = real.counts == shadow.counts == "identity"
+        # Alembic looks past NULL where either side is an Identity
+        nullable = bool(model.nullable) and shadow.counts != "identity"
+        if not same and there.nullable != nullable:
+            op.modify_nullable = nullable
         return CONTINUE if same else STOP
     if real.generated or shadow.generated:
         if isinstance(there.server_default, Computed):
@@ -338,7 +342,7 @@ def compare_generated(
         place = sum(isinstance(op, ops.DropIndexOp | ops.DropConstraintOp) for op in change.ops)
         change.ops[place:place] = [drop, add]
         for op in _retyped(change)[-1:]:
-            _move(change, add, op, 1)
+            tables.move(change, add, op, 1)
     return before, after
 
 
@@ -357,31 +361,6 @@ def _sources(column: AnyColumn) -> set[str]:
     )
 
 
-def _compute_last(change: ops.ModifyTableOps) -> None:
-    """A generated column goes before the columns that it is computed from, and comes after them."""
-    drops = [op for op in change.ops if isinstance(op, ops.DropColumnOp)]
-    adds = [op for op in change.ops if isinstance(op, ops.AddColumnOp)]
-    for drop in filter(_is_computed, drops):
-        _move(change, drop, next((op for op in drops if not _is_computed(op)), drop), 0)
-    for add in filter(_is_computed, reversed(adds)):
-        _move(change, add, next((op for op in reversed(adds) if not _is_computed(op)), add), 1)
-
-
-def _move(
-    change: ops.ModifyTableOps, op: MigrateOperation, other: MigrateOperation, behind: int
-) -> None:
-    """Move an operation before another, or behind it, where it does not stand there anyhow."""
-    place, wanted = change.ops.index(op), change.ops.index(other)
-    if (place < wanted) if behind else (place > wanted):
-        change.ops.remove(op)
-        change.ops.insert(change.ops.index(other) + behind, op)
-
-
-def _is_computed(op: MigrateOperation) -> bool:
-    made = op._reverse if isinstance(op, ops.DropColumnOp) else op
-    return isinstance(made, ops.AddColumnOp) and made.column.computed is not None
-
-
 def _update(context: AutogenContext, column: AnyColumn) -> str:
     quote = literals.dialect(context.dialect).identifier_preparer
     computed = column.server_default
@@ -393,6 +372,8 @@ def _update(context: AutogenContext, column: AnyColumn) -> str:
 def _nullable(column: AnyColumn) -> AnyColumn:
     copied = column._copy()
     copied.nullable = True
+    if isinstance(copied.server_default, Identity):  # which is NOT NULL, and comes after the values
+        copied.server_default = copied.identity = None
     Model(column.table.name, column.table.metadata.__class__(), copied, schema=column.table.schema)
     return copied
 
@@ -436,7 +417,7 @@ def _drop_indexes_first(change: ops.ModifyTableOps) -> None:
     drops = [op for op in change.ops if isinstance(op, ops.DropIndexOp | ops.DropConstraintOp)]
     for drop in drops:
         if first is not None and constraints.index_columns(drop) is not None:
-            _move(change, drop, first, 0)
+            tables.move(change, drop, first, 0)
 
 
 def _index_of(change: ops.ModifyTableOps, kind: type, name: str) -> list[MigrateOperation]:
@@ -557,7 +538,7 @@ def _read_later(change: ops.ModifyTableOps) -> list[MigrateOperation]:
     columns = [op._reverse.column for op in drops if op._reverse is not None]
     read = {name for column in columns for name in _sources(column)}
     keys = {column.name for column in columns if column.primary_key}
-    return [op for op in drops if op.column_name in read - keys and not _is_computed(op)]
+    return [op for op in drops if op.column_name in read - keys and not tables.is_computed(op)]
 
 
 def arrange(context: AutogenContext, upgrade: ops.UpgradeOps, *_: object) -> PriorityDispatchResult:
@@ -565,7 +546,7 @@ def arrange(context: AutogenContext, upgrade: ops.UpgradeOps, *_: object) -> Pri
     tables.leave_inherited(context, upgrade)
     tables.arrange(upgrade)
     for change in summary.table_changes(upgrade):
-        _compute_last(change)
+        tables.compute_last(change)
     return CONTINUE
 
 

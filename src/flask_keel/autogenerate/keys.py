@@ -120,7 +120,9 @@ class Numbering:
 Changes = list[MigrateOperation]
 
 
-def compare_numbering(context: AutogenContext, table: Compared) -> tuple[Changes, Changes]:
+def compare_numbering(
+    context: AutogenContext, change: ops.ModifyTableOps, table: Compared
+) -> tuple[Changes, Changes]:
     """Return what makes PostgreSQL number the rows of a table as the models say.
 
     A column that comes or goes brings its own numbers along.
@@ -148,6 +150,9 @@ def compare_numbering(context: AutogenContext, table: Compared) -> tuple[Changes
         if isinstance(was, Serial) and isinstance(now, Serial):
             after.append(Numbering(model.c[name], names, schema).change(was, now))
             continue
+        for op in change.ops:
+            if isinstance(op, ops.AlterColumnOp) and op.column_name == name:
+                op.existing_server_default = False  # it is gone by then, both ways
         if was is not None:
             before.append(Numbering(there.c[name], names, schema).change(was, None))
         if now is not None:
@@ -284,7 +289,7 @@ def compare_primary_keys(
         if context.dialect.name == "postgresql":
             _name(context, upgrade, table)
             constraints.excludes(context, upgrade, table)
-            before, after = compare_numbering(context, table)
+            before, after = compare_numbering(context, changes_of(upgrade, table.there), table)
             upgrade.ops[:] = [*before, *upgrade.ops, *after]
     retyped = type_changes.retyped(context.dialect, upgrade)
     if changed or retyped:

@@ -410,3 +410,29 @@ def _regroup(upgrade: ops.UpgradeOps, order: list[Place]) -> None:
             rest.append(op)
     grouped = [op for place in order for op in groups[place]]
     upgrade.ops[:] = [*rest[:start], *grouped, *rest[len(rest) if start is None else start :]]
+
+
+def compute_last(change: ops.ModifyTableOps) -> None:
+    """A generated column goes before the columns that it is computed from, and comes after them."""
+    drops = [op for op in change.ops if isinstance(op, ops.DropColumnOp)]
+    adds = [op for op in change.ops if isinstance(op, ops.AddColumnOp)]
+    for drop in filter(is_computed, drops):
+        move(change, drop, next((op for op in drops if not is_computed(op)), drop), 0)
+    for add in filter(is_computed, reversed(adds)):
+        move(change, add, next((op for op in reversed(adds) if not is_computed(op)), add), 1)
+
+
+def move(
+    change: ops.ModifyTableOps, op: MigrateOperation, other: MigrateOperation, behind: int
+) -> None:
+    """Move an operation before another, or behind it, where it does not stand there anyhow."""
+    place, wanted = change.ops.index(op), change.ops.index(other)
+    if (place < wanted) if behind else (place > wanted):
+        change.ops.remove(op)
+        change.ops.insert(change.ops.index(other) + behind, op)
+
+
+def is_computed(op: MigrateOperation) -> bool:
+    """Whether a generated column comes or goes."""
+    made = op._reverse if isinstance(op, ops.DropColumnOp) else op
+    return isinstance(made, ops.AddColumnOp) and made.column.computed is not None

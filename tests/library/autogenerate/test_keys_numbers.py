@@ -48,6 +48,41 @@ def test_a_serial_becomes_an_identity(project):
     assert rows(project, "SELECT max(id) FROM ticket") == [(4,)]
 
 
+COUNTED = "mapped_column(sa.Integer, sa.Identity())\n"
+NULLABLE = "mapped_column(sa.Integer, nullable=True)\n"
+COMPUTED = "mapped_column(sa.Integer, sa.Computed('id + 1', persisted=True))\n"
+
+
+@pytest.mark.parametrize(
+    "before, after",
+    [
+        ("mapped_column(sa.String(9), nullable=False, server_default='7')\n", "BigInteger"),
+        (NULLABLE, "Integer"),
+        (NULLABLE, "BigInteger"),
+        (COMPUTED, "Integer"),
+    ],
+)
+def test_another_column_becomes_an_identity_and_is_again_what_it_was(project, before, after):
+    project.model("ticket", f"{KEY}word: Mapped[str | None]\nnumber = {before}")
+    applied(project)
+    execute(project, "INSERT INTO ticket DEFAULT VALUES")
+    if before is NULLABLE:
+        execute(project, "UPDATE ticket SET number = 2")
+    found = rows(project, "SELECT * FROM ticket")
+    counted = COUNTED.replace("Integer", after)
+    project.model("ticket", f"{KEY}word: Mapped[str | None]\nnumber = {counted}")
+    applied(project)
+    execute(project, "INSERT INTO ticket DEFAULT VALUES")
+    numbers = rows(project, "SELECT number FROM ticket ORDER BY id")
+    assert numbers == [(int(found[0][2]),), (int(found[0][2]) + 1,)]
+    assert_nothing_left(project)
+    down_and_up(project)
+    project.model("ticket", f"{KEY}word: Mapped[str | None]\nnumber = {before}")
+    applied(project)
+    down_and_up(project)
+    assert rows(project, "SELECT * FROM ticket WHERE id = 1") == found
+
+
 MAIL = """from sqlalchemy.dialects.postgresql import DOMAIN
 mail: Mapped[str | None] = mapped_column(
     DOMAIN("Mail: 5%", sa.String(50), check=sa.text("VALUE <> 'it''s'"))
