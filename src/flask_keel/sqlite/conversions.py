@@ -343,8 +343,8 @@ def _made_over(draft: Draft, name: str, op: SetType) -> str | None:
     value = made_over(dialect, quote(name), column.type_text, op.type, op.existing)
     if value is None or (draft.is_empty and not draft.settings.portable):
         return None
-    if "BLOB" in value and draft.db.value("PRAGMA encoding") != "UTF-8":
-        return None  # the bytes would be those of this database's own encoding
+    if "blob" in value.lower() and draft.db.value("PRAGMA encoding") != "UTF-8":
+        return None  # the bytes would be, or be read as, those of this database's own encoding
     if draft.settings.portable and not same_words(column.type_text, op.text):
         return value  # the rows that the script will meet are not these
     differ = (

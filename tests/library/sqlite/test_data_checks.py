@@ -363,6 +363,15 @@ def test_texts_in_another_encoding_are_read_as_such(bench):
     assert "1 row" in refused(bench, to(sa.LargeBinary()))
 
 
+def test_bytes_are_not_read_as_text_of_another_encoding(bench):
+    bench.make(
+        "PRAGMA encoding = 'UTF-16le'; CREATE TABLE t (id INTEGER PRIMARY KEY, v BLOB);"
+        "INSERT INTO t (v) VALUES (x'c3a9');"
+    )
+    assert "1 row" in refused(bench, to(sa.Text()))
+    assert bench.rows("SELECT quote(v) FROM t") == [("X'C3A9'",)]
+
+
 def test_three_examples_are_enough(bench):
     holding(bench, "TEXT", *"abcdefg")
     sentence = refused(bench, to(sa.Integer()))
