@@ -236,8 +236,13 @@ def shell(directory: str | None, arguments: tuple[str, ...]) -> None:
     raise click.exceptions.Exit(ran.returncode)
 
 
+NO_LOG = "{database} has no log that this account may read: db upgrade keeps one from its next run."
+
+
 @click.command("log", params=[*COMMON, JSON])
-@click.option("-n", "number", default=20, show_default=True, help="How many of the newest.")
+@click.option(
+    "-n", "number", type=click.IntRange(1, 10**9), default=20, show_default=True, help="How many."
+)
 @with_appcontext
 def log(directory: str | None, as_json: bool, number: int) -> None:
     """Print what was run on the database, the newest last."""
@@ -259,7 +264,7 @@ def _log(as_json: bool, number: int) -> Options:
 
     entries = waiting.undisturbed(look)
     if not entries:
-        output.say(f"{project.database} has no log: db upgrade keeps it from its next run on.")
+        output.say(NO_LOG.format(database=project.database))
     elif not as_json:
         click.echo("\n".join(log_module.lines(entries)))
     return {"database": project.database, "log": entries}

@@ -10,13 +10,14 @@ import hashlib
 import re
 import sys
 import zipfile
+import zlib
 from pathlib import Path
 
 REQUIREMENT = re.compile(r'(flask-keel(?:\[[\w,]+\])?==)([^"\',\s]+)')
 OF_INSTALLERS = re.compile(
     r".*\.pyc|.*\.dist-info/(RECORD|INSTALLER|REQUESTED|direct_url\.json|uv_cache\.json)"
 )
-BROKEN = OSError, ValueError, zipfile.BadZipFile, EOFError
+BROKEN = OSError, ValueError, zipfile.BadZipFile, EOFError, RuntimeError, zlib.error
 MEND = "put both back (git checkout vendor pyproject.toml), or type make update from=PATH."
 
 
@@ -45,7 +46,7 @@ def main(step: str, *wheels: str) -> str | bool:
 def read(path: Path) -> dict[str, bytes]:
     """Return the members of a wheel of this library.
 
-    :raises OSError, zipfile.BadZipFile, EOFError: when it cannot be read
+    :raises OSError, zipfile.BadZipFile, EOFError, RuntimeError, zlib.error: when it cannot be read
     :raises ValueError: when it is of something else, or does not hold what its RECORD says
     """
     with zipfile.ZipFile(path) as archive:

@@ -5,9 +5,12 @@ import shutil
 import sys
 import zipfile
 
+import click
 import pytest
 from installed import Installed
 from projects import TEMPLATE
+
+from flask_keel import update
 
 from .test_delivery import vendored
 from .test_update import tree
@@ -106,6 +109,21 @@ def test_nothing_is_installed_from_a_bad_wheel(application, bad):
         assert words in said and "make update from=PATH" in said
         assert "Traceback" not in answer.said
     assert tree(application) == before and application.stamp.stat().st_mtime == 0
+
+
+@pytest.mark.parametrize("damage", ["the content", "how it is packed", "a mark that it is secret"])
+def test_a_wheel_that_cannot_be_unpacked_is_refused(tmp_path, damage):
+    file = wheel.write(tmp_path)
+    content = bytearray(file.read_bytes())
+    with zipfile.ZipFile(file) as archive:
+        member, listed = archive.getinfo("flask_keel/health.py"), archive.start_dir
+    if damage == "the content":
+        content[member.header_offset + 30 + len(member.filename)] = 0xFF
+    else:
+        content[listed + (10 if damage == "how it is packed" else 8)] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(click.ClickException, match="no whole wheel of flask-keel"):
+        update.look(file)
 
 
 @pytest.mark.some(1)

@@ -164,6 +164,13 @@ def test_db_log_prints_the_newest_last_and_json_all_of_it(project, url):
     assert "catalog" not in database["log"][0]
 
 
+@pytest.mark.parametrize("number", ["0", "-1", "99999999999999999999"])
+def test_a_number_of_entries_that_is_none_is_refused(project, number):
+    project.db("upgrade").assert_ok()
+    answer = project.db("log", "-n", number)
+    assert answer.code == 2 and "is not in the range" in answer.err
+
+
 def test_a_database_without_a_log_is_said_to_have_none(project, url):
     project.db("upgrade").assert_ok()
     clients.run(url, "DROP TABLE alembic_log")
