@@ -36,7 +36,7 @@ from .table_constraints import (
     is_named_apart,
     unique_check,
 )
-from .tokenizer import fold, identifiers, quote, same, same_words, tokenize, unquote
+from .tokenizer import fold, identifiers, in_style, quote, same, same_words, tokenize, unquote
 
 
 def add_column(draft: Draft, op: AddColumn) -> None:
@@ -153,6 +153,7 @@ def set_not_null(draft: Draft, op: SetNotNull) -> None:
 
 
 def _update(table: str, column: str) -> str:
+    table, column = in_style(table, table), in_style(column, column)
     return f"UPDATE {table} SET {column} = ... WHERE {column} IS NULL"
 
 

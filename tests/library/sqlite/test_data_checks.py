@@ -1,5 +1,6 @@
 """Rows that a change cannot take are counted and shown before anything is written."""
 
+import ast
 import uuid
 from datetime import date, datetime, time, timedelta
 
@@ -38,6 +39,16 @@ def test_nulls_under_a_new_not_null(post):
         "post.slug cannot be NOT NULL: 4 rows without a value (id 3, id 4, id 5); fill them "
         "first, as in op.execute('UPDATE post SET slug = ... WHERE slug IS NULL')."
     )
+
+
+def test_what_fills_them_can_be_typed_whatever_the_names(bench):
+    bench.make(
+        """CREATE TABLE "order" ("gro'up" TEXT, n INT); INSERT INTO "order" (n) VALUES (1)"""
+    )
+    sentence = refused(bench, lambda op: op.alter_column("order", "gro'up", nullable=False))
+    call = sentence.partition("as in op.execute(")[2].removesuffix(").").replace("...", "7")
+    bench.run(ast.literal_eval(call))
+    assert bench.rows('SELECT * FROM "order"') == [("7", 1)]
 
 
 def test_duplicates_under_a_new_unique(post):
