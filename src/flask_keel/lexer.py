@@ -52,6 +52,18 @@ TOKENS["mariadb"] = TOKENS["mysql"]
 # whose body does not run now, and what tells that a statement is none of them
 ROUTINES = {"TRIGGER", "PROCEDURE", "FUNCTION", "EVENT", "PACKAGE"}
 NO_ROUTINES = {"TABLE", "VIEW", "INDEX"}
+NO_BLOCK = {
+    ",",
+    "=",
+    "(",
+    "SET",
+    "SELECT",
+    "BY",
+    "WHERE",
+    "AND",
+    "OR",
+    "NOT",
+}  # behind it BEGIN is a name
 # of MySQL's bodies; behind what their statements begin, and behind what the first of them does
 BLOCKS = {"IF", "LOOP", "WHILE", "REPEAT", "FOR"}
 STARTS = {
@@ -66,7 +78,8 @@ STARTS = {
     "SQLEXCEPTION",
     "SQLWARNING",
 }
-HEADS = {"", ")", "ROW", "DETERMINISTIC", "SQL", "DATA", "DEFINER", "INVOKER", "string"}
+STARTS |= {"string"}
+HEADS = {"", ")", "ROW", "DETERMINISTIC", "SQL", "DATA", "DEFINER", "INVOKER"}
 _NAME = r"(?:\"[^\"]+\"|`[^`]+`|\[[^\]]+\]|[\w$]+)"
 # a name within a pattern of statements, with its schema
 NAME = rf"(?:{_NAME}\.)?{_NAME}"
@@ -171,24 +184,26 @@ class _Body:
             self.open.pop()
 
     def _takes(self, word: str) -> None:
-        top = self.open[-1] if self.open else ""
-        if word == "END" and self.open:
-            # else it is a name: only what has an end of its own stands before it
-            if top in ("case", "REPEAT") or self.before in (";", "BEGIN", "ATOMIC"):
-                self.open.pop()
-        elif self.before == "END":
-            return
-        elif self.database in ("postgresql", "sqlite"):
-            begins = word == "ATOMIC" and self.before == "BEGIN"
-            if begins or (self.database == "sqlite" and word == "BEGIN" and not top):
+        top, before = self.open[-1] if self.open else "", self.before
+        if self.database in ("postgresql", "sqlite"):
+            # one block, each of whose statements has its semicolon: other words of that kind are names
+            begins = word == ("BEGIN" if self.database == "sqlite" else "ATOMIC")
+            if word == "END" and before in (";", "ATOMIC"):
+                del self.open[-1:]
+            elif begins and not top and (word == "BEGIN" or before == "BEGIN"):
                 self.open.append(word)
-            elif word == "CASE" and top:
-                self.open.append("case")
-        elif word == "BEGIN" or word == "CASE" or word in BLOCKS:
-            starts = self.before in STARTS or (not top and self.before in HEADS)
-            starts = starts or (self.before in ("THEN", "ELSE") and top != "case")
-            if starts or word in ("BEGIN", "LOOP", "WHILE", "CASE"):
-                self.open.append("case" if word == "CASE" and not starts else word)
+        elif word == "END":
+            if top in ("case", "REPEAT") or before in (";", "BEGIN"):  # else it is a name
+                del self.open[-1:]
+        elif before == "END":
+            return
+        elif word == "CASE" or word in BLOCKS:
+            starts = before in STARTS or before.isdigit() or (not top and before in HEADS)
+            starts = starts or (before in ("THEN", "ELSE") and top != "case")
+            if starts or word in ("LOOP", "WHILE", "CASE"):
+                self.open.append(word if starts or word != "CASE" else "case")
+        elif word == "BEGIN" and before not in NO_BLOCK:
+            self.open.append(word)
 
 
 def unquote(name: str) -> str:

@@ -139,6 +139,10 @@ OF_ONE = {
             "CREATE TRIGGER t AFTER UPDATE OF end ON a BEGIN UPDATE b SET end = NEW.end, x = 1; "
             "SELECT 1; END; DELETE FROM c"
         ): ["delete c"],
+        (
+            "CREATE TRIGGER IF NOT EXISTS t AFTER INSERT ON a WHEN CASE NEW.b WHEN 1 THEN 2 END "
+            "BEGIN SELECT CASE end WHEN 1 THEN begin END FROM b; DELETE FROM b; END; DELETE FROM c"
+        ): ["delete c"],
         r"DELETE FROM [a;b] WHERE c = '\'; DROP TABLE d": [
             "delete a;b where c = '\\'",
             "drop table d",
@@ -163,6 +167,14 @@ OF_ONE = {
         "CREATE FUNCTION f(a INT) RETURNS INT DETERMINISTIC RETURN IF(a, 1, 2); DROP TABLE b": [
             "drop table b"
         ],
+        "CREATE PROCEDURE p() UPDATE a SET b = 1, begin = 2; DROP TABLE b": ["drop table b"],
+        (
+            "CREATE TRIGGER t AFTER INSERT ON a FOR EACH ROW FOLLOWS s BEGIN "
+            "DECLARE CONTINUE HANDLER FOR 1062 IF 1 THEN DELETE FROM b; END IF; END; DROP TABLE c"
+        ): ["drop table c"],
+        (
+            "CREATE FUNCTION f() RETURNS VARCHAR(9) CHARSET utf8mb4 BEGIN DELETE FROM a; END; DROP TABLE b"
+        ): ["drop table b"],
         "ANALYZE TABLE a UPDATE HISTOGRAM ON b": [],
         "EXPLAIN ANALYZE DELETE a FROM a JOIN b USING (c)": ["drop a"],
         "DELETE x, y.* FROM a AS x JOIN b y ON x.c = y.c": ["drop a", "drop b"],
