@@ -22,6 +22,7 @@ class Db(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         # what is imported is no garbage: looking through it, at the end too, took a fifth of the time
         gc.freeze()
+        output.take_all_letters()
         with waiting.bounded(), errors.never_dropped():
             app = ctx.ensure_object(ScriptInfo).load_app()
             with output.typed_as(None if _has_targets(app) else ctx.command_path):

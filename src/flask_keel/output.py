@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from copy import deepcopy
+from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 import click
@@ -220,6 +221,12 @@ def add(key: str, value: Value) -> None:
         report[key] = value
 
 
+def take_all_letters(encoding: str | None = None) -> None:
+    """Let stdout take what the locale has no letter for: escaped, or as this encoding has it."""
+    if isinstance(sys.stdout, TextIOWrapper) and (encoding or sys.stdout.errors == "strict"):
+        sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
+
+
 @contextmanager
 def printed(
     wanted: bool, empty: Options, sentence: Callable[[BaseException], str], several: bool = False
@@ -251,6 +258,7 @@ def printed(
         if several:
             binds = report.pop("binds", {})
             document = [report, *({"bind": name, **facts} for name, facts in binds.items())]
+        take_all_letters("utf-8")
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
 

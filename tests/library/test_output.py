@@ -31,6 +31,23 @@ def test_it_fits_a_screen_and_says_what_to_type_next(blog):
     assert said.out == ""
 
 
+def test_where_a_locale_lacks_a_letter_sql_and_json_are_utf8_and_the_rest_is_escaped(blog):
+    path = blog.migration("f00d00000001", "8b27e4a9c610", "pass")
+    path.write_text(path.read_text().replace("by hand", "größe 更大"))
+    said = {}
+    for command in ("upgrade --sql", "upgrade", "status --json", "log --json", "log"):
+        stdin, environment = subprocess.DEVNULL, blog.environment(PYTHONIOENCODING="latin-1")
+        called = [*blog.manage, "db", *command.split()]
+        ran = subprocess.run(
+            called, cwd=blog.path, env=environment, stdin=stdin, capture_output=True
+        )
+        assert ran.returncode == 0, ran.stderr
+        said[command] = ran.stdout
+    for command in ("upgrade --sql", "log --json"):
+        assert "größe 更大" in said[command].decode()
+    assert "größe \\u66f4\\u5927" in said["log"].decode("latin-1")
+
+
 def test_alembics_own_progress_is_quiet(blog):
     add_subtitle(blog)
     said = blog.db("migrate").assert_ok().said + blog.db("revision", "-m", "begun").assert_ok().said

@@ -470,6 +470,7 @@ def _start(project: Environment) -> list[str] | None:
 def print_sql(project: Environment) -> None:
     """Print the SQL on stdout: all of it, or on a failure none. What migrations print goes to stderr."""
     sqlite = project.engine.dialect.name == "sqlite"
+    output.take_all_letters("utf-8")  # which is what it says of itself
     sys.stdout.write(_rehearse(project) if sqlite else write(project))
     sys.stdout.flush()
 
