@@ -47,8 +47,8 @@ def ran(connection: Connection, statement: str) -> Answer:
     None where that cannot be told.
     """
     database = connection.dialect.name
-    statement = lexer.without_comments(statement[begin(statement, database) :], database)
-    sql = " ".join(statement.split()).rstrip("; ")
+    plain = lexer.without_comments(statement, database)
+    sql = " ".join(plain[begin(plain, database) :].split()).rstrip("; ")
     look = _Look(connection)
     for pattern, answer in STATEMENTS:
         if found := re.fullmatch(pattern, sql, _WORDS):

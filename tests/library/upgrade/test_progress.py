@@ -304,11 +304,15 @@ LOOKS = [
 ]
 LOOKS_OF = {
     "mysql": {
+        1: "/*!40101 ALTER TABLE a ADD COLUMN s VARCHAR(9) */",
+        4: "# why\nSET STATEMENT lock_wait_timeout=9 FOR ALTER TABLE a ADD CONSTRAINT uq_t UNIQUE (t)",
+        5: "ALTER TABLE a ADD CONSTRAINT ck_n CHECK (n > '0\\', -- ' OR n > 0) -- why",
         7: "ALTER TABLE b DROP PRIMARY KEY, ADD PRIMARY KEY (id)",
         12: "ALTER TABLE b DROP FOREIGN KEY fk_a",
         14: "RENAME TABLE b TO c",
     },
     "postgresql": {
+        1: "/* why /* and */ how */ ALTER TABLE a ADD COLUMN s VARCHAR(9)",
         3: 'CREATE UNIQUE INDEX CONCURRENTLY "ix_s" ON public.a (s)',
     },
 }
