@@ -19,7 +19,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 from sqlalchemy import Dialect, Table, UniqueConstraint
 from sqlalchemy import types as sa
-from sqlalchemy.dialects import mysql
+from sqlalchemy.dialects import mysql, postgresql
 
 from .. import binds, history, output
 from ..catalog import live
@@ -41,6 +41,8 @@ FAMILIES: dict[str, type[SQLType] | tuple[type[SQLType], ...]] = {
     "binary": sa._Binary,
     "JSON": sa.JSON,
     "UUID": sa.Uuid,
+    "interval": postgresql.INTERVAL,  # what was reflected has another class than a model's
+    "array": sa.ARRAY,
 }
 # two tables are alike when more than this share of their columns is in both
 ALIKE = 0.5

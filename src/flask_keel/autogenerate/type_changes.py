@@ -390,9 +390,14 @@ SPECIAL = {
     ("numeric", "date and time"): "to_timestamp({column}) AT TIME ZONE 'UTC'",
     ("date and time", "integer"): "extract(epoch from {column})",
     ("date and time", "numeric"): "extract(epoch from {column})",
-    ("JSON", "integer"): "({column} #>> '{{}}')::{type}",
-    ("JSON", "numeric"): "({column} #>> '{{}}')::{type}",
-    ("JSON", "boolean"): "({column} #>> '{{}}')::{type}",
+    ("integer", "interval"): "make_interval(secs => {column})",
+    ("numeric", "interval"): "make_interval(secs => {column})",
+    ("interval", "integer"): "extract(epoch from {column})",
+    ("interval", "numeric"): "extract(epoch from {column})",
+    ("UUID", "binary"): "uuid_send({column})",
+    ("binary", "UUID"): "encode({column}, 'hex')::uuid",
+    ("binary", "JSON"): "convert_from({column}, 'UTF8')::{type}",
+    ("JSON", "binary"): "convert_to({column}::text, 'UTF8')",
 }
 
 
@@ -415,16 +420,30 @@ def using(old: SQLType, new: SQLType, column: str) -> str | None:
     """
     before, after = families(old, POSTGRESQL), families(new, POSTGRESQL)
     name = POSTGRESQL.identifier_preparer.quote(column)
+    type_, enum = _compiled(new), _native_enum(old)
+    if "JSON" in after and (enum or not before & {"JSON", "text", "binary"}):
+        return f"to_json({name})"  # of which PostgreSQL makes a JSONB by itself
+    if "JSON" in before and (_native_enum(new) or not after & {"JSON", "text", "binary"}):
+        if isinstance(new, sa.ARRAY) and not families(new.item_type, POSTGRESQL) & {"text"}:
+            return type_ and f"translate({name}::text, '[]', '{{}}')::{type_}"
+        return type_ and f"({name} #>> '{{}}')::{type_}"
     if _native_enum(new):
-        return f"{name}::text::{_compiled(new)}"
+        return f"{name}::text::{type_}"
+    if isinstance(old, sa.ARRAY) and isinstance(new, sa.ARRAY):
+        kinds = families(new.item_type, POSTGRESQL)
+        alike = kinds & {"text", *families(old.item_type, POSTGRESQL)}
+        if alike and not _native_enum(new.item_type):
+            return None
+        return type_ and f"{name}::text[]::{type_}"
     if before & after or ("text" in after and "binary" not in before):
         return None
     pair = (min(before), min(after))
-    if pair in BY_ITSELF:
+    if pair in BY_ITSELF or type_ is None:
         return None
-    type_ = _compiled(new)
-    if type_ is None:
-        return None
+    if enum:  # which is cast to a text alone
+        name = f"{name}::text"
+    if "date and time" in after and getattr(new, "timezone", False) and pair in SPECIAL:
+        return f"to_timestamp({name})"
     return SPECIAL.get(pair, "{column}::{type}").format(column=name, type=type_)
 
 

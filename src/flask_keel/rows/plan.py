@@ -1,11 +1,13 @@
 """Which rows to make: for each table its columns, keys and checks, now and after the migration."""
 
+import json
 import pickle
 import re
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property, partial
 from itertools import pairwise
@@ -35,6 +37,8 @@ from .values import (
 FIRST = {1: 60, 2: 20_000, 3: 1_000_000, 4: 1_000_000, 8: 1_000_000}
 NUMBERS = {"int", "numeric", "float", "bool", "year"}
 DAYS = {"date", "datetime"}
+EPOCH = datetime(1970, 1, 1)
+LAST = 60_000_000_000  # seconds from there, either way, in which all databases have days
 # how applications store what no type of a database holds
 STORED = (
     '{"a": [1, "Zo\\u00eb"]}',
@@ -151,12 +155,35 @@ class Domain:
         if (now.family, later.family) == ("binary", "text"):
             data = value.encode() if isinstance(value, str) else value
             return data if accepts(now, data) and _is_text(data, later) else None
+        if now.family == "json":
+            if later.family in ("text", "binary"):
+                return value if accepts(now, value) and accepts(later, as_text(value)) else None
+            if later.family == "array":
+                return "[]"
+            plain = isinstance(value, int | float)
+            return json.dumps(value if plain else as_text(value)) if accepts(later, value) else None
         if now.family == "text":
             text = as_text(value)
             return text if accepts(later, value) and accepts(now, text) else None
-        if later.family == "text":
+        if later.family in ("text", "enum"):
             return value if accepts(now, value) and accepts(later, as_text(value)) else None
-        return value if accepts(now, value) else None
+        if now.family == "binary" and later.family in ("json", "uuid"):
+            if not accepts(later, value):
+                return None
+            return value.encode() if later.family == "json" else uuid.UUID(value).bytes
+        if not accepts(now, value):
+            return None
+        return value if _counts(value, later) else None
+
+
+def _counts(value: Value, kind: Kind) -> bool:
+    """Whether a column of numbers holds a time in seconds, and one of times such a number."""
+    if kind.family in NUMBERS and isinstance(value, date | timedelta):
+        time = value if isinstance(value, timedelta) else datetime(*value.timetuple()[:6]) - EPOCH
+        return bears(kind, time.total_seconds())
+    if kind.family in {*DAYS, "time", "interval"} and isinstance(value, int | float | Decimal):
+        return bool(-LAST < value < LAST)
+    return True
 
 
 def _is_text(data: bytes, kind: Kind) -> bool:

@@ -184,6 +184,8 @@ def accepts(kind: Kind, value: Value) -> bool:
             return isinstance(value, str) and _reads(uuid.UUID, value)
         case "enum":
             return value in kind.labels
+        case "array":
+            return isinstance(value, str) and value.startswith("{")
         case "set":
             return isinstance(value, str) and set(filter(None, value.split(","))) <= {*kind.labels}
         case _:

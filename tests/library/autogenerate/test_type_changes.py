@@ -1,7 +1,9 @@
 """Changes of a type that a database does not make by itself."""
 
+import datetime
 import uuid
 
+import databases
 import pytest
 import revising
 import sqlalchemy as sa
@@ -79,12 +81,66 @@ def test_an_index_goes_before_its_column_gets_a_type_that_has_none(any_database,
         (sa.Integer(), sa.Numeric(), None),
         (sa.Date(), sa.DateTime(), None),
         (sa.String(5), sa.Text(), None),
+        (sa.Integer(), postgresql.JSONB(), "to_json(c)"),
+        (sa.Enum("a", name="e"), sa.JSON(), "to_json(c)"),
+        (sa.Enum("1", name="e"), sa.Integer(), "c::text::INTEGER"),
+        (sa.JSON(), sa.Date(), "(c #>> '{}')::DATE"),
+        (sa.BigInteger(), sa.DateTime(timezone=True), "to_timestamp(c)"),
+        (postgresql.INTERVAL(), sa.Integer(), "extract(epoch from c)"),
+        (postgresql.INTERVAL(), sa.Interval(), None),
+        (sa.ARRAY(sa.Text()), postgresql.ARRAY(sa.Integer()), "c::text[]::INTEGER[]"),
+        (postgresql.ARRAY(sa.Integer()), sa.ARRAY(sa.Text()), None),
         (mysql.SET("a"), mysql.SET("a", "b"), None),
         (mysql.ENUM("a"), sa.String(5), None),
     ],
 )
 def test_using_is_written_only_where_postgresql_needs_it(old, new, expression):
     assert type_changes.using(old, new, "c") == expression
+
+
+# what is there as each of two types: PostgreSQL has no cast between them, or another one
+@pytest.mark.parametrize(
+    "old, new, stored, becomes",
+    [
+        ("Integer", "JSON", "7", 7),
+        ("JSON", "Date", "'\"2020-02-03\"'", datetime.date(2020, 2, 3)),
+        ("ARRAY(sa.Integer)", "JSON", "'{1,2}'", [1, 2]),
+        ("Text", "ARRAY(sa.Integer)", "'{1,2}'", [1, 2]),
+        ("Integer", "Interval", "90", datetime.timedelta(seconds=90)),
+        ("DateTime", "Integer", "'1970-01-01 00:01'", 60),
+        ("LargeBinary", "Uuid", "'\\x" + 16 * "01" + "'", uuid.UUID(16 * "01")),
+        ("ARRAY(sa.Text)", "ARRAY(sa.Enum('a', name='mood'))", "'{a}'", "{a}"),
+    ],
+)
+def test_values_live_between_types_that_postgresql_does_not_cast(
+    new_project, postgresql_server, old, new, stored, becomes
+):
+    with databases.fresh(postgresql_server) as url:
+        project = new_project(starter="bare", database="postgresql")
+        project.env["DEV_DATABASE_URL"] = url
+        project.model("note", f"{KEY}body = mapped_column(sa.{old})\n")
+        revising.applied(project)
+        revising.execute(project, f"INSERT INTO note (body) VALUES ({stored}), (NULL)")
+        found = revising.rows(project, "SELECT body FROM note ORDER BY id")
+        project.model("note", f"{KEY}body = mapped_column(sa.{new})\n")
+        revising.applied(project)
+        assert revising.rows(project, "SELECT body FROM note ORDER BY id") == [(becomes,), (None,)]
+        revising.assert_nothing_left(project)
+        project.db("downgrade").assert_ok()
+        assert revising.rows(project, "SELECT body FROM note ORDER BY id") == found
+
+
+def test_numbers_are_seconds_in_every_time_zone(new_project, postgresql_server):
+    with databases.fresh(postgresql_server) as url:
+        project = new_project(starter="bare", database="postgresql")
+        project.env["DEV_DATABASE_URL"] = f"{url}&options=-c%20TimeZone=Europe/Berlin"
+        project.model("note", f"{KEY}at = mapped_column(sa.Integer)\n")
+        revising.applied(project)
+        revising.execute(project, "INSERT INTO note (at) VALUES (60)")
+        project.model("note", f"{KEY}at = mapped_column(sa.DateTime(timezone=True))\n")
+        revising.applied(project)
+        found = revising.rows(project, "SELECT at AT TIME ZONE 'UTC' FROM note")
+        assert found == [(datetime.datetime(1970, 1, 1, 0, 1),)]
 
 
 def test_a_text_becomes_a_uuid_that_queries_find(any_database):
