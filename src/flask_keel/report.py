@@ -33,6 +33,7 @@ GONE = (
     "-- {path}, and undo it by a migration of its own."
 )
 MOVED = "{path} is now {new}: its revision is the same."
+UNSAID = "git does not say what has changed: type git status, and mend what it says."
 NO_SCHEMA_DIFF = "{file} is as it was."
 DEPENDS = "What it does depends on the rows that are there ({why}): read its file."
 ADOPTED = (
@@ -120,9 +121,7 @@ def of(project: Project, reference: str | None) -> Report:
     file = catalog.path(project.folder, project.dialect)
     found = history.changes(base, *project.script._version_locations, file.parent)
     if found is None:
-        raise CommandError(
-            "git does not say what has changed: type git status, and mend what it says."
-        )
+        raise CommandError(UNSAID)
     walked = list(project.script.walk_revisions())
     scripts = [one for one in reversed(walked) if Path(one.path).resolve() in found]
     changes = list(_changes(project, scripts)) if scripts else []
@@ -142,6 +141,8 @@ def _base(folder: Path, reference: str | None) -> tuple[str, str]:
     :raises CommandError: when git does not know it
     """
     if history.git(folder, "rev-parse", "--git-dir") is None:
+        if any((one / ".git").exists() for one in folder.resolve().parents):
+            raise CommandError(UNSAID)  # such as a checkout of another owner's
         raise CommandError(
             f"{folder} is in no git repository, or git is not installed, so nothing says which "
             "migrations are new: type git init and commit what was shipped."

@@ -226,6 +226,9 @@ def test_where_git_does_not_tell_what_is_new_there_is_one_sentence(branch):
     refused("no commit in common with main", "--base REF")
     branch.git("branch", "--move", "main", "trunk")
     refused("no main branch here", "db report --base REF")
+    branch.env["GIT_TEST_ASSUME_DIFFERENT_OWNER"] = "1"  # as in a container
+    refused("git does not say", "git status")
+    del branch.env["GIT_TEST_ASSUME_DIFFERENT_OWNER"]
     shutil.rmtree(branch.path / ".git")
     refused("is in no git repository", "git init")
     branch.git("init", "--quiet")
