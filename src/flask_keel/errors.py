@@ -228,10 +228,12 @@ def never_dropped() -> Iterator[None]:
     What a signal raises in a destructor or in the callback of a weak reference, Python prints and
     forgets: it is raised once more, a moment later.
     https://docs.python.org/3/library/sys.html#sys.unraisablehook
-    What it raises while a connection is closed SQLAlchemy raises too, and need not print before.
+    What it raises while a connection is closed SQLAlchemy raises too, and need not print before; nor
+    psycopg what follows from the error of many rows, which it raises.
     """
     again: list[threading.Timer] = []
-    pools = [logging.getLogger(f"{one.__module__}.{one.__name__}") for one in _pools(Pool)]
+    names = [f"{one.__module__}.{one.__name__}" for one in _pools(Pool)]
+    loggers = [logging.getLogger(name) for name in (*names, "psycopg")]
 
     def dropped(told: "sys.UnraisableHookArgs") -> None:
         error = told.exc_value
@@ -246,14 +248,14 @@ def never_dropped() -> Iterator[None]:
         again[-1].start()
 
     before, sys.unraisablehook = sys.unraisablehook, dropped
-    for pool in pools:
-        pool.addFilter(_is_no_signal)
+    for logger in loggers:
+        logger.addFilter(_is_news)
     try:
         yield
     finally:
         sys.unraisablehook = before
-        for pool in pools:
-            pool.removeFilter(_is_no_signal)
+        for logger in loggers:
+            logger.removeFilter(_is_news)
         for timer in again:
             timer.cancel()
 
@@ -264,9 +266,10 @@ def _pools(kind: type[Pool]) -> Iterator[type[Pool]]:
         yield from _pools(one)
 
 
-def _is_no_signal(record: logging.LogRecord) -> bool:
+def _is_news(record: logging.LogRecord) -> bool:
     error = record.exc_info[1] if record.exc_info else None
-    return not isinstance(error, KeyboardInterrupt | SystemExit)
+    follows = record.name == "psycopg" and "ignored terminating" in str(record.msg)
+    return not follows and not isinstance(error, KeyboardInterrupt | SystemExit)
 
 
 def _surroundings(error: BaseException) -> bool:

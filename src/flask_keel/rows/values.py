@@ -46,6 +46,8 @@ AFFINITIES = {
 FAMILY = {word: family for family, words in FAMILIES.items() for word in words.split()}
 BYTES = {"tinyint": 1, "smallint": 2, "int2": 2, "smallserial": 2, "mediumint": 3}
 BYTES |= {"bigint": 8, "int8": 8, "bigserial": 8}
+# seconds in what PostgreSQL keeps of an interval with fields; a month has none
+UNITS = {"year": 0, "month": 0, "day": 86400, "hour": 3600, "minute": 60}
 LENGTHS = {"tinytext": 63, "tinyblob": 255}  # tinytext: 255 bytes, up to four a character
 TYPE = re.compile(r"\s*([a-z_0-9]+)\s*([a-z_ ]*)\s*(?:\(([^)]*)\))?\s*(.*)", re.IGNORECASE)
 
@@ -55,7 +57,7 @@ class Kind:
     """A family of values and its limits: lengths in characters or bytes, digits, labels.
 
     ``fixed`` is CHAR and BINARY, ``narrow`` MySQL's TIMESTAMP, ``ascii`` text in an old character set,
-    ``many`` JSON that is a list.
+    ``many`` JSON that is a list, ``unit`` the seconds of which an interval is a multiple.
     """
 
     family: str
@@ -68,6 +70,7 @@ class Kind:
     ascii: bool = False
     narrow: bool = False
     many: bool = False
+    unit: int = 1
     labels: tuple[str, ...] = ()
     type: str = ""
 
@@ -126,7 +129,8 @@ def _kind_of(declared: str, dialect: str) -> Kind:
     if family in ("datetime", "time", "interval"):
         # MySQL keeps whole seconds unless told otherwise, and its TIMESTAMP ends in 2038
         precision = numbers[0] if numbers else (0 if mysql else 6)
-        return kind.limited(precision=precision, narrow=mysql and word == "timestamp")
+        unit = UNITS.get(more.lower().rpartition(" ")[2], 1) if family == "interval" else 1
+        return kind.limited(precision=precision, narrow=mysql and word == "timestamp", unit=unit)
     return kind
 
 
@@ -168,7 +172,9 @@ def accepts(kind: Kind, value: Value) -> bool:
         case "time":
             return isinstance(value, time) and (kind.precision == 6 or not value.microsecond)
         case "interval":
-            return isinstance(value, timedelta)
+            return isinstance(value, timedelta) and not (
+                value % timedelta(seconds=kind.unit) if kind.unit else value
+            )
         case "text":
             fits = isinstance(value, str) and (kind.length is None or len(value) <= kind.length)
             return fits and (value.isascii() or not kind.ascii)
@@ -269,7 +275,7 @@ def raw(kind: Kind, value: Value, dialect: str) -> Value:
             return _for_sqlite(value)
         case "postgresql":
             if isinstance(value, timedelta):
-                return f"{value.total_seconds():.6f} seconds"
+                return f"{value.days} days {value.seconds}.{value.microseconds:06} seconds"
             if isinstance(value, bytes | memoryview):
                 return "\\x" + value.hex()
             return str(value).lower() if isinstance(value, bool) else as_text(value)
@@ -310,7 +316,28 @@ LONGEST = 300
 # integers that can be multiplied by a hundred, by the bytes of their type
 MODERATE = {1: 1, 2: 300, 3: 80_000, 4: 2_000_000, 8: 2**53 + 1}
 NUMBERS = "0123456789abcdefghijklmnopqrstuvwxyz"
-# text that other kinds are written as, tried where nothing is known of a type
+# text that the servers' other types are written as
+DAYS = ("[2024-02-29,2024-03-01)", "empty", "[1901-01-01,1901-01-02)", "[2024-03-01,)")
+STEPS = ("[1,2)", "empty", "[7,9)", "[100,)")
+TEXTS = {
+    **dict.fromkeys(("daterange", "tsrange", "tstzrange"), DAYS),
+    **dict.fromkeys(("int4range", "int8range", "numrange"), STEPS),
+    **dict.fromkeys(("datemultirange", "tsmultirange", "tstzmultirange"), ("{}", f"{{{DAYS[0]}}}")),
+    **dict.fromkeys(("int4multirange", "int8multirange", "nummultirange"), ("{}", "{[1,2),[7,9)}")),
+    **dict.fromkeys(("inet", "cidr"), ("127.0.0.1", "::1", "10.0.0.0/8")),
+    **dict.fromkeys(("macaddr", "macaddr8"), ("08:00:2b:01:02:03", "08:00:2b:01:02:04")),
+    "inet6": ("::1", "2001:db8::2", "::"),
+    "inet4": ("127.0.0.1", "10.0.0.1", "0.0.0.0"),
+    "point": ("(1,2)", "(0,0)"),
+    "lseg": ("[(0,0),(1,1)]", "[(1,2),(3,4)]"),
+    "box": ("(1,1),(0,0)", "(3,4),(1,2)"),
+    "path": ("[(0,0),(1,1)]", "((1,2),(3,4))"),
+    "polygon": ("((0,0),(1,1))", "((1,2),(3,4),(5,6))"),
+    "circle": ("<(0,0),1>", "<(1,2),3>"),
+    "line": ("{1,2,3}", "{0,1,0}"),
+    "pg_lsn": ("0/0", "16/B374D848"),
+}
+# tried where nothing is known of a type
 GUESSES = ("a", "1", "{}", "127.0.0.1", "2024-02-29", "(1,2)", "08:00:2b:01:02:03", "[1,2)", "0")
 
 
@@ -377,8 +404,14 @@ def _specials(kind: Kind) -> Iterator[Value]:
             yield from (*kind.labels, ",".join(kind.labels), "")
         case "bit":
             yield from ("1" * (kind.length or 1), "0" * (kind.length or 1))
+        case "other":
+            yield from _others(kind)
         case family:
-            yield from SPECIALS.get(family, GUESSES)
+            yield from SPECIALS[family]
+
+
+def _others(kind: Kind) -> tuple[str, ...]:
+    return TEXTS.get(kind.type.lower(), GUESSES)
 
 
 def _texts(kind: Kind) -> Iterator[str]:
@@ -426,7 +459,7 @@ def _numbered(kind: Kind, number: int) -> Value:
         case "time":
             return time(number // 60 % 24, number % 60)
         case "interval":
-            return timedelta(hours=number + 1)
+            return (number + 1) * timedelta(seconds=max(kind.unit, 3600))
         case "year":
             return 2000 + number
         case "text":
@@ -443,7 +476,7 @@ def _numbered(kind: Kind, number: int) -> Value:
         case "array":
             return None if number else "{}"
         case _:
-            return _nth(list(GUESSES), number)
+            return _nth(list(_others(kind)), number)
 
 
 def moved(day: Value, days: int) -> Value:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from contextlib import closing, suppress
 
+import databases
 import pytest
 from sqlite_contents import contents
 
@@ -175,3 +176,16 @@ def test_a_full_disk_while_a_migration_is_written(project, tmp_path, command):
     finally:
         subprocess.run(["umount", str(project.versions)], check=True)
     assert files(project) == before
+
+
+def test_the_error_of_many_rows_is_said_once_by_postgresql(new_project, postgresql_server):
+    with databases.fresh(postgresql_server) as url:
+        project = new_project(starter="bare", database="postgresql")
+        project.env["DEV_DATABASE_URL"] = url
+        bag = "sa.table('bag', sa.column('v'), sa.column('w'))"
+        insert = f"op.bulk_insert({bag}, [{{'v': 1, 'w': 'w' * 9999}}] * 999)"
+        create = "op.execute('CREATE TABLE bag (v INTEGER UNIQUE, w TEXT)')"
+        project.migration("f1", None, f"{create}\n{insert}")
+        # more than is sent at once, so that psycopg meets the error while it sends
+        answer = project.db("upgrade").assert_one_sentence("UniqueViolation", "(v)=(1)")
+    assert answer.err.startswith("Error: ")

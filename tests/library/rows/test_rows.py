@@ -234,6 +234,47 @@ def test_rows_that_go_in_together_are_those_that_go_in_one_by_one(metadata):
     assert found[0] == found[1]
 
 
+OWN_TYPES = {
+    "postgresql": """
+        BIT(3); VARBIT(5); MACADDR; CIDR; INET; MONEY; INTERVAL; INTERVAL YEAR TO MONTH; INTERVAL DAY;
+        INTERVAL DAY TO HOUR; INT4RANGE; DATERANGE; INT4MULTIRANGE; INTEGER[]; OID; CHAR(3); BYTEA; TIMETZ;
+        TIME(3); TIMESTAMPTZ; TIMESTAMP(0); UUID; JSONB; REAL; NUMERIC(3); SMALLINT; TSVECTOR; BOOLEAN
+    """,
+    "mysql": """
+        SET('a','b'); YEAR; BIT(8); BIT(1); ENUM('x','y'); TINYINT UNSIGNED; MEDIUMINT; BIGINT UNSIGNED;
+        TIME(6); DATETIME(6); TIMESTAMP; TIMESTAMP(6); DECIMAL(3); FLOAT; FLOAT(5,2); DOUBLE; BINARY(16);
+        VARBINARY(20); CHAR(3); UUID; INET6; NCHAR(4); INTEGER(5) ZEROFILL; BOOLEAN;
+        VARCHAR(9) COLLATE utf8mb4_bin
+    """,
+}
+
+
+def test_rows_of_a_servers_own_types_differ_where_a_migration_makes_them_unique(server_url):
+    engine = databases.engine(server_url).execution_options(isolation_level="READ COMMITTED")
+    with engine.connect() as connection:
+        kind = connection.dialect.name
+        for number, type_ in enumerate(OWN_TYPES[kind].split(";")):
+            made = f"CREATE TABLE t{number} (id INTEGER PRIMARY KEY, v {type_})"
+            connection.exec_driver_sql(made)
+        before = catalog.read(connection)
+        uniques = [f"ALTER TABLE {label} ADD UNIQUE (v)" for label in before.tables]
+        connection.commit()
+        for unique in uniques:
+            connection.exec_driver_sql(unique)
+        after = catalog.read(connection)
+        if kind == "mysql":
+            for label in before.tables:
+                connection.exec_driver_sql(f"ALTER TABLE {label} DROP INDEX v")
+        else:
+            connection.rollback()
+        names = {(label, name): (label, name) for label in before.tables for name in ("id", "v")}
+        counts = dict.fromkeys(before.tables, 6)
+        made = rows.fill(connection, plan.of_schema(before, kind, counts, after, names))
+        assert min(made.rows.values()) > 0, made
+        for unique in uniques:
+            connection.exec_driver_sql(unique)
+
+
 def test_what_refuses_one_row_keeps_no_other_out():
     with sa.create_engine("sqlite://").connect() as connection:
         connection.exec_driver_sql("CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER)")
