@@ -119,6 +119,7 @@ def effects(statement: str, database: str = "") -> list[Effect]:
 class _Reader:
     def __init__(self, sql: str, database: str) -> None:
         self.sql, self.at, self.tokens, self.places = sql, 0, list[Token](), list[int]()
+        self.stays = database not in ("mysql", "mariadb")  # what is renamed, in its schema
         place = 0
         for kind, text in lexer.tokens(sql, database):
             if kind != "blank":
@@ -421,7 +422,10 @@ class _Reader:
                 self.take("TO")
                 yield Effect("rename column", table, (old, self.column()))
                 return
-            yield Effect("rename table", table, new=self.name())
+            new = self.name()
+            if new and table and self.stays:
+                new = new._replace(schema=new.schema or table.schema)
+            yield Effect("rename table", table, new=new)
         elif self.take("CHANGE"):
             self._part()
             yield Effect("rename column", table, (self.column(), self.column()))

@@ -132,6 +132,7 @@ OF_ONE = {
             "unreadable"
         ],
         "ALTER SCHEMA a RENAME TO b": ["rename"],
+        "ALTER TABLE s.a RENAME TO b": ["rename table s.a to s.b"],
     },
     "sqlite": {
         f"CREATE TEMP TRIGGER t AFTER INSERT ON a {BODY}; DROP TABLE b": ["drop table b"],
@@ -175,6 +176,7 @@ OF_ONE = {
         (
             "CREATE FUNCTION f() RETURNS VARCHAR(9) CHARSET utf8mb4 BEGIN DELETE FROM a; END; DROP TABLE b"
         ): ["drop table b"],
+        "ALTER TABLE s.a RENAME TO b": ["rename table s.a to b"],
         "ANALYZE TABLE a UPDATE HISTOGRAM ON b": [],
         "EXPLAIN ANALYZE DELETE a FROM a JOIN b USING (c)": ["drop a"],
         "DELETE x, y.* FROM a AS x JOIN b y ON x.c = y.c": ["drop a", "drop b"],

@@ -16,11 +16,12 @@ from alembic.operations.ops import MigrateOperation
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from .. import lexer
+from .. import lexer, statements
 from ..catalog import Schema, Table
 from ..rows import read
 from ..rows.values import kind_of
 from ..runner import Recording
+from ..statements import Effect, Name
 from ..typing import Value
 from . import Failed
 
@@ -29,23 +30,8 @@ Pair = tuple[Row, Row | None]  # a row before and after
 NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
 WORDS = {"true": "1", "t": "1", "false": "0", "f": "0"}
 NAME = f"({lexer.NAME})"
-RENAME_TABLE = re.compile(
-    rf"^\s*(?:ALTER\s+TABLE\s+(?:IF\s+EXISTS\s+)?{NAME}\s+RENAME\s+(?:TO|AS)\s+{NAME}"
-    rf"|RENAME\s+TABLE\s+{NAME}\s+TO\s+{NAME})",
-    re.IGNORECASE,
-)
-RENAME_COLUMN = re.compile(
-    rf"^\s*ALTER\s+TABLE\s+(?:IF\s+EXISTS\s+)?{NAME}\s+(?:RENAME\s+(?:COLUMN\s+)?{NAME}\s+TO\s+{NAME}"
-    rf"|CHANGE\s+(?:COLUMN\s+)?{NAME}\s+{NAME})",
-    re.IGNORECASE,
-)
-DROP_TABLE = re.compile(rf"^\s*DROP\s+TABLE\s+(?:IF\s+EXISTS\s+)?{NAME}", re.IGNORECASE)
-DROP_COLUMN = re.compile(
-    rf"^\s*ALTER\s+TABLE\s+{NAME}\s+DROP\s+(?:COLUMN\s+)(?:IF\s+EXISTS\s+)?{NAME}", re.IGNORECASE
-)
+HOMES = ("main", "public")
 UPDATE = re.compile(rf"\bUPDATE\s+(?:OR\s+\w+\s+|ONLY\s+)?{NAME}(.*?)\bSET\b(.*)", re.I | re.S)
-DELETE = re.compile(rf"^\s*(?:WITH\b.*?)?\bDELETE\s+FROM\s+(?:ONLY\s+)?{NAME}(.*)", re.I | re.S)
-TRUNCATE = re.compile(rf"^\s*TRUNCATE\s+(?:TABLE\s+)?{NAME}", re.IGNORECASE)
 # PostgreSQL's ALTER COLUMN ... TYPE ... USING, and a USING that only casts the column
 USING = re.compile(
     rf"\bALTER\s+(?:COLUMN\s+)?{NAME}\s+(?:SET\s+DATA\s+)?TYPE\b[^;]*?\bUSING\b([^;]*)", re.I | re.S
@@ -393,6 +379,7 @@ class Lineage:
         self.rewritten: set[tuple[str, str]] = set()
         self.emptied: dict[str, str] = {}
         self.written: list[list[str]] = []
+        self.database = recording.dialect.name if recording.dialect else ""
         for entry in recording.did:
             if isinstance(entry, str):
                 self._statement(entry)
@@ -456,24 +443,28 @@ class Lineage:
                 self._rename_column(table, operation.column_name, None)
 
     def _statement(self, sql: str) -> None:
-        sql = lexer.without_comments(sql)
-        if found := ALTER_TABLE.match(sql):
-            for column, using in USING.findall(sql):
-                self._convert(bare(found[1]), bare(column), using)
-        if found := RENAME_TABLE.match(sql):
-            old, new = (bare(name) for name in found.groups() if name)
-            self._rename_table(old, new)
-        elif found := RENAME_COLUMN.match(sql):
-            table, old, new = (bare(name) for name in found.groups() if name)
-            self._rename_column(table, old, new)
-        elif found := DROP_TABLE.match(sql):
-            self._drop_table(bare(found[1]))
-        elif found := DROP_COLUMN.match(sql):
-            self._rename_column(bare(found[1]), bare(found[2]), None)
-        elif (found := DELETE.match(sql)) or (found := TRUNCATE.match(sql)):
-            self._delete(bare(found[1]), " ".join(sql.split()))
-        elif found := UPDATE.search(sql):
-            self._update(found)
+        for statement in lexer.split(sql, self.database):
+            if found := ALTER_TABLE.match(statement):
+                for column, using in USING.findall(statement):
+                    self._convert(bare(found[1]), bare(column), using)
+            for effect in statements.effects(statement, self.database):
+                self._effect(effect, statement)
+
+    def _effect(self, effect: Effect, statement: str) -> None:
+        table = _label(effect.table)
+        match effect.verb:
+            case "rename table":
+                self._rename_table(table, _label(effect.new))
+            case "rename column":
+                self._rename_column(table, *effect.columns)
+            case "drop table":
+                self._drop_table(table)
+            case "drop column":
+                self._rename_column(table, effect.columns[0], None)
+            case "update" | "drop" | "unreadable" if found := UPDATE.search(statement):
+                self._update(found)
+            case "delete" | "drop" if table:
+                self._delete(table, " ".join(statement.split()))
 
     def _rename_table(self, old: str | None, new: str | None) -> None:
         for label, now in self.now.items():
@@ -531,7 +522,15 @@ def _assignments(rest: str) -> str:
 
 def bare(name: str) -> str:
     """Return a name of a statement without its quotes."""
-    return ".".join(part for part in lexer.parts(name) if part.lower() not in ("main", "public"))
+    return ".".join(part for part in lexer.parts(name) if part.lower() not in HOMES)
+
+
+def _label(name: Name | None) -> str | None:
+    return (
+        lexer.dotted(*(part for part in name[:2] if part and part.lower() not in HOMES))
+        if name
+        else None
+    )
 
 
 def _same(one: str | None, other: str | None) -> bool:

@@ -222,6 +222,16 @@ def test_a_wrong_migration_fails_on_mariadb(case, mariadb_url, tmp_path):
     assert all(word in verdict.difference for word in words), verdict.difference
 
 
+def test_each_statement_of_a_text_is_followed(postgresql_url, tmp_path):
+    rename = "op.execute('ALTER TABLE item RENAME COLUMN {} TO {}; ALTER TABLE item RENAME COLUMN {} TO {}')"
+    later = [item(C("b", sa.String(40)), C("m", sa.Integer))]
+    up, down = rename.format("a", "b", "n", "m"), rename.format("b", "a", "m", "n")
+    case = by_hand("", [item(A, C("n", sa.Integer))], later, up, down)
+    verdict = prove(case, tmp_path, postgresql_url)
+    assert verdict.ok, verdict.sentence
+    assert verdict.notes == []
+
+
 def test_no_scratch_database_is_left_but_the_one_that_is_kept(url, tmp_path):
     server = url.render_as_string(hide_password=False)
     before = databases.names(server)

@@ -241,6 +241,17 @@ def test_what_an_update_does_is_measured_from_the_rows(upgrade, note, tmp_path):
     assert set(verdict.changes) <= set(verdict.notes)
 
 
+def test_an_update_in_a_string_explains_no_change(tmp_path):
+    upgrade = """
+        op.execute("INSERT INTO item (id, a) SELECT 9999, 'UPDATE item SET a = 1 ' WHERE 1 = 0")
+        raw = op.get_bind().connection.driver_connection
+        raw.execute("UPDATE item SET a = 'x'")
+        """
+    verdict = by_hand(tmp_path, [item(A)], [item(A)], upgrade)
+    assert not verdict.ok
+    assert "item.a" in verdict.sentence
+
+
 def test_a_downgrade_that_only_raises_is_no_way_back_and_asked_why(tmp_path):
     drop = "with op.batch_alter_table('item') as batch:\n    batch.drop_column('n')"
     verdict = by_hand(tmp_path, [item(A, N)], [item(A)], drop, "raise NotImplementedError")
