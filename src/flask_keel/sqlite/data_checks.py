@@ -105,7 +105,8 @@ def _complain(db: Database, source: Source, conditions: Sequence[Condition]) -> 
         count = db.value(f"SELECT count(*) FROM {source.sql} WHERE {c.broken}")
         if not count:
             continue
-        shown = [quote(name) for name in (*source.key, *c.shows)]
+        # what is no column by itself is not converted by a connection that detects types
+        shown = [f"+{quote(name)}" for name in (*source.key, *c.shows)]
         listed = ", ".join(shown) or "NULL"
         found = db.rows(f"SELECT {listed} FROM {source.sql} WHERE {c.broken} LIMIT 3")
         examples = ", ".join(_example(source.key, c.shows, row) for row in found)
@@ -132,8 +133,9 @@ def _check_unique(db: Database, source: Source, unique: Unique) -> None:
     present = " AND ".join(f"{column} IS NOT NULL" for column in unique.columns)
     if unique.where:
         present += f" AND ({unique.where})"
+    shown = ", ".join(f"+({column})" for column in unique.columns)
     groups = (
-        f"SELECT {listed}, count(*) AS times FROM {source.sql} WHERE {present} "
+        f"SELECT {shown}, count(*) AS times FROM {source.sql} WHERE {present} "
         f"GROUP BY {listed} HAVING count(*) > 1"
     )
     found = [*db.run_long(f"{source.label}: checking rows", source.rows, f"{groups} LIMIT 3")]

@@ -1,12 +1,16 @@
 """Rows that a change cannot take are counted and shown before anything is written."""
 
 import ast
+import re
+import sqlite3
 import uuid
 from datetime import date, datetime, time, timedelta
 
 import pytest
 import sqlalchemy as sa
 from alembic.util import CommandError
+
+from .memory import migrating
 
 POST = """
 CREATE TABLE author (id INTEGER PRIMARY KEY, code TEXT UNIQUE);
@@ -381,6 +385,21 @@ def test_bytes_are_not_read_as_text_of_another_encoding(bench):
     )
     assert "1 row" in refused(bench, to(sa.Text()))
     assert bench.rows("SELECT quote(v) FROM t") == [("X'C3A9'",)]
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda op: op.create_unique_constraint("u", "t", ["day"]), "1 value of (day) more than"),
+        (lambda op: op.alter_column("t", "day", type_=sa.DateTime()), "2 rows would not keep"),
+    ],
+)
+def test_rows_are_shown_as_they_are_where_the_connection_detects_types(change, sentence):
+    raw = sqlite3.connect(":memory:", isolation_level=None, detect_types=sqlite3.PARSE_DECLTYPES)
+    raw.execute("CREATE TABLE t (day DATE)")
+    raw.execute("INSERT INTO t VALUES ('soon'), ('soon')")
+    with pytest.raises(CommandError, match=rf"{re.escape(sentence)}.*'soon'"), migrating(raw) as op:
+        change(op)
 
 
 def test_three_examples_are_enough(bench):
