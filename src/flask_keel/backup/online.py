@@ -277,6 +277,7 @@ class File(Copies):
     def content(self, file: Path, called: str) -> tuple[set[str], set[str] | None]:
         try:
             with closing(open_to_read(file)) as raw:
+                _require_all_pages(raw, file)
                 # indexes and CHECKs may ask for the application's functions
                 transaction.hand_over(self.engine, raw)
                 return self._content(raw, called)
@@ -331,6 +332,13 @@ class File(Copies):
             self._require_room(self.folder, _size(self.path) + (more if shared else 0))
         self._require_room(self.path.parent, more)
         write_over(file, self.path, keep, waiting.patience(self.settings))
+
+
+def _require_all_pages(raw: sqlite3.Connection, file: Path) -> None:
+    """Stop at a last page that is cut short: SQLite reads zeros in the place of what a row had there."""
+    (pages,) = raw.execute("PRAGMA page_count").fetchone()
+    if not Path(f"{file}-wal").exists() and pages * _page_size(raw) > file.stat().st_size:
+        raise sqlite3.DatabaseError("it is cut short")
 
 
 def _size(path: Path) -> int:

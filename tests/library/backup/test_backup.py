@@ -182,6 +182,7 @@ class TestOnSqlite:
             "letter": "no whole SQLite database",
             "empty": "holds no alembic_version",
             "cut": "no whole SQLite database|is damaged",
+            "a byte short": "is cut short",
             "scribbled": "no whole SQLite database|is damaged",
             "no record": "holds no alembic_version",
             "unknown": "revision ffff00000009, which no file",
@@ -204,6 +205,8 @@ class TestOnSqlite:
                 file.write_bytes(b"")
             case "cut":
                 file.write_bytes(content[: len(content) // 2])
+            case "a byte short":
+                file.write_bytes(content[:-1])
             case "scribbled":
                 page = content.rfind(b"\r", 0, len(content) - 4096) // 4096 * 4096
                 file.write_bytes(content[:page] + b"\xff" * 64 + content[page + 64 :])
