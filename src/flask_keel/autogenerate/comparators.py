@@ -298,10 +298,11 @@ def generated_otherwise(
 ) -> list[str]:
     """Return the columns that go and come again, since they are generated in another way.
 
-    PostgreSQL gives a column no other type while another one is computed from it.
+    PostgreSQL gives a column no other type while another one is computed from it; what is written on
+    SQLite is to run there too.
     """
     there, model, real = table.there.c, table.model.c, table.real.columns
-    own = context.dialect.name == "postgresql"
+    own = context.dialect.name in ("postgresql", "sqlite")
     retyped = {op.column_name for op in _retyped(change) if own}
     other = [
         name
@@ -383,7 +384,7 @@ def _without_indexes(change: ops.ModifyTableOps, table: Compared, column: str) -
     real = table.real.indexes
     for index in table.model.indexes:
         name = str(index.name)
-        if column not in index.columns or name not in real:
+        if name not in real or column not in [*index.columns.keys(), *constraints.named(index)]:
             continue
         if _index_of(change, ops.DropIndexOp, name):
             continue

@@ -15,6 +15,7 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations import MigrateOperation, Operations, ops
 from alembic.util import CommandError
 from sqlalchemy import (
+    Column,
     Connection,
     ForeignKeyConstraint,
     Index,
@@ -497,9 +498,14 @@ def excludes(context: AutogenContext, upgrade: ops.UpgradeOps, table: Compared) 
     preparer = literals.dialect(context.dialect).identifier_preparer
     home = preparer.format_table(table.model)
 
+    change = summary.changes_of(upgrade, table.there)
+    gone = {op.column_name for op in change.ops if isinstance(op, ops.DropColumnOp)}
+    comes_again = gone & set(table.model.c.keys())
+
     for name in sorted(real.keys() | shadow.keys()):
         old, new, quoted = real.get(name), shadow.get(name), preparer.quote(name)
-        if old == new:
+        again = old is not None and bool(comes_again & set(naming.columns_of_check(old)))
+        if old == new and not again:
             continue
         drop = execute(f"ALTER TABLE {home} DROP CONSTRAINT {quoted}")
         if old:  # its columns may go, or get a type that it does not take
@@ -508,7 +514,16 @@ def excludes(context: AutogenContext, upgrade: ops.UpgradeOps, table: Compared) 
             upgrade.ops.insert(0, Steps([drop], [back], *said))
         if new:
             add = execute(f"ALTER TABLE {home} ADD CONSTRAINT {quoted} {new}")
-            upgrade.ops.append(Steps([add], [drop], ("constrain", home, quoted)))
+            said = [] if old == new else [("constrain", home, quoted)]
+            upgrade.ops.append(Steps([add], [drop], *said))
+
+
+def named(index: Index) -> list[str]:
+    """Return the columns that the expressions and the condition of an index name."""
+    options: Options = dict(index.kwargs)
+    texts = [part for part in index.expressions if not isinstance(part, Column)]
+    texts += [each for key, each in options.items() if key.endswith("_where") and each is not None]
+    return [name for text in texts for name in naming.columns_of_check(str(text))]
 
 
 def _is_changed(change: ops.ModifyTableOps, name: str) -> bool:

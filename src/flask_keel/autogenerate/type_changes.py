@@ -138,12 +138,15 @@ COMPARING = """
             'ALTER TABLE %s ADD CONSTRAINT %I %s',
             conrelid::regclass, conname, pg_get_constraintdef(c.oid)
         )
-    FROM pg_constraint c JOIN held ON classid = 'pg_constraint'::regclass AND objid = c.oid
-    WHERE contype = 'c' AND conrelid <> 0
+    FROM pg_constraint c CROSS JOIN held
+    WHERE conrelid <> 0 AND (
+        (classid = 'pg_constraint'::regclass AND objid = c.oid AND contype = 'c')
+        OR (classid = 'pg_class'::regclass AND objid = conindid AND contype = 'x')
+    )
     UNION
     SELECT relname, format('DROP INDEX %s', i.oid::regclass), pg_get_indexdef(i.oid)
     FROM pg_class i JOIN held ON classid = 'pg_class'::regclass AND objid = i.oid
-    WHERE relkind = 'i'
+    WHERE relkind = 'i' AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = i.oid)
     ORDER BY 1
 """
 

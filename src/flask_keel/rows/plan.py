@@ -386,10 +386,21 @@ def _add_later(plan: TablePlan, later: Schema, names: Names, back: Names, dialec
             _add_later_key(plan, columns, parents)
 
 
+def _sources(table: Table, name: str) -> list[str]:
+    """What a generated column is computed from; of another itself."""
+    expression = table.columns[name].expression
+    return columns_of(expression, {each: each for each in table.columns}) if expression else [name]
+
+
 def _add_later_key(
     plan: TablePlan, columns: tuple[str, ...], parents: Sequence[tuple[str, str] | None]
 ) -> None:
+    sources = [_sources(plan.table, name) for name in columns]
+    said = [plan.table.columns[name].expression or name for name in columns]
+    columns = tuple(name for names in sources for name in names)
     known = [parent for parent in parents if parent]
+    if [lexer.unquote(each.strip("()")) for each in said] != [*columns]:
+        known = []  # nobody knows of which values others are computed
     if len(known) == len(parents) and len({parent for parent, _ in known}) == 1:
         key = ForeignKey(columns, known[0][0], tuple(name for _, name in known))
         if all((k.columns, k.parent) != (columns, key.parent) for k in plan.foreign_keys):
@@ -397,7 +408,7 @@ def _add_later_key(
     else:
         # the parent is only made by the migration: no row can point to it yet
         for name in columns:
-            if name not in plan.required:
+            if name not in plan.required and name in plan.domains:
                 plan.domains[name].empty = True
 
 

@@ -1,5 +1,7 @@
 """Through `db migrate`, as a person meets it, on the three databases."""
 
+import databases
+import pytest
 import revising
 
 MODEL = """
@@ -101,3 +103,47 @@ def test_a_generated_column_becomes_a_foreign_key(any_database):
     any_database.model("note", body.format(", sa.ForeignKey('note.id')"))
     revising.applied(any_database)
     revising.down_and_up(any_database)
+
+
+@pytest.mark.parametrize("computed, parent", [("o", "note"), ("o + 1", "note"), ("o", "person")])
+def test_a_generated_column_becomes_an_ordinary_foreign_key(
+    new_project, postgresql_server, computed, parent
+):
+    with databases.fresh(postgresql_server) as url:
+        project = new_project(starter="bare", database="postgresql")
+        project.env["DEV_DATABASE_URL"] = url
+        body = f"{revising.KEY}o: Mapped[int | None]\nn: Mapped[int | None] = mapped_column("
+        project.model("note", f"{body}sa.Computed('{computed}', persisted=True))\n")
+        revising.applied(project)
+        revising.execute(project, "INSERT INTO note (o) VALUES (NULL)")
+        if parent == "person":
+            project.model("person", revising.KEY)
+        project.model("note", f"{body}sa.ForeignKey('{parent}.id'))\n")
+        revising.applied(project)
+        revising.down_and_up(project)
+
+
+def test_what_sqlite_wrote_lets_a_column_that_others_are_computed_from_have_another_type(
+    new_project, postgresql_server
+):
+    with databases.fresh(postgresql_server) as url:
+        projects = [new_project(starter="bare"), new_project(starter="bare", database="postgresql")]
+        projects[1].env["DEV_DATABASE_URL"] = url
+        body = (
+            revising.KEY + "o: Mapped[int | None] = mapped_column(sa.{})\n"
+            "n: Mapped[int | None] = mapped_column(sa.Computed('o + 1', persisted=True))\n"
+        )
+        heads = []
+        for project in projects:
+            project.model("note", body.format("Integer"))
+            heads.append(revising.applied(project).name.split("_")[0])
+            revising.execute(project, "INSERT INTO note (o) VALUES (7)")
+        projects[0].model("note", body.format("BigInteger"))
+        written = revising.applied(projects[0])
+        again = projects[1].versions / written.name
+        again.write_text(written.read_text().replace(*heads))
+        projects[1].model("note", body.format("BigInteger"))
+        projects[1].db("upgrade").assert_ok()
+        for project in projects:
+            assert revising.rows(project, "SELECT o, n FROM note") == [(7, 8)]
+            revising.down_and_up(project)

@@ -114,3 +114,27 @@ def test_an_exclude_constraint_goes_before_its_column_changes_and_comes_after_it
     old = model(span, postgresql.ExcludeConstraint(("r", "&&"), name="apart", using="gist"))
     bench_of_postgresql.round_trip(model(), old, "EXCLUDE USING gist")
     bench_of_postgresql.round_trip(old, model(*new), "DROP CONSTRAINT")
+
+
+@pytest.mark.parametrize(
+    "kind, column, options",
+    [
+        (sa.Index, "id", {"postgresql_where": sa.text("n > 5")}),
+        (sa.Index, "n + 1", {}),
+        (postgresql.ExcludeConstraint, ("n", "="), {"using": "btree"}),
+        (postgresql.ExcludeConstraint, ("id", "="), {"using": "btree", "where": sa.text("n > 5")}),
+    ],
+    ids=["condition", "expression", "exclude", "exclude with a condition"],
+)
+def test_what_names_a_column_that_is_generated_otherwise_comes_again_with_it(
+    bench_of_postgresql, kind, column, options
+):
+    def make(computed):
+        number = sa.Column("n", sa.Integer, sa.Computed(computed, persisted=True))
+        if kind is sa.Index:
+            part = sa.Index("part", sa.text(f"({column})"), **options)
+        else:
+            part = kind(column, name="part", **options)
+        return model(sa.Column("o", sa.Integer), number, part)
+
+    bench_of_postgresql.round_trip(make("o"), make("o + 1"), "part")

@@ -144,7 +144,10 @@ def test_what_compares_with_a_value_stays_where_others_come_and_go(project):
             KEY + mood(*values) + "__table_args__ = (\n"
             "    sa.CheckConstraint(\"mood <> 'bad' OR id > 0\", name='c'),\n"
             "    sa.Index('i', 'id', postgresql_where=sa.text(\"mood = 'good'\")),\n"
+            "    postgresql.ExcludeConstraint(('id', '='), name='e', using='btree',\n"
+            "        where=sa.text(\"mood = 'good'\")),\n"
             ")\n",
+            "from sqlalchemy.dialects import postgresql",
         )
 
     model("good", "bad")
