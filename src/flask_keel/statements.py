@@ -250,6 +250,8 @@ class _Reader:
         self.take("TABLE")
         for table in self._names():
             yield Effect("delete", table, every=True)
+        if "CASCADE" in self.rest():  # what refers there, too
+            yield Effect("drop", by="TRUNCATE")
 
     def _names(self) -> Iterator[Name]:
         while True:
@@ -381,10 +383,10 @@ class _Reader:
         self.take("ONLINE")
         self.take("IGNORE")
         if not self.take("TABLE"):
-            if (
-                self.word() in ("SCHEMA", "TYPE", "VIEW", "MATERIALIZED")
-                and "RENAME" in self.rest()
-            ):
+            words = self.rest()
+            if words[:1] == ["TYPE"] and "ATTRIBUTE" in words and {"DROP", "ALTER"} & set(words):
+                yield Effect("drop", by="DROP") if "DROP" in words else Effect("unreadable")
+            elif "RENAME" in words and words[0] in ("SCHEMA", "TYPE", "VIEW", "MATERIALIZED"):
                 yield Effect("rename")
             return
         self.take("IF", "EXISTS")
@@ -402,25 +404,27 @@ class _Reader:
 
     def _action(self, table: Name | None) -> Iterator[Effect]:
         if self.take("DROP"):
-            self._part()
-            if self.word() in ("PARTITION", "PERIOD", "SYSTEM"):
+            # such a word may be the name of a column, too
+            column = self._part() or len(self.tokens) == self.at + 1
+            column = column or self.word(1) in (",", "CASCADE", "RESTRICT")
+            if not column and self.word() in ("PARTITION", "PERIOD", "SYSTEM"):
                 yield Effect("drop", table, by="DROP")
-            elif self.word() not in PARTS | {"DEFAULT"} and (name := self.column()):
+            elif (column or self.word() not in PARTS | {"DEFAULT"}) and (name := self.column()):
                 yield Effect("drop column", table, (name,))
         elif self.take("ADD"):
-            self._part()
-            if self.word() not in PARTS | {"FULLTEXT", "SPATIAL", "PARTITION", "("}:
+            column = self._part() and self.word() != "("
+            if column or self.word() not in PARTS | {"FULLTEXT", "SPATIAL", "PARTITION", "("}:
                 yield Effect("add column", table, (self.column(),))
         elif self.take("RENAME"):
             if self.word() in ("TO", "AS"):
                 self.at += 1
-            elif self.word() in PARTS:
-                return
             elif self.word() == "COLUMN" or self.word(1) == "TO":
-                self.take("COLUMN")
+                self._part()
                 old = self.column()
                 self.take("TO")
                 yield Effect("rename column", table, (old, self.column()))
+                return
+            elif self.word() in PARTS:
                 return
             new = self.name()
             if new and table and self.stays:
@@ -448,9 +452,11 @@ class _Reader:
             if self.word() in ("COPY", "SHARED", "EXCLUSIVE"):
                 yield Effect("copy", table)
 
-    def _part(self) -> None:
-        self.take("COLUMN")
+    def _part(self) -> bool:
+        """Go to the name of a part of a table; return whether that is said to be a column."""
+        column = self.take("COLUMN")
         self.take("IF", "NOT", "EXISTS") or self.take("IF", "EXISTS")
+        return column
 
 
 READERS: dict[str, Callable[[_Reader], Iterator[Effect]]] = {

@@ -132,6 +132,17 @@ OF_ONE = {
             "unreadable"
         ],
         "ALTER SCHEMA a RENAME TO b": ["rename"],
+        "ALTER TABLE t DROP COLUMN key, DROP index, DROP period CASCADE": [
+            "drop column t key",
+            "drop column t index",
+            "drop column t period",
+        ],
+        "ALTER TABLE t ADD COLUMN key INT, RENAME key TO index": [
+            "add column t key",
+            "rename column t key index",
+        ],
+        "ALTER TYPE t DROP ATTRIBUTE a CASCADE": ["drop"],
+        "TRUNCATE a, b CASCADE": ["delete a", "delete b", "drop"],
         "ALTER TABLE s.a RENAME TO b": ["rename table s.a to s.b"],
     },
     "sqlite": {
@@ -177,6 +188,10 @@ OF_ONE = {
             "CREATE FUNCTION f() RETURNS VARCHAR(9) CHARSET utf8mb4 BEGIN DELETE FROM a; END; DROP TABLE b"
         ): ["drop table b"],
         "ALTER TABLE s.a RENAME TO b": ["rename table s.a to b"],
+        "ALTER TABLE a DROP KEY b, DROP INDEX `c`, DROP PRIMARY KEY, RENAME KEY d TO e": [],
+        "ALTER TABLE a RENAME COLUMN IF EXISTS b TO c, ADD COLUMN (d INT, e INT)": [
+            "rename column a b c"
+        ],
         "ANALYZE TABLE a UPDATE HISTOGRAM ON b": [],
         "EXPLAIN ANALYZE DELETE a FROM a JOIN b USING (c)": ["drop a"],
         "DELETE x, y.* FROM a AS x JOIN b y ON x.c = y.c": ["drop a", "drop b"],
