@@ -18,7 +18,7 @@ from . import binds, errors, heads, history, output
 from .autogenerate import questioner
 from .binds import Bind
 from .project import Project
-from .sqlite import files
+from .sqlite import transaction
 from .typing import Value
 
 NAMED = "flask_keel.bind"  # in click's context: what --bind says
@@ -241,9 +241,8 @@ def _state(bind: Bind) -> str:
 
 def applied_of(one: Project) -> set[str]:
     """Return where a database is: nowhere for a file that is not there."""
-    url = one.engine.url
-    file = one.dialect == "sqlite" and not files.in_memory(url)
-    if file and not Path(url.database or "").exists():
+    file = transaction.file_of(one.engine.url) if one.dialect == "sqlite" else None
+    if file is not None and not file.exists():
         return set()
     with one.reader.connect() as connection:
         return one.applied(connection)
@@ -332,10 +331,10 @@ def place(one: Project) -> tuple[Value, ...] | None:
 
 def _file(one: Project) -> tuple[Value, ...] | None:
     url = one.engine.url
-    if files.in_memory(url):
+    path = transaction.file_of(url)
+    if path is None:
         shared = "cache=shared" in str(url) or url.query.get("cache") == "shared"
         return (url.database,) if shared else None
-    path = Path(url.database or "")
     with suppress(OSError):  # another name of the file is the same one, too
         found = path.stat()
         return found.st_dev, found.st_ino

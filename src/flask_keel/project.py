@@ -205,7 +205,7 @@ class Project:
 
         :raises CommandError: when it is a file, and is not there
         """
-        if self.engine.dialect.name != "sqlite" or transaction.in_memory(self.engine.url):
+        if self.engine.dialect.name != "sqlite" or transaction.file_of(self.engine.url) is None:
             return self.engine
         return transaction.reader(self.engine.url)
 

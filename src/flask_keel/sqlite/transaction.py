@@ -283,7 +283,8 @@ def require(url: URL) -> None:
 
     :raises CommandError: naming it
     """
-    if not in_memory(url) and not Path(url.database or "").exists():
+    file = file_of(url)
+    if file is not None and not file.exists():
         raise CommandError(f"There is no database {url.database}: type db upgrade to make it.")
 
 
@@ -326,11 +327,12 @@ def named(engine: Engine) -> Iterator[sqlite3.Connection | None]:
     elif not file.exists():
         yield None
     else:
-        with closing(_open(engine.url)) as raw:
+        with closing(opened(engine.url)) as raw:
             yield raw
 
 
-def _open(url: URL) -> sqlite3.Connection:
+def opened(url: URL) -> sqlite3.Connection:
+    """Open a file to read, in SQLite's own URI form as that says."""
     name, asked = _named(url)
     return open_to_read(url) if asked is None else open_uri(name)
 
@@ -341,7 +343,7 @@ def reader(url: URL) -> Engine:
     :raises CommandError: when there is no file
     """
     require(url)
-    return create_engine("sqlite://", creator=lambda: _open(url), poolclass=NullPool)
+    return create_engine("sqlite://", creator=lambda: opened(url), poolclass=NullPool)
 
 
 def make(path: Path) -> bool:

@@ -260,7 +260,7 @@ def _connect(project: Environment, engine: Engine) -> Iterator[Connection]:
     if engine.dialect.name != "sqlite":
         with engine.connect() as connection:
             yield connection
-    elif transaction.in_memory(engine.url):
+    elif transaction.file_of(engine.url) is None:
         with (
             transaction.borrowed(engine) as borrowed,
             transaction.connect(borrowed, waiting.patience(project.settings)) as connection,
@@ -372,8 +372,8 @@ def _on_a_server(project: Environment, connection: Connection, run: Run) -> None
 def _watch(project: Environment, connection: Connection) -> foreign_key_check.Watch:
     lent_out = isinstance(project.config.attributes.get("connection"), Connection)
     url = connection.engine.url if lent_out else project.engine.url
-    alone = lent_out or transaction.in_memory(url)
-    committed = None if alone else partial(transaction.open_to_read, url)
+    alone = lent_out or transaction.file_of(url) is None
+    committed = None if alone else partial(transaction.opened, url)
     impl = project.context.get_context().impl
     return foreign_key_check.Watch(connection, foreign_key_check.watch_of(impl), committed)
 
@@ -398,7 +398,7 @@ def _reporters(project: Environment, steps: list[MigrationInfo]) -> list[Callabl
 @contextmanager
 def _file(project: Environment, engine: Engine) -> Iterator[Connection]:
     """The application's SQLite file; a file that was made for a run that failed is removed again."""
-    path = Path(engine.url.database or "")
+    path = transaction.file_of(engine.url) or Path()
     if project.moving == "downgrade":
         transaction.require(engine.url)
     new = not path.exists() and transaction.make(path)

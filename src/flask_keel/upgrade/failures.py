@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from types import FrameType
 
 import click
@@ -206,8 +205,9 @@ def _now(project: Environment) -> set[str] | None:
     """Return where the database is, as another connection sees it; None when that cannot be told."""
     url = project.engine.url
     try:
-        if project.engine.dialect.name == "sqlite" and not transaction.in_memory(url):
-            if not Path(url.database or "").exists():
+        file = transaction.file_of(url) if project.engine.dialect.name == "sqlite" else None
+        if file is not None:
+            if not file.exists():
                 return set()  # it was made for this run, and removed again
             engine = transaction.reader(url)
         else:

@@ -68,3 +68,15 @@ def test_a_file_in_sqlites_own_uri_form_is_planned_asked_about_and_copied_as_any
     assert "loses post.summary (1 value)" in plan
     blog.db("upgrade", **url).assert_one_sentence("post.summary")
     assert "backup" in blog.db("upgrade", "--yes", **url).assert_ok().err
+
+
+def test_who_only_looks_makes_no_file_of_a_uri_and_an_upgrade_that_fails_leaves_none(blog):
+    path = blog.path / "var" / "other.db"
+    url = {"DEV_DATABASE_URL": f"sqlite:///file:{path}?uri=true"}
+    assert "creating" not in blog.db("upgrade", "--plan", **url).assert_ok().said
+    for command in ("current", "downgrade", "log"):
+        blog.db(command, **url).assert_one_sentence("There is no database")
+    assert "does not exist yet" in blog.db("status", **url).said
+    blog.migration("f1", HEAD, "op.drop_table('nobody')")
+    blog.db("upgrade", **url).assert_one_sentence("as it was, at the base")
+    assert not path.exists()
