@@ -247,9 +247,9 @@ NO_LOG = "{database} has no log that this account may read: db upgrade keeps one
 def log(directory: str | None, as_json: bool, number: int) -> None:
     """Print what was run on the database, the newest last."""
     found: list[Options] = []
-    with output.printed(as_json, {"databases": found}, errors.of_the_application):
-        multidb.in_turn(lambda _: found.append(_log(as_json, number)), directory)
+    with output.printed(as_json, {}, errors.of_the_application):
         output.add("databases", found)
+        multidb.in_turn(lambda _: found.append(_log(as_json, number)), directory)
 
 
 def _log(as_json: bool, number: int) -> Options:

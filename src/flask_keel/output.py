@@ -255,6 +255,8 @@ def printed(
         _report.reset(token)
         _empty.reset(before)
         document: Value = report
+        if not any(report.get("binds", {}).values()):
+            report.pop("binds", None)
         if several:
             binds = report.pop("binds", {})
             document = [report, *({"bind": name, **facts} for name, facts in binds.items())]

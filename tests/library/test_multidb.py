@@ -45,6 +45,17 @@ def test_a_command_says_it_of_each_database_or_of_the_one_that_is_named(project,
         assert revision in one and other not in one
 
 
+def test_the_log_of_each_database_is_told_once_and_what_was_found_of_it_when_another_fails(project):
+    document = json.loads(project.db("log", "--json").assert_ok().out)
+    at = [one["log"][-1]["revision"] for one in document["databases"]]
+    assert at == [head(project), head(project, "archive")] and "binds" not in document
+    archive = next(project.path.glob("var/archive*.db"))
+    archive.write_text("a letter to my aunt" * 90)
+    failed = project.db("log", "--json")
+    (found,) = json.loads(failed.out)["databases"]
+    assert failed.code == 1 and found["log"][-1]["revision"] == head(project)
+
+
 def test_status_and_check_find_a_difference_in_any_of_them(project):
     project.db("check").assert_ok()
     assert project.db("status").assert_ok().err.count("(head), as the last run left it") == 2
