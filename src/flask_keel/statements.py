@@ -508,6 +508,8 @@ def changes(sql: str, database: str = "") -> bool:
         return _sets(words)
     if first == "ROLLBACK":
         return "TO" in words
+    if first == "BEGIN":
+        return next(words, "") == "NOT"  # MariaDB's block, which runs at once
     return first not in READS | TRANSACTION | {""}
 
 

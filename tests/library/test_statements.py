@@ -249,6 +249,11 @@ def test_what_deletes_on_the_way_to_an_answer_changes_the_database(sql):
     assert changes(sql, "postgresql")
 
 
+def test_a_block_that_mariadb_runs_at_once_is_no_beginning_of_a_transaction():
+    assert changes("BEGIN NOT ATOMIC DELETE FROM a; END", "mysql")
+    assert not changes("BEGIN", "mysql")
+
+
 def test_what_is_explained_only_changes_nothing():
     assert not changes("EXPLAIN DELETE FROM a", "postgresql")
     assert not changes("EXPLAIN ANALYZE SELECT 1", "postgresql")
