@@ -8,7 +8,7 @@ from alembic.ddl.impl import DefaultImpl
 from alembic.util import CommandError
 from sqlalchemy import ColumnElement, Constraint, Dialect
 from sqlalchemy.dialects.sqlite.base import SQLiteDDLCompiler, SQLiteDialect
-from sqlalchemy.exc import CompileError
+from sqlalchemy.exc import CompileError, UnsupportedCompilationError
 from sqlalchemy.sql.compiler import DDLCompiler
 from sqlalchemy.sql.schema import (
     CallableColumnDefault,
@@ -93,6 +93,11 @@ def add_constraint(
 ) -> AddConstraint:
     try:
         text = _compiler(dialect).process(constraint)
+    except UnsupportedCompilationError:
+        raise CommandError(
+            f"SQLite has no {type(constraint).__name__}: make it only where "
+            "op.get_context().dialect.name is that of a database which has it."
+        ) from None
     except CompileError as error:
         raise CommandError(f"This constraint cannot be added: {error}.") from None
     if not text and isinstance(constraint, sa.ForeignKeyConstraint):

@@ -26,7 +26,7 @@ from .foreign_key_check import KeyWatch
 from .introspection import Database, table_of_index
 from .naming import bound
 from .planner import carry_out, in_groups
-from .tokenizer import fold
+from .tokenizer import fold, same
 
 Asked = list[draft.Operation]
 
@@ -263,7 +263,14 @@ class EngineImpl(SQLiteImpl):
 
     def _database(self, schema: str | None) -> Database:
         assert self.connection is not None, "only --sql has no connection"
-        return Database(self.connection, schema)
+        db = Database(self.connection, schema)
+        there = [row[1] for row in db.rows("PRAGMA database_list")] if schema else []
+        if schema and not any(same(schema, name) for name in there):
+            raise CommandError(
+                f"There is no schema {schema!r} on SQLite, but for files that are attached: leave it "
+                "out where op.get_context().dialect.name is sqlite."
+            )
+        return db
 
     def _change(
         self,

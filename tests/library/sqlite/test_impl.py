@@ -237,6 +237,18 @@ def test_indexes_come_and_go(shop):
             lambda op: op.alter_column("post", "n", server_default=sa.Computed("1")),
             "holds values of its own",
         ),
+        (
+            lambda op: op.create_exclude_constraint("x", "post", ("n", "=")),
+            "SQLite has no ExcludeConstraint: make it only where",
+        ),
+        (
+            lambda op: op.create_table("z", sa.Column("id", sa.Integer), schema="app"),
+            "There is no schema 'app' on SQLite",
+        ),
+        (
+            lambda op: op.drop_column("post", "n", schema="app"),
+            "There is no schema 'app' on SQLite",
+        ),
     ],
 )
 def test_what_cannot_be_is_said_in_one_sentence(shop, change, sentence):
