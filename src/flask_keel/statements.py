@@ -7,6 +7,7 @@ from typing import NamedTuple
 from . import lexer
 
 Token = tuple[str, str]
+NAMES = ("word", "name", "string")
 LONGEST = 60  # characters of a statement in a sentence
 TEMPORARY = {"TEMP", "TEMPORARY", "LOCAL", "GLOBAL", "UNLOGGED"}
 # what holds no rows of its own, and goes without taking some along
@@ -142,7 +143,8 @@ class _Reader:
 
     def name(self) -> Name | None:
         parts: list[Token] = []
-        while self.at < len(self.tokens) and self.tokens[self.at][0] in ("word", "name"):
+        # SQLite takes a string for a name, MySQL with ANSI_QUOTES what we read as one
+        while self.at < len(self.tokens) and self.tokens[self.at][0] in NAMES:
             parts.append(self.tokens[self.at])
             self.at += 1
             if self.word() != ".":
@@ -152,7 +154,7 @@ class _Reader:
             return None
         schema = lexer.unquote(parts[-2][1]) if len(parts) > 1 else None
         kind, text = parts[-1]
-        return Name(schema, lexer.unquote(text), kind == "name")
+        return Name(schema, lexer.unquote(text), kind != "word")
 
     def column(self) -> str:
         found = self.name()
@@ -332,7 +334,7 @@ class _Reader:
                 left = False
             elif text == "," and depth == 0:
                 left = True
-            elif left and kind in ("word", "name") and self.word(1) in ("=", ",", ")", "["):
+            elif left and kind in NAMES and self.word(1) in ("=", ",", ")", "["):
                 yield lexer.unquote(text)
             depth += (text == "(") - (text == ")")
             self.at += 1
@@ -492,7 +494,13 @@ def says(pattern: re.Pattern[str], sql: str, database: str) -> bool:
 
 
 def changes(sql: str, database: str = "") -> bool:
-    """Whether a statement may change the database, or how the connection treats what follows."""
+    """Whether a text may change the database, or how the connection treats what follows."""
+    if _changes(sql, database):
+        return True
+    return ";" in sql and any(_changes(one, database) for one in lexer.split(sql, database))
+
+
+def _changes(sql: str, database: str) -> bool:
     words = _words(sql, database)
     first = next(words, "")
     while first == "(":

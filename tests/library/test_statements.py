@@ -155,6 +155,11 @@ OF_ONE = {
             "CREATE TRIGGER IF NOT EXISTS t AFTER INSERT ON a WHEN CASE NEW.b WHEN 1 THEN 2 END "
             "BEGIN SELECT CASE end WHEN 1 THEN begin END FROM b; DELETE FROM b; END; DELETE FROM c"
         ): ["delete c"],
+        "DELETE FROM 'a'; ALTER TABLE 'a' DROP 'b'; UPDATE a SET 'b' = 'c', d = 1": [
+            "delete a",
+            "drop column a b",
+            "update a b d",
+        ],
         r"DELETE FROM [a;b] WHERE c = '\'; DROP TABLE d": [
             "delete a;b where c = '\\'",
             "drop table d",
@@ -192,6 +197,7 @@ OF_ONE = {
         "ALTER TABLE a RENAME COLUMN IF EXISTS b TO c, ADD COLUMN (d INT, e INT)": [
             "rename column a b c"
         ],
+        'DELETE FROM "a"': ["delete a"],
         "ANALYZE TABLE a UPDATE HISTOGRAM ON b": [],
         "EXPLAIN ANALYZE DELETE a FROM a JOIN b USING (c)": ["drop a"],
         "DELETE x, y.* FROM a AS x JOIN b y ON x.c = y.c": ["drop a", "drop b"],
@@ -243,6 +249,8 @@ def test_a_condition_within_a_value_is_not_one_of_the_rows(sql, every):
         "EXPLAIN ANALYZE DELETE FROM a",
         "EXPLAIN (ANALYZE, BUFFERS) WITH d AS (DELETE FROM a RETURNING *) SELECT * FROM d",
         "/* /* */ */ DELETE FROM a",
+        "SELECT ';'; DELETE FROM a",
+        "BEGIN; DELETE FROM a; COMMIT",
     ],
 )
 def test_what_deletes_on_the_way_to_an_answer_changes_the_database(sql):

@@ -88,6 +88,8 @@ FORMS = {
             None,
         ),
         (r"DELETE FROM t1 WHERE v <> '\'", ["rows of t1 (2 rows)"], "delete-rows"),
+        ("DELETE FROM 't3'", ["rows of t3 (2 rows)"], "delete-rows"),
+        ("ALTER TABLE 't4' DROP 'v'", ["t4.v (2 values)"], "drop-in-sql"),
         ("/* /* */ DELETE FROM [t2]", ["rows of t2 (2 rows)"], "delete-rows"),
     ],
 }
