@@ -425,14 +425,15 @@ def require_whole(connection: Connection, before: Broken, now: Broken) -> None:
 
     :raises CommandError: naming the tables and how many rows
     """
-    for key in now.rows.keys() - before.rows.keys():
-        if not key.columns:
+    new = newly_broken(connection, before, now)
+    for child, said in new:
+        if Key(child, (), said) in now.rows:
             raise CommandError(
-                f"The migration would leave table {key.child!r} with a foreign key that SQLite cannot "
-                f"check ({key.parent}), so that nobody could write there; the database is as it was: "
+                f"The migration would leave table {child!r} with a foreign key that SQLite cannot "
+                f"check ({said}), so that nobody could write there; the database is as it was: "
                 "mend the migration and try again."
             )
-    if new := newly_broken(connection, before, now):
+    if new:
         raise CommandError(
             f"The migration would leave rows that point to nothing: {_said(new)}; the database "
             "is as it was: mend the migration (or those rows) and try again."

@@ -177,3 +177,12 @@ def test_rows_that_were_broken_are_known_again(family, how):
     break_rows(family.database, WITHOUT_ROWID)
     family.migration("f2", "f1", f"op.execute({KEPT[how]!r})")
     family.db("upgrade").assert_ok()
+
+
+@pytest.mark.parametrize("renamed", ["loose", "keyless"])
+def test_a_foreign_key_that_never_had_its_key_is_no_obstacle_under_another_name(family, renamed):
+    keyless = "CREATE TABLE keyless (id INTEGER PRIMARY KEY, code INT);"
+    script(family.database, f"{keyless} CREATE TABLE loose (code INT REFERENCES keyless (code))")
+    everything = "op.execute('PRAGMA foreign_keys=OFF')"  # as far as can be told
+    family.migration("f2", "f1", f"{everything}\nop.rename_table({renamed!r}, 'other')")
+    family.db("upgrade").assert_ok()
