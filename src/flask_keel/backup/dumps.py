@@ -74,6 +74,7 @@ TABLES = f"""
     FROM pg_catalog.pg_class o JOIN {OURS} n ON n.oid = relnamespace
     WHERE relkind IN ('r', 'p') AND {OF_NONE.format(catalog="pg_catalog.pg_class")}
 """
+END = 1000  # bytes in which a program that writes SQL says its last words
 EXTENSIONS = "SELECT extname FROM pg_catalog.pg_extension"
 # all that is not an extension's; what a dump holds besides, pg_restore --clean drops
 DROPS = f"""
@@ -453,6 +454,7 @@ class PostgreSQL(Dumps):
                 encoding="utf-8",
             )
             command = [restore, "--clean", "--if-exists", f"--use-list={wanted}", "--file=-"]
+            command.append("--single-transaction")  # or large objects have ones of their own
             with subprocess.Popen(
                 [*command, str(file)], stdout=subprocess.PIPE, stderr=said
             ) as ran:
@@ -519,15 +521,20 @@ class _Psql:
             raise BrokenPipeError
 
     def feed(self, sql: IO[bytes] | None) -> None:
-        """Run what a program writes, but for a setting of newer servers that older ones do not know."""
+        """Run what a program writes, but for its BEGIN and COMMIT, and for a setting of newer servers that
+        older ones do not know."""
         assert sql
         for line in sql:
-            if line.startswith(b"SET "):
-                line = b"" if line.startswith(b"SET transaction_timeout") else line
-            self.stdin.write(line)
+            if not line.startswith((b"SET transaction_timeout", b"BEGIN;")):
+                self.stdin.write(line)
             if line.startswith(b"SELECT pg_catalog.set_config"):
                 break
-        shutil.copyfileobj(sql, self.stdin, 1 << 20)
+        end = b""
+        while block := sql.read(1 << 20):
+            self.stdin.write((end + block)[:-END])
+            end = (end + block)[-END:]
+        before, _, after = end.rpartition(b"\nCOMMIT;\n")
+        self.stdin.write(before + b"\n" + after)
 
 
 def _there(entry: str, installed: set[str]) -> bool:

@@ -148,11 +148,10 @@ def test_a_copy_that_does_not_load_to_its_end_changes_nothing(project, server_ur
     assert copies(project, "*.replaced.*") == []
 
 
+@pytest.mark.parametrize("server", ["postgresql"], indirect=True)
 def test_what_the_account_may_not_restore_changes_nothing_and_is_named(
-    project, server, server_url, account, kind
+    project, server_url, account
 ):
-    if kind != "postgresql":
-        pytest.skip("tables have owners on PostgreSQL alone")
     rights = "GRANT ALL ON ALL TABLES IN SCHEMA public TO limited"
     clients.run(server_url, "ALTER TABLE item OWNER TO CURRENT_USER", rights)
     clients.run(server_url, rights.replace("TABLES", "SEQUENCES"))
@@ -162,6 +161,29 @@ def test_what_the_account_may_not_restore_changes_nothing_and_is_named(
     project.db("restore", "--yes").assert_one_sentence("SET ROLE", "nothing was changed")
     assert clients.dump(server_url) == before
     assert copies(project) == [made]
+
+
+@pytest.mark.parametrize("server", ["postgresql"], indirect=True)
+def test_large_objects_are_given_back_with_all_the_rest_or_not_at_all(project, server_url, account):
+    clients.run(
+        account,
+        "SELECT lo_from_bytea(4242, 'large')",
+        "CREATE PROCEDURE ends() LANGUAGE plpgsql AS 'begin\nCOMMIT;\nend'",
+    )
+    before = clients.dump(server_url)
+    project.db("backup").assert_ok()
+    clients.run(account, "SELECT lo_unlink(4242)", "DROP PROCEDURE ends", "DELETE FROM item")
+    project.db("restore", "--yes").assert_ok()
+    assert clients.dump(server_url) == before
+    # what an administrator alone may make comes after all the rest
+    made = "CREATE FUNCTION on_ddl() RETURNS event_trigger LANGUAGE plpgsql AS 'begin end'"
+    clients.run(account, made)
+    clients.run(server_url, "CREATE EVENT TRIGGER t ON sql_drop EXECUTE FUNCTION on_ddl()")
+    project.db("backup").assert_ok()
+    clients.run(account, "DELETE FROM item")
+    before = clients.dump(server_url)
+    project.db("restore", "--yes").assert_one_sentence("event trigger", "nothing was changed")
+    assert clients.dump(server_url) == before
 
 
 def test_a_database_of_another_encoding_is_given_back(new_project, postgresql_server):
