@@ -179,8 +179,14 @@ class _Reader:
     def with_(self) -> Iterator[Effect]:
         yield from self._parts()
         self.at = 0
-        if {"INSERT", "MERGE", "REPLACE"} & set(self.rest()):
-            yield from self._into()
+        words = self.rest()
+        for place, (word, depth) in enumerate(zip(words, lexer.depths(words), strict=True)):
+            if depth == 0 and word in ("INSERT", "MERGE", "REPLACE"):
+                self.at = place + 1
+                if word != "INSERT":
+                    yield self._unread()
+                yield from self.insert()
+                return
 
     def _parts(self) -> Iterator[Effect]:
         """What is deleted and updated behind WITH: the rows of one part may be those of another."""

@@ -49,6 +49,12 @@ CASES = {
     "UPDATE a JOIN b ON a.id = b.id SET a.x = b.x": ["drop a"],
     "UPDATE t SET a = u.a FROM u WHERE u.id = t.id": ["update t a"],
     "WITH d AS (DELETE FROM x RETURNING *) INSERT INTO y SELECT * FROM d": ["delete x", "insert y"],
+    "WITH c AS (SELECT replace(a, b, c) FROM d) SELECT * FROM c": [],
+    "WITH c AS (SELECT 1) REPLACE INTO a VALUES (1)": ["unreadable", "insert a"],
+    "WITH c AS (SELECT 1) INSERT INTO a VALUES (1) ON CONFLICT DO UPDATE SET b = 1": [
+        "unreadable",
+        "insert a",
+    ],
     "WITH c AS (SELECT 1) UPDATE t SET a = 1 WHERE b = 2": ["update t a"],
     "WITH c AS (SELECT 1) SELECT * FROM c FOR UPDATE": [],
     "SELECT 'DROP TABLE a'": [],
