@@ -127,27 +127,56 @@ PACKAGE = "alembic_postgresql_enum"
 # what is more than itself between quotes or for op.execute, or reads like a cast
 ODD = re.compile(r"['\\:]")
 TEXT = "::text"
+# of what depends on a type, or on a generated column that reads one of it: the SQL that drops and makes it
 COMPARING = """
-    WITH held AS (
-        SELECT classid, objid FROM pg_depend JOIN pg_type t ON refobjid IN (t.oid, t.typarray)
+    WITH kind AS (
+        SELECT oid, typarray FROM pg_type
+        WHERE typname = :name AND typnamespace = quote_ident(:schema)::regnamespace
+    ), held AS (
+        SELECT classid, objid, objsubid FROM pg_depend JOIN kind ON refobjid IN (oid, typarray)
         WHERE refclassid = 'pg_type'::regclass
-            AND typname = :name AND typnamespace = quote_ident(:schema)::regnamespace
+        UNION
+        SELECT classid, objid, objsubid FROM pg_depend
+        JOIN pg_attribute ON attrelid = refobjid AND attnum = refobjsubid
+        JOIN kind ON atttypid IN (kind.oid, typarray)
+        WHERE refclassid = 'pg_class'::regclass AND classid = 'pg_attrdef'::regclass
+    ), computed AS (
+        SELECT DISTINCT adrelid, adnum, adrelid::regclass AS home, quote_ident(attname) AS name,
+            format_type(atttypid, atttypmod) AS type, attnotnull, attgenerated,
+            pg_get_expr(adbin, adrelid) AS said, col_description(adrelid, adnum) AS comment
+        FROM held JOIN pg_attrdef d ON classid = 'pg_attrdef'::regclass AND objid = d.oid
+            OR classid = 'pg_class'::regclass AND objid = adrelid AND objsubid = adnum
+        JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum AND attgenerated <> ''
+    ), dependent AS (
+        SELECT classid, objid FROM held
+        UNION
+        SELECT classid, objid FROM pg_depend JOIN computed ON refobjid = adrelid AND refobjsubid = adnum
+        WHERE refclassid = 'pg_class'::regclass AND classid <> 'pg_attrdef'::regclass
     )
     SELECT conname, format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname),
         format(
             'ALTER TABLE %s ADD CONSTRAINT %I %s',
             conrelid::regclass, conname, pg_get_constraintdef(c.oid)
-        )
-    FROM pg_constraint c CROSS JOIN held
-    WHERE conrelid <> 0 AND (
-        (classid = 'pg_constraint'::regclass AND objid = c.oid AND contype = 'c')
+        ), 2 AS place
+    FROM pg_constraint c CROSS JOIN dependent
+    WHERE conrelid <> 0 AND contype IN ('c', 'f', 'u', 'x') AND (
+        (classid = 'pg_constraint'::regclass AND objid = c.oid)
         OR (classid = 'pg_class'::regclass AND objid = conindid AND contype = 'x')
     )
     UNION
-    SELECT relname, format('DROP INDEX %s', i.oid::regclass), pg_get_indexdef(i.oid)
-    FROM pg_class i JOIN held ON classid = 'pg_class'::regclass AND objid = i.oid
+    SELECT relname, format('DROP INDEX %s', i.oid::regclass), pg_get_indexdef(i.oid), 1
+    FROM pg_class i JOIN dependent ON classid = 'pg_class'::regclass AND objid = i.oid
     WHERE relkind = 'i' AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = i.oid)
-    ORDER BY 1
+    UNION
+    SELECT format('%s.%s', home, name), format('ALTER TABLE %s DROP COLUMN %s', home, name),
+        format('ALTER TABLE %s ADD COLUMN %s %s%s GENERATED ALWAYS AS (%s) %s', home, name, type,
+            CASE WHEN attnotnull THEN ' NOT NULL' END, said,
+            CASE attgenerated WHEN 's' THEN 'STORED' ELSE 'VIRTUAL' END), 3
+    FROM computed
+    UNION
+    SELECT format('%s.%s', home, name), NULL, format('COMMENT ON COLUMN %s.%s IS %L', home, name, comment), 2
+    FROM computed WHERE comment IS NOT NULL
+    ORDER BY 4, 1
 """
 
 
@@ -323,20 +352,24 @@ def _dropped_names(container: ops.OpContainer) -> Iterator[str]:
             yield from _dropped_names(op)
         elif isinstance(op, ops.DropConstraintOp | ops.DropIndexOp):
             yield summary.name_of(op)
+        elif isinstance(op, ops.DropColumnOp):
+            yield dotted(op.schema, op.table_name, op.column_name)
 
 
-def _comparing(context: MigrationContext, op: Any) -> Iterator[tuple[str, str, str]]:
-    """The CHECKs and indexes that hold a value of the type: name, and the SQL that drops and makes it."""
+def _comparing(context: MigrationContext, op: Any) -> Iterator[tuple[str, str | None, str]]:
+    """What holds a value of the type or is computed from one: name, and the SQL that drops and makes it."""
     if context.connection is not None:
         found = context.connection.execute(text(COMPARING), {"schema": op.schema, "name": op.name})
-        yield from (tuple(row) for row in found)
+        yield from (tuple(row)[:3] for row in found)
 
 
-def _made_anew(context: MigrationContext, op: Any, around: list[tuple[str, str]]) -> Iterator[str]:
+def _made_anew(
+    context: MigrationContext, op: Any, around: list[tuple[str | None, str]]
+) -> Iterator[str]:
     """A value of an enum cannot go, and none can change places: all columns get another type."""
     quote = literals.dialect(context.dialect).identifier_preparer.quote
     name, old = _full(context, op.schema, op.name), f"{op.name[:40]}_old"
-    yield from (drop for drop, _ in around)
+    yield from (drop for drop, _ in around if drop)
     yield f"ALTER TYPE {name} RENAME TO {quote(old)}"
     yield f"CREATE TYPE {name} AS ENUM ({', '.join(map(string, op.new_values))})"
     for one in op.affected_columns:
@@ -350,7 +383,7 @@ def _made_anew(context: MigrationContext, op: Any, around: list[tuple[str, str]]
         if one.existing_server_default is not None:
             yield f"{alter} SET DEFAULT {one.existing_server_default.removesuffix(TEXT + array)}"
     yield f"DROP TYPE {_full(context, op.schema, old)}"
-    yield from (make for _, make in around)
+    yield from (make for _, make in reversed(around))
 
 
 def _full(context: MigrationContext, schema: str | None, name: str) -> str:

@@ -160,8 +160,9 @@ class Domain:
                 return value if accepts(now, value) and accepts(later, as_text(value)) else None
             if later.family == "array":
                 return "[]"
-            plain = isinstance(value, int | float)
-            return json.dumps(value if plain else as_text(value)) if accepts(later, value) else None
+            plain = isinstance(value, int | float | Decimal)
+            known = float(value) if isinstance(value, Decimal) else value
+            return json.dumps(known if plain else as_text(value)) if accepts(later, value) else None
         if now.family == "text":
             text = as_text(value)
             return text if accepts(later, value) and accepts(now, text) else None

@@ -160,6 +160,28 @@ def test_what_compares_with_a_value_stays_where_others_come_and_go(project):
         assert [label for _, label in labels(project)] == [*values]
 
 
+def test_what_is_computed_from_a_value_stays_where_others_come_and_go(project):
+    def model(*values):
+        project.model(
+            "note",
+            KEY + mood(*values) + "well: Mapped[bool | None] = mapped_column(\n"
+            '    sa.Computed("mood = \'good\'", persisted=True), index=True, comment="it\'s"\n'
+            ")\n"
+            "__table_args__ = (sa.UniqueConstraint('well', 'id', name='u'),)\n",
+        )
+
+    model("good", "bad")
+    revising.applied(project)
+    revising.execute(project, "INSERT INTO note (mood) VALUES ('good'), (NULL)")
+    for values in (("good", "fair", "bad"), ("bad", "good")):
+        model(*values)
+        revising.applied(project)
+        revising.down_and_up(project)
+        assert [label for _, label in labels(project)] == [*values]
+        assert revising.rows(project, "SELECT well FROM note ORDER BY id") == [(True,), (None,)]
+        assert revising.names(project, "note") == {"ix_note_well", "u"}
+
+
 def test_a_text_becomes_an_enum_and_an_enum_is_renamed_with_its_column(project):
     project.model("note", KEY + "mood: Mapped[str | None]\n")
     revising.applied(project)
