@@ -16,7 +16,7 @@ from sqlalchemy.sql.schema import (
     ScalarElementColumnDefault,
 )
 
-from ..lexer import string
+from ..literals import sqlite_literal
 from ..typing import AnyColumn, ServerDefault, SQLType, Value
 from .create_table import default_value
 from .draft import (
@@ -209,18 +209,7 @@ def _fill(dialect: Dialect, column: AnyColumn, rebuilds: bool) -> str | None:
     except Exception:
         return None  # it makes its value of the other columns
     bind = column.type.dialect_impl(dialect).bind_processor(dialect)
-    return literal(bind(value) if bind else value)
-
-
-def literal(value: Value) -> str:
-    """A value of the driver's, as SQL."""
-    if value is None:
-        return "NULL"
-    if isinstance(value, bytes | memoryview):
-        return f"x'{value.hex()}'"
-    if isinstance(value, str):
-        return string(value)
-    return repr(+value)  # a bool is the number that the driver makes of it
+    return sqlite_literal(bind(value) if bind else value)
 
 
 def add_columns(

@@ -1,6 +1,7 @@
 """What Alembic's own batches do, and histories rely on."""
 
 from datetime import datetime
+from math import inf
 
 import pytest
 import sqlalchemy as sa
@@ -162,7 +163,9 @@ class Code(sa.TypeDecorator):
         (sa.Boolean(), False, 0),
         (sa.Boolean(), True, 1),
         (sa.Float(), 0.1, 0.1),
+        (sa.Float(), -inf, -inf),
         (sa.String(9), "it's", "it's"),
+        (sa.String(9), "a\0b", "a\0b"),
         (sa.DateTime(), datetime(2024, 1, 2), "2024-01-02 00:00:00.000000"),
         (sa.LargeBinary(), b"\x00'", b"\x00'"),
         (sa.JSON(), {"a": [1]}, '{"a": [1]}'),
