@@ -6,6 +6,7 @@ https://www.postgresql.org/docs/current/app-pgdump.html
 MariaDB and MySQL: the SQL of mariadb-dump or mysqldump. https://mariadb.com/kb/en/mariadb-dump/
 """
 
+import hashlib
 import importlib.util
 import os
 import re
@@ -249,6 +250,26 @@ class MySQL(Dumps):
 
     def replace(self, file: Path, keep: Keep) -> None:
         """Into a scratch database that takes the place of this one; else in its place."""
+        with self._alone():
+            self._replace(file, keep)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Wait for another restore: each ends whoever works in the tables."""
+        name = f"keel_restore_{hashlib.sha256(self._database.encode()).hexdigest()[:40]}"
+        waits = f"{self.database} is being restored by another process: waiting for it"
+        options = self.settings.get("SQLALCHEMY_ENGINE_OPTIONS")
+        with servers.administer(self.engine.url, options) as connection:
+
+            def take() -> bool:
+                return bool(connection.exec_driver_sql(f"SELECT GET_LOCK('{name}', 0)").scalar())
+
+            with suppress(DBAPIError):  # a node of a Galera cluster has no such lock
+                if not waiting.until(take, waiting.patience(self.settings), lambda: waits):
+                    raise self.in_use()
+            yield
+
+    def _replace(self, file: Path, keep: Keep) -> None:
         kept = None if self.empty else keep(self.write)
         url, options = self.engine.url, self.settings.get("SQLALCHEMY_ENGINE_OPTIONS")
         with suppress(servers.NotAllowed), servers.database(url, options) as fresh:

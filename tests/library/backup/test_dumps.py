@@ -208,6 +208,17 @@ def test_a_database_of_another_encoding_is_given_back(new_project, postgresql_se
         assert clients.rows(url, there) == [("tête",)]
 
 
+@pytest.mark.parametrize("server", ["mariadb"], indirect=True)
+def test_one_restore_waits_for_another(project, server_url, account, kind):
+    clients.run(account, *ODD[kind][:1])
+    before = clients.dump(server_url)
+    project.db("backup").assert_ok()
+    started = [project.start(*project.manage, "db", "restore", "--yes") for _ in range(4)]
+    ended = [one.communicate(timeout=120) for one in started]
+    assert [one.returncode for one in started] == [0] * 4, ended
+    assert clients.dump(server_url) == before
+
+
 @pytest.mark.parametrize("what", ["letter", "half", "unknown", "no record"])
 def test_what_is_no_backup_is_refused(project, server_url, account, kind, what):
     if what == "no record":
