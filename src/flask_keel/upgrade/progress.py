@@ -229,20 +229,15 @@ class LoggedProgress(Progress):
     def _before(self, statement: str) -> None:
         if not self.quiet:
             self.connection.info.pop(ALONE, None)
+        session = says(statements.OF_THE_SESSION, statement, self.database)
         if not self._is_work(statement):
-            if (
-                self.running
-                and not self.quiet
-                and says(statements.OF_THE_SESSION, statement, self.database)
-            ):
-                self.lost = True  # SET @name
+            self.lost |= session and self.running and not self.quiet  # SET @name
             return
         if self.left or self.unsure is not None:
             self.skipping = self._meets(statement)
             if self.skipping:
                 return
-        if says(statements.OF_THE_SESSION, statement, self.database):
-            self.lost = True
+        self.lost |= session
         self.refused = None
         data = says(statements.DATA, statement, self.database)
         if not self.depth and (data or not self._stands(statement)):
