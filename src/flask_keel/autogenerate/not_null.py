@@ -38,6 +38,7 @@ from .fills import (
     suggestion,
 )
 from .questioner import Answers, Fill
+from .rename_ops import RenameGenerated
 from .renames import named
 from .render import IMPORT, LibraryCall, Remark
 from .summary import Place, place_of
@@ -108,6 +109,8 @@ def no_nulls(container: ops.OpContainer, fills: dict[str, Fill]) -> Iterator[Lib
             tables[op.schema, op.new_table_name] = op.table_name
         elif isinstance(op, ops.AlterColumnOp) and op.modify_name:
             columns[place_of(op), op.modify_name] = op.column_name
+        elif isinstance(op, RenameGenerated):
+            columns[op.place, op.new] = op.old
         elif isinstance(op, ops.ModifyTableOps):
             for change in op.ops:
                 if not isinstance(change, ops.AlterColumnOp):

@@ -59,6 +59,7 @@ class RenameGenerated(ops.MigrateOperation):
 
     def __init__(self, table: tuple[str, ...], old: str, new: str) -> None:
         self.table, self.old, self.new = table, old, new
+        self.place = (table[0] if len(table) > 1 else None, table[-1])
         self.names = (*table, old, new)
         self.sql = f"ALTER TABLE {'.'.join(['{}'] * len(table))} RENAME COLUMN {{}} TO {{}}"
         summary.say_instead(self, ("rename column", f"{'.'.join(table)}.{old}", new))

@@ -365,6 +365,11 @@ def _add_later(plan: TablePlan, later: Schema, names: Names, back: Names, dialec
         if other and kind.limited(type="") != domain.kind.limited(type="", ascii=kind.ascii):
             domain.later = kind
         domain.nullable = domain.nullable and after.nullable
+    for name, was in plan.table.columns.items():
+        place = names.get((label, name))
+        if was.expression and place and not later.tables[place[0]].columns[place[1]].nullable:
+            for source in set(_sources(plan.table, name)) & plan.domains.keys():
+                plan.domains[source].nullable = False
     homes = {names[label, name][0] for name in plan.table.columns if (label, name) in names}
     for table in (later.tables[home] for home in homes):
         own = {after: back.get((table.label, after)) for after in table.columns}

@@ -147,3 +147,16 @@ def test_what_sqlite_wrote_lets_a_column_that_others_are_computed_from_have_anot
         for project in projects:
             assert revising.rows(project, "SELECT o, n FROM note") == [(7, 8)]
             revising.down_and_up(project)
+
+
+@pytest.mark.parametrize("source, name", [("int", "other"), ("int | None", "same")])
+def test_a_generated_column_becomes_one_that_may_not_be_null(any_database, source, name):
+    body = f"{revising.KEY}o: Mapped[{source}]\n"
+    computed = "same = mapped_column(sa.Integer, sa.Computed('o + 1', persisted=True))\n"
+    any_database.model("note", body + computed)
+    revising.applied(any_database)
+    revising.execute(any_database, "INSERT INTO note (o) VALUES (7)")
+    any_database.model("note", f"{body}{name}: Mapped[int]\n")
+    revising.applied(any_database, *(["-x", "rename=note.same:other"] if name == "other" else []))
+    assert revising.rows(any_database, f"SELECT o, {name} FROM note") == [(7, 8)]
+    revising.down_and_up(any_database)
