@@ -30,9 +30,10 @@ HARMLESS |= {
 FOR_ONE = re.compile(r"SET\s+STATEMENT\b.*?\bFOR\b", re.IGNORECASE | re.DOTALL)
 EXPLAINS = {"EXPLAIN", "DESCRIBE", "DESC", "ANALYZE", "ANALYSE"}
 EXPLAINED = {"INSERT", "UPDATE", "DELETE", "REPLACE", "MERGE", "WITH", "CREATE", "EXECUTE"}
+_KEPT = "|".join(sorted(BARE | PARTS | {"DEFAULT", "NOT", "EXPRESSION", "IDENTITY"}))
 LOSES = re.compile(
-    r"(?<!\bON\s)(?<!\bFOR\s)(?<!\bOR\s)\b(DELETE|TRUNCATE|UPDATE|DROP(?!\s+(?:CONSTRAINT|INDEX|DEFAULT|NOT)))\b"
-    r"(?!\s+O[NR]\b)",
+    rf"(?<!\bON\s)(?<!\bFOR\s)(?<!\bOR\s)\b(DELETE|TRUNCATE|UPDATE|DROP(?!\s+(?:{_KEPT})\b))\b"
+    r"(?!\s+O[FNR]\b|\s*,)",
     re.IGNORECASE,
 )
 # before what is no statement: ON DELETE, FOR NO KEY UPDATE, DO UPDATE

@@ -137,6 +137,9 @@ OF_ONE = {
         "DO $$ BEGIN ALTER TABLE a ADD FOREIGN KEY (b) REFERENCES c ON DELETE CASCADE; END $$": [
             "unreadable"
         ],
+        "DO $$ BEGIN DROP TRIGGER a ON b; GRANT UPDATE, DELETE ON b TO c; END $$": ["unreadable"],
+        "DO $$ BEGIN CREATE TRIGGER a AFTER UPDATE OF b OR DELETE ON c; END $$": ["unreadable"],
+        "DO $$ BEGIN DROP TRIGGER a ON b; DELETE FROM b; END $$": ["drop"],
         "ALTER SCHEMA a RENAME TO b": ["rename"],
         "ALTER TABLE t DROP COLUMN key, DROP index, DROP period CASCADE": [
             "drop column t key",
