@@ -480,8 +480,11 @@ def guards(connection: Connection, before: Broken, touched: Iterable[str] | None
     end = [statement for table in checked for statement in _guard(db, table, before, noted)]
     if not end or not noted:
         return Guards([], end)
-    listed = (f"SELECT {string(n)} AS child, parent, rowid AS row FROM {_check(n)}" for n in noted)
-    start = f"CREATE TABLE {_NOTED} AS {' UNION ALL '.join(listed)}"
+    start = (
+        f"CREATE TABLE {_NOTED} AS SELECT child.name AS child, now.parent, now.rowid AS row "
+        "FROM main.sqlite_master AS child, pragma_foreign_key_check(child.name) AS now "
+        f"WHERE child.type = 'table' AND child.name IN ({', '.join(map(string, noted))})"
+    )
     return Guards([start], [*end, f"DROP TABLE {_NOTED}"])
 
 

@@ -126,6 +126,14 @@ def test_rows_that_point_to_nothing_are_told_from_those_that_did_before(
     assert (contents(family.database) == before) == stops
 
 
+def test_more_tables_than_a_union_of_sqlites_may_have_are_looked_at(family):
+    tables = (f"CREATE TABLE t{n} (p REFERENCES parent);" for n in range(501))
+    sqlite_contents.script(family.database, "".join(tables))
+    family.migration("f2", "f1", "op.execute('PRAGMA foreign_keys=OFF')" + DELETE)
+    sql = printed(family)
+    assert sqlite3_program(family.database, sql=sql).returncode == 0
+
+
 @pytest.mark.parametrize("by", ["stdin", "read"])
 def test_a_second_run_changes_nothing(family, by):
     family.migration("f2", "f1", TWICE + NOT_NULL)
