@@ -126,6 +126,7 @@ class Probe:
     def __init__(self, app: Flask, bind: Bind = None) -> None:
         self._app = app
         self._bind = bind
+        self._folder = binds.folder(Path(app.extensions["keel"].directory), bind)
         self._lock = Lock()
         self._attempt: _Attempt | None = None
         self._known: list[Mapping[str, Revision] | None] = []
@@ -138,8 +139,8 @@ class Probe:
         if applied is None:
             return State(None)
         if not self._known:
-            folder = binds.folder(Path(self._app.extensions["keel"].directory), self._bind)
-            self._known.append(revisions.read_all(folder))
+            told = revisions.where_applied(self._folder) is not None
+            self._known.append(revisions.read_all(self._folder) if told else None)
         return State(revisions.compare(self._known[0], applied), applied)
 
     def applied(self) -> frozenset[str] | None:
@@ -166,7 +167,7 @@ class Probe:
         with self._app.app_context():
             keel = self._app.extensions["keel"]
             engine = binds.engine(self._app, self._bind)
-            given = keel.alembic_ctx_kwargs
+            given = keel.alembic_ctx_kwargs | (revisions.where_applied(self._folder) or {})
             name, schema = (given.get(f"version_table{part}") for part in ("", "_schema"))
             versions = table(name or "alembic_version", column("version_num"), schema=schema)
             query = str(select(versions).compile(engine))

@@ -283,6 +283,28 @@ def answer(app: Flask, arguments: Iterable[str]) -> tuple[list[str], list[str]] 
     return [], [f"{urls.shown(engine.url)} is at {revision}: nothing to do."]
 
 
+def where_applied(migrations: Path) -> dict[str, Any] | None:
+    """Return what env.py itself says of the version table, by Alembic's names; None where it is computed.
+
+    :param migrations: their folder
+    """
+    try:
+        tree = ast.parse((migrations / "env.py").read_text(encoding="utf-8"))
+    except (OSError, ValueError, SyntaxError):
+        return {}
+    known, said = dict[str, ast.expr](), dict[str, Any]()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                known[name] = value
+            case ast.Call(func=ast.Attribute(attr="run" | "configure"), keywords=given):
+                said |= {one.arg: one.value for one in given if one.arg in ELSEWHERE_APPLIED}
+    values = [known.get(getattr(one, "id", ""), one) for one in said.values()]
+    if not all(isinstance(one, ast.Constant) for one in values):
+        return None
+    return {name: one.value for name, one in zip(said, values, strict=True)}
+
+
 def plain_env(migrations: Path) -> bool:
     """Whether env.py is the two lines, and gives no options of its own.
 

@@ -121,6 +121,23 @@ def test_a_version_table_of_another_name_is_heeded(folder, url):
     assert ready(app) == (200, "at head")
 
 
+@pytest.mark.parametrize(
+    ("env", "expected"),
+    [
+        ('env.run(version_table="versions")', (200, "at head")),
+        ('TABLE = "versions"\nenv.run(version_table=TABLE)', (200, "at head")),
+        ('env.run(version_table="of_another")', (503, "behind")),
+        ("env.run(version_table=computed())", (200, "unknown")),
+        ('context.configure(version_table="versions")', (200, "at head")),
+    ],
+)
+def test_a_version_table_that_env_py_names_is_heeded(folder, tmp_path, env, expected):
+    (folder / "env.py").write_text(f"from flask_keel import env\n\n{env}\n")
+    url = f"sqlite:///{tmp_path}/app.db"
+    put_at(url, "b", table="versions")
+    assert ready(application(folder, url)) == expected
+
+
 def test_a_version_table_in_another_schema_is_heeded(folder, postgresql_server, tmp_path):
     with databases.fresh(postgresql_server) as fresh:
         url = urls.normalise(fresh, tmp_path).render_as_string(hide_password=False)
