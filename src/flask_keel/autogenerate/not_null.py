@@ -249,7 +249,8 @@ def _comes_again(table: ops.ModifyTableOps) -> list[MigrateOperation]:
     """What cannot be added before others go: a column whose name goes, and then what is computed."""
     gone = {_name(op) for op in table.ops if isinstance(op, ops.DropColumnOp)}
     adds = [op for op in table.ops if isinstance(op, ops.AddColumnOp)]
-    if gone.isdisjoint(map(_name, adds)):
+    retyped = [op for op in _of(table, ops.AlterColumnOp) if op.modify_type is not None]
+    if gone.isdisjoint(map(_name, adds)) and not retyped:
         return []
     return [op for op in adds if _name(op) in gone or op.column.computed is not None]
 

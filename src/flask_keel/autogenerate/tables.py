@@ -413,13 +413,20 @@ def _regroup(upgrade: ops.UpgradeOps, order: list[Place]) -> None:
 
 
 def compute_last(change: ops.ModifyTableOps) -> None:
-    """A generated column goes before the columns that it is computed from, and comes after them."""
+    """A generated column goes before the columns that it is computed from, and comes after them.
+
+    PostgreSQL gives those no other type while it is there.
+    """
     drops = [op for op in change.ops if isinstance(op, ops.DropColumnOp)]
     adds = [op for op in change.ops if isinstance(op, ops.AddColumnOp)]
+    alters = [op for op in change.ops if isinstance(op, ops.AlterColumnOp)]
+    alters = [op for op in alters if op.modify_type is not None]
     for drop in filter(is_computed, drops):
-        move(change, drop, next((op for op in drops if not is_computed(op)), drop), 0)
+        for other in [*[op for op in drops if not is_computed(op)][:1], *alters[:1]]:
+            move(change, drop, other, 0)
     for add in filter(is_computed, reversed(adds)):
-        move(change, add, next((op for op in reversed(adds) if not is_computed(op)), add), 1)
+        for other in [*[op for op in adds if not is_computed(op)][-1:], *alters[-1:]]:
+            move(change, add, other, 1)
 
 
 def move(

@@ -160,3 +160,23 @@ def test_a_generated_column_becomes_one_that_may_not_be_null(any_database, sourc
     revising.applied(any_database, *(["-x", "rename=note.same:other"] if name == "other" else []))
     assert revising.rows(any_database, f"SELECT o, {name} FROM note") == [(7, 8)]
     revising.down_and_up(any_database)
+
+
+@pytest.mark.parametrize("filled", [[], ["-x", "fill=note.word:x"]])
+def test_a_generated_column_comes_and_goes_while_its_source_gets_another_type(any_database, filled):
+    before = revising.KEY + (
+        "o: Mapped[int | None]\n"
+        "first = mapped_column(sa.Integer, sa.Computed('o + 1', persisted=True), index=True)\n"
+    )
+    after = revising.KEY + (
+        "o: Mapped[int | None] = mapped_column(sa.BigInteger)\n"
+        "second = mapped_column(sa.BigInteger, sa.Computed('o * 2', persisted=True), index=True)\n"
+    )
+    any_database.model("note", before)
+    revising.applied(any_database)
+    revising.execute(any_database, "INSERT INTO note (o) VALUES (7)")
+    word = "word: Mapped[str] = mapped_column(sa.String(5))\n"
+    any_database.model("note", after + (word if filled else ""))
+    revising.applied(any_database, "-x", "rename=none", *filled)
+    assert revising.rows(any_database, "SELECT o, second FROM note") == [(7, 14)]
+    revising.down_and_up(any_database)
