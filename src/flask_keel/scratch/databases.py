@@ -282,8 +282,14 @@ def empty(app: Flask) -> Iterator[Options]:
 
 @contextmanager
 def claimed(project: Project) -> Iterator["Kept | None"]:
-    """Give the kept database of a project to this command alone; None while another one has it."""
+    """Give the kept database of a project to this command alone; None while another one has it.
+
+    A database that is a scratch itself, as a test's, has none: it would stay when that one goes.
+    """
     url = project.engine.url
+    if servers.is_scratch(url):
+        yield None
+        return
     name = servers.kept_name(url.database or "")
     with servers.interruptible(), servers.administer(url, project.engine_options) as server:
         servers.sweep(server, servers.scratch_stem(url.database or ""))

@@ -1,6 +1,7 @@
 """A scratch database is gone after each command, however it ends, but for the one that is kept."""
 
 import signal
+import sys
 import time
 
 import databases
@@ -68,6 +69,12 @@ def test_success_leaves_the_one_that_is_kept_and_failure_leaves_none(project, sc
     assert not scratches()
     project.db("schema").assert_ok()
     assert len(scratches()) == 1 and not passing()
+
+
+def test_the_tests_of_an_application_leave_none(project, scratches):
+    command = sys.executable, "-m", "pytest", "-q", "-k", "definitions_match"
+    project.run(*command, SETTINGS="test.conf").assert_ok()
+    assert not scratches()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
