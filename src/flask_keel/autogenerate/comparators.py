@@ -271,12 +271,15 @@ def around(
     ways = (fill, []) if becomes_ordinary else ([], fill)
     found: list[MigrateOperation] = [constraints.Steps(*ways, ("change", change.table_name, ""))]
     if not column.nullable:
+        default = column.server_default
         alter = ops.AlterColumnOp(
             change.table_name,
             column.name,
             schema=change.schema,
             existing_type=column.type,
             existing_nullable=becomes_ordinary,
+            existing_comment=column.comment,  # MySQL would lose both
+            existing_server_default=default if isinstance(default, DefaultClause) else False,
             modify_nullable=not becomes_ordinary,
         )
         nullable = ops.ModifyTableOps(change.table_name, [alter], schema=change.schema)

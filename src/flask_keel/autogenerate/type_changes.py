@@ -205,6 +205,11 @@ def mend(context: MigrationContext, script: ops.MigrationScript) -> None:
         before = first if up else last
         for op in container.ops:
             _meet_defaults(context, op, models=op not in before)
+        after: list[Any] = [] if up else last  # the renames
+        for goes in after:
+            goes.affected_columns = [
+                _as_before(context, container, one) for one in goes.affected_columns
+            ]
         added = [part for op in first for part in _mended(context, op, used)]
         emptied = [] if up else [part for op in last for part in _emptied(context, op, script)]
         container.ops[:] = [
@@ -273,10 +278,39 @@ def _emptied(
     gone = set(op.old_values) - set(op.new_values)
     for fill in summary.directions(script)[0].ops:
         if isinstance(fill, FillColumn) and fill.only_nulls and fill.fill.text in gone:
-            table = quote.quote(fill.table_name)
+            names = fill.schema, fill.table_name, fill.column.name
+            then = _then(context, summary.directions(script)[1], *names)
+            table, column = map(quote.quote, then)
             home = f"{quote.quote_schema(fill.schema)}.{table}" if fill.schema else table
-            column, value = quote.quote(fill.column.name), _label(fill.fill.text)
+            value = _label(fill.fill.text)
             yield ops.ExecuteSQLOp(f"UPDATE {home} SET {column} = NULL WHERE {column} = {value}")
+
+
+def _as_before(context: MigrationContext, container: ops.OpContainer, reference: Any) -> Any:
+    names = reference.table_schema, reference.table_name, reference.column_name
+    table, column = _then(context, container, *names)
+    return replace(reference, table_name=table, column_name=column)
+
+
+def _then(
+    context: MigrationContext,
+    container: ops.OpContainer,
+    schema: str | None,
+    table: str,
+    column: str,
+) -> tuple[str, str]:
+    """The names of a column after the renames."""
+    default = context.dialect.default_schema_name
+    for op in container.ops:
+        if not isinstance(op, ops.RenameTableOp | ops.AlterColumnOp):
+            continue
+        if (op.schema or default, op.table_name) != (schema or default, table):
+            continue
+        if isinstance(op, ops.RenameTableOp):
+            table = op.new_table_name
+        elif op.modify_name and op.column_name == column:
+            column = op.modify_name
+    return table, column
 
 
 def _only(op: Any, adds: bool) -> bool:

@@ -156,7 +156,8 @@ def test_a_generated_column_becomes_one_that_may_not_be_null(any_database, sourc
     any_database.model("note", body + computed)
     revising.applied(any_database)
     revising.execute(any_database, "INSERT INTO note (o) VALUES (7)")
-    any_database.model("note", f"{body}{name}: Mapped[int]\n")
+    kept = "server_default='3', comment='c'"
+    any_database.model("note", f"{body}{name}: Mapped[int] = mapped_column({kept})\n")
     revising.applied(any_database, *(["-x", "rename=note.same:other"] if name == "other" else []))
     assert revising.rows(any_database, f"SELECT o, {name} FROM note") == [(7, 8)]
     revising.down_and_up(any_database)

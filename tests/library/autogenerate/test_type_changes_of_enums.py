@@ -195,6 +195,19 @@ def test_a_text_becomes_an_enum_and_an_enum_is_renamed_with_its_column(project):
     revising.down_and_up(project)
 
 
+def test_a_column_is_renamed_whose_enum_gets_a_value(project):
+    body = "{}: Mapped[str{}] = mapped_column(sa.Enum({}, name='mood'))\n"
+    project.model("note", KEY + body.format("mood", " | None", "'good'"))
+    revising.applied(project)
+    revising.execute(project, "INSERT INTO note (mood) VALUES ('good'), (NULL)")
+    project.model("note", KEY + body.format("temper", "", "'good', 'new'"))
+    revising.applied(project, "-x", "rename=note.mood:temper", "-x", "fill=note.temper:new")
+    project.db("downgrade").assert_ok()
+    assert revising.rows(project, "SELECT mood FROM note ORDER BY id") == [("good",), (None,)]
+    project.db("upgrade").assert_ok()
+    assert revising.rows(project, "SELECT temper FROM note ORDER BY id") == [("good",), ("new",)]
+
+
 def test_a_new_enum_that_may_not_be_null_is_filled(project):
     project.model("note", KEY + "title: Mapped[str | None]\n")
     revising.applied(project)
