@@ -306,12 +306,15 @@ def generated_otherwise(
     """
     there, model, real = table.there.c, table.model.c, table.real.columns
     own = context.dialect.name in ("postgresql", "sqlite")
+    mysql = context.dialect.name in ("mysql", "mariadb")
     retyped = {op.column_name for op in _retyped(change) if own}
     other = [
         name
         for name, shadow in table.shadow.columns.items()
         if name in real and name in there
-        if real[name].generated != shadow.generated or retyped & _sources(there[name])
+        if real[name].generated != shadow.generated
+        or retyped & _sources(there[name])
+        or (mysql and real[name].generated and real[name].type != shadow.type)  # no MODIFY of one
     ]
     asked = context.run_object_filters
     return [name for name in other if asked(model[name], name, "column", False, there[name])]

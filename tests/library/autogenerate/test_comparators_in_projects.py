@@ -181,3 +181,16 @@ def test_a_generated_column_comes_and_goes_while_its_source_gets_another_type(an
     revising.applied(any_database, "-x", "rename=none", *filled)
     assert revising.rows(any_database, "SELECT o, second FROM note") == [(7, 14)]
     revising.down_and_up(any_database)
+
+
+def test_a_generated_column_gets_another_type(any_database):
+    body = f"{revising.KEY}o: Mapped[int | None]\n" + (
+        "twice = mapped_column(sa.{}, sa.Computed('o * 2', persisted=True), index=True)\n"
+    )
+    any_database.model("note", body.format("Integer"))
+    revising.applied(any_database)
+    revising.execute(any_database, "INSERT INTO note (o) VALUES (7)")
+    any_database.model("note", body.format("BigInteger"))
+    revising.applied(any_database)
+    assert revising.rows(any_database, "SELECT o, twice FROM note") == [(7, 14)]
+    revising.down_and_up(any_database)
