@@ -52,33 +52,12 @@ TOKENS["mariadb"] = TOKENS["mysql"]
 # whose body does not run now, and what tells that a statement is none of them
 ROUTINES = {"TRIGGER", "PROCEDURE", "FUNCTION", "EVENT", "PACKAGE"}
 NO_ROUTINES = {"TABLE", "VIEW", "INDEX"}
-NO_BLOCK = {
-    ",",
-    "=",
-    "(",
-    "SET",
-    "SELECT",
-    "BY",
-    "WHERE",
-    "AND",
-    "OR",
-    "NOT",
-}  # behind it BEGIN is a name
+# behind what BEGIN is a name
+NO_BLOCK = {",", "=", "(", "SET", "SELECT", "BY", "WHERE", "AND", "OR", "NOT"}
 # of MySQL's bodies; behind what their statements begin, and behind what the first of them does
 BLOCKS = {"IF", "LOOP", "WHILE", "REPEAT", "FOR"}
-STARTS = {
-    ";",
-    ":",
-    "BEGIN",
-    "ATOMIC",
-    "DO",
-    "LOOP",
-    "REPEAT",
-    "FOUND",
-    "SQLEXCEPTION",
-    "SQLWARNING",
-}
-STARTS |= {"string"}
+STARTS = {";", ":", "BEGIN", "ATOMIC", "DO", "LOOP", "REPEAT", "string"}
+STARTS |= {"FOUND", "SQLEXCEPTION", "SQLWARNING"}
 HEADS = {"", ")", "ROW", "DETERMINISTIC", "SQL", "DATA", "DEFINER", "INVOKER"}
 _NAME = r"(?:\"[^\"]+\"|`[^`]+`|\[[^\]]+\]|[\w$]+)"
 # a name within a pattern of statements, with its schema

@@ -15,17 +15,8 @@ BARE = {"INDEX", "VIEW", "MATERIALIZED", "TRIGGER", "FUNCTION", "PROCEDURE", "RO
 BARE |= {"AGGREGATE", "CONSTRAINT", "POLICY", "ROLE", "USER", "SEQUENCE", "EVENT", "STATISTICS"}
 PARTS = {"CONSTRAINT", "INDEX", "KEY", "FOREIGN", "PRIMARY", "CHECK", "UNIQUE"}  # of a table
 HARMLESS = {"SELECT", "VALUES", "SHOW", "SET", "PRAGMA", "COMMENT", "GRANT", "REVOKE", "VACUUM"}
-HARMLESS |= {
-    "REINDEX",
-    "LOCK",
-    "UNLOCK",
-    "SAVEPOINT",
-    "RELEASE",
-    "RESET",
-    "CLUSTER",
-    "OPTIMIZE",
-    "USE",
-}
+HARMLESS |= {"REINDEX", "LOCK", "UNLOCK", "SAVEPOINT", "RELEASE", "RESET", "CLUSTER", "OPTIMIZE"}
+HARMLESS |= {"USE"}
 # MariaDB's settings for one statement, and what has another one run, and say how that went
 FOR_ONE = re.compile(r"SET\s+STATEMENT\b.*?\bFOR\b", re.IGNORECASE | re.DOTALL)
 EXPLAINS = {"EXPLAIN", "DESCRIBE", "DESC", "ANALYZE", "ANALYSE"}
