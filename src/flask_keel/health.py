@@ -233,7 +233,7 @@ class _Attempt(Thread):
 
 
 def _ask_file(engine: Engine, query: str) -> frozenset[str]:
-    if files.in_memory(engine.url):
+    if files.file_of(engine.url) is None:
         with engine.connect() as connection:
             return _rows(connection.connection.driver_connection, query)
     with closing(files.open_to_read(engine.url, PATIENCE)) as raw:

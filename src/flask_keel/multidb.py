@@ -241,7 +241,7 @@ def _state(bind: Bind) -> str:
 
 def applied_of(one: Project) -> set[str]:
     """Return where a database is: nowhere for a file that is not there."""
-    file = transaction.file_of(one.engine.url) if one.dialect == "sqlite" else None
+    file = transaction.file_of(one.engine.url)
     if file is not None and not file.exists():
         return set()
     with one.reader.connect() as connection:

@@ -196,9 +196,8 @@ class Watch:
         return binds.engine(self._app, self._bind)
 
     def _applied(self) -> frozenset[str] | None:
-        url = self._engine.url
-        file = url.get_backend_name() == "sqlite" and not files.in_memory(url)
-        if file and not Path(url.database or "").exists():
+        file = files.file_of(self._engine.url)
+        if file is not None and not file.exists():
             return frozenset()
         return health.probe(self._app, self._bind).applied()
 

@@ -143,7 +143,7 @@ def _replace_all(
     said: Said = {}
     kept: Kept = {}
     only = next(iter(projects.values())) if len(projects) == 1 else None
-    if only and only.dialect == "sqlite" and online.file_of(only.engine) is None:
+    if only and only.dialect == "sqlite" and transaction.file_of(only.engine.url) is None:
         return {only.bind: _replace_memory(only, starter_rows)}, kept
     try:
         with _beside(projects) as fresh:
@@ -230,7 +230,7 @@ def _require_possible(one: Project) -> None:
     if one.dialect != "sqlite":
         databases.require_isolation(one.engine.url, one.metadata)
         servers.require_own(one.engine.url, one.engine_options)
-    elif (path := online.file_of(one.engine)) is not None:
+    elif (path := transaction.file_of(one.engine.url)) is not None:
         transaction.require_folder(path)
     else:
         raise CommandError(
@@ -253,7 +253,7 @@ def _led(projects: Projects, fresh: Mapping[Bind, URL]) -> Iterator[None]:
 def _replace(one: Project, url: URL, kept: Kept) -> None:
     """Put it in the place of the old one, where that can be; note what is kept of that."""
     if one.dialect == "sqlite":
-        new, old = Path(url.database or ""), online.file_of(one.engine)
+        new, old = Path(url.database or ""), transaction.file_of(one.engine.url)
         assert old is not None  # _require_possible has seen it
         kept[one.bind] = _write_over(new, old, _backups_of(old) / (one.bind or ""))
     elif servers.replace(one.engine.url, url, one.engine_options):

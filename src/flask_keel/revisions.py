@@ -334,7 +334,8 @@ def _applied(engine: Engine) -> set[str] | None:
     try:
         if engine.dialect.name != "sqlite":
             return _applied_there(engine.connect())
-        if files.in_memory(engine.url) or not Path(engine.url.database or "").exists():
+        file = files.file_of(engine.url)
+        if file is None or not file.exists():
             return None
         with closing(files.open_to_read(engine.url)) as raw:
             names = [row[0] for row in raw.execute("SELECT name FROM sqlite_master")]

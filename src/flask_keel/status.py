@@ -154,8 +154,7 @@ def _of_the_database(project: Project, status: Status) -> Status:
 @contextmanager
 def _reading(project: Project) -> Iterator[Connection | None]:
     """Connect so that nothing is written; None where there is no database yet."""
-    url = project.engine.url
-    file = transaction.file_of(url) if project.dialect == "sqlite" else None
+    file = transaction.file_of(project.engine.url)
     if file is not None and not file.exists():
         yield None
         return

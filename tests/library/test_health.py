@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -192,8 +193,9 @@ def test_the_process_lives_without_a_database(folder, tmp_path):
     assert not missing.exists()
 
 
-def test_no_file_is_made_for_a_question(folder, tmp_path):
-    app = application(folder, f"sqlite:///{tmp_path}/app.db")
+@pytest.mark.parametrize("url", ["sqlite:///{}/app.db", "sqlite:///file:{}/app.db?uri=true"])
+def test_no_file_is_made_for_a_question(folder, tmp_path, url):
+    app = application(folder, url.format(tmp_path))
     assert ready(app) == (503, "unreachable")
     assert not (tmp_path / "app.db").exists()
 
@@ -205,6 +207,14 @@ def test_a_database_in_memory_is_asked_where_it_is(folder):
         with engine.begin() as connection:
             connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR)"))
             connection.execute(text("INSERT INTO alembic_version VALUES ('b')"))
+    assert ready(app) == (200, "at head")
+
+
+def test_a_file_in_sqlites_own_uri_form_is_asked_as_any_other(folder, tmp_path):
+    with sqlite3.connect(tmp_path / "app.db") as raw:
+        raw.execute("CREATE TABLE alembic_version (version_num)")
+        raw.execute("INSERT INTO alembic_version VALUES ('b')")
+    app = application(folder, f"sqlite:///file:{tmp_path}/app.db?uri=true")
     assert ready(app) == (200, "at head")
 
 

@@ -48,6 +48,14 @@ def test_the_command_itself_says_the_same(blog, command):
     assert asked(blog, *command) == (code, out, err, True)
 
 
+def test_a_file_in_sqlites_own_uri_form_is_answered_for_as_any_other(blog):
+    blog.db("upgrade").assert_ok()
+    blog.env["DEV_DATABASE_URL"] = f"sqlite:///file:{blog.database}?uri=true"
+    assert asked(blog, "current") == (0, "8b27e4a9c610 (head)\n", [], False)
+    blog.database.unlink()
+    assert asked(blog, "current")[0] == 1 and not blog.database.exists()
+
+
 def test_half_way_the_revision_is_said_without_its_head(blog):
     blog.db("upgrade", "3f8a1c52d7e0").assert_ok()
     assert asked(blog, "current")[:2] == (0, "3f8a1c52d7e0\n")

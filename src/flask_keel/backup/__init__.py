@@ -317,11 +317,11 @@ def before(subject: Project, why: str, *, losing: bool) -> Path | None:
     said = wanted(subject)
     if said == "never" or (said == "auto" and not losing):
         return None
-    if project.kind(subject.engine.url) != "sqlite":
+    if transaction.file_of(subject.engine.url) is None:
         return None
-    from .online import File, file_of
+    from .online import File
 
-    if file_of(subject.engine) is None or (copies := File(subject)).empty:
+    if (copies := File(subject)).empty:
         return None
     made = copies.make()
     output.say(f"  backup {made}  ({why})")

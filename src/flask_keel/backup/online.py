@@ -14,7 +14,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 from alembic.util import CommandError
-from sqlalchemy import Engine, make_url
+from sqlalchemy import make_url
 from sqlalchemy.engine import URL
 
 from .. import errors, output, waiting
@@ -39,11 +39,6 @@ TABLES = r"""
     SELECT name FROM sqlite_master
     WHERE type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\' AND rootpage > 0
 """
-
-
-def file_of(engine: Engine) -> Path | None:
-    """Return the file of a database, also where SQLite's own URI names it; None for memory."""
-    return transaction.file_of(engine.url)
 
 
 def open_to_read(path: Path) -> sqlite3.Connection:
@@ -222,7 +217,7 @@ class File(Copies):
 
     def __init__(self, subject: Project) -> None:
         super().__init__(subject)
-        path = file_of(self.engine)
+        path = transaction.file_of(self.engine.url)
         if path is None:
             raise CommandError("The database is in memory, where there is no file to copy.")
         self.path = path.absolute()

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Self
-from urllib.parse import parse_qs, unquote, urlsplit
 
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, create_engine, event
@@ -20,9 +19,8 @@ from sqlalchemy.pool import NullPool, StaticPool
 
 from .. import waiting
 from ..typing import Options
-from .files import in_memory as in_memory
+from .files import file_of as file_of
 from .files import open_to_read as open_to_read
-from .files import open_uri
 from .introspection import driver
 
 KEYS_STAY_ON = (
@@ -298,22 +296,6 @@ def require_folder(path: Path) -> None:
         raise CommandError(f"The folder of {path} does not exist: type mkdir -p {folder}.")
 
 
-def _named(url: URL) -> tuple[str, dict[str, list[str]] | None]:
-    """What SQLite is given to open, and what that asks for where it has SQLite's own URI form."""
-    (name,), options = url.get_dialect()().create_connect_args(url)
-    return name, parse_qs(urlsplit(name).query) if options.get("uri") else None
-
-
-def file_of(url: URL) -> Path | None:
-    """Return the file that a URL names, be it in SQLite's own URI form; None for memory and a server."""
-    if url.get_backend_name() != "sqlite":
-        return None
-    name, asked = _named(url)
-    path = name if asked is None else unquote(urlsplit(name).path)
-    memory = path in ("", ":memory:") or (asked and asked.get("mode") == ["memory"])
-    return None if memory else Path(path)
-
-
 @contextmanager
 def named(engine: Engine) -> Iterator[sqlite3.Connection | None]:
     """Give the database that an engine names, to read: SQLite's own URI form too.
@@ -327,14 +309,8 @@ def named(engine: Engine) -> Iterator[sqlite3.Connection | None]:
     elif not file.exists():
         yield None
     else:
-        with closing(opened(engine.url)) as raw:
+        with closing(open_to_read(engine.url)) as raw:
             yield raw
-
-
-def opened(url: URL) -> sqlite3.Connection:
-    """Open a file to read, in SQLite's own URI form as that says."""
-    name, asked = _named(url)
-    return open_to_read(url) if asked is None else open_uri(name)
 
 
 def reader(url: URL) -> Engine:
@@ -343,7 +319,7 @@ def reader(url: URL) -> Engine:
     :raises CommandError: when there is no file
     """
     require(url)
-    return create_engine("sqlite://", creator=lambda: opened(url), poolclass=NullPool)
+    return create_engine("sqlite://", creator=lambda: open_to_read(url), poolclass=NullPool)
 
 
 def make(path: Path) -> bool:

@@ -373,7 +373,7 @@ def _watch(project: Environment, connection: Connection) -> foreign_key_check.Wa
     lent_out = isinstance(project.config.attributes.get("connection"), Connection)
     url = connection.engine.url if lent_out else project.engine.url
     alone = lent_out or transaction.file_of(url) is None
-    committed = None if alone else partial(transaction.opened, url)
+    committed = None if alone else partial(transaction.open_to_read, url)
     impl = project.context.get_context().impl
     return foreign_key_check.Watch(connection, foreign_key_check.watch_of(impl), committed)
 

@@ -205,7 +205,7 @@ def _now(project: Environment) -> set[str] | None:
     """Return where the database is, as another connection sees it; None when that cannot be told."""
     url = project.engine.url
     try:
-        file = transaction.file_of(url) if project.engine.dialect.name == "sqlite" else None
+        file = transaction.file_of(url)
         if file is not None:
             if not file.exists():
                 return set()  # it was made for this run, and removed again
