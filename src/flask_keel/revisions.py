@@ -13,7 +13,6 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import Any
 
 from flask import Flask
 from sqlalchemy import Connection, Engine
@@ -21,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 
 from . import binds, urls
 from .sqlite import files
+from .typing import Options, Value
 
 NAMES = ("revision", "down_revision", "branch_labels", "depends_on")
 ASSIGNED = re.compile(
@@ -283,7 +283,7 @@ def answer(app: Flask, arguments: Iterable[str]) -> tuple[list[str], list[str]] 
     return [], [f"{urls.shown(engine.url)} is at {revision}: nothing to do."]
 
 
-def where_applied(migrations: Path) -> dict[str, Any] | None:
+def where_applied(migrations: Path) -> Options | None:
     """Return what env.py itself says of the version table, by Alembic's names; None where it is computed.
 
     :param migrations: their folder
@@ -292,14 +292,14 @@ def where_applied(migrations: Path) -> dict[str, Any] | None:
         tree = ast.parse((migrations / "env.py").read_text(encoding="utf-8"))
     except (OSError, ValueError, SyntaxError):
         return {}
-    known, said = dict[str, ast.expr](), dict[str, Any]()
+    known, said = dict[str, Value](), dict[str, Value]()
     for node in ast.walk(tree):
         match node:
             case ast.Assign(targets=[ast.Name(id=name)], value=value):
                 known[name] = value
             case ast.Call(func=ast.Attribute(attr="run" | "configure"), keywords=given):
                 said |= {one.arg: one.value for one in given if one.arg in ELSEWHERE_APPLIED}
-    values = [known.get(getattr(one, "id", ""), one) for one in said.values()]
+    values: list[Value] = [known.get(getattr(one, "id", ""), one) for one in said.values()]
     if not all(isinstance(one, ast.Constant) for one in values):
         return None
     return {name: one.value for name, one in zip(said, values, strict=True)}
@@ -318,7 +318,7 @@ def plain_env(migrations: Path) -> bool:
 
 
 def _current(
-    revision: str, known: dict[str, Revision] | Any, heads: set[str]
+    revision: str, known: dict[str, Revision] | Value, heads: set[str]
 ) -> tuple[list[str], list[str]] | None:
     above = [one for one in known.values() if revision in one.down]
     if len(above) > 1 or len(known[revision].down) > 1:

@@ -18,7 +18,7 @@ from .. import literals
 from ..catalog import Compared
 from ..lexer import dotted, string
 from ..literals import literal
-from ..typing import Options, SQLType
+from ..typing import Options, SQLType, Value
 from . import constraints, summary
 from .fills import unwrapped
 from .not_null import FillColumn
@@ -205,8 +205,8 @@ def mend(context: MigrationContext, script: ops.MigrationScript) -> None:
         before = first if up else last
         for op in container.ops:
             _meet_defaults(context, op, models=op not in before)
-        after: list[Any] = [] if up else last  # the renames
-        for goes in after:
+        goes: Value
+        for goes in [] if up else last:  # the renames
             goes.affected_columns = [
                 _as_before(context, container, one) for one in goes.affected_columns
             ]
@@ -286,7 +286,7 @@ def _emptied(
             yield ops.ExecuteSQLOp(f"UPDATE {home} SET {column} = NULL WHERE {column} = {value}")
 
 
-def _as_before(context: MigrationContext, container: ops.OpContainer, reference: Any) -> Any:
+def _as_before(context: MigrationContext, container: ops.OpContainer, reference: Value) -> Value:
     names = reference.table_schema, reference.table_name, reference.column_name
     table, column = _then(context, container, *names)
     return replace(reference, table_name=table, column_name=column)
