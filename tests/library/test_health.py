@@ -246,14 +246,17 @@ def frozen(url):
             main = int(pid_file.read_text())
     children = Path(f"/proc/{main}/task/{main}/children").read_text().split()
     pids = [main, *map(int, children)]
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
+
+    def send(number):
+        for pid in pids:
+            with suppress(ProcessLookupError):  # a session that was ending
+                os.kill(pid, number)
+
     try:
+        send(signal.SIGSTOP)
         yield
     finally:
-        for pid in pids:
-            with suppress(ProcessLookupError):  # a session that was ending as it was stopped
-                os.kill(pid, signal.SIGCONT)
+        send(signal.SIGCONT)
 
 
 @pytest.mark.parametrize("asked_before", [True, False], ids=["kept", "new"])
