@@ -6,6 +6,7 @@ the database lacks a revision that its code needs, and is ready where the databa
 
 import socket
 import sqlite3
+import traceback
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
@@ -227,7 +228,9 @@ class _Attempt(Thread):
         try:
             self.applied = self._probe.ask()
         except Exception as error:
-            self.error = error
+            # a connection that was never made is closed now, not when somebody looks for garbage
+            traceback.clear_frames(error.__traceback__)
+            self.error = error.with_traceback(None)
         finally:
             self.ended.set()
 
