@@ -105,6 +105,7 @@ def test_a_generated_column_becomes_a_foreign_key(any_database):
     revising.down_and_up(any_database)
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize("computed, parent", [("o", "note"), ("o + 1", "note"), ("o", "person")])
 def test_a_generated_column_becomes_an_ordinary_foreign_key(
     new_project, postgresql_server, computed, parent

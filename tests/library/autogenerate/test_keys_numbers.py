@@ -53,7 +53,7 @@ NULLABLE = "mapped_column(sa.Integer, nullable=True)\n"
 COMPUTED = "mapped_column(sa.Integer, sa.Computed('id + 1', persisted=True))\n"
 
 
-@pytest.mark.some(2)
+@pytest.mark.some(1)
 @pytest.mark.parametrize(
     "before, after",
     [

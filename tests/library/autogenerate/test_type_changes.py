@@ -99,7 +99,7 @@ def test_using_is_written_only_where_postgresql_needs_it(old, new, expression):
 
 
 # what is there as each of two types: PostgreSQL has no cast between them, or another one
-@pytest.mark.some(3)
+@pytest.mark.some(2)
 @pytest.mark.parametrize(
     "old, new, stored, becomes",
     [
