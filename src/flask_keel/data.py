@@ -28,10 +28,10 @@ from sqlalchemy import (
 )
 from sqlalchemy import table as table_clause
 from sqlalchemy.dialects import mysql
-from sqlalchemy.types import NullType, UserDefinedType
+from sqlalchemy.types import NullType
 
 from . import integrity, output
-from .typing import Expression, PlainColumn, Row, Value
+from .typing import Expression, NamedType, PlainColumn, Row, SQLType, Value
 
 _rehearsing = ContextVar("rehearsing", default=False)
 
@@ -216,32 +216,15 @@ def _keys(connection: Connection, table: TableClause) -> Keys:
     """The primary key; none where its order does not come to every row."""
     keys: list[Expression] = [_of(table, name) for name in integrity.key_columns(connection, table)]
     if keys and connection.dialect.name in ("mysql", "mariadb"):
-        # numbers that are compared with a text by their texts, or are read with fewer digits, and
-        # times, which a driver writes otherwise below zero
-        kinds = mysql.ENUM | mysql.SET | mysql.BIT | mysql.FLOAT | mysql.TIME
         columns = inspect(connection).get_columns(table.name, schema=table.schema)
-        # a whole number would leave a FLOAT its digits behind the point
-        zeros = {
-            one["name"]: "0e0" if isinstance(one["type"], mysql.FLOAT) else "0"
-            for one in columns
-            if isinstance(one["type"], kinds)
-        }
-        # the hour that comes twice in autumn has one local time for two moments
-        moments = {one["name"] for one in columns if isinstance(one["type"], mysql.TIMESTAMP)}
-        return [
-            key.op("+")(literal_column(zeros[key.name]))
-            if key.name in zeros
-            else func.unix_timestamp(key)
-            if key.name in moments
-            else key
-            for key in keys
-        ]
+        types = {one["name"]: one["type"] for one in columns}
+        return [_in_order(key, types.get(key.name)) for key in keys]
     if keys and connection.dialect.name == "postgresql":
         # a text is not compared with a composite, nor with a domain over an enum
         name = connection.dialect.identifier_preparer.format_table(table)
         found = connection.execute(text(BASES), {"name": name})
         bases = {row.attname: row.base for row in found}
-        return [cast(key, _Named(bases[key.name])) for key in keys]
+        return [cast(key, NamedType(bases[key.name])) for key in keys]
     if keys and connection.dialect.name == "sqlite":  # https://www.sqlite.org/quirks.html
         empty = or_(*(key.is_(None) for key in keys))
         if connection.execute(select(*keys).where(empty).limit(1)).first():
@@ -254,6 +237,18 @@ def _of(table: TableClause, name: str) -> PlainColumn:
     found: PlainColumn = column(name)
     found.table = table
     return found
+
+
+def _in_order(key: Expression, type_: SQLType | None) -> Expression:
+    """A key of MySQL's as what it is ordered by, and is read and given back as."""
+    if isinstance(type_, mysql.FLOAT):  # a whole number would leave it its digits behind the point
+        return key.op("+")(literal_column("0e0"))
+    # numbers that are compared with a text by their texts, and times, which a driver writes otherwise
+    # below zero
+    if isinstance(type_, mysql.ENUM | mysql.SET | mysql.BIT | mysql.TIME):
+        return key.op("+")(literal_column("0"))
+    # the hour that comes twice in autumn has one local time for two moments
+    return func.unix_timestamp(key) if isinstance(type_, mysql.TIMESTAMP) else key
 
 
 def _parts(
@@ -293,21 +288,9 @@ def _given(keys: Keys, row: Row) -> Keys:
     """The values of a key as the driver gave them, as what it is on PostgreSQL."""
     values = [bindparam(None, value, type_=NullType()) for value in row]
     return [
-        cast(value, key.type) if isinstance(key.type, _Named) else value
+        cast(value, key.type) if isinstance(key.type, NamedType) else value
         for key, value in zip(keys, values, strict=True)
     ]
-
-
-class _Named(UserDefinedType[Value]):
-    """A type by its name."""
-
-    cache_ok = True
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def get_col_spec(self, **options: Value) -> str:
-        return self.name
 
 
 @contextmanager

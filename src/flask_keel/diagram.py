@@ -9,11 +9,10 @@ from pathlib import Path
 
 from alembic.util import CommandError
 from sqlalchemy import Column, Enum, ForeignKey, MetaData, Table, UniqueConstraint
-from sqlalchemy.types import UserDefinedType
 
 from . import history
 from .project import Project
-from .typing import SQLType
+from .typing import NamedType, SQLType
 
 # paracelsus' own marks: what stands around them is the owner's
 BEGIN, END = "<!-- BEGIN_SQLALCHEMY_DOCS -->", "<!-- END_SQLALCHEMY_DOCS -->"
@@ -86,19 +85,6 @@ def _drawn(models: MetaData) -> str:
 # and no quotation mark in a text: the models are drawn from a copy.
 
 
-class _Word(UserDefinedType[str]):
-    """A type that is only shown."""
-
-    cache_ok = True
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    def get_col_spec(self, **_: object) -> str:
-        """What is shown."""
-        return self.text
-
-
 def _plain(models: MetaData) -> MetaData:
     plain = MetaData()
     for table in models.sorted_tables:
@@ -134,9 +120,9 @@ def _type(given: SQLType) -> SQLType:
     if isinstance(given, Enum):
         return Enum(*map(_text, given.enums))
     try:
-        return _Word(_word(str(given), "()-"))
+        return NamedType(_word(str(given), "()-"))
     except Exception:  # one that only a database can write
-        return _Word(type(given).__name__)
+        return NamedType(type(given).__name__)
 
 
 def _word(text: str, more: str = "") -> str:

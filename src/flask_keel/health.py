@@ -9,6 +9,7 @@ import sqlite3
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
+from functools import cached_property
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any, NamedTuple
@@ -127,7 +128,6 @@ class Probe:
     def __init__(self, app: Flask, bind: Bind = None) -> None:
         self._app = app
         self._bind = bind
-        self._folder = binds.folder(Path(app.extensions["keel"].directory), bind)
         self._lock = Lock()
         self._attempt: _Attempt | None = None
         self._known: list[Mapping[str, Revision] | None] = []
@@ -140,7 +140,7 @@ class Probe:
         if applied is None:
             return State(None)
         if not self._known:
-            told = revisions.where_applied(self._folder) is not None
+            told = self._in_env is not None
             self._known.append(revisions.read_all(self._folder) if told else None)
         return State(revisions.compare(self._known[0], applied), applied)
 
@@ -163,12 +163,20 @@ class Probe:
                 attempt.start()
         return attempt
 
+    @property
+    def _folder(self) -> Path:
+        return binds.folder(Path(self._app.extensions["keel"].directory), self._bind)
+
+    @cached_property
+    def _in_env(self) -> Options | None:
+        return revisions.where_applied(self._folder)
+
     def ask(self) -> frozenset[str]:
         """Return what the version table holds, from the attempt's thread."""
         with self._app.app_context():
             keel = self._app.extensions["keel"]
             engine = binds.engine(self._app, self._bind)
-            given = keel.alembic_ctx_kwargs | (revisions.where_applied(self._folder) or {})
+            given = keel.alembic_ctx_kwargs | (self._in_env or {})
             name, schema = (given.get(f"version_table{part}") for part in ("", "_schema"))
             versions = table(name or "alembic_version", column("version_num"), schema=schema)
             query = str(select(versions).compile(engine))

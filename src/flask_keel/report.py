@@ -202,9 +202,8 @@ def _change(project: Project, script: Script, judged: Judged, server: Dialect | 
     for kind, said in judged.did:
         if kind != "sql":
             change.did.append((kind, said))
-        elif statements.changes(
-            said, project.dialect
-        ):  # the drivers of servers want each percent sign twice
+        elif statements.changes(said, project.dialect):
+            # the drivers of servers want each percent sign twice
             change.did.append(
                 (kind, said if project.dialect == "sqlite" else said.replace("%%", "%"))
             )

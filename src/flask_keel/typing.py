@@ -15,7 +15,7 @@ from sqlalchemy import (
     Table,
     TextClause,
 )
-from sqlalchemy.types import TypeEngine
+from sqlalchemy.types import TypeEngine, UserDefinedType
 
 Options: TypeAlias = dict[str, Any]  # keyword arguments for somebody else
 Value: TypeAlias = Any  # what a driver gives for a column of a row, or takes
@@ -30,3 +30,16 @@ SchemaItem: TypeAlias = Table | AnyColumn | Constraint | Index
 ServerDefault: TypeAlias = str | FetchedValue | TextClause | Expression | None
 Params: TypeAlias = Sequence[Value] | Mapping[str, Value] | None  # of a statement
 DiffTuple: TypeAlias = tuple[Any, ...]  # an operation for Alembic's compare_metadata
+
+
+class NamedType(UserDefinedType[Value]):
+    """A type of which nothing but its name is known."""
+
+    cache_ok = True
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def get_col_spec(self, **_: object) -> str:
+        """The name, as SQL has it."""
+        return self.name

@@ -22,9 +22,10 @@ def file_of(url: URL) -> Path | None:
 
     https://www.sqlite.org/uri.html
     """
-    if url.get_backend_name() != "sqlite":
-        return None
-    name, asked = _named(url)
+    return _file(*_named(url)) if url.get_backend_name() == "sqlite" else None
+
+
+def _file(name: str, asked: dict[str, list[str]] | None) -> Path | None:
     path = name if asked is None else unquote(urlsplit(name).path)
     memory = path in ("", ":memory:") or (asked and asked.get("mode") == ["memory"])
     return None if memory else Path(path)
@@ -40,7 +41,7 @@ def open_to_read(url: URL, patience: float = PATIENCE) -> sqlite3.Connection:
     """
     name, asked = _named(url)
     if asked is not None:
-        if not (file_of(url) or Path()).exists():  # which would make one
+        if not (_file(name, asked) or Path()).exists():  # which would make one
             raise sqlite3.OperationalError("unable to open database file")
         return _open_uri(name, patience)
     path = Path(name).absolute()
