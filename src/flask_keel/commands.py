@@ -19,18 +19,7 @@ from alembic.util import CommandError
 from flask import current_app, g
 from flask.cli import with_appcontext
 
-from . import (
-    binds,
-    errors,
-    heads,
-    health,
-    history,
-    loading,
-    multidb,
-    output,
-    urls,
-    waiting,
-)
+from . import binds, errors, heads, health, history, loading, multidb, output, urls, waiting
 from .compat import purging
 from .project import AGREED, PLANNED, Project
 from .scratch import databases, servers
@@ -39,8 +28,6 @@ from .typing import Options, Value
 COMMANDS = dict(flask_migrate.cli.db.commands)
 COMMANDS["stamp"] = purging(COMMANDS["stamp"])
 JSON = click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON document on stdout.")
-
-
 QUICK = click.Option(
     ["--quick"],
     is_flag=True,
@@ -182,17 +169,22 @@ def backup(directory: str | None, to: Path | None) -> None:
 @with_appcontext
 def restore(directory: str | None, file: Path | None, yes: bool) -> None:
     """Put a backup in the place of the database: FILE, or the newest. What it replaces is kept."""
-    if file is not None:
-        multidb.only("A backup is of one database")
-    multidb.in_turn(lambda _: _restore(file, yes), directory, moves=True)
-
-
-def _restore(file: Path | None, yes: bool) -> None:
     from . import backup as backup_module
 
-    copies = backup_module.of(_project())
+    if file is not None:
+        multidb.only("A backup is of one database")
+    every = multidb.chosen()
+    for bind in every if len(every) > 1 else ():  # all have one, before the first is replaced
+        with multidb.on(bind, several=True) as folder:
+            if Path(folder, "env.py").is_file():
+                backup_module.of(_project()).find()
+    multidb.in_turn(
+        lambda _: _restore(backup_module.of(_project()), file, yes), directory, moves=True
+    )
+
+
+def _restore(copies: Any, file: Path | None, yes: bool) -> None:
     file = copies.find(file)
-    copies.require_ours(file)
     if not yes:
         _agree(copies, file)
     with servers.interruptible():

@@ -228,6 +228,16 @@ def test_each_is_copied_and_given_back(project):
     assert ask(project, "dev", "SELECT count(*) FROM person") == [(person,)]
 
 
+def test_none_is_given_back_where_one_of_them_has_no_backup(project):
+    project.db("backup", "--bind", "default").assert_ok()
+    with closing(sqlite3.connect(project.path / "var/dev.db")) as database:
+        database.execute("INSERT INTO person (name) VALUES ('later')")
+        database.commit()
+    said = project.db("restore", "--yes").assert_one_sentence("no backup", "db backup")
+    assert "archive" in said.err
+    assert ask(project, "dev", "SELECT count(*) FROM person WHERE name = 'later'") == [(1,)]
+
+
 @LONG
 def test_two_heads_of_one_history_are_put_in_order_and_the_other_is_left_alone(project):
     project.remember()

@@ -151,8 +151,13 @@ class Copies(ABC):
     def find(self, file: Path | None = None) -> Path:
         """Return a backup: this file, the copy of that name, or the newest of this database.
 
-        :raises CommandError: when there is none
+        :raises CommandError: when there is none, or it is none of this application, saying why not
         """
+        found = self._there(file)
+        self._require_ours(found)
+        return found
+
+    def _there(self, file: Path | None) -> Path:
         if file is None:
             made = self.kept()
             if not made:
@@ -243,11 +248,7 @@ class Copies(ABC):
             "then try again; nothing was changed."
         )
 
-    def require_ours(self, file: Path) -> None:
-        """Stop at a file that is no backup of this application.
-
-        :raises CommandError: saying why not
-        """
+    def _require_ours(self, file: Path) -> None:
         tables, revisions = self.content(file, str(file))
         if revisions is None:
             raise CommandError(
