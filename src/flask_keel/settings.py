@@ -31,6 +31,7 @@ from . import urls
 from .binds import BY_BIND
 from .typing import Value
 from .urls import UrlError, require
+from .waiting import alive
 
 KEY = Path("var", "secret_key")
 # the keys that this library reads, as docs/settings.md has them; True for those that are True or False
@@ -351,14 +352,3 @@ def forget_the_dead(file: Path, lock: AbstractContextManager[object]) -> None:
         if file.exists():
             pids = json.loads(file.read_text() or "[]")
             file.write_text(json.dumps([pid for pid in pids if alive(pid)]))
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs, whoever's it is."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True

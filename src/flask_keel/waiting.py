@@ -32,6 +32,17 @@ SHORTEST, LONGEST = 0.05, 1.0  # seconds between two attempts
 SAID_AGAIN = 30.0  # seconds
 
 
+def alive(pid: int) -> bool:
+    """Whether a process runs, whoever's it is."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
 def patience(settings: Mapping[str, Value]) -> float:
     """Return how many seconds the configuration waits for another migrator or writer.
 

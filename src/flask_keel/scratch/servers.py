@@ -15,6 +15,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
+from .. import waiting
 from ..project import kind
 from ..typing import Options
 
@@ -293,7 +294,7 @@ def sweep(connection: Connection, stem: str) -> None:
 def _abandoned(host: str, pid: str, made: str) -> bool:
     if time.time() - int(made) > OLD:
         return True
-    return host == _host() and not _alive(int(pid))
+    return host == _host() and not waiting.alive(int(pid))
 
 
 def _drop(url: URL, options: Options | None, name: str) -> None:
@@ -304,16 +305,6 @@ def _drop(url: URL, options: Options | None, name: str) -> None:
 
 def _host() -> str:
     return f"{zlib.crc32(socket.gethostname().encode()):08x}"
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass  # somebody else's, but alive
-    return True
 
 
 # A finished scratch database takes the place of another: at each moment there is the one or the other.
