@@ -17,18 +17,12 @@ from .. import history, integrity, output
 from ..data import PROGRESS
 from ..project import Environment, listening
 from ..sqlite import transaction
+from ..statements import short
 from . import losses
-from .progress import Journal, LoggedProgress
+from .progress import Journal, LoggedProgress, busy
 
 Handler = Callable[[int, FrameType | None], None]
 LONGEST_END = 60.0  # seconds until a statement that was killed has undone what it did
-BUSY_POSTGRESQL = (
-    "SELECT count(*) FROM pg_stat_activity WHERE pid = {session} AND pid <> pg_backend_pid()"
-)
-BUSY_MYSQL = (
-    "SELECT count(*) FROM information_schema.processlist "
-    "WHERE id = {session} AND id <> connection_id() AND command <> 'Sleep'"
-)
 AT_ONCE = "expected to match"  # Alembic, when the row of its version is not there any more
 
 
@@ -39,8 +33,8 @@ class Run:
     ``before`` is where the database was, None as long as nothing has begun; ``last`` and
     ``reached`` are where it was before and after the revision that ran last; ``stands`` are
     statements of the revision that runs now that no rollback undoes, and ``goes_on`` says that the next
-    try leaves them out. ``session`` is the server's number of the connection. ``left`` is what else is
-    to be said of a failure.
+    try leaves them out; ``doubt`` is one to which the server has not answered. ``session`` is the server's
+    number of the connection. ``left`` is what else is to be said of a failure.
     """
 
     before: set[str] | None = None
@@ -48,6 +42,7 @@ class Run:
     reached: set[str] | None = None
     stands: str = ""
     goes_on: bool = False
+    doubt: str = ""
     session: int | None = None
     journal: Journal | None = None
     left: str = ""
@@ -99,14 +94,13 @@ def _end(project: Environment, run: Run) -> None:
     if run.session is None:
         return
     postgresql = project.engine.dialect.name == "postgresql"
-    busy = (BUSY_POSTGRESQL if postgresql else BUSY_MYSQL).format(session=run.session)
     kill = f"SELECT pg_terminate_backend({run.session})" if postgresql else f"KILL {run.session}"
     ends = time.monotonic() + LONGEST_END
     with suppress(Exception), project.engine.connect() as other:
-        if other.exec_driver_sql(busy).scalar():
+        if busy(other, run.session):
             with suppress(DBAPIError):  # it has ended
                 other.exec_driver_sql(kill)
-        while other.exec_driver_sql(busy).scalar() and time.monotonic() < ends:
+        while busy(other, run.session) and time.monotonic() < ends:
             time.sleep(0.05)
 
 
@@ -183,6 +177,9 @@ def _state(project: Environment, run: Run, now: set[str] | None = None) -> str:
     at = _at(now)
     if project.engine.dialect.name == "sqlite":
         return f"{project.database} is {'as it was, ' if now == run.before else ''}at {at}"
+    doubt = f"; whether {run.doubt} stands, the next try finds out" if run.doubt else ""
+    if doubt and not run.stands:
+        return f"{project.database} is at {at}{doubt}"
     if run.stands:
         rest = (
             "; the next try leaves that out"
@@ -191,7 +188,7 @@ def _state(project: Environment, run: Run, now: set[str] | None = None) -> str:
         )
         return (
             f"of this revision {run.stands} cannot be undone and stands, {project.database} being at "
-            f"{at}{rest}"
+            f"{at}{rest}{doubt}"
         )
     if project.engine.dialect.name == "postgresql":
         return f"what this revision did is undone, {project.database} being at {at}"
@@ -236,6 +233,7 @@ def account(project: Environment, connection: Connection, run: Run) -> Iterator[
     if own:
         asks = "pg_backend_pid" if connection.dialect.name == "postgresql" else "connection_id"
         run.session = connection.exec_driver_sql(f"SELECT {asks}()").scalar_one()
+        progress.session = run.session
         connection.rollback()  # asking began a transaction
     with (
         losses.refused(connection) if project.moving == "upgrade" else nullcontext(),
@@ -260,4 +258,5 @@ def account(project: Environment, connection: Connection, run: Run) -> Iterator[
             yield progress
         except BaseException as error:
             run.stands, run.goes_on = progress.after(error), progress.goes_on
+            run.doubt = short(progress.sent) if progress.sent and run.goes_on else ""
             raise

@@ -14,9 +14,9 @@ from typing import Any, Protocol
 
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
-from sqlalchemy import Connection, Delete, Insert, Update
+from sqlalchemy import Connection, Delete, Insert, Update, text
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, PendingRollbackError
 
 from .. import statements
 from ..data import Progress
@@ -30,6 +30,13 @@ from . import in_flight
 
 NOT_PARSED = 1064  # refused before anything was committed
 MOST = 5  # statements that a sentence names
+BUSY_POSTGRESQL = (
+    "SELECT count(*) FROM pg_stat_activity WHERE pid = :session AND pid <> pg_backend_pid()"
+)
+BUSY_MYSQL = (
+    "SELECT count(*) FROM information_schema.processlist "
+    "WHERE id = :session AND id <> connection_id() AND command <> 'Sleep'"
+)
 PAST = "~"  # before the digest of a DDL statement that does not come from op
 
 
@@ -43,6 +50,32 @@ SPLIT = (
     "gone on with, and {next} commits it: use op.execute() for the first (or flask_keel.backfill), or put "
     "what comes after it into a revision of its own"
 )
+
+
+def busy(connection: Connection, session: int | None) -> bool:
+    """Whether the server still works for a session, whose client may have gone.
+
+    :param connection: another one
+    """
+    query = BUSY_POSTGRESQL if connection.dialect.name == "postgresql" else BUSY_MYSQL
+    return bool(connection.execute(text(query), {"session": session or 0}).scalar())
+
+
+@contextmanager
+def first_said(block: AbstractContextManager[None]) -> Iterator[None]:
+    """An error that ended the connection is not hidden by what leaving the block says after it."""
+    ended: BaseException | None = None
+    try:
+        with block:
+            try:
+                yield
+            except BaseException as error:
+                ended = error
+                raise
+    except PendingRollbackError:
+        if ended is None:
+            raise
+        raise ended from None
 
 
 def digest(statement: str) -> str:
@@ -83,6 +116,7 @@ class LoggedProgress(Progress):
         super().__init__(connection)
         self.version_table = version_table
         self.each = each
+        self.session: int | None = None  # the server's number of the connection
         self.journal: Journal | None = None
         self.database = connection.dialect.name
         self.mysql = self.database in ("mysql", "mariadb")
@@ -121,6 +155,7 @@ class LoggedProgress(Progress):
         # what runs now, and stands when it has ended; and what the server did not do
         self.sent: str | None = None
         self.refused: str | None = None
+        self.key = ""  # under which that one is noted
         self.foreign, self.lost, self.skipping, self.block = "", False, False, False
         self.asked = ""  # what the file asked for, where that takes several statements
         self.outside, self.felt = False, True
@@ -191,7 +226,7 @@ class LoggedProgress(Progress):
         def autocommit_block() -> AbstractContextManager[None]:
             if self.running and self.journal is not None:
                 self._require_own("an autocommit_block")  # which commits what came before it
-            return block()
+            return first_said(block())
 
         context.autocommit_block = autocommit_block  # type: ignore[method-assign, assignment]
 
@@ -307,9 +342,9 @@ class LoggedProgress(Progress):
         if self.online and not self._autocommit:
             self._begins_alone(statement)
             return
-        self.sent = statement
+        self.sent, self.key = statement, self._key(statement)
         self._flush()
-        self._write(self._key(statement))
+        self._write(self.key)
         self._commit()
 
     def _begins_alone(self, statement: str) -> None:
@@ -321,7 +356,7 @@ class LoggedProgress(Progress):
         self._commit()
         self.connection.info[ALONE] = True
         if self.outside:
-            self.sent = statement
+            self.sent, self.key = statement, self._key(statement)
             self._driver.autocommit = True
 
     def _require_own(self, next: str) -> None:
@@ -388,6 +423,8 @@ class LoggedProgress(Progress):
         if context.connection is not self.connection or self.quiet:
             return
         self.skipping = False
+        if context.statement is None:
+            return  # of cleaning up on a connection that is lost
         if isinstance(context.original_exception, Exception) and not context.is_disconnect:
             self.refused, self.sent = self.sent, None  # the server has answered
         if self.block:
@@ -556,12 +593,12 @@ class LoggedProgress(Progress):
         """
         if self.refused is not None:
             return {} if self.lost else {"in_flight": None}
-        if self.sent is None or self.lost:
+        if self.sent is None or self.lost or busy(connection, self.session):
             return {}
         ran = in_flight.ran(connection, self.sent)
         if ran is None:
             return {}
-        self.done += [self._key(self.sent)] if ran else []
+        self.done += [self.key] if ran else []
         return {"in_flight": None, **self._done}
 
     # what is said

@@ -77,3 +77,47 @@ def test_the_sentence_says_what_stands_and_the_next_upgrade_goes_on(
     project.db("upgrade").assert_ok()
     assert clients.rows(server_url, "SELECT * FROM first") == [(7,)]
     assert tables(server_url) == {"first", "second"}
+
+
+# what happens to the statement that makes the table third, in a migration that has begun
+PATCHED = """
+import os, psycopg, pymysql, signal, socket, threading
+driver = op.get_bind().connection.driver_connection
+def stop():
+    os.kill(os.getpid(), signal.SIGTERM)
+def cut():
+    number = driver._sock.fileno() if hasattr(driver, "_sock") else driver.pgconn.socket
+    socket.socket(fileno=os.dup(number)).shutdown(socket.SHUT_RDWR)
+def late(cursor):
+    run = cursor.execute
+    def execute(self, query, *more):
+        if "third" in str(query) and os.environ.get("HOW") == "cut":
+            threading.Timer(0.5, cut).start()
+        ran = run(self, query, *more)
+        if "third" in str(query) and os.environ.get("HOW") == "stop":
+            stop()
+        return ran
+    cursor.execute = execute
+late(pymysql.cursors.Cursor), late(psycopg.Cursor)
+with op.get_context().autocommit_block():
+    op.execute("{statement}")
+op.execute("INSERT INTO first VALUES (7)")
+"""
+
+
+@pytest.mark.parametrize("how", ["stop", "cut"])
+def test_what_came_to_its_end_behind_the_back_of_who_sent_it_is_left_out(project, server_url, how):
+    sleep = {"postgresql": "pg_sleep(1.5)", "mysql": "SLEEP(1.5)"}
+    select = f"SELECT 1 AS x FROM (SELECT {sleep[make_url(server_url).get_backend_name()]}) AS s"
+    body = PATCHED.format(statement=f"CREATE TABLE third AS {select}")
+    project.migration("aaaa00000002", "aaaa00000001", body)
+    answer = project.db("upgrade", HOW=how)
+    assert answer.code == (1 if how == "cut" else 143), answer.said
+    if how == "cut":
+        answer.assert_one_sentence(
+            "whether 'CREATE TABLE third", "why the server ended the connection"
+        )
+    project.db("upgrade").assert_ok()
+    assert tables(server_url) == {"first", "third"}
+    assert clients.rows(server_url, "SELECT * FROM third") == [(1,)]
+    assert clients.rows(server_url, "SELECT * FROM first") == [(7,)]
