@@ -225,6 +225,10 @@ def refined(column: AnyColumn, kind: Kind) -> Kind:
     return typed(column.type, kind)
 
 
+# psycopg's numbers want to know which of PostgreSQL's they are, and nobody else does
+NUMERIC = 1700
+
+
 def reader(type_: SQLType, dialect: Dialect) -> Callable[[Value], object] | None:
     """Return what reads a stored value, where the application has its own way to.
 
@@ -232,7 +236,7 @@ def reader(type_: SQLType, dialect: Dialect) -> Callable[[Value], object] | None
     """
     if not isinstance(type_, types.TypeDecorator):
         return None
-    return type_.dialect_impl(dialect).result_processor(dialect, None)
+    return type_.dialect_impl(dialect).result_processor(dialect, NUMERIC)
 
 
 def typed(type_: SQLType | type[SQLType], kind: Kind) -> Kind:

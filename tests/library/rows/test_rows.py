@@ -353,3 +353,14 @@ def test_a_value_with_which_a_check_cannot_be_told_does_not_end_the_asking(serve
         assert len(found) == 9
         assert not {-1, 0, 1, 2} & set(found)
         assert max(map(abs, found)) < 2**62
+
+
+class Money(sa.TypeDecorator):
+    impl = sa.Numeric(8, 2)
+    cache_ok = True
+
+
+@pytest.mark.parametrize("driver", ["sqlite", "postgresql+psycopg", "mysql+pymysql"])
+def test_a_number_of_a_type_of_ones_own_is_read_whatever_the_driver(driver):
+    read = plan.reader(Money(), sa.make_url(f"{driver}://").get_dialect()())
+    assert read is None or read(1.5) == 1.5
