@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy import Table as Model
-from sqlalchemy.dialects.postgresql.named_types import NamedType
+from sqlalchemy.dialects.postgresql import DOMAIN, ENUM
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.schema import CreateColumn, CreateIndex, CreateSequence, CreateTable
 from sqlalchemy.sql import visitors
@@ -46,7 +46,7 @@ def of_table(model: Model) -> Iterator[Sequence]:
                 yield part.sequence
 
 
-def named_types(model: Model, dialect: Dialect) -> Iterator[NamedType]:
+def named_types(model: Model, dialect: Dialect) -> Iterator[ENUM | DOMAIN]:
     """Give the types that the columns of a table need to be there: enums and domains, each once."""
     made: set[object] = set()
     for column in model.columns:
@@ -55,7 +55,7 @@ def named_types(model: Model, dialect: Dialect) -> Iterator[NamedType]:
         name = getattr(kind, "name", None)
         if callable(getattr(kind, "create", None)) and name not in made:
             made.add(name)
-            yield cast(NamedType, kind)
+            yield cast(ENUM, kind)
 
 
 def lend(connection: Connection, model: Model) -> None:
@@ -187,6 +187,12 @@ def _traceless(connection: Connection) -> Iterator[None]:
 
 def _create(connection: Connection, model: Model) -> None:
     for kind in named_types(model, connection.dialect):
+        if kind.schema != model.schema:
+            # it is made there, in the place of the one that the history made
+            name = kind.compile(connection.dialect)
+            if connection.execute(text("SELECT to_regtype(:name)"), {"name": name}).scalar():
+                there = connection.dialect.identifier_preparer.quote(f"{str(kind.name)[:40]}_there")
+                connection.execute(text(f"ALTER TYPE {literals.as_text(name)} RENAME TO {there}"))
         kind.create(connection, checkfirst=False)
     if model._prefixes:  # UNLOGGED: a temporary table is none, and it makes no difference here
         model = model.to_metadata(MetaData(naming_convention=model.metadata.naming_convention))
