@@ -16,6 +16,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 from sqlalchemy import (
     Dialect,
+    Enum,
     ForeignKeyConstraint,
     Identity,
     MetaData,
@@ -31,8 +32,9 @@ from . import summary
 
 # How a type is written into a file: with what it imports, and so that it runs as it stands.
 #
-# Alembic writes ``my_app.types.Money()`` and leaves the import to the reader; for a decorator with
-# arguments it writes those of the type underneath:
+# Alembic writes ``my_app.types.Money()`` and leaves the import to the reader. What that stores may change
+# with the application, and the history would make another schema than it made: a decorator is written as
+# what is underneath.
 # https://alembic.sqlalchemy.org/en/latest/autogenerate.html#affecting-the-rendering-of-types-themselves
 
 
@@ -68,8 +70,8 @@ def render_item(own: Callable[..., Any] | None) -> Callable[..., Any]:
 def write_type(type_: SQLType, context: AutogenContext) -> str:
     """Return the code that makes a type of the application's, of another package, or of other types.
 
-    Its own ``repr`` where that is Python, else a call with the arguments that can be told from the
-    signature, else the type underneath.
+    What a decorator stores; else its own ``repr`` where that is Python, else a call with the arguments
+    that can be told from the signature.
 
     :raises CommandError: when none of these makes a type with the same DDL
     """
@@ -84,17 +86,55 @@ def write_type(type_: SQLType, context: AutogenContext) -> str:
         special: dict[type, Callable[..., str]] = {ARRAY: _array, postgresql.DOMAIN: _domain}
         own = next((way for kind, way in special.items() if isinstance(type_, kind)), _nested)
         return own(type_, context)
+    if isinstance(type_, TypeDecorator) and (stored := _underneath(type_, context)):
+        return render._repr_type(stored, context)
     module = home(type(type_))
     for call in (repr(type_), _call(type_)):
         if call and _makes(f"{module}.{call}", module, type_):
             context.imports.add(f"import {module}")
             return f"{module}.{call}"
-    if isinstance(type_, TypeDecorator):
-        return render._repr_type(type_.impl_instance, context)
     raise CommandError(
         f"{module}.{type(type_).__qualname__} cannot be written into a migration: give it a "
         "__repr__ that is the Python which makes it."
     )
+
+
+def _underneath(type_: TypeDecorator[Any], context: AutogenContext) -> SQLType | None:
+    """What the databases store of a decorator; None where that cannot be told by its DDL."""
+    try:
+        parts = {name: _public(type_.load_dialect_impl(it)) for name, it in DIALECTS.items()}
+        made = base = parts["mysql"]  # which may be called mariadb as well
+        for name, part in parts.items():
+            if _stored(part, DIALECTS[name]) != _stored(base, DIALECTS[name]):
+                made = made.with_variant(part, name)
+    except Exception:  # it is not for all of them
+        made = type_.impl_instance
+    if any(_stored(made, it) != _stored(type_, it) for it in DIALECTS.values()):
+        return None
+    name = context.dialect.name if context.dialect is not None else ""
+    if name == "postgresql" and isinstance(made, Enum) and made.native_enum and made.name:
+        # which the migration itself makes
+        made = _Made(*made.enums, name=made.name, schema=made.schema)
+    return made
+
+
+class _Made(postgresql.ENUM):
+    __module__ = postgresql.ENUM.__module__
+
+    def __repr__(self) -> str:
+        return f"{super().__repr__().replace('_Made(', 'ENUM(')[:-1]}, create_type=False)"
+
+
+def _public(type_: SQLType) -> SQLType:
+    """The type by a name that can be imported: dialects have some of their own for their drivers."""
+    for class_ in type(type_).__mro__:
+        module = class_.__module__
+        if not module.startswith("sqlalchemy."):
+            break
+        home = ".".join(module.split(".")[: 3 if ".dialects." in module else 1])
+        if getattr(importlib.import_module(home), class_.__name__, None) is class_:
+            return type_ if class_ is type(type_) else type_.adapt(class_)
+    return type_
 
 
 def home(class_: type) -> str:

@@ -185,6 +185,9 @@ def load(dialect: str) -> None:
     if dialect == "postgresql" and importlib.util.find_spec(PACKAGE):
         logging.getLogger(f"alembic.{PACKAGE}").setLevel(logging.WARNING)
         importlib.import_module(PACKAGE)
+        declared = importlib.import_module(f"{PACKAGE}.get_enum_data.declared_enums")
+        # a decorator's own methods are about rows: its type has the values of the enum underneath
+        vars(declared).update(column_type_is_enum=_native_enum, get_enum_values=_values)
 
 
 def mend(context: MigrationContext, script: ops.MigrationScript) -> None:
@@ -562,6 +565,10 @@ def _without_cast(default: DefaultClause) -> DefaultClause:
     """PostgreSQL says ``'7'::character varying``, which no other type takes."""
     found = OLD_CAST.fullmatch(str(getattr(default.arg, "text", "")))
     return DefaultClause(text(found[1])) if found else default
+
+
+def _values(type_: Any) -> tuple[str, ...]:
+    return tuple(type_.enums)
 
 
 def _native_enum(type_: SQLType) -> bool:

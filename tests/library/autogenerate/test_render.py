@@ -1,5 +1,7 @@
-"""A migration imports what it uses: custom types, other packages', and each database's own."""
+"""A migration says what is stored of custom types, and imports what it uses besides."""
 
+import databases
+import pytest
 import revising
 from revising import KEY
 
@@ -125,10 +127,95 @@ def test_a_table_of_every_type_is_written_so_that_it_runs(any_database):
     any_database.model("other", KEY + EVERYWHERE + OWN[kind], imports)
     text = revising.applied(any_database).read_text()
     assert "hush" not in text
-    assert "import my_app.kinds\n" in text and "import sqlalchemy_utils\n" in text
-    assert "my_app.kinds.Money(currency='EUR', digits=3)" in text
-    assert "sqlalchemy_utils.UUIDType(binary=False)" in text
+    assert "import my_app.kinds\n" in text and "sqlalchemy_utils" not in text
+    assert "sa.Column('money', sa.Numeric(precision=10, scale=3)" in text
+    assert "sa.Column('ident', sa.CHAR(length=32).with_variant(sa.UUID(), 'postgresql')" in text
     revising.down_and_up(any_database)
+
+
+def test_a_type_of_ones_own_that_stores_something_else_is_a_migration(any_database):
+    any_database.write("my_app/kinds.py", KINDS)
+    any_database.model(
+        "thing",
+        KEY
+        + "plain: Mapped[str | None] = mapped_column(Plain)\n"
+        + "money: Mapped[float | None] = mapped_column(Money('EUR'))\n",
+        "from my_app.kinds import Money, Plain\n",
+    )
+    revising.applied(any_database)
+    revising.execute(any_database, "INSERT INTO thing (plain, money) VALUES ('a', 1.5)")
+    any_database.replace("my_app/kinds.py", "sa.String(30)", "sa.String(60)")
+    any_database.replace("my_app/kinds.py", "__init__(10, digits)", "__init__(14, digits)")
+    revising.applied(any_database)
+    columns = revising.columns(any_database, "thing")
+    assert (columns["plain"]["type"].length, columns["money"]["type"].precision) == (60, 14)
+    revising.down_and_up(any_database)
+    (row,) = revising.rows(any_database, "SELECT plain, money FROM thing")
+    assert (row[0], float(row[1])) == ("a", 1.5)
+
+
+ENUMS = {
+    "nothing of its own": "",
+    "members in Python": (
+        "    def process_bind_param(self, value, dialect):\n        return value and Mood[value]\n"
+    ),
+    "values of its own": (
+        "    def process_bind_param(self, value, dialect):\n        return value and value.name\n"
+    ),
+}
+MOODS = """
+import enum
+
+import sqlalchemy as sa
+
+
+class Mood(enum.Enum):
+    good = 1
+    bad = 2
+
+
+class Felt(sa.TypeDecorator):
+    impl = sa.Enum
+    cache_ok = True
+
+    def __init__(self):
+        super().__init__(Mood, name="mood")
+
+"""
+
+
+@pytest.mark.parametrize("way", ENUMS)
+def test_an_enum_within_a_type_of_ones_own_gets_its_values_on_postgresql(
+    way, new_project, postgresql_server
+):
+    project = new_project(starter="bare", database="postgresql")
+    project.write("my_app/kinds.py", MOODS + ENUMS[way])
+    mood = "mood: Mapped[object | None] = mapped_column(Felt)\n"
+    loose = mood.replace("mood:", "loose:").replace("Felt", "Felt()")
+    imports = "from my_app.kinds import Felt\n"
+    with databases.fresh(postgresql_server) as url:
+        project.env["DEV_DATABASE_URL"] = url
+        project.model("thing", KEY + mood, imports)
+        revising.applied(project)
+        project.replace("my_app/kinds.py", "bad = 2", "bad = 2\n    so_so = 3")
+        project.model("thing", KEY + mood + loose, imports)
+        revising.applied(project)
+        revising.execute(project, "INSERT INTO thing (mood, loose) VALUES ('good', 'so_so')")
+        revising.assert_nothing_left(project)
+
+
+def test_an_enum_whose_schema_is_said_is_compared_on_postgresql(new_project, postgresql_server):
+    project = new_project(starter="bare", database="postgresql")
+    mood = "mood: Mapped[str | None] = mapped_column(sa.Enum('a', name='mood', schema='public'))\n"
+    with databases.fresh(postgresql_server) as url:
+        project.env["DEV_DATABASE_URL"] = url
+        project.model("thing", KEY + mood)
+        revising.applied(project)
+        revising.assert_nothing_left(project)
+        project.model("thing", KEY + mood.replace("'a'", "'a', 'b'"))
+        revising.applied(project)
+        revising.execute(project, "INSERT INTO thing (mood) VALUES ('b')")
+        revising.assert_nothing_left(project)
 
 
 def test_a_type_that_cannot_be_written_is_a_sentence(bare):
