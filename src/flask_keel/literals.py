@@ -5,21 +5,27 @@ import json
 import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any, Self
+from uuid import UUID
 from weakref import WeakKeyDictionary
 
 from alembic.autogenerate.api import AutogenContext
 from alembic.ddl.impl import DefaultImpl
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import JSON, BindParameter, ClauseElement, Dialect, String
+from sqlalchemy import JSON, BindParameter, ClauseElement, Dialect, Integer, String
 from sqlalchemy import literal as bound
 from sqlalchemy.dialects import mysql
+from sqlalchemy.exc import CompileError
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from . import statements
 from .lexer import string
 from .typing import SQLType, Value
+
+# what the drivers write as SQLAlchemy does, whatever the column is
+PLAIN = (str, int, float, Decimal, datetime, date, time, bytes)
 
 
 def dialect(engine_dialect: Dialect) -> Dialect:
@@ -69,7 +75,29 @@ def _compiler(ours: Dialect) -> type[SQLCompiler]:
                 value = value.replace(tzinfo=None)  # as the drivers do
             if type_._isnull:  # sa.column("name") says no type: the value's own will do
                 type_ = bound(value).type
-            return str(super().render_literal_value(value, type_))
+            if isinstance(type_, Integer) and isinstance(value, float | Decimal):  # it would be cut
+                return self._as_bound(value, type_)
+            try:
+                return str(super().render_literal_value(value, type_))
+            except CompileError:  # the type has no literal for it: a driver does not ask the type
+                return self._as_bound(value, type_)
+
+        def _as_bound(self, value: Value, type_: SQLType) -> str:
+            bind = type_.dialect_impl(ours).bind_processor(ours)
+            value = bind(value) if bind else value
+            value = str(value) if isinstance(value, UUID) else value
+            if not isinstance(value, PLAIN):
+                raise CompileError(f"there is no literal for {value!r} as {type_!r}")
+            own = bound(value).type
+            if isinstance(value, float):  # which is rounded otherwise than a decimal
+                said = f"'{value!r}'::float8" if ours.name == "postgresql" else f"{value:.16e}"
+            else:
+                said = self.render_literal_value(value, own)
+            said = f"({said})" if said.startswith("-") else said  # a cast would bind closer
+            for one in (type_,) if isinstance(value, str) else (own, type_):
+                impl = one.dialect_impl(ours)
+                said = self.render_bind_cast(one, impl, said) if impl.render_bind_cast else said
+            return said
 
     return Compiler
 

@@ -75,6 +75,35 @@ def test_line_ends_comments_and_times_are_what_the_upgrade_makes_of_them(
         assert [a for (a,) in found][: len(TEXTS) + 1] == [*TEXTS, "x\r\ny"]
 
 
+LOOSE = """from decimal import Decimal
+thing = op.create_table(
+    "thing", sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("at", sa.DateTime), sa.Column("a", sa.String(20)), sa.Column("n", sa.Integer),
+)
+op.bulk_insert(thing, [
+    {"id": 1, "at": "2024-02-29 12:00:00", "a": 7, "n": Decimal("1.5")},
+    {"id": 2, "at": "2024-02-29", "a": -7, "n": 2.5},
+])
+op.execute(thing.update().where(thing.c.a == sa.literal(7, sa.Text)).values(a=8))
+op.execute(thing.update().where(thing.c.id == 2).values(at="2024-03-01"))
+"""
+
+
+def test_a_value_of_another_type_than_its_column_is_what_the_upgrade_makes_of_it(
+    new_project, server, server_url
+):
+    kind = make_url(server_url).get_backend_name()
+    project = new_project(starter="bare", database=kind)
+    project.env["DEV_DATABASE_URL"] = server_url
+    project.migration("aaaa00000001", None, LOOSE)
+    with databases.fresh(server) as twin:
+        clients.feed(twin, project.db("upgrade", "--sql").assert_ok().out)
+        project.db("upgrade").assert_ok()
+        assert clients.dump(twin) == clients.dump(server_url)
+        found = clients.rows(twin, "SELECT a, n FROM thing ORDER BY id")
+        assert found == [("8", 2), ("-7", 2)]
+
+
 ENV = "from flask_keel import env\n\nenv.run({options})\n"
 THING = "op.create_table('thing', sa.Column('id', sa.Integer, primary_key=True))"
 
