@@ -270,12 +270,15 @@ PATTERNS = {**naming.CONVENTION, "ck": "ck_%(table_name)s_%(column_0_N_name)s"}
 def compare_unnamed(
     context: AutogenContext, change: ops.ModifyTableOps, there: Model, model: Model
 ) -> None:
-    """Let a UNIQUE without a name be that of the model, or go."""
+    """Let a UNIQUE without a name be that of the model, or go.
+
+    Its columns are in no order, as for Alembic, which would not make another one.
+    """
     found = _without_name(read_table(Database(live(context), there.schema), there.name))
     gone = {fold(column.name) for column in there.c} - {fold(column.name) for column in model.c}
     wanted = {_columns_of_constraint(each) for each in _uniques(model)}
     for constraint in [c for c in found if c.kind == "unique"]:
-        columns = tuple(fold(name) for name in constraint.columns)
+        columns = frozenset(fold(name) for name in constraint.columns)
         if columns in wanted:
             change.ops[:] = [op for op in change.ops if not _makes(op, columns)]
         else:
@@ -285,7 +288,7 @@ def compare_unnamed(
             old = next(reflected, None)
             if old and context.run_object_filters(old, None, "unique_constraint", True, None):
                 drop = ops.DropConstraintOp.from_constraint(old)
-                if gone & set(columns):  # which takes it along, and does not bring it back
+                if gone & columns:  # which takes it along, and does not bring it back
                     summary.leave_unsaid(drop)
                 change.ops.insert(0, drop)
 
@@ -415,14 +418,14 @@ def _uniques(model: Model) -> Iterator[UniqueConstraint]:
     yield from (each for each in model.constraints if isinstance(each, UniqueConstraint))
 
 
-def _columns_of_constraint(unique: UniqueConstraint) -> tuple[str, ...]:
-    return tuple(fold(column.name) for column in unique.columns)
+def _columns_of_constraint(unique: UniqueConstraint) -> frozenset[str]:
+    return frozenset(fold(column.name) for column in unique.columns)
 
 
-def _makes(op: MigrateOperation, columns: tuple[str, ...]) -> bool:
+def _makes(op: MigrateOperation, columns: frozenset[str]) -> bool:
     if not isinstance(op, ops.CreateUniqueConstraintOp):
         return False
-    return tuple(map(fold, _names(op.columns))) == columns
+    return frozenset(map(fold, _names(op.columns))) == columns
 
 
 def _conventional(

@@ -108,6 +108,15 @@ def test_a_unique_that_sqlite_has_without_a_name_is_the_model_s(sqlite_bench, co
     assert sqlite_bench.changes(model(*columns(), **given)) != ["pass"]
 
 
+def test_a_unique_without_a_name_stays_when_its_columns_change_places(bench):
+    def said(*names):
+        columns = (sa.Column("a", sa.Integer), sa.Column("b", sa.Integer))
+        return model(*columns, sa.UniqueConstraint(*names), convention=None)
+
+    bench.create(said("a", "b"))
+    assert bench.changes(said("b", "a")) == ["pass"]
+
+
 def test_a_column_that_goes_takes_its_unique_along(sqlite_bench):
     sqlite_bench.run(TABLE)
     less = model(sa.Column("b", sa.Integer), convention=None)
