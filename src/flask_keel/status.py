@@ -39,10 +39,14 @@ BROKEN_OFF = (
     "It is not as the last whole run left it; {run} after that {ended}, and may have left this:"
 )
 ENDED = {log.FAILED: "failed", log.STOPPED: "was stopped", log.BEGUN: "has not ended"}
-AS_WRITTEN = "It is not what {file} says (changed by hand, made by db.create_all() or stamped):"
+AS_WRITTEN = (
+    "It is not what {file} says (stamped, made by db.create_all(), changed by hand, or migrated before "
+    "make rebase):"
+)
 EDITED = (
     "Edited after it was applied, which this database does not notice: put the file back, and write "
-    "the change as a migration of its own."
+    "the change as a migration of its own. Where make rebase moved it, what stands before it now was "
+    "not run here: type make db."
 )
 DRIFT_NOT_TOLD = "Whether somebody changed it by hand cannot be told: {why}."
 PARTLY = "Not all of it could be compared: {why}."

@@ -398,7 +398,20 @@ def test_a_stamp_that_lies_is_recognised_when_it_is_made_and_afterwards(blog_on)
     blog_on.migration("c1", "8b27e4a9c610", "op.create_table('c', sa.Column('a', sa.Integer))")
     upgraded = blog_on.db("upgrade").assert_ok().err
     assert all(word in upgraded for word in missing), upgraded
-    status(blog_on, 1, *missing)
+    assert "as the last run left it" not in "".join(status(blog_on, 1, *missing))
+
+
+@on("sqlite", "postgresql")
+def test_what_a_rebase_put_beneath_what_was_applied_is_nobodys_change_by_hand(agreed):
+    ours = agreed.migration(
+        "o1", "8b27e4a9c610", "op.create_table('o', sa.Column('a', sa.Integer))"
+    )
+    agreed.db("upgrade").assert_ok()
+    agreed.migration("t1", "8b27e4a9c610", "op.create_table('t', sa.Column('a', sa.Integer))")
+    ours.write_text(ours.read_text().replace("8b27e4a9c610", "t1"))  # as `db rebase` does
+    agreed.db("schema").assert_ok()
+    said = status(agreed, 1, "the table t is missing", "before make rebase", "type make db")
+    assert "as the last run left it" not in "".join(said)
 
 
 @on("sqlite")

@@ -65,8 +65,10 @@ def _look(project: Project, connection: Connection, applied: set[str]) -> Drift:
     run = log.last_run(connection, project.options.get("version_table_schema"))
     if run is not None and run[0] == applied and run[2] == catalog.FORMAT:
         drift = _compare(project, connection, applied, LAST_RUN, run[1])
-        known = {one.part.key for one in drift.found}
         missing = never_made(project, connection, applied)
+        if not drift.found and missing:
+            return Drift(FILE, drift.why, missing)  # the run left it so: nobody changed it
+        known = {one.part.key for one in drift.found}
         drift.found += [one for one in missing if one.part.key not in known]
         return drift
     if not applied:

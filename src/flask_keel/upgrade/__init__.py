@@ -177,7 +177,7 @@ def _apply(
 MOST_DIFFERENCES = 4
 NOT_WHAT_IT_SAYS = (
     "{database} is not what {file} says ({found}), though it is at the head: it was stamped, made by "
-    "db.create_all() or changed by hand; type make status (db status)."
+    "db.create_all(), changed by hand or migrated before make rebase; type make status (db status)."
 )
 
 
