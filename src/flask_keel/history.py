@@ -8,6 +8,7 @@ Nothing, where there is no git.
 import errno
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -220,10 +221,9 @@ def sentence(error: BaseException) -> str | None:
     if found := MISSING.match(said):
         revision = found[1]
         files = _files(lambda script: revision in _on_which_it_stands(script))
-        return (
-            f"{files} stands on revision {revision}, which no file has: fetch the file that has "
-            "it, or mend down_revision."
-        )
+        elsewhere = where_is(versions()[0], revision)
+        advice = f"; {elsewhere}" if elsewhere else ": fetch the file that has it"
+        return f"{files} stands on revision {revision}, which no file has{advice}, or mend down_revision."
     if said.startswith("Ambiguous walk"):
         return (
             "A merge of two heads has two ways down, and -1 says neither: type db downgrade REVISION "
@@ -413,7 +413,9 @@ def main_branch_has(path: Path) -> bool:
 
 
 def where_is(folder: Path, revision: str) -> str | None:
-    """Say which branch has a migration that the working tree has not, and what brings its file here.
+    """Say which branch has a migration that the working tree has not, and what brings it here.
+
+    With its file come those that it may stand on: all that are there and not here.
 
     :param folder: of the migrations
     :param revision: looked for in the files' names, as Alembic makes them
@@ -426,6 +428,13 @@ def where_is(folder: Path, revision: str) -> str | None:
     commit, name = found[0].strip(), found[1].strip()
     branches = git(folder, "branch", "--all", "--contains", commit, "--format=%(refname:short)")
     branch = branches[0].split("\n")[0] if branches else ""
-    file = os.path.relpath(Path(top[0].strip()) / name)
+    there = ("ls-tree", "--full-tree", "--name-only", "-z", commit, f"{name.rpartition('/')[0]}/")
+    root = Path(top[0].strip())
+    gone = [
+        one
+        for one in git(folder, *there) or ()
+        if one.endswith(".py") and not (root / one).exists()
+    ]
+    needed = [os.path.relpath(root / one) for one in dict.fromkeys([*gone, name])]
     where = f"branch {branch} has it (commit {commit})" if branch else f"commit {commit} has it"
-    return f"{where}: type git checkout {commit} -- {file}"
+    return f"{where}: type git checkout {commit} -- {shlex.join(needed)}"

@@ -42,7 +42,7 @@ def test_allowing_a_newer_one_still_upgrades_an_older_database(blog):
     assert HEAD in blog.db("current").out
 
 
-def test_a_branch_that_has_the_file_is_named_with_what_brings_it(newer):
+def test_a_branch_that_has_the_files_is_named_with_what_brings_them(newer):
     def git(*arguments):
         who = ("-c", "user.name=A", "-c", "user.email=a@b.c")
         return newer.run("git", *who, *arguments).assert_ok()
@@ -53,6 +53,8 @@ def test_a_branch_that_has_the_file_is_named_with_what_brings_it(newer):
     git("checkout", "-qb", "feature")
     file = newer.versions / "newer1_by_hand.py"
     file.write_text(newer.removed)
+    second = newer.migration("newer2", "newer1", "pass")
+    newer.db("upgrade").assert_ok()
     git("add", ".")
     git("commit", "-qm", "two")
     git("checkout", "-q", "main")
@@ -60,6 +62,12 @@ def test_a_branch_that_has_the_file_is_named_with_what_brings_it(newer):
     command = answer.err.partition(": type ")[2].strip().rstrip(".")
     newer.run(*command.split()).assert_ok()
     newer.db("upgrade").assert_ok()
+    # and where one of them alone is here
+    git("rm", "-qf", str(file))
+    assert second.exists()
+    answer = newer.db("upgrade").assert_one_sentence("newer2_by_hand.py stands on revision newer1")
+    newer.run(*answer.err.partition(": type ")[2].partition(", or ")[0].split()).assert_ok()
+    newer.db("downgrade", "--yes", HEAD).assert_ok()
 
 
 def test_waiting_ends_when_somebody_has_migrated(blog):
