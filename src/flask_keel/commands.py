@@ -202,7 +202,7 @@ def _agree(copies: Any, file: Path) -> None:
         )
     output.say(f"{_shown()}: {copies.describe()}")
     output.say(f"{file}: {copies.describe(file)}")
-    if not click.confirm("Put the second in the place of the first?", err=True):
+    if not output.agreed("Put the second in the place of the first?"):
         raise CommandError("Stopped at the question: nothing was changed.")
 
 

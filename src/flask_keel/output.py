@@ -80,7 +80,10 @@ COMMAND = re.compile(
 # what is for one database, by make and without it
 FOR_A_BIND = (
     re.compile(r"\bmake (?:downgrade|rebase|newmigration(?= \w+=))\b(?! bind=)"),
-    re.compile(r"(?<![\w./-])db (?:stamp|downgrade|merge|rebase|restore|shell|log)\b(?! --bind)"),
+    re.compile(
+        r"(?<![\w./-])db (?:stamp|downgrade|merge|rebase|restore|shell|log|upgrade --sql)\b"
+        r"(?! --bind)"
+    ),
 )
 _typed: ContextVar[str | None] = ContextVar("typed", default=None)
 _bind: ContextVar[str | None] = ContextVar("bind", default=None)
@@ -128,6 +131,15 @@ def _command(program: str, found: re.Match[str]) -> str:
 def say(text: str) -> None:
     """Print a line for the person at the terminal: on stderr, so that stdout stays for results."""
     click.echo(as_typed(text), err=True)
+
+
+def agreed(question: str) -> bool:
+    """Ask the person at the terminal; who leaves at the question does not agree."""
+    try:
+        return click.confirm(question, err=True)
+    except click.Abort:
+        click.echo(err=True)
+        return False
 
 
 def listed(items: Sequence[str], most: int, where: str = "") -> list[str]:

@@ -144,6 +144,7 @@ def test_the_sql_of_all_goes_into_a_folder(project, tmp_path):
     project.db("downgrade", "--bind", "archive", "--yes").assert_ok()
     project.db("upgrade", "--sql", "--output", str(tmp_path / "sql")).assert_ok()
     one = project.db("upgrade", "--sql", "--bind", "archive").assert_ok().out
+    assert "(db upgrade --sql --bind archive)" in one
     assert (tmp_path / "sql/archive.sql").read_text() == one and "CREATE TABLE letter" in one
     assert "CREATE TABLE" not in (tmp_path / "sql/default.sql").read_text()
 

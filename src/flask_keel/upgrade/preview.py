@@ -267,7 +267,7 @@ def require_agreement(plan: Plan, agreed: set[str]) -> None:
     output.say(f"This {moving} of {database} loses")
     for question in questions:
         output.say(f"  {question.said}")
-    if not click.confirm(f"Go on with the {moving}?", err=True):
+    if not output.agreed(f"Go on with the {moving}?"):
         raise CommandError("Stopped at the question: nothing was changed.")
     agreed |= keys
 

@@ -381,7 +381,7 @@ UTF8 = {"postgresql": "SET client_encoding TO 'UTF8';", "mysql": "SET NAMES utf8
 def write(project: Environment) -> str:
     """Return the SQL that the command would run; nothing is run, what migrations print goes to stderr."""
     pieces: list[str] = []
-    start = _start(project)
+    asked, start = project.start is None, _start(project)
     dialect = literals.dialect(project.engine.dialect)
     schema = project.options.get("version_table_schema")
     guards = Guards(dialect, _command(project), project.version_table, schema)
@@ -405,8 +405,12 @@ def write(project: Environment) -> str:
             output.Left("no SQL is printed, and nothing ran: mend the file and try again.")
         )
         raise
-    head = [STOPS[project.dialect], UTF8[project.dialect]] if pieces else []
-    head += [PLAIN] if pieces and project.zero_downtime else []
+    if not pieces:
+        if asked:
+            upgrade.say_nothing_to_do(project, start or ())
+        return ""
+    head = [STOPS[project.dialect], UTF8[project.dialect]]
+    head += [PLAIN] if project.zero_downtime else []
     return "".join(f"{piece}\n\n" for piece in head + pieces)
 
 
@@ -532,7 +536,7 @@ def _line(statement: str) -> str:
 
 
 def _command(project: Environment) -> str:
-    return f"db {project.moving or 'stamp'} --sql"
+    return output.as_typed(f"db {project.moving or 'stamp'} --sql")
 
 
 def _require_start(project: Environment, applied: set[str]) -> None:

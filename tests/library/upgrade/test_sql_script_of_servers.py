@@ -52,6 +52,12 @@ def assert_stops(project, sql, *words):
     return ran
 
 
+def test_nothing_to_do_prints_no_sql_and_says_so(thing):
+    for span in ("head", "base"):
+        answer = thing.db("upgrade", "--sql", span).assert_ok()
+        assert answer.out == "" and "is at a1: nothing to do." in answer.err
+
+
 def test_a_row_that_does_not_fit_stops_all_that_follows(thing):
     thing.migration("a2", "a1", DOUBLE + NOT_NULL)
     thing.migration("a3", "a2", LATER)
