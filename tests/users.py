@@ -48,6 +48,18 @@ class User(db.Model, UserMixin):
     roles: Mapped[list[Role]] = relationship(secondary=user_role)
 
 
+class Country(db.Model):
+    code: Mapped[str] = mapped_column(String(2), primary_key=True)
+    name: Mapped[str] = mapped_column(String(80))
+
+
+class Visit(db.Model):
+    id: Mapped[int] = mapped_column(primary_key=True)
+    country_code: Mapped[str] = mapped_column(ForeignKey("country.code"))
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
+    user: Mapped[User | None] = relationship()
+
+
 def application(**settings):
     """Make an application on an empty database in memory."""
     app = Flask("theirs")

@@ -73,6 +73,13 @@ class Rows(Guarded, ModelView):
             self.column_searchable_list = texts
         if self.form_excluded_columns is None:
             self.form_excluded_columns = many
+        if self.form_columns is None and (keys := _asked(mapper)):
+            every = (*mapper.column_attrs, *mapper.relationships)
+            made = {a.key for a in mapper.column_attrs if any(map(_is_key, a.columns))}.difference(
+                keys
+            )
+            shown = [a.key for a in every if a.key not in made.union(self.form_excluded_columns)]
+            self.form_columns = [*shown, *(self.form_extra_fields or ())]
         path = str(mapper.local_table).replace(".", "_")
         super().__init__(model, db, endpoint=ENDPOINT + path, url=path)
 
@@ -109,6 +116,23 @@ class Rows(Guarded, ModelView):
         """Delete rows: none where one is not there, each by itself otherwise."""
         deleted = [self.delete_model(row) for row in [self.get_one(id) for id in ids]]
         flash(f"Deleted: {sum(deleted)}.")
+
+
+def _is_key(column: Value) -> bool:
+    return bool(column.primary_key or column.foreign_keys)
+
+
+def _asked(mapper: Mapper[Value]) -> list[str]:
+    """Return the keys that nothing but a form gives a value: Flask-Admin's leaves each of them out."""
+    given: set[object] = {getattr(table, "autoincrement_column", None) for table in mapper.tables}
+    for one in mapper.relationships:
+        given |= one.local_columns if one.direction.name == "MANYTOONE" else set()
+    return [
+        a.key
+        for a in mapper.column_attrs
+        if given.isdisjoint(a.columns)
+        and any(_is_key(c) and not (c.default or c.server_default) for c in a.columns)
+    ]
 
 
 def audit(app: Flask, db: SQLAlchemy, secret: Collection[str] = ()) -> None:

@@ -6,7 +6,7 @@ import pytest
 from flask_admin import Admin
 from flask_admin.actions import action
 from flask_security import Security, SQLAlchemyUserDatastore, hash_password
-from users import Role, User, application, db
+from users import Country, Role, User, Visit, application, db
 
 from flask_keel.admin import Index, Rows, audit
 
@@ -42,6 +42,8 @@ def serve():
         admin = Admin(app, index_view=Index())
         admin.add_view(Rows(User, db))
         admin.add_view(Roles(Role, db))
+        admin.add_view(Rows(Country, db))
+        admin.add_view(Rows(Visit, db))
         app.post("/elsewhere")(elsewhere)
         audit(app, db, **named)
         with app.app_context():
@@ -96,3 +98,15 @@ def test_a_page_or_a_row_that_is_nowhere_is_no_error(serve):
     assert client.get(f"/admin/user/?page={10**30}").status_code == 200
     for key in ("99", "nonsense", 10**30):
         assert client.get(f"/admin/user/edit/?id={key}").status_code == 404
+
+
+def test_a_key_that_nothing_else_gives_a_value_is_asked_for(serve, audited):
+    client = serve()
+    for form in ({"code": "de", "name": "Germany"}, {"code": "fr", "name": "France"}):
+        assert client.post("/admin/country/new/", data=form).status_code == 302
+    client.post("/admin/visit/new/", data={"country_code": "fr", "user": "1"})
+    *_, made = audited()
+    assert "created Visit (1,) " in made and "['fr']" in made
+    form = client.get("/admin/visit/new/").text
+    assert 'name="country_code"' in form and 'name="user"' in form
+    assert 'name="user_id"' not in form and 'name="id"' not in form
