@@ -64,6 +64,8 @@ PRIVATE = (
     "alembic.script.base.ScriptDirectory._load_revisions",
     # a printed upgrade looks at each statement before it is written
     "alembic.ddl.impl.DefaultImpl._exec",
+    # who inspects what stands for a connection is told so
+    "sqlalchemy.inspection._inspects",
     # a statement for the version table that is compiled once, and not with each revision
     "alembic.runtime.migration.HeadMaintainer._update_version",
     # where a step down leads: Alembic goes through the whole history at each

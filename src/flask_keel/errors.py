@@ -163,9 +163,8 @@ def sentence(error: BaseException, url: str | URL) -> str:
     if _surroundings(error) and isinstance(error, DBAPIError | sqlite3.Error):
         return of_the_database(error, url) or _said(error)
     text = f"{where}: {_said(error)}; {output.Left.by(error) or AS_IT_WAS}"
-    return (
-        text.replace(integrity.FILE, OR_OURS) if where.ours and isinstance(error, UNMEANT) else text
-    )
+    unmeant = isinstance(error, UNMEANT) and not isinstance(error, runner.Refused)
+    return text.replace(integrity.FILE, OR_OURS) if where.ours and unmeant else text
 
 
 def _of_meant_heads(error: BaseException) -> str | None:

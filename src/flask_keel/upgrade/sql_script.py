@@ -29,6 +29,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine.mock import MockConnection
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.inspection import _inspects
 from sqlalchemy.pool import StaticPool
 from sqlalchemy.schema import CreateTable, DDLElement
 from sqlalchemy.sql import visitors
@@ -338,6 +339,11 @@ class Offline(MockConnection):
     def _has_body(self, sql: str) -> bool:
         name = self.dialect.name
         return ";" in sql and any(("sign", ";") in tokens(one, name) for one in split(sql, name))
+
+
+@_inspects(Offline)
+def _inspected(_: Offline) -> NoReturn:
+    raise OnlyOnline(ONLY_ONLINE.format(name="inspect"))
 
 
 class NoRows:

@@ -153,6 +153,16 @@ def test_a_range_runs_where_it_begins_and_nowhere_else(thing, server):
         assert ran.returncode != 0 and "this one is at the base" in ran.stderr
 
 
+def test_what_asks_the_database_is_said_to_run_in_an_upgrade_alone(thing):
+    asks = "op.get_bind().execute(sa.text('SELECT n FROM thing')).fetchall()"
+    for question, name in ((asks, "fetchall"), ("sa.inspect(op.get_bind())", "inspect")):
+        thing.migration("a2", "a1", question)
+        refused = thing.db("upgrade", "--sql")
+        refused.assert_one_sentence(f"it wants {name} of the database, which --sql does not ask")
+        assert "NoInspection" not in refused.err and "fault of flask-keel" not in refused.err
+    thing.db("upgrade").assert_ok()
+
+
 def test_of_two_heads_both_are_looked_at(thing):
     thing.migration("a2", "a1", DOUBLE)
     thing.migration("b2", "a1", "op.execute('SELECT 1')")
