@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import cast
 
 from sqlalchemy import (
     ClauseElement,
@@ -52,10 +51,9 @@ def named_types(model: Model, dialect: Dialect) -> Iterator[ENUM | DOMAIN]:
     for column in model.columns:
         kind = column.type.dialect_impl(dialect)
         kind = getattr(kind, "item_type", kind).dialect_impl(dialect)
-        name = getattr(kind, "name", None)
-        if callable(getattr(kind, "create", None)) and name not in made:
-            made.add(name)
-            yield cast(ENUM, kind)
+        if isinstance(kind, ENUM | DOMAIN) and kind.name not in made:
+            made.add(kind.name)
+            yield kind
 
 
 def lend(connection: Connection, model: Model) -> None:

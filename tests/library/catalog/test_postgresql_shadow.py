@@ -47,6 +47,12 @@ def test_a_model_that_makes_no_table_keeps_no_other_from_being_read(connection):
     assert connection.exec_driver_sql("SELECT count(*) FROM fine").scalar() == 0
 
 
+def test_a_table_with_a_boolean_has_a_shadow(connection):
+    on = sa.Column("on", sa.Boolean, sa.CheckConstraint('"on" IS NOT NULL'))
+    model = sa.Table("t", sa.MetaData(), sa.Column("id", sa.Integer, primary_key=True), on)
+    assert [*postgresql_shadow.shadow(connection, model).columns] == ["id", "on"]
+
+
 class Point(sa.types.UserDefinedType):
     cache_ok = True
 
