@@ -28,6 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import table as table_clause
 from sqlalchemy.dialects import mysql
+from sqlalchemy.exc import NoSuchTableError
 from sqlalchemy.types import NullType
 
 from . import integrity, output
@@ -214,7 +215,11 @@ def _left(
 
 def _keys(connection: Connection, table: TableClause) -> Keys:
     """The primary key; none where its order does not come to every row."""
-    keys: list[Expression] = [_of(table, name) for name in integrity.key_columns(connection, table)]
+    try:
+        names = integrity.key_columns(connection, table)
+    except NoSuchTableError:  # an earlier try has done it, and dropped the table
+        return []
+    keys: list[Expression] = [_of(table, name) for name in names]
     if keys and connection.dialect.name in ("mysql", "mariadb"):
         columns = inspect(connection).get_columns(table.name, schema=table.schema)
         types = {one["name"]: one["type"] for one in columns}

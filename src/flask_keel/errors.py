@@ -188,6 +188,8 @@ def _outside_of_migrations(error: BaseException, url: str | URL) -> str:
             f"folder (ls -ld {folder}), then try again."
         )
     said = of_the_database(error, url) if isinstance(error, DBAPIError | sqlite3.Error) else None
+    if not said and isinstance(error, DBAPIError) and error.connection_invalidated:
+        return f"{_said(error)}: {integrity.SERVER}"
     return said or UNEXPECTED.format(error=_said(error))
 
 
@@ -202,6 +204,8 @@ def as_click(error: Exception) -> Exception:
     """Return the error that click shows: a sentence; with FLASK_DEBUG=1 what nobody expects as it is."""
     if isinstance(error, click.ClickException | click.exceptions.Exit | click.Abort):
         return error
+    first = integrity.said_first(error)
+    error = first if isinstance(first, Exception) else error
     expected = isinstance(error, CommandError | servers.NotAllowed)
     if not expected and _while_stopping(error):
         return click.Abort()
@@ -227,8 +231,9 @@ def never_dropped() -> Iterator[None]:
     What a signal raises in a destructor or in the callback of a weak reference, Python prints and
     forgets: it is raised once more, a moment later.
     https://docs.python.org/3/library/sys.html#sys.unraisablehook
-    What it raises while a connection is closed SQLAlchemy raises too, and need not print before; nor
-    psycopg what follows from the error of many rows, which it raises.
+    What it raises while a connection is closed SQLAlchemy raises too, and need not print before; nor that
+    a connection that was lost cannot be closed; nor psycopg what follows from the error of many rows,
+    which it raises.
     """
     again: list[threading.Timer] = []
     names = [f"{one.__module__}.{one.__name__}" for one in _pools(Pool)]
@@ -266,9 +271,9 @@ def _pools(kind: type[Pool]) -> Iterator[type[Pool]]:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    error = record.exc_info[1] if record.exc_info else None
-    follows = record.name == "psycopg" and "ignored terminating" in str(record.msg)
-    return not follows and not isinstance(error, KeyboardInterrupt | SystemExit)
+    if record.name == "psycopg":
+        return "ignored terminating" not in str(record.msg)
+    return not record.exc_info
 
 
 def _surroundings(error: BaseException) -> bool:

@@ -37,7 +37,7 @@ from sqlalchemy import (
 from sqlalchemy import table as table_clause
 from sqlalchemy.engine import ExceptionContext, ExecutionContext
 from sqlalchemy.engine.interfaces import DBAPICursor
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, PendingRollbackError
 from sqlalchemy.schema import AddConstraint, ColumnCollectionConstraint, CreateIndex
 
 from . import waiting
@@ -67,7 +67,7 @@ NUMBERS = {
     **dict.fromkeys((1044, 1142, 1143, 1227, 1370, 1419), PRIVILEGE),
     **dict.fromkeys((1205, 1213, 3572), LOCK),
     **dict.fromkeys((3, 1021, 1026, 1114), ROOM),
-    **dict.fromkeys((1053, 1077, 1079, 1080, 1317, 1927, 2006, 2013, 2055), SERVER),
+    **dict.fromkeys((1053, 1077, 1079, 1080, 1317, 1927, 2002, 2003, 2006, 2013, 2055), SERVER),
     **dict.fromkeys((1048, 1062, 1138, 1264, 1265, 1292, 1366, 1406, 1411), ROWS),
     **dict.fromkeys((1216, 1217, 1451, 1452, 1690, 3156, 3157, 3819, 4025), ROWS),
 }
@@ -89,6 +89,13 @@ def advice(error: BaseException) -> str:
         return NUMBERS.get(number, FILE)
     state = getattr(said, "sqlstate", None) or ""
     return SQLSTATES.get(state) or CLASSES.get(state[:2], FILE)
+
+
+def said_first(error: BaseException) -> BaseException:
+    """Return what ended a connection, where cleaning up after it has raised another error."""
+    while isinstance(error, PendingRollbackError) and isinstance(error.__context__, Exception):
+        error = error.__context__
+    return error
 
 
 EXAMPLES = 3

@@ -194,7 +194,9 @@ def _rows(connection: Connection, kept: Table, query: Select[Value]) -> list[Val
         return []
     try:
         return list(connection.execute(query).all())
-    except DBAPIError:
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise
         connection.rollback()  # PostgreSQL answers nothing more in this transaction
         return []
 

@@ -82,9 +82,12 @@ def told(project: Environment, run: Run) -> Iterator[None]:
             if stopped and click.get_current_context(silent=True):
                 _end(project, run)
                 raise Stopped(_interrupted(project, run), stopped[0]) from None
+            first = integrity.said_first(error)
             if run.before is not None:
-                error.add_note(output.Left(_failed(project, run, error)))
-            raise
+                first.add_note(output.Left(_failed(project, run, first)))
+            if first is error:
+                raise
+            raise first from None
 
 
 def _end(project: Environment, run: Run) -> None:

@@ -56,6 +56,7 @@ class Journal:
         self.committed: int | None = None
         self.progress: LoggedProgress | None = None  # on a server
         self._kept: bool | None = None
+        self.applying = self.over = False  # the revision of the row is done, and so is its commit
 
     def following(self, steps: Steps) -> Steps:
         """Return the steps, each noted before it runs."""
@@ -78,6 +79,7 @@ class Journal:
 
     def _begins(self, step: MigrationStep, former: log.Unfinished | None) -> None:
         self.written = self.committed = None
+        self.over = self.applying = False
         self.row = {**_said(step), **self.run}
         self.row |= {"started": datetime.now(UTC).replace(tzinfo=None), "outcome": log.DONE}
         self.begun = time.monotonic()
@@ -121,11 +123,11 @@ class Journal:
 
     def committing(self) -> None:
         """What was written stays."""
-        self.committed = self.written
+        self.committed, self.over = self.written, self.applying
 
     def rolled_back(self) -> None:
         """What was written in this transaction is gone."""
-        self.written = self.committed
+        self.written, self.applying = self.committed, False
 
     def applied(self, step: MigrationInfo, heads: set[str], **_: object) -> None:
         """Alembic's callback, called in the revision's transaction."""
@@ -138,7 +140,7 @@ class Journal:
             self.waiting.append(self.row)
         elif self._kept:
             self._put({**self.row, **dict.fromkeys(("digests", "in_flight", "position"))})
-            self.last = self.written
+            self.last, self.applying = self.written, True
 
     def end(self) -> None:
         """Write where the run has left the database: on SQLite in its transaction, else in one more.
@@ -189,6 +191,8 @@ class Journal:
             if there and not self.sqlite and not self.lent_out:
                 self._try()
         except DBAPIError as error:
+            if error.connection_invalidated:
+                raise  # without a log nobody could go on, and the lock is gone
             said = " ".join(str(error.orig).split()).rstrip(".")
             output.say(f"  {name} is not kept: {said}")
             return False
@@ -233,7 +237,7 @@ class Journal:
 
         Where there is no table none is made.
         """
-        if self.row is None or self.lent_out:
+        if self.row is None or self.over or self.lent_out:
             return
         by_hand = isinstance(error, Stopped | KeyboardInterrupt | SystemExit)
         self.row |= {"outcome": log.STOPPED if by_hand else log.FAILED, "heads": None}

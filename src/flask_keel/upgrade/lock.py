@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateTable
 
 from .. import lexer, log, output, statements, waiting
-from ..project import Environment, kind
+from ..project import Environment, kind, listening
 from ..typing import Value
 from ..urls import NOT_SUPPORTED, unlike
 
@@ -79,6 +79,10 @@ EXPIRED = (
 BEAT = "UPDATE {table} SET started = UTC_TIMESTAMP() WHERE id = :id AND run = :owner"
 HELD = "SELECT count(*) FROM {table} WHERE id = :id AND run = :owner"
 RELEASE = "DELETE FROM {table} WHERE id = :id AND run = :owner"
+LOST = (
+    "the connection to {database} was lost, and with it the lock that one migrator has at a time: look why "
+    "the server ended it, then try again."
+)
 HOLDER = "SELECT account, host FROM {table} WHERE id = :id"
 
 
@@ -98,8 +102,15 @@ def held(project: Environment, connection: Connection) -> Iterator[None]:
                 f"{project.database} is still being migrated by {lock.holder()} after {patience:g} s "
                 "(MIGRATION_LOCK_WAIT): nothing was changed, try again when it has ended."
             )
+    session = lock.session
+
+    def require_same(*_: object) -> None:
+        if lock.session is not session:
+            raise CommandError(LOST.format(database=project.database))
+
     try:
-        yield
+        with listening(connection, before_cursor_execute=require_same):
+            yield
     finally:
         lock.release()
 
@@ -159,6 +170,11 @@ class _Lock(ABC):
         if engine := unlike(said):
             said = NOT_SUPPORTED.format(database=self.project.database, engine=engine)
             raise CommandError(said)
+
+    @property
+    def session(self) -> Value:
+        """The driver's connection: SQLAlchemy makes another where that was lost."""
+        return self.connection.connection.dbapi_connection
 
     def waits(self) -> str:
         return (
