@@ -449,9 +449,13 @@ class File:
     @cached_property
     def _assigned(self) -> set[str]:
         """The names of variables, but for those that a stranger has made."""
-        made = [node for node in self.tree.body if isinstance(node, ast.Assign | ast.AnnAssign)]
-        strange = [node for node in made if node.value and any(self._strangers(node.value, set()))]
-        return _variables(self.tree) - {name for node in strange for name in _variables(node)}
+        # one may be made of those above it
+        known = vars(self)["_assigned"] = _variables(self.tree)
+        for node in self.tree.body:
+            made = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
+            if made and any(self._strangers(made, set())):
+                known -= _variables(node)
+        return known
 
     def _strangers(self, node: ast.AST, seen: set[str], among_types: bool = False) -> Iterator[str]:
         if isinstance(node, ast.While):

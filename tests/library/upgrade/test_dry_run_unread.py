@@ -15,6 +15,7 @@ RUN = {
     "a type of the application's own": "op.add_column('t', sa.Column('c', my_app.types.Money(10)))",
     "a table of its own": "op.execute(post.update().values(slug='x'))",
     "a helper in the file": "helper('t')",
+    "what the module made of its own": "op.execute(late.values(slug='x'))",
     "plain Python": "words = {w.title(): len(w) for w in 'a b'.split()}\nre.sub('a', 'b', 'c')",
     "a backfill": "flask_keel.backfill(post, None, {'slug': uuid.uuid4().hex})",
     "an autocommit block": "with op.get_context().autocommit_block():\n    op.execute('SELECT 1')",
@@ -28,6 +29,8 @@ LEFT = {
     "a type's relative that is a function": ("op.add_column('t', my_app.types.money())", "money"),
     "a model": ("User.query.delete()", "User.query.delete"),
     "a client that the module made": ("client.send('x')", "client.send"),
+    "what a client of the module made": ("queue.send('x')", "queue.send"),
+    "what the module read": ("lines.pop()", "lines.pop"),
     "an engine of its own": ("sa.create_engine('sqlite://').connect()", "create_engine"),
     "a helper that does it": ("notify()", "subprocess.run"),
     "a method that does it": ("Helper().run()", "subprocess.run"),
@@ -47,7 +50,11 @@ from my_app.text import slugify
 from sqlalchemy.orm import Session
 
 client = cloud.client("mail")
-post = sa.table("post", sa.column("slug"))
+queue = client.queue("mail")
+lines = open("lines").readlines()
+slug = lambda: sa.column("slug")
+post = sa.table("post", slug())
+late = post.update().where(post.c.slug.is_(None))
 
 
 class Helper:
