@@ -2,42 +2,57 @@
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 from sqlalchemy import Connection, Inspector, inspect, text
+from sqlalchemy.exc import NoSuchTableError
 
 from .. import lexer
 from ..lexer import NAME
 from ..statements import begin
 from ..typing import Value
 
-IF = r"(?:IF\s+(?:NOT\s+)?EXISTS\s+)?"
+IF = r"(?:IF\s+(?:NOT\s+)?EXISTS\s+)?+"
 _WORDS = re.IGNORECASE | re.DOTALL
 # what says the same when it is run twice
 AGAIN = re.compile(
     r"(GRANT|REVOKE|ANALYZE|OPTIMIZE|TRUNCATE|COMMENT|VACUUM|REINDEX|REFRESH|CLUSTER|FLUSH|REPAIR"
-    r"|CREATE\s+OR\s+REPLACE|(CREATE|DROP|ALTER)\s+DATABASE)\b",
+    r"|CREATE\s+OR\s+REPLACE|(CREATE|DROP|ALTER)\s+DATABASE|DROP\s+(TABLE|VIEW)\s+IF\s+EXISTS"
+    r"|ALTER\s+INDEX\s+\S+\s+ATTACH)\b",
     _WORDS,
 )
 CLAUSE_AGAIN = re.compile(
-    r"(MODIFY|ALTER|VALIDATE|COMMENT|ENGINE|CONVERT|AUTO_INCREMENT|SET|DEFAULT|CHARACTER|COLLATE|ORDER"
-    r"|ENABLE|DISABLE|OWNER|ROW_FORMAT|FORCE|CLUSTER|REPLICA)\b",
+    r"(MODIFY|ALTER(?!.*\b(USING|IDENTITY|EXPRESSION)\b)|VALIDATE|COMMENT|ENGINE|CONVERT\s+TO"
+    r"|AUTO_INCREMENT|SET(?!\s+SCHEMA)|DEFAULT|CHARACTER|COLLATE|ORDER|ENABLE|DISABLE|OWNER|ROW_FORMAT"
+    r"|FORCE|CLUSTER|REPLICA|ALGORITHM|LOCK|NOWAIT|WAIT|TRUNCATE)\b"
+    r"|(ADD|DROP|CHANGE|RENAME)(\s+\w+)*?\s+IF\s+(NOT\s+)?EXISTS\b",
     _WORDS,
 )
 INDEX = r"(?:UNIQUE\s+|FULLTEXT\s+|SPATIAL\s+)?(?:INDEX|KEY)\s+"
 END = r"(?:[\s(].*)?"
 KINDS = "TRIGGER|PROCEDURE|FUNCTION|EVENT|SEQUENCE|TYPE|SCHEMA|EXTENSION"
+# what one statement drops and makes anew is there before it and afterwards
+ANEW = re.compile(
+    r"(?P<verb>ADD|DROP)\s+(?:(?:CONSTRAINT|(?P<column>COLUMN)|FOREIGN\s+KEY|CHECK"
+    rf"|(?:UNIQUE\s+|FULLTEXT\s+|SPATIAL\s+)?(?:INDEX|KEY))\s+{IF}|(?P<bare>(?!PRIMARY\b)))(?P<name>{NAME})",
+    _WORDS,
+)
+ADDS_KEY = re.compile(r"ADD\b.*\bPRIMARY\s+KEY\b", _WORDS)
 # where each kind is listed: PostgreSQL's catalogue, and MySQL's
 LISTED = {
     "TRIGGER": ("pg_trigger", "tgname", "triggers", "trigger_name"),
     "PROCEDURE": ("pg_proc", "proname", "routines", "routine_name"),
     "FUNCTION": ("pg_proc", "proname", "routines", "routine_name"),
     "EVENT": ("pg_event_trigger", "evtname", "events", "event_name"),
-    "SEQUENCE": ("pg_sequences", "sequencename", "tables", "table_name"),
+    "SEQUENCE": ("pg_class", "relname", "tables", "table_name"),
     "TYPE": ("pg_type", "typname", "tables", "table_name"),
     "SCHEMA": ("pg_namespace", "nspname", "schemata", "schema_name"),
     "EXTENSION": ("pg_extension", "extname", "plugins", "plugin_name"),
 }
 SCHEMAS = {"triggers": "trigger_schema", "routines": "routine_schema", "events": "event_schema"}
+
+# of PostgreSQL's, the schema in which one is
+WITHIN = {"pg_proc": "pronamespace", "pg_class": "relnamespace", "pg_type": "typnamespace"}
 
 Answer = bool | None
 
@@ -47,13 +62,18 @@ def ran(connection: Connection, statement: str) -> Answer:
     None where that cannot be told.
     """
     database = connection.dialect.name
-    plain = lexer.without_comments(statement, database)
+    # a percent sign is doubled for the driver
+    plain = lexer.without_comments(statement.replace("%%", "%"), database)
     sql = " ".join(plain[begin(plain, database) :].split()).rstrip("; ")
+    if AGAIN.match(sql):
+        return False
     look = _Look(connection)
     for pattern, answer in STATEMENTS:
         if found := re.fullmatch(pattern, sql, _WORDS):
-            return answer(look, *found.groups())
-    return False if AGAIN.match(sql) else None
+            with suppress(NoSuchTableError):
+                return answer(look, *found.groups())
+            return False
+    return None
 
 
 class _Look:
@@ -72,11 +92,12 @@ class _Look:
         return parts[-1], parts[-2] if parts[1:] else None
 
     def table(self, name: str) -> bool:
+        if self.postgresql:
+            return self.one("SELECT to_regclass(:name)", name=name) is not None
         table, schema = self.split(name)
         return table in (
             *self.inspector.get_table_names(schema),
             *self.inspector.get_view_names(schema),
-            *(self.inspector.get_materialized_view_names(schema) if self.postgresql else ()),
         )
 
     def columns(self, table: str) -> set[str]:
@@ -99,7 +120,8 @@ class _Look:
         if word in ("UNIQUE", "CONSTRAINT", "EXCLUDE"):
             found += self.inspector.get_unique_constraints(of, schema)
         # the one that MySQL made for a foreign key stays when that is dropped
-        if word in ("UNIQUE", "INDEX", "KEY", "EXCLUDE"):
+        exclude = self.postgresql and word == "CONSTRAINT"
+        if word in ("UNIQUE", "INDEX", "KEY", "EXCLUDE") or exclude:
             found += self.inspector.get_indexes(of, schema)
         if word in ("PRIMARY", "CONSTRAINT"):
             found.append(self.inspector.get_pk_constraint(of, schema))
@@ -110,14 +132,26 @@ class _Look:
 
     def listed(self, kind: str, name: str) -> bool:
         catalogue, column, view, key = LISTED[kind.upper()]
-        called, _ = self.split(name)
+        called, schema = self.split(name)
         if self.postgresql:
             query = f"SELECT count(*) FROM {catalogue} WHERE {column} = :name"
+            if catalogue in WITHIN:
+                place = "nspname = :schema" if schema else "nspname = ANY(current_schemas(false))"
+                query += f" AND {WITHIN[catalogue]} IN (SELECT oid FROM pg_namespace WHERE {place})"
         else:
             within = SCHEMAS.get(view, "table_schema" if view == "tables" else "NULL")
             query = f"SELECT count(*) FROM information_schema.{view} WHERE {key} = :name"
             query += "" if within == "NULL" else f" AND {within} = DATABASE()"
-        return bool(self.one(query, name=called))
+        values = {"schema": schema} if schema and ":schema" in query else {}
+        return bool(self.one(query, name=called, **values))
+
+    def trigger(self, name: str, table: str) -> bool:
+        if not self.postgresql:
+            return self.listed("TRIGGER", name)
+        query = (
+            "SELECT count(*) FROM pg_trigger WHERE tgname = :name AND tgrelid = to_regclass(:table)"
+        )
+        return bool(self.one(query, name=self.split(name)[0], table=table))
 
 
 def _create_index(look: _Look, name: str, table: str) -> Answer:
@@ -142,26 +176,44 @@ def _drop_index(look: _Look, name: str, table: str | None = None) -> Answer:
 def _add_value(look: _Look, kind: str, label: str) -> Answer:
     return bool(
         look.one(
-            "SELECT count(*) FROM pg_enum e JOIN pg_type t ON t.oid = e.enumtypid "
-            "WHERE t.typname = :kind AND e.enumlabel = :label",
-            kind=look.split(kind)[0],
+            "SELECT count(*) FROM pg_enum WHERE enumtypid = to_regtype(:kind) AND enumlabel = :label",
+            kind=kind,
             label=lexer.unquote(label),
         )
     )
 
 
 def _alter(look: _Look, table: str, clauses: str) -> Answer:
-    answers = []
-    for clause in _divided(clauses, look.connection.dialect.name):
-        for pattern, answer in CLAUSES:
-            if found := re.match(pattern, clause, _WORDS):
-                answers.append(answer(look, table, *found.groups()))
-                break
-        else:
-            answers.append(False if CLAUSE_AGAIN.match(clause) else None)
-    told = [one for one in answers if one is not None]
+    each = list(_divided(clauses, look.connection.dialect.name))
+    named = [found for clause in each if (found := ANEW.match(clause))]
+    names = {
+        verb: {look.split(one["name"])[0].lower() for one in named if one["verb"].upper() == verb}
+        for verb in ("ADD", "DROP")
+    }
+    told, again = set(), True
+    for clause in each:
+        found = ANEW.match(clause)
+        if found and look.split(found["name"])[0].lower() in names["ADD"] & names["DROP"]:
+            # a column is not to be emptied twice
+            again = again and found["column"] is None and found["bare"] is None
+        elif clause.upper() == "DROP PRIMARY KEY" and any(map(ADDS_KEY.match, each)):
+            continue  # the other clause tells
+        elif not CLAUSE_AGAIN.match(clause):
+            with suppress(NoSuchTableError):  # which another clause has renamed
+                answer = _clause(look, table, clause)
+                told |= {answer} - {None}
+                again = again and answer is not None
     # a statement is done as a whole: one of its clauses that can be told tells of all
-    return True if True in told else False if told and None not in answers else None
+    if told:
+        return told.pop() if len(told) == 1 else None
+    return False if again else None
+
+
+def _clause(look: _Look, table: str, clause: str) -> Answer:
+    for pattern, answer in CLAUSES:
+        if found := re.match(pattern, clause, _WORDS):
+            return answer(look, table, *found.groups())
+    return None
 
 
 def _divided(clauses: str, database: str) -> Iterator[str]:
@@ -188,7 +240,7 @@ def _renamed(look: _Look, table: str, old: str, new: str) -> Answer:
     if before == after:
         return False  # CHANGE to another type: once more is the same
     found = look.columns(table)
-    return after in found and before not in found
+    return None if {before, after} <= found else after in found
 
 
 def _other_name(look: _Look, table: str, old: str, new: str) -> Answer:
@@ -234,15 +286,18 @@ STATEMENTS: Rules = (
     (rf"RENAME\s+TABLE\s+({NAME})\s+TO\s+({NAME})", _moved),
     (rf"ALTER\s+TABLE\s+{IF}({NAME})\s+RENAME\s+(?:TO\s+|AS\s+)(\S+)", _moved),
     (
-        rf"CREATE\s+(?:UNIQUE\s+|FULLTEXT\s+|SPATIAL\s+)?INDEX\s+(?:CONCURRENTLY\s+)?{IF}({NAME})\s+ON\s+"
-        rf"(?:ONLY\s+)?({NAME}).*",
+        r"CREATE\s+(?:UNIQUE\s+|FULLTEXT\s+|SPATIAL\s+)?INDEX\s+(?:CONCURRENTLY\s+)?+"
+        rf"{IF}({NAME})\s+ON\s+(?:ONLY\s+)?({NAME}).*",
         _create_index,
     ),
     (
-        rf"DROP\s+INDEX\s+(?:CONCURRENTLY\s+)?{IF}({NAME})(?:\s+ON\s+({NAME}))?(?:\s+CASCADE|\s+RESTRICT)?",
+        rf"DROP\s+INDEX\s+(?:CONCURRENTLY\s+)?+{IF}({NAME})(?:\s+ON\s+({NAME}))?"
+        r"(?:\s+CASCADE|\s+RESTRICT|\s+(?:ALGORITHM|LOCK)\b.*)?",
         _drop_index,
     ),
     (rf"ALTER\s+TYPE\s+({NAME})\s+ADD\s+VALUE\s+{IF}('(?:[^']|'')*').*", _add_value),
+    (rf"CREATE\s+(?:CONSTRAINT\s+)?TRIGGER\s+{IF}({NAME})\s.*?\sON\s+({NAME}){END}", _Look.trigger),
+    (rf"DROP\s+TRIGGER\s+{IF}({NAME})\s+ON\s+({NAME}){END}", _gone(_Look.trigger)),
     (rf"CREATE\s+(?:DEFINER\s*=\s*\S+\s+)?({KINDS})\s+{IF}({NAME}){END}", _Look.listed),
     (rf"DROP\s+({KINDS})\s+{IF}({NAME}){END}", _gone(_Look.listed)),
     (rf"ALTER\s+TABLE\s+{IF}(?:ONLY\s+)?({NAME})\s+(.*)", _alter),
@@ -253,14 +308,16 @@ CLAUSES: Rules = (
     (rf"ADD\s+CONSTRAINT\s+{IF}({NAME})\s+(\w+)", _named),
     (rf"ADD\s+{INDEX}{IF}({NAME})\s*(?=\()", _index),
     (
-        r"ADD\s+(?:COLUMN\s+)?(?!CONSTRAINT|PRIMARY|FOREIGN|UNIQUE|CHECK|FULLTEXT|SPATIAL|INDEX|KEY|PARTITION)"
-        rf"{IF}({NAME})\s+\w",
+        r"ADD\s+(?:COLUMN\s+|(?!(?:COLUMN|CONSTRAINT|PRIMARY|FOREIGN|UNIQUE|CHECK|EXCLUDE|FULLTEXT|SPATIAL"
+        r"|INDEX|KEY|PARTITION|PERIOD\s+FOR|SYSTEM\s+VERSIONING)\b))"
+        rf"({NAME})\s+[\w\"`]",
         _added,
     ),
     (rf"DROP\s+(CONSTRAINT|INDEX|KEY|FOREIGN\s+KEY|CHECK)\s+{IF}({NAME})", _dropped),
     (r"DROP\s+(PRIMARY\s+KEY)", lambda look, table, _: not look.key(table)),
-    (rf"DROP\s+(?:COLUMN\s+)?{IF}({NAME})", _gone(_added)),
+    (rf"DROP\s+(?:COLUMN\s+)?+({NAME})(?:\s+(?:CASCADE|RESTRICT))?$", _gone(_added)),
     (rf"CHANGE\s+(?:COLUMN\s+)?{IF}({NAME})\s+({NAME})", _renamed),
     (rf"RENAME\s+(?:INDEX|KEY|CONSTRAINT)\s+({NAME})\s+TO\s+({NAME})", _other_name),
     (rf"RENAME\s+(?:COLUMN\s+)?{IF}({NAME})\s+TO\s+({NAME})", _renamed),
+    (rf"RENAME\s+(?:TO|AS)\s+({NAME})", _moved),
 )

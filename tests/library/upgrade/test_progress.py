@@ -336,3 +336,93 @@ def test_the_catalogue_says_whether_a_statement_stands(server_url):
         # what has no name cannot be told from one that was there
         assert in_flight.ran(connection, "ALTER TABLE a ADD UNIQUE (n)") is None
         assert in_flight.ran(connection, "CALL something()") is None
+
+
+# which are not told from one that was there before, and what stands in another place
+TOLD = {
+    "mysql": [
+        ("CREATE OR REPLACE VIEW v AS SELECT id, n FROM a", False),
+        ("ALTER TABLE p DROP PARTITION p0", None),
+        ("ALTER TABLE a ADD COLUMN key_id INTEGER", True),
+        ("ALTER TABLE a ADD checked INTEGER", True),
+        ("ALTER TABLE a ADD COLUMN `50%%` INTEGER", True),
+        ("ALTER TABLE a DROP INDEX IF EXISTS nowhere, ADD INDEX other (n)", False),
+        ("ALTER TABLE a DROP INDEX ix, ADD INDEX ix (n, id)", False),
+        ("ALTER TABLE a DROP COLUMN n, ADD COLUMN n TEXT", None),
+        ("ALTER TABLE a CHANGE n id INT, CHANGE id n INT", None),
+        ("ALTER TABLE a ADD COLUMN IF NOT EXISTS n INT, ADD COLUMN m INT", False),
+        ("ALTER TABLE a ADD COLUMN m INT, ALGORITHM=INSTANT", False),
+        ("ALTER TABLE gone RENAME TO a, ADD COLUMN n INT", True),
+        ("ALTER TABLE IF EXISTS gone ADD COLUMN n INT", False),
+    ],
+    "postgresql": [
+        ("CREATE OR REPLACE VIEW v AS SELECT id, n FROM a", False),
+        ("ALTER TABLE a ADD COLUMN key_id INTEGER", True),
+        ('ALTER TABLE a ADD COLUMN "50%%" INTEGER', True),
+        ("ALTER TABLE a DROP CONSTRAINT IF EXISTS ck, ADD CONSTRAINT ck CHECK (n > 0)", False),
+        ("ALTER TABLE a ALTER COLUMN n TYPE BIGINT USING n * 100", None),
+        ("ALTER TABLE a DROP CONSTRAINT ex", False),
+        ("ALTER TYPE two.mood ADD VALUE 'b'", False),
+        ("ALTER TYPE one.mood ADD VALUE 'b'", True),
+        ("CREATE TYPE two.other AS ENUM ('a')", False),
+        ("CREATE TRIGGER touch BEFORE UPDATE ON p FOR EACH ROW EXECUTE FUNCTION f()", False),
+        ("DROP TRIGGER touch ON p", True),
+        ("CREATE TRIGGER touch BEFORE UPDATE ON a FOR EACH ROW EXECUTE FUNCTION f()", True),
+        ("CREATE INDEX CONCURRENTLY ON a (id)", None),
+    ],
+}
+THERE = {
+    "mysql": [
+        "CREATE TABLE a (id INTEGER, n INTEGER, key_id INTEGER, checked INTEGER, `50%%` INTEGER, "
+        "INDEX ix (n))",
+        "CREATE TABLE p (id INTEGER) PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (5))",
+        "CREATE VIEW v AS SELECT id FROM a",
+    ],
+    "postgresql": [
+        'CREATE TABLE a (id INTEGER, n INTEGER, key_id INTEGER, "50%%" INTEGER, '
+        "CONSTRAINT ck CHECK (n > 1), CONSTRAINT ex EXCLUDE (id WITH =))",
+        "CREATE TABLE p (id INTEGER)",
+        "CREATE VIEW v AS SELECT id FROM a",
+        "CREATE SCHEMA one",
+        "CREATE SCHEMA two",
+        "CREATE TYPE one.mood AS ENUM ('a', 'b')",
+        "CREATE TYPE two.mood AS ENUM ('a')",
+        "CREATE TYPE one.other AS ENUM ('a')",
+        "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+        "CREATE TRIGGER touch BEFORE UPDATE ON a FOR EACH ROW EXECUTE FUNCTION f()",
+    ],
+}
+
+
+def test_a_statement_is_not_taken_for_one_that_ran_by_what_was_there_before(server_url):
+    from flask_keel.upgrade import in_flight
+
+    kind = make_url(server_url).get_backend_name()
+    with databases.engine(server_url).connect() as connection:
+        for statement in THERE[kind]:
+            connection.exec_driver_sql(statement)
+        for statement, ran in TOLD[kind]:
+            assert in_flight.ran(connection, statement) is ran, statement
+
+
+@pytest.mark.parametrize("server", ["mariadb"], indirect=True)
+def test_a_view_that_was_to_be_replaced_when_the_process_was_killed_is_replaced(
+    project, server_url
+):
+    replaced = "CREATE OR REPLACE VIEW v AS SELECT id, n FROM post"
+    project.migration("f2", "f1", "op.execute('CREATE VIEW v AS SELECT id FROM post')")
+    project.db("upgrade").assert_ok()
+    project.migration(
+        "f3",
+        "f2",
+        "import os, pymysql\nrun = pymysql.cursors.Cursor.execute\n"
+        "def execute(self, query, *more):\n"
+        "    if 'REPLACE VIEW' in query and os.environ.get('ENDS'):\n"
+        "        os._exit(9)\n"
+        "    return run(self, query, *more)\n"
+        "pymysql.cursors.Cursor.execute = execute\n"
+        f"op.execute('{replaced}')",
+    )
+    assert project.db("upgrade", ENDS="1").code == 9
+    project.db("upgrade").assert_ok()
+    assert clients.rows(server_url, "SELECT n FROM v ORDER BY n") == [(1,), (5,)]
