@@ -17,7 +17,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql.elements import conv
 
 from .. import catalog, literals, pipeline
-from ..lexer import closing
+from ..lexer import closing, string
 from ..scratch import servers
 from ..typing import Row, Value
 
@@ -270,7 +270,9 @@ def _reflected(text: str, indexes: list[Row]) -> catalog.ReflectedTable:
     columns = {}
     for column, clauses in said.items():
         default, computed = clauses.get("DEFAULT"), clauses.get("GENERATED ALWAYS AS")
-        plain = None if default == "NULL" else default
+        plain = (
+            None if default == "NULL" else "CURRENT_TIMESTAMP" if default == "now()" else default
+        )
         stored = "VIRTUAL" if "VIRTUAL" in clauses else "STORED"
         if "ON UPDATE" in clauses:
             plain = f"{plain or ''} on update {clauses['ON UPDATE']}"
@@ -337,7 +339,8 @@ def _indexes(parts: Shown) -> dict[str, catalog.ReflectedIndex]:
 
 # https://mariadb.com/kb/en/show-create-table/, https://dev.mysql.com/doc/refman/8.4/en/show-create-table.html
 INTEGER = re.compile(r"\b((?:tiny|small|medium|big)?int)\((\d+)\)", re.IGNORECASE)
-NOW = re.compile(r"\bcurrent_timestamp\(\)", re.IGNORECASE)
+# SQLAlchemy puts now() in parentheses, which MySQL keeps as an expression
+NOW = re.compile(r"\bcurrent_timestamp\(\)|\(now\(\)\)", re.IGNORECASE)
 # MariaDB's word for JSON
 JSON = re.compile(
     r"\blongtext(?: CHARACTER SET \w+)?(?: COLLATE \w+)?(.*?) CHECK \(json_valid\(`[^`]+`\)\)"
@@ -446,10 +449,10 @@ def read(connection: Connection, ignore: frozenset[str]) -> catalog.Schema:
     found = pipeline.ask(
         connection, [TABLES, COLUMNS, INDEXES, KEYS, checks, TRIGGERS, VIEWS, "SELECT DATABASE()"]
     )
-    return catalog.told(_schema, [ignore, *found])
+    return catalog.told(_schema, [ignore, mariadb, *found])
 
 
-def _schema(ignore: frozenset[str], *said: list[Row]) -> catalog.Schema:
+def _schema(ignore: frozenset[str], mariadb: bool, *said: list[Row]) -> catalog.Schema:
     tables, columns, indexes, keys, checked, triggers, views = (
         [row for row in rows if row[0] not in ignore] for rows in said[:-1]
     )
@@ -460,13 +463,14 @@ def _schema(ignore: frozenset[str], *said: list[Row]) -> catalog.Schema:
             table.parts["options"] = f"{engine} {collation} {comment or ''}".strip()
     for name, *facts in columns:
         if name in schema.tables:
-            _column(schema.tables[name], *facts)
+            _column(schema.tables[name], *(facts if mariadb else _as_mariadb(*facts)))
     for (name, index), parts in groupby(indexes, key=lambda row: row[:2]):
         _index(schema.tables[name], index, list(parts))
     for (name, key), parts in groupby(keys, key=lambda row: row[:2]):
         _foreign_key(schema.tables[name], key, list(parts))
     for name, constraint, clause in checked:
         table = schema.tables[name]
+        clause = clause if mariadb else _expression(clause)
         table.checks.append(catalog.Check(clause, clause, constraint))
         if clause == f"json_valid(`{constraint}`)":
             continue  # this is how MariaDB spells the type JSON
@@ -478,6 +482,30 @@ def _schema(ignore: frozenset[str], *said: list[Row]) -> catalog.Schema:
     for name, definition in views:
         schema.others[f"view {name}"] = (definition or "").replace(f"`{here}`.", "")
     return schema
+
+
+# MySQL escapes the quotes of its expressions, and writes none around a string that is a default:
+# https://dev.mysql.com/doc/refman/8.4/en/information-schema-columns-table.html
+ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+# https://dev.mysql.com/doc/refman/8.4/en/charset-introducer.html
+INTRODUCER = re.compile(r"('(?:[^'\\]|''|\\.)*'|`[^`]*`)|\b_[a-z0-9]+(?=')", re.DOTALL)
+QUOTED = re.compile(r"(?:var)?char|enum|set|date|time")
+
+
+def _expression(said: Value) -> str:
+    signs = {"n": "\n", "r": "\r", "0": "\0"}
+    plain = ESCAPED.sub(lambda one: signs.get(one[1], one[1]), _text(said))
+    return INTRODUCER.sub(lambda one: one[1] or "", plain)
+
+
+def _as_mariadb(name: str, declared: Value, nullable: str, *facts: Value) -> list[Value]:
+    """Return what is said of a column as MariaDB would say it."""
+    default, extra, expression, *rest = facts
+    if "DEFAULT_GENERATED" in (extra or ""):
+        default = "CURRENT_TIMESTAMP" if default == "now()" else _expression(default)
+    elif default is not None and QUOTED.match(_text(declared)):
+        default = string(_text(default).replace("\\", "\\\\"))
+    return [name, declared, nullable, default, extra, _expression(expression or ""), *rest]
 
 
 def _column(table: catalog.Table, name: str, declared: str, nullable: str, *facts: Value) -> None:

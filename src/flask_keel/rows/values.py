@@ -155,8 +155,8 @@ def accepts(kind: Kind, value: Value) -> bool:
         case "float":
             if not _number(value):
                 return False
-            if kind.size == 8:
-                return bool(float(value) == value)
+            if kind.size == 8:  # the lowest BIGINT is one to MySQL, and none when it comes back
+                return bool(float(value) == value != -(2**63))
             # single precision; MySQL shows six of its digits
             single = struct.unpack("f", struct.pack("f", value))[0] if abs(value) < 1e38 else None
             return bool(single == value == float(f"{value:.6g}"))

@@ -55,7 +55,6 @@ ONLY_ONLINE = "it wants {name} of the database, which --sql does not ask (db upg
 
 
 BEGUN = "begun: "
-LONGEST_NAME = 64  # https://dev.mysql.com/doc/refman/8.4/en/identifier-length.html
 STOPS = {
     # psql goes on after an error unless it is told
     "postgresql": "\\set ON_ERROR_STOP on",
@@ -100,12 +99,16 @@ class Guards(NamedTuple):
     @property
     def marked(self) -> str:
         """The query of MariaDB's and MySQL's for the mark."""
-        schema = string(self.schema) if self.schema else "DATABASE()"
         return (
             "(SELECT table_comment FROM information_schema.tables\n"
-            f"    WHERE table_schema = {schema} AND table_name = {string(self.version)} "
-            f"AND table_comment LIKE '{BEGUN}%')"
+            f"    WHERE {self._itself} AND table_comment LIKE '{BEGUN}%')"
         )
+
+    @property
+    def _itself(self) -> str:
+        """What tells Alembic's table in information_schema."""
+        schema = string(self.schema) if self.schema else "DATABASE()"
+        return f"table_schema = {schema} AND table_name = {string(self.version)}"
 
     @property
     def transactional(self) -> bool:
@@ -192,21 +195,32 @@ END//
 DELIMITER ;"""
 
     def _mysql(self, live: str) -> str:
-        """MySQL raises nothing outside of a routine: what it cannot find has the sentence for a name."""
-        elsewhere = f"This SQL is for a database at {live or 'the base'}: print it anew"
-        stopped = "Printed SQL stopped in the middle: see the comment of " + self.version
-        missing = [
-            string(f"SELECT 1 FROM `{said[:LONGEST_NAME]}`") for said in (elsewhere, stopped)
-        ]
+        """MySQL raises nothing outside of a routine: what is no SQL mode is said, up to its first comma.
+
+        https://dev.mysql.com/doc/refman/8.4/en/signal.html
+        """
+        wanted = live or "the base"
+        before = f"This SQL is for a database at {wanted} and this one is at ".replace(",", " and")
+        versions = (
+            "SET @live = (SELECT GROUP_CONCAT(version_num ORDER BY CAST(version_num AS BINARY) "
+            f"SEPARATOR ', ') FROM {self.table})"
+        )
         return f"""\
-SET @live = (SELECT GROUP_CONCAT(version_num ORDER BY CAST(version_num AS BINARY) SEPARATOR ', ')
-  FROM {self.table});
-SET @mark = {self.marked};
-SET @guard = IF(NOT @live <=> {string(live) if live else "NULL"}, {missing[0]},
-  IF(@mark IS NOT NULL, {missing[1]}, 'DO 0'));
-PREPARE keel_guard FROM @guard;
+SET @ask = IF((SELECT COUNT(*) FROM information_schema.tables
+    WHERE {self._itself}),
+  {string(versions)}, 'SET @live = NULL');
+PREPARE keel_guard FROM @ask;
 EXECUTE keel_guard;
-DEALLOCATE PREPARE keel_guard;"""
+DEALLOCATE PREPARE keel_guard;
+SET @mark = {self.marked};
+SET sql_mode = CASE
+  WHEN NOT @live <=> {string(live) if live else "NULL"} THEN
+    CONCAT({string(before)}, COALESCE(REPLACE(@live, ',', ' and'), 'the base'),
+      {string(f" (run twice?): print it anew from this database ({self.again}).")})
+  WHEN @mark IS NOT NULL THEN
+    CONCAT('Printed SQL stopped in the middle of a revision (', @mark, '): finish or undo that and type ',
+      {string(self.mark(None))})
+  ELSE @@sql_mode END;"""
 
 
 # Stands where the connection would be while `--sql` runs migrations for a server.

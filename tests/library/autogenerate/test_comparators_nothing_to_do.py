@@ -1,5 +1,6 @@
 """What was created from the models is what the models have: a second comparison finds nothing."""
 
+import databases
 import sqlalchemy as sa
 
 from .compared import model
@@ -114,6 +115,8 @@ def test_server_defaults(bench):
     if bench.kind in ("mysql", "mariadb"):
         there["expression"] = (sa.String(40), sa.text("(concat(lower('A'), 'x'))"))
         there["function"] = (sa.Integer, sa.text("(abs(-3))"))
+    if databases.MYSQLD and bench.kind in ("mysql", "mariadb"):
+        there["json"] = (sa.JSON, sa.text("(_utf8mb4'[1]')"))
     if bench.kind == "postgresql":
         there["real_exponent"] = (sa.Float, sa.text("1e5"))
         there["boolean_digit"] = (sa.Boolean, sa.text("true"))

@@ -104,7 +104,7 @@ reads(
 )
 reads(
     "JSON that is a list",
-    C("tags", sa.JSON, nullable=False, server_default="[]"),
+    C("tags", sa.JSON, nullable=False, server_default=sa.text("('[]')")),
     "sa.JSON",
     "row.tags.append('x')",
 )

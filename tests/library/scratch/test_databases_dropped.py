@@ -22,7 +22,7 @@ while how == "here" and pathlib.Path(os.environ["READY"]).exists():
 if how == "fail":
     raise ValueError("no")"""
 # for a minute or more; MariaDB's SLEEP would notice that its client is gone
-BUSY = {"postgresql": "pg_sleep(90)", "mysql": "BENCHMARK(400000000, SHA1('a'))"}
+BUSY = {"postgresql": "pg_sleep(90)", "mysql": "BENCHMARK(400000000, SHA2('a', 256))"}
 
 
 @pytest.fixture

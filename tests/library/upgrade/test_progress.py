@@ -106,6 +106,7 @@ def test_a_failure_at_any_place_is_mended_behind_what_stands(project, server_url
 @pytest.mark.parametrize("server", ["mariadb"], indirect=True)
 def test_what_stands_is_known_behind_a_comment_and_with_settings_of_its_own(project, server_url):
     leads = ["-- why\\n", "SET STATEMENT lock_wait_timeout=5 FOR ", "# why\\n", "/* why */ "]
+    leads = [lead for lead in leads if not (databases.MYSQLD and lead.startswith("SET"))]
     for number, lead in enumerate(leads if LONG else leads[:2], 2):
         name, below = f"f{number}", f"f{number - 1}"
         alter = f'op.execute("{lead}ALTER TABLE post ADD COLUMN c{number} INTEGER")'

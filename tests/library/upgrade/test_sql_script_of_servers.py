@@ -48,7 +48,8 @@ def assert_stops(project, sql, *words):
     ran = clients.program(project.url, sql)
     assert ran.returncode != 0, ran.stdout
     for word in words:
-        assert word in ran.stderr
+        plain = word.replace(", and", " and").replace(", ", " and ")  # a comma would end MySQL's
+        assert word in ran.stderr or plain in ran.stderr
     return ran
 
 
@@ -232,7 +233,9 @@ def test_mysql_that_raises_nothing_stops_too(thing):
     dialect = create_mock_engine("mysql://", lambda *_: None).dialect
     sql = sql_script.Guards(dialect, "db upgrade --sql")
     clients.feed(thing.url, sql.at({"a1"}))
-    assert_stops(thing, sql.at({"a2"}), "This SQL is for a database at a2: print it anew")
+    assert_stops(
+        thing, sql.at({"a2"}), "This SQL is for a database at a2 and this one is at a1 (run twice?)"
+    )
     assert_stops(thing, sql.at(set()), "This SQL is for a database at the base")
     clients.run(thing.url, sql.mark("upgrade a1 -> a2"))
     assert_stops(thing, sql.at({"a1"}), "Printed SQL stopped in the middle")
