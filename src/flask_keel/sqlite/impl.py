@@ -55,6 +55,23 @@ def operations_of(
     found += _table_kwargs(batch.table_kwargs)
     if batch.partial_reordering:
         found.append(draft.Reorder(tuple(map(tuple, batch.partial_reordering))))
+    return _behind_their_columns(found)
+
+
+def _behind_their_columns(found: list[draft.Operation]) -> list[draft.Operation]:
+    """An index or a constraint comes after the columns that it is of: Alembic makes those of a
+    batch on the new table."""
+    for number, op in reversed([*enumerate(found)]):
+        if not isinstance(op, draft.CreateIndex | draft.AddConstraint):
+            continue
+        text = op.sql if isinstance(op, draft.CreateIndex) else op.text
+        adds = [
+            later
+            for later, other in enumerate(found)
+            if later > number and isinstance(other, draft.AddColumn) and other.column in text
+        ]
+        if adds:
+            found.insert(adds[-1], found.pop(number))
     return found
 
 

@@ -40,6 +40,23 @@ def batch(*calls, table="post", **options):
     return change
 
 
+# -- before its column -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (lambda b: b.create_index("new", ["n", "m"]), "CREATE INDEX new ON post (n, m)"),
+        (lambda b: b.create_unique_constraint("new", ["m"]), "CONSTRAINT new UNIQUE (m)"),
+        (lambda b: b.create_check_constraint("new", sa.text("m > 0")), "CONSTRAINT new CHECK"),
+        (lambda b: b.create_foreign_key("new", "author", ["m"], ["id"]), "CONSTRAINT new FOREIGN"),
+    ],
+)
+def test_what_a_batch_makes_of_a_column_may_stand_before_it(post, made, said):
+    post.migrate(batch(made, lambda b: b.add_column(sa.Column("m", sa.Integer)), recreate="always"))
+    assert said in "".join(sql for (sql,) in post.rows("SELECT sql FROM sqlite_master") if sql)
+
+
 # -- gone with a column ------------------------------------------------------------------------
 
 
