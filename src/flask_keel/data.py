@@ -110,6 +110,11 @@ class Progress:
     def take_back(self, statements: Sequence[str], number: int) -> None:
         """Undo the last steps of an operation; a rehearsal that failed is over."""
 
+    @property
+    def behind(self) -> bool:
+        """Whether an earlier try came further than this."""
+        return False
+
     # backfill
 
     @property
@@ -344,7 +349,9 @@ def require_no_nulls(table: str, *columns: str, schema: str | None = None) -> No
     """
     from alembic import op
 
-    if op.get_context().as_sql:
+    context = op.get_context()
+    progress = context.opts.get(PROGRESS)
+    if context.as_sql or (progress and progress.behind):
         return
     connection = op.get_bind()
     source = table_clause(table, schema=schema)

@@ -168,7 +168,7 @@ class LoggedProgress(Progress):
 
         :raises CommandError: when an earlier try did more than this file does
         """
-        if self.unsure is not None or any(not one.startswith(PAST) for one in self.left):
+        if self.unsure is not None or self.behind:
             raise self._differs(None)
         self.running = False
 
@@ -486,6 +486,10 @@ class LoggedProgress(Progress):
                 self._write(None)
             self._commit()
 
+    @property
+    def behind(self) -> bool:
+        return any(not one.startswith(PAST) for one in self.left)
+
     # backfill: batches, each with the key that it ended at
 
     def backfilled(self, what: str) -> bool:
@@ -611,8 +615,8 @@ class LoggedProgress(Progress):
             parsed = getattr(said_by, "args", ())[:1] != (NOT_PARSED,)
             if commits(statement, self.database) and parsed:
                 self._flush()  # a commit comes before such a statement, too
-        earlier = self.earlier - len([one for one in self.left if not one.startswith(PAST)])
-        said = [f"{earlier} of an earlier try"] if earlier > 0 else []
+        earlier = min(self.earlier, len(self.done))
+        said = [f"{earlier} of an earlier try"] if earlier else []
         said += [short(statement) for statement in self.said]
         rest = f" and {len(said) - MOST} more" if len(said) > MOST else ""
         return ", ".join(said[:MOST]) + rest

@@ -117,3 +117,28 @@ def test_a_backfill_that_is_done_needs_its_table_no_more(project, server_url):
     project.migration("f2", "f1", after.removesuffix(f"\n    {STOPS}"))
     project.db("upgrade").assert_ok()
     assert sorted(clients.rows(server_url, "SELECT n FROM kept")) == [(2,), (6,)]
+
+
+def test_what_was_required_before_a_step_that_stands_is_not_asked_again(project, server_url):
+    after = alone(
+        "import flask_keel",
+        "flask_keel.require_no_nulls('post', 'n')",
+        "op.alter_column('post', 'n', nullable=False, existing_type=sa.Integer())",
+        "op.alter_column('post', 'n', new_column_name='m', existing_type=sa.Integer())",
+        STOPS,
+    )
+    project.migration("f2", "f1", after)
+    project.db("upgrade").assert_one_sentence("nowhere")
+    project.migration("f2", "f1", after.removesuffix(f"\n    {STOPS}"))
+    project.db("upgrade").assert_ok()
+    assert clients.rows(server_url, "SELECT m FROM post ORDER BY id") == [(1,), (5,)]
+
+
+def test_what_stands_of_an_earlier_try_is_said_before_the_next_has_met_it(project):
+    steps = ["op.execute('UPDATE post SET n = n + 1')", STOPS]
+    project.migration("f2", "f1", alone(*steps))
+    project.db("upgrade").assert_one_sentence("nowhere")
+    project.migration("f2", "f1", "op.get_bind().execute(sa.text('SELECT x'))\n" + alone(*steps))
+    project.db("upgrade").assert_one_sentence(
+        "of this revision 1 of an earlier try cannot be undone"
+    )
