@@ -19,6 +19,7 @@ from sqlalchemy import (
     MetaData,
     PrimaryKeyConstraint,
     Sequence,
+    TypeDecorator,
     UniqueConstraint,
     text,
 )
@@ -51,6 +52,8 @@ def named_types(model: Model, dialect: Dialect) -> Iterator[ENUM | DOMAIN]:
     for column in model.columns:
         kind = column.type.dialect_impl(dialect)
         kind = getattr(kind, "item_type", kind).dialect_impl(dialect)
+        while isinstance(kind, TypeDecorator):
+            kind = kind.load_dialect_impl(dialect).dialect_impl(dialect)
         if isinstance(kind, ENUM | DOMAIN) and kind.name not in made:
             made.add(kind.name)
             yield kind

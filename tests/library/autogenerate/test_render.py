@@ -206,7 +206,11 @@ def test_an_enum_within_a_type_of_ones_own_gets_its_values_on_postgresql(
 
 def test_an_enum_whose_schema_is_said_is_compared_on_postgresql(new_project, postgresql_server):
     project = new_project(starter="bare", database="postgresql")
-    mood = "mood: Mapped[str | None] = mapped_column(sa.Enum('a', name='mood', schema='public'))\n"
+    mood = (
+        "mood: Mapped[str | None] = mapped_column(sa.Enum('a', name='mood', schema='public'))\n"
+        "ready: Mapped[bool | None]\n"
+        "word: Mapped[str | None] = mapped_column(sa.Enum('x', name='word', native_enum=False))\n"
+    )
     with databases.fresh(postgresql_server) as url:
         project.env["DEV_DATABASE_URL"] = url
         project.model("thing", KEY + mood)
