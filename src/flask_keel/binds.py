@@ -96,9 +96,14 @@ def metadata(app: Flask, bind: Bind) -> "MetaData":
     return models
 
 
+def keel(app: Flask) -> Value:
+    """Return the application's Keel; what Flask-Migrate has in its place where that was taken out."""
+    return app.extensions.get("keel") or app.extensions["migrate"]
+
+
 def _db(app: Flask) -> Value:
     # not Flask-Migrate's, which would be made for it
-    return (app.extensions.get("keel") or app.extensions["migrate"]).db
+    return keel(app).db
 
 
 def configured(app: Flask) -> list[str]:
@@ -114,7 +119,7 @@ def with_models(app: Flask) -> dict[str, list[str]]:
 
 def left_out(app: Flask) -> list[str]:
     """Return the binds that have a URL or models and are none of ours, by Keel's ``binds``."""
-    ours = app.extensions["keel"].binds
+    ours = getattr(keel(app), "binds", None)
     known = dict.fromkeys([*configured(app), *with_models(app)])
     return [] if ours is None else [key for key in known if key not in ours]
 
@@ -131,7 +136,7 @@ def migrated(app: Flask, home: Path) -> list[Bind]:
 
 def folders(app: Flask) -> list[Path]:
     """Return the migrations folders of the databases that have one, the default's first."""
-    home = Path(app.extensions["keel"].directory)
+    home = Path(keel(app).directory)
     return [folder(home, bind) for bind in migrated(app, home)]
 
 

@@ -111,7 +111,7 @@ def probe(app: Flask, bind: Bind = None) -> "Probe":
 def _probes(app: Flask) -> dict[Bind, "Probe"]:
     """Return those of all databases that have migrations, as they were when the process began."""
     if "keel.probes" not in app.extensions:
-        home = Path(app.extensions["keel"].directory)
+        home = Path(binds.keel(app).directory)
         made = {bind: probe(app, bind) for bind in binds.migrated(app, home)}
         app.extensions["keel.probes"] = made
     found: dict[Bind, Probe] = app.extensions["keel.probes"]
@@ -165,7 +165,7 @@ class Probe:
 
     @property
     def _folder(self) -> Path:
-        return binds.folder(Path(self._app.extensions["keel"].directory), self._bind)
+        return binds.folder(Path(binds.keel(self._app).directory), self._bind)
 
     @cached_property
     def _in_env(self) -> Options | None:
@@ -174,9 +174,10 @@ class Probe:
     def ask(self) -> frozenset[str]:
         """Return what the version table holds, from the attempt's thread."""
         with self._app.app_context():
-            keel = self._app.extensions["keel"]
+            keel = binds.keel(self._app)
             engine = binds.engine(self._app, self._bind)
-            given = keel.alembic_ctx_kwargs | (self._in_env or {})
+            options = getattr(keel, "alembic_ctx_kwargs", None) or keel.configure_args
+            given = options | (self._in_env or {})
             name, schema = (given.get(f"version_table{part}") for part in ("", "_schema"))
             versions = table(name or "alembic_version", column("version_num"), schema=schema)
             query = str(select(versions).compile(engine))

@@ -13,6 +13,7 @@ from pathlib import Path
 import databases
 import pytest
 from flask import Flask
+from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.pool import NullPool
@@ -47,12 +48,12 @@ def write(folder, name, down):
     (folder / "versions" / f"{name}.py").write_text(FILE.format(name, down))
 
 
-def application(folder, url, engine_options=None, **options):
+def application(folder, url, engine_options=None, extension=Keel, **options):
     app = Flask("tried")
     app.config["SQLALCHEMY_DATABASE_URI"] = url
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options or {}
     db = SQLAlchemy(app)
-    Keel(app, db, directory=folder, **options)
+    extension(app, db, directory=folder, **options)
     app.register_blueprint(health.bp)
     return app
 
@@ -114,6 +115,14 @@ def test_a_database_is_behind_then_at_head_then_ahead(folder, url):
         assert ready(app) == (expected, "behind" if expected == 503 else "at head")
     put_at(url, "of_a_newer_release")
     assert ready(app) == (200, "ahead")
+
+
+def test_a_database_is_told_of_where_flask_migrate_is_back(folder, url):
+    app = application(folder, url, extension=Migrate, version_table="versions")
+    put_at(url, "a", table="versions")
+    assert ready(app) == (503, "behind")
+    put_at(url, "b", table="versions")
+    assert ready(app) == (200, "at head")
 
 
 def test_a_version_table_of_another_name_is_heeded(folder, url):

@@ -123,6 +123,12 @@ name: Mapped[str] = mapped_column(sa.String(40), unique=True)
 """
 
 
+READY = """
+from my_app import create_app
+print(create_app("dev.conf").test_client().get("/readyz").status_code, end="")
+"""
+
+
 def for_the_bind(env):
     """What the README has one write in a bind's env.py."""
     text = env.read_text()
@@ -163,7 +169,7 @@ def test_the_readme_says_how_to_leave_and_it_works(history):
             "from flask_keel import naming_convention\nfrom flask_migrate import Migrate\n"
             "from flask_sqlalchemy import SQLAlchemy",
         )
-        + 'migrate = Migrate(db=db, directory="my_app/migrations")\n',
+        + 'migrate = Migrate(db=db, directory=Path(__file__).parent / "migrations")\n',
     )
     history.replace("my_app/__init__.py", "import db, keel", "import db, migrate")
     history.replace("my_app/__init__.py", "keel.init_app(app)", "migrate.init_app(app)")
@@ -185,3 +191,10 @@ def test_the_readme_says_how_to_leave_and_it_works(history):
     assert "flask_keel" not in written.read_text()
     # as the README says of it
     assert "op.drop_table('alembic_log')" in written.read_text()
+    written.unlink()
+    # what goes on as it is
+    history.replace("my_app/models/user.py", "String(80)", "String(80), unique=True")
+    asked = history.run(sys.executable, "-c", READY, cwd=history.path.parent, **plain)
+    assert asked.assert_ok().out == "200"
+    own = ("-m", "pytest", "-q", "tests/test_app.py", "tests/test_migrations.py")
+    history.run(sys.executable, *own, SETTINGS="test.conf", **plain).assert_ok()
