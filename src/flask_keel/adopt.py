@@ -47,7 +47,8 @@ HOOKS = re.compile(r"^hooks[ \t]*[=:][ \t]*(.*?)[ \t]*(?=\r?$)", re.MULTILINE)
 SECTION = re.compile(r"^\[post_write_hooks\][ \t]*\r?\n", re.MULTILINE)
 OURS = re.compile(r"\bflask_keel\b")
 
-ADOPTED = "{env} calls flask_keel already: type db adopt --undo to put Flask-Migrate's own back."
+ADOPTED = "{env} calls flask_keel already, so there is nothing to adopt"
+UNDO = "; type db adopt --undo to put Flask-Migrate's own back"
 NOT_ADOPTED = "There is no {file}, so there is nothing to put back."
 DIRTY = (
     "git sees changes that are not committed ({files}): commit or stash them, then type db adopt."
@@ -177,7 +178,8 @@ def _require_adoptable(folder: Path) -> str:
             )
     text = _read(folder / "env.py")
     if OURS.search(text):
-        raise CommandError(ADOPTED.format(env=folder / "env.py"))
+        undo = UNDO if _before(folder / "env.py").exists() else ""
+        raise CommandError(f"{ADOPTED.format(env=folder / 'env.py')}{undo}.")
     changed = _uncommitted(folder)
     if changed:
         more = f" and {len(changed) - 3} more" if changed[3:] else ""

@@ -81,6 +81,11 @@ def test_it_does_the_edits_and_undo_puts_them_back_byte_for_byte(tmp_path, layou
     application.db("adopt", "--undo").assert_one_sentence("nothing to put back")
 
 
+def test_what_was_born_here_is_not_told_to_undo_an_adoption_that_never_was(blog):
+    said = blog.db("adopt").assert_one_sentence("calls flask_keel already, so there is nothing")
+    assert "--undo" not in said.err
+
+
 def test_hooks_and_line_ends_of_ones_own_stay(application):
     ini = application.path / "migrations" / "alembic.ini"
     text = (
