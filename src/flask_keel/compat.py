@@ -14,12 +14,13 @@ from alembic import command
 from alembic.autogenerate import render, renderers
 from alembic.ddl.base import IdentityColumnDefault
 from alembic.ddl.impl import DefaultImpl
+from alembic.ddl.mysql import MySQLImpl
 from alembic.ddl.postgresql import visit_identity_column
 from alembic.operations import ops
 from alembic.runtime.migration import HeadMaintainer, RevisionStep
 from alembic.util import CommandError
 from flask import current_app
-from sqlalchemy import CheckConstraint, String, Table, Update, bindparam, column, table
+from sqlalchemy import CheckConstraint, String, Table, Update, bindparam, column, table, text
 from sqlalchemy.dialects import mysql
 from sqlalchemy.dialects.mysql.base import MySQLTypeCompiler
 from sqlalchemy.ext.compiler import compiles
@@ -232,6 +233,35 @@ def _unmerge_to_revisions(self: RevisionStep, heads: set[str]) -> tuple[str, ...
 RevisionStep._unmerge_to_revisions = _unmerge_to_revisions  # type: ignore[method-assign]
 
 
+class NullableImpl(MySQLImpl):
+    """Alembic's implementation for MySQL, where DROP DEFAULT leaves no default at all.
+
+    A row that says nothing of the column is refused then, though NULL is allowed:
+    https://dev.mysql.com/doc/refman/8.4/en/data-type-defaults.html
+    """
+
+    __dialect__ = "mysql"
+
+    def alter_column(
+        self, table_name: str, column_name: str, *, server_default: Any = False, **more: Any
+    ) -> None:
+        if server_default is None and self._takes_null(table_name, column_name, more):
+            server_default = text("NULL")
+        super().alter_column(table_name, column_name, server_default=server_default, **more)
+
+    def _takes_null(self, table_name: str, name: str, more: dict[str, Any]) -> bool:
+        known = more.get("nullable"), more.get("existing_nullable")
+        said = next((one for one in known if one is not None), None)
+        if said is not None or self.as_sql or self.connection is None:
+            return bool(said)
+        values = {"schema": more.get("schema"), "of": table_name, "name": name}
+        return self.connection.execute(text(NULLABLE), values).scalar() == "YES"
+
+
+NULLABLE = (
+    "SELECT is_nullable FROM information_schema.columns WHERE column_name = :name "
+    "AND table_name = :of AND table_schema = COALESCE(:schema, DATABASE())"
+)
 PURGE = click.Option(
     ["--purge"],
     is_flag=True,

@@ -12,6 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
+import clients
+import databases
 import pytest
 from alembic.runtime.migration import RevisionStep
 from alembic.script.revision import Revision, RevisionMap
@@ -156,3 +158,23 @@ def test_a_step_down_leads_where_alembic_says():
             for heads in ({one.revision}, {one.revision, *others}):
                 found = compat._unmerge_to_revisions(step, heads)
                 assert set(found) == set(compat._ancestors_apart(step, heads)), (seed, one, heads)
+
+
+@pytest.mark.parametrize("said", ["", ", existing_nullable=True"])
+def test_a_column_that_loses_its_default_on_mysql_takes_rows_that_do_not_name_it(
+    new_project, mariadb_server, said
+):
+    with databases.fresh(mariadb_server) as url:
+        project = new_project(starter="bare", database="mysql")
+        project.env["DEV_DATABASE_URL"] = url
+        column = "sa.Column('name', sa.String(9), server_default='x')"
+        project.migration(
+            "f1", None, f"op.create_table('t', sa.Column('id', sa.Integer), {column})"
+        )
+        project.migration("f2", "f1", f"op.alter_column('t', 'name', server_default=None{said})")
+        if said:
+            printed = project.db("upgrade", "--sql").assert_ok().out
+            assert "ALTER COLUMN name SET DEFAULT NULL" in printed  # MariaDB would do with less
+        project.db("upgrade").assert_ok()
+        clients.run(url, "INSERT INTO t (id) VALUES (1)")
+        assert clients.rows(url, "SELECT name FROM t") == [(None,)]

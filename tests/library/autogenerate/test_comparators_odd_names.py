@@ -85,6 +85,7 @@ def test_a_model_that_makes_no_table_is_one_sentence_and_no_verdict(bench):
     assert "\n" not in str(error.value) and "id INTEGER" not in str(error.value)
 
 
+@databases.mariadb_alone
 def test_two_checks_of_one_name_are_no_verdict(bench):
     def make(*checks):
         return model(

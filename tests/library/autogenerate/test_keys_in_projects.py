@@ -133,7 +133,7 @@ class Child(db.Model):
     id: Mapped[int] = column(primary_key=True)
     {up}_id: Mapped[int] = column(sa.ForeignKey("parent.{key}"))
     code: Mapped[str] = column(sa.String(20))
-    rank: Mapped[int]
+    place: Mapped[int]
 """
 MOVED = """
 class Child(db.Model):
@@ -166,10 +166,10 @@ def test_a_key_changes_with_renamed_columns_and_with_columns_that_need_values(an
 
     change(
         PARENT.format(id="number") + COUNTED.format(up="up", key="number"),
-        "SELECT id, up_id, code, rank FROM child ORDER BY id",
+        "SELECT id, up_id, code, place FROM child ORDER BY id",
         [(1, 1, "a", 1), (2, 2, "b", 2)],
         "child.parent_id:up_id,parent.id:number,none",
-        "fill=child.rank:=id",
+        "fill=child.place:=id",
     )
     change(
         PARENT.format(id="number") + MOVED,

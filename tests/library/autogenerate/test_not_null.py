@@ -3,6 +3,7 @@
 import uuid
 from datetime import timedelta
 
+import databases
 import pytest
 import revising
 import sqlalchemy as sa
@@ -233,6 +234,8 @@ def test_a_downgrade_brings_a_key_back_with_its_rows_or_says_why_it_cannot(any_d
         clash["token"], uuid = hold.pop("token")[:2], "(hex(randomblob(16)))"
     if kind == "mysql":  # which has no partial indexes
         del hold["chief"], clash["gone"]
+    if databases.MYSQLD:  # no column comes there with a default that is another in each row
+        del hold["token"]
 
     def write(hold_place, clash_place):
         tables = {name: sides[hold_place] for name, sides in hold.items()}

@@ -55,6 +55,7 @@ ODD = {
         + ("" if databases.MYSQLD else " WITH SYSTEM VERSIONING"),
     ),
 }
+CLIENT, DUMP = ("mysql", "mysqldump") if databases.MYSQLD else ("mariadb", "mariadb-dump")
 
 
 @pytest.fixture
@@ -102,7 +103,7 @@ def listening(project, tmp_path):
     """Programs in front of the real ones, that write down how they were called."""
     folder, log = tmp_path / "bin", tmp_path / "called"
     folder.mkdir()
-    for name in ("pg_dump", "pg_restore", "psql", "mariadb", "mariadb-dump"):
+    for name in ("pg_dump", "pg_restore", "psql", CLIENT, DUMP):
         real = shutil.which(name)
         if name[0] == "p":
             real = clients._postgresql(name)
@@ -301,7 +302,7 @@ def test_a_program_that_is_missing_or_too_old_is_named_with_what_brings_it(
 ):
     if kind == "mysql":
         answer = project.db("backup", PATH=str(tmp_path))
-        answer.assert_one_sentence("There is no program mariadb-dump", "mariadb-client")
+        answer.assert_one_sentence(f"There is no program {DUMP}", "mariadb-client")
     else:  # the embedded server has its own where nobody can take them away
         old = tmp_path / "pg_dump"
         old.write_text("#!/bin/sh\necho 'pg_dump (PostgreSQL) 9.6.24'\n")

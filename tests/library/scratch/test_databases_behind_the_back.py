@@ -32,7 +32,9 @@ def test_what_one_did_by_hand_does_not_break_the_database_of_another(any_databas
 def test_the_tables_of_others_on_the_server_are_never_seen(new_project, server, server_url):
     project = new_project(starter="bare", database=make_url(server_url).get_backend_name())
     # as some hosts and old tutorials write it
-    written = server_url.replace("postgresql://", "postgres://").replace("mysql://", "mariadb://")
+    written = server_url.replace("postgresql://", "postgres://").replace(
+        "mysql://", "mysql://" if databases.MYSQLD else "mariadb://"
+    )
     project.env["DEV_DATABASE_URL"] = written
     project.model("mine", "id: Mapped[int] = mapped_column(primary_key=True)")
     with databases.fresh(server) as other:

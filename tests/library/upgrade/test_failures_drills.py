@@ -173,6 +173,7 @@ def test_the_settings_of_production_do_for_sqlite_too(bare):
         assert ask() == ask() == str(ROWS)
 
 
+@databases.mariadb_alone
 def test_a_server_whose_disk_is_full(served, open_folder):
     """A small disk for one table, as a tablespace or a data directory of its own."""
     mount = ["mount", "-t", "tmpfs", "tmpfs", str(open_folder), "-o"]

@@ -1,6 +1,7 @@
 """What SQL of a migration's own loses is said before it runs, however that database has it written."""
 
 import clients
+import databases
 from sqlalchemy import make_url
 
 from ..lint import linting
@@ -108,6 +109,8 @@ def test_each_form_is_announced_found_by_the_lint_and_printed_as_it_runs(
     any_database, url, twin, tmp_path
 ):
     forms = FORMS[make_url(url).get_backend_name()]
+    if databases.MYSQLD:
+        forms = [form for form in forms if not form[0].startswith("ANALYZE")]
     bodies = [f"op.execute({sql!r})" for sql, *_ in forms]
     any_database.migration("f0", None, TABLES)
     story(any_database, bodies)

@@ -239,7 +239,8 @@ def reader(server, url):
     else:
         clients.run(
             server,
-            "CREATE OR REPLACE USER keel_reader@localhost",
+            "DROP USER IF EXISTS keel_reader@localhost",
+            "CREATE USER keel_reader@localhost",
             f"GRANT SELECT ON {parsed.database}.* TO keel_reader@localhost",
         )
         yield parsed.set(username="keel_reader").render_as_string(hide_password=False)

@@ -324,6 +324,10 @@ def test_the_catalogue_says_whether_a_statement_stands(server_url):
 
     kind = make_url(server_url).get_backend_name()
     statements = [LOOKS_OF[kind].get(number, said) for number, said in enumerate(LOOKS)]
+    if databases.MYSQLD:
+        statements = [
+            said.replace("SET STATEMENT lock_wait_timeout=9 FOR ", "") for said in statements
+        ]
     with databases.engine(server_url).connect() as connection:
         if kind == "mysql":
             statements[7:7] = ["ALTER TABLE b ADD PRIMARY KEY (a_id)"]
