@@ -181,7 +181,7 @@ SAID = {
         "the column post.extra was added (int DEFAULT NULL)",
         "the table by_hand was added (a)",
         "the column post.title is varchar(300) NOT NULL, and was varchar(200) NOT NULL",
-        "the column post.body is text DEFAULT NULL, and was text NOT NULL",
+        f"the column post.body is text{'' if databases.MYSQLD else ' DEFAULT NULL'}, and was text NOT NULL",
         "the index post.uq_post_slug is missing (UNIQUE KEY (`slug`))",
         "the constraint post.ck_hand was added (CHECK (`title` <> ''))",
         "the constraint post.fk_post_user_id_user is FOREIGN KEY (`user_id`) REFERENCES `user` (`id`), "

@@ -243,9 +243,10 @@ OWN_TYPES = {
     "mysql": """
         SET('a','b'); YEAR; BIT(8); BIT(1); ENUM('x','y'); TINYINT UNSIGNED; MEDIUMINT; BIGINT UNSIGNED;
         TIME(6); DATETIME(6); TIMESTAMP; TIMESTAMP(6); DECIMAL(3); FLOAT; FLOAT(5,2); DOUBLE; BINARY(16);
-        VARBINARY(20); CHAR(3); UUID; INET6; NCHAR(4); INTEGER(5) ZEROFILL; BOOLEAN;
+        VARBINARY(20); CHAR(3); NCHAR(4); INTEGER(5) ZEROFILL; BOOLEAN;
         VARCHAR(9) COLLATE utf8mb4_bin
-    """,
+    """
+    + ("" if databases.MYSQLD else "; UUID; INET6"),
 }
 
 
@@ -334,12 +335,12 @@ def test_a_check_of_a_generated_column_holds_for_what_the_row_computes(when):
 def test_a_value_with_which_a_check_cannot_be_told_does_not_end_the_asking(server_url):
     def table(*more):
         metadata = sa.MetaData()
-        rank = sa.Column("rank", sa.BigInteger, nullable=False)
-        sa.Table("t", metadata, sa.Column("id", sa.Integer, primary_key=True), rank, *more)
+        place = sa.Column("place", sa.BigInteger, nullable=False)
+        sa.Table("t", metadata, sa.Column("id", sa.Integer, primary_key=True), place, *more)
         return metadata
 
     # the greatest number has no double: the server says so, and of another it says no
-    made, checked = table(), table(sa.CheckConstraint("rank * 2 NOT IN (-2, 0, 2, 4)", name="c"))
+    made, checked = table(), table(sa.CheckConstraint("place * 2 NOT IN (-2, 0, 2, 4)", name="c"))
     engine = databases.engine(server_url).execution_options(isolation_level="READ COMMITTED")
     with engine.connect() as connection:
         checked.create_all(connection)
@@ -349,7 +350,7 @@ def test_a_value_with_which_a_check_cannot_be_told_does_not_end_the_asking(serve
         before, kind = catalog.read(connection), connection.dialect.name
         names = {("t", name): ("t", name) for name in before.tables["t"].columns}
         rows.fill(connection, plan.of_schema(before, kind, {"t": 9}, later, names))
-        found = connection.exec_driver_sql("SELECT rank FROM t").scalars().all()
+        found = connection.exec_driver_sql("SELECT place FROM t").scalars().all()
         assert len(found) == 9
         assert not {-1, 0, 1, 2} & set(found)
         assert max(map(abs, found)) < 2**62
