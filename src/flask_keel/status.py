@@ -52,7 +52,7 @@ DRIFT_NOT_TOLD = "Whether somebody changed it by hand cannot be told: {why}."
 PARTLY = "Not all of it could be compared: {why}."
 MODELS_NOT_TOLD = (
     "Whether the models and the history agree cannot be told without a scratch database: type make "
-    "check (db check), which keeps what it finds."
+    "check (db check), and where they agree there, it is known here, too."
 )
 RUNS = "A migration runs on it just now: type db status again when it has ended."
 NOT_THERE = "{database} does not exist yet"

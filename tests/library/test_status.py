@@ -346,6 +346,8 @@ def test_a_type_that_was_changed_in_the_models_is_not_told_on_a_server_and_is_el
         status(agreed, 1, "change post.summary")
         return
     status(agreed, 3, "the models and the history agree cannot be told", "make check")
+    agreed.db("check").assert_one_sentence("change post.summary")
+    status(agreed, 3, "(db check), and where they agree there")  # a difference is not kept
     clients.run(url_of(agreed), "ALTER TABLE post ADD extra INTEGER")
     status(agreed, 1, "cannot be told", "post.extra was added")  # a difference wins
 
