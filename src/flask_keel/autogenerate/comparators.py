@@ -407,7 +407,9 @@ def compare_indexes(context: AutogenContext, change: ops.ModifyTableOps, table: 
     for name in sorted(real.keys() | shadow.keys()):
         if name in real and name in shadow and real[name].plain == shadow[name].plain:
             _forget(change, name)
-        elif context.dialect.name in ("mysql", "mariadb"):
+        elif context.dialect.name in ("mysql", "mariadb") and not (
+            name in real and name in shadow and name in models
+        ):
             continue  # Alembic knows which indexes MySQL made for itself
         elif name in real and name in shadow:
             _drop(context, change, real[name], there)

@@ -332,9 +332,22 @@ def _indexes(parts: Shown) -> dict[str, catalog.ReflectedIndex]:
             key,
             repr([[*(row[name] for name in compared), row.get("Expression")] for row in rows]),
             not rows[0]["Non_unique"],
+            _directions(rows),
         )
         for key, rows in parts.items()
     }
+
+
+def _directions(rows: list[Value]) -> tuple[str, ...]:
+    """The parts of an index of which one is DESC, which SQLAlchemy does not reflect."""
+    down = [row["Collation"] == "D" for row in rows]
+    names = [row["Column_name"] for row in rows]
+    if not any(down) or not all(names) or any(row["Sub_part"] for row in rows):
+        return ()
+    return tuple(
+        f"{name if name.isidentifier() else f'`{name}`'} DESC" if desc else name
+        for name, desc in zip(names, down, strict=True)
+    )
 
 
 # https://mariadb.com/kb/en/show-create-table/, https://dev.mysql.com/doc/refman/8.4/en/show-create-table.html

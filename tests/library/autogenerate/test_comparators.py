@@ -1,9 +1,10 @@
 """A change is seen, written as an ordinary operation, and goes up and down without a trace."""
 
+import databases
 import pytest
 import sqlalchemy as sa
 
-from .compared import CONVENTION, model
+from .compared import CONVENTION, Bench, model
 
 
 def a(*more, kind=sa.Integer, **options):
@@ -330,3 +331,29 @@ def test_a_foreign_key_goes_with_the_index_that_the_database_made_for_it(bench, 
     after = made(index=indexed)
     bench.round_trip(before, after, "drop_constraint")
     bench.run("INSERT INTO t (id, t_id) VALUES (1, 5)")
+
+
+def test_how_much_of_a_text_an_index_of_mariadb_holds_is_compared(mariadb_server):
+    def said(*indexes):
+        columns = sa.Column("a", sa.Text), sa.Column("b", sa.String(90)), sa.Column("n", sa.Integer)
+        own = sa.Column("p", sa.Integer, sa.ForeignKey("t.id"))
+        return model(*columns, own, *indexes)
+
+    before = said(
+        sa.Index("ia", "a", mysql_length=20),
+        sa.Index("ib", "b", mysql_length={"b": 10}),
+        sa.Index("ic", sa.text("n DESC")),
+        sa.Index("ip", "p", "b"),
+    )
+    after = said(
+        sa.Index("ia", "a", mysql_length=30),
+        sa.Index("ib", "b"),
+        sa.Index("ic", "n"),
+        sa.Index("ip", "p", "b", mysql_length={"b": 4}),
+    )
+    with databases.fresh(mariadb_server) as url:
+        bench = Bench(databases.engine(url, sa.QueuePool))
+        upgrade = "\n".join(bench.round_trip(before, after, "mysql_length=30"))
+        bench.engine.dispose()
+    for name in ("ia", "ib", "ic", "ip"):
+        assert upgrade.count(f"create_index('{name}'") == 1, upgrade
