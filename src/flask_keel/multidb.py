@@ -124,10 +124,11 @@ def on(bind: Bind, several: bool = False) -> Iterator[str]:
     """
     command = click.get_current_context()
     before = command.meta.get(history.DIRECTORY)
+    several = several or bind is not None or bool(binds.configured(_app()))
     folder = str(binds.folder(binds.home(history.folder()), bind))
     command.meta[history.DIRECTORY] = folder
     try:
-        with output.on_bind(binds.shown(bind) if several or bind is not None else None):
+        with output.on_bind(binds.shown(bind) if several else None):
             yield folder
     finally:
         command.meta[history.DIRECTORY] = before

@@ -136,6 +136,8 @@ def test_a_plan_says_that_no_transaction_spans_the_databases(project):
     project.db("downgrade", "--bind", "archive", "--yes").assert_ok()
     assert "transaction" not in project.db("upgrade", "--plan").assert_ok().err
     project.db("downgrade", "--bind", "default", "--yes").assert_ok()
+    one = project.db("upgrade", "--sql", "--bind", "default").assert_ok().out
+    assert "(db upgrade --sql --bind default)" in one
     both = project.db("upgrade", "--plan").assert_ok().err
     assert "2 databases change (default, archive)" in both and "no transaction spans two" in both
 

@@ -71,7 +71,7 @@ class Plan:
 
         :param whole: whether all is counted, and not only what is asked for
         """
-        if not look.there:
+        if not look.there and project.dialect == "sqlite":  # a server has its database
             made = cls(project, dry_run.run(project, None, look.steps), {})
             for loss in made._all():
                 loss.count = 0

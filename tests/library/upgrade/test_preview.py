@@ -303,6 +303,18 @@ def at(project):
     return clients.rows(url_of(project), "SELECT version_num FROM alembic_version")
 
 
+@pytest.mark.parametrize("any_database", ["postgresql", "mariadb"], indirect=True)
+def test_a_history_that_drops_is_planned_and_applied_where_nothing_is_yet(any_database):
+    confirming(any_database)
+    any_database.migration(
+        "f01x", None, "op.create_table('t', sa.Column('a', sa.Integer), sa.Column('b', sa.Integer))"
+    )
+    any_database.migration("f02x", "f01x", "op.drop_column('t', 'b')")
+    assert [one["revision"] for one in plan(any_database)["revisions"]] == ["f01x", "f02x"]
+    any_database.db("upgrade").assert_ok()
+    assert at(any_database) == [("f02x",)]
+
+
 def test_who_says_no_at_the_question_has_lost_nothing_and_who_says_yes_has(small):
     confirming(small).migration("f1", "f0", "op.drop_column('person', 'bio')")
     before = clients.dump(url_of(small))
