@@ -309,6 +309,9 @@ def _by_itself(context: MigrationContext) -> Iterator[None]:
     from alembic import op
 
     kind = context.dialect.name
+    if integrity.autocommit(op.get_bind()):  # the migration has begun a block
+        yield
+        return
     free = kind in ("mysql", "mariadb")
     if kind == "postgresql":
         # no number yet: this transaction has written nothing, no DDL and no row

@@ -52,6 +52,14 @@ def test_all_rows_are_reached_and_none_twice(any_database):
     assert slugs(any_database) == [(f"t{number}",) for number in range(10)]
 
 
+def test_it_may_stand_in_an_autocommit_block(any_database):
+    head = with_rows(any_database)
+    inside = "".join(f"    {line}\n" for line in BACKFILL.splitlines())
+    by_hand(any_database, head, f"with op.get_context().autocommit_block():\n{inside}")
+    any_database.db("upgrade").assert_ok()
+    assert slugs(any_database) == [(f"t{number}",) for number in range(10)]
+
+
 def test_on_a_server_a_batch_stands_when_a_later_one_fails(new_project, server_url):
     kind = "mysql" if server_url.startswith("mysql") else "postgresql"
     project = new_project(starter="bare", database=kind)
