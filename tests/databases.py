@@ -68,7 +68,9 @@ def mariadb() -> Iterator[str]:
     folder = Path(_folder("keel_my"))
     data, socket = folder / "data", folder / "socket"
     user = [f"--user={'root' if os.geteuid() == 0 else os.environ.get('USER', '')}"]
-    common = ["--no-defaults", f"--datadir={data}", *(user if os.geteuid() == 0 else [])]
+    # each server empties its temporary folder when it starts, whoever else works there
+    common = ["--no-defaults", f"--datadir={data}", f"--tmpdir={folder}"]
+    common += user if os.geteuid() == 0 else []
     how = ["--auth-root-authentication-method=normal", "--skip-test-db"]
     installed = subprocess.run(
         [install, *common, *(["--initialize-insecure"] if MYSQLD else how)],
@@ -81,8 +83,6 @@ def mariadb() -> Iterator[str]:
         *common,
         f"--socket={socket}",
         "--skip-networking",
-        # each server empties its temporary folder when it starts, whoever else works there
-        f"--tmpdir={folder}",
         f"--pid-file={folder / 'pid'}",
         f"--log-error={folder / 'log'}",
         "--innodb-flush-log-at-trx-commit=0",
