@@ -20,7 +20,7 @@ from sqlalchemy import Connection, inspect, update
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from .. import catalog, errors, history, log, output
-from ..project import Environment, Steps
+from ..project import Environment, Project, Steps
 from ..sqlite import foreign_key_check, transaction
 from ..statements import DATA, commits, first, says
 from ..typing import Options
@@ -89,7 +89,8 @@ class Journal:
         if direction == "stamp":
             former = None  # it says that somebody has looked after that
         elif former and (former.revision, former.direction) != (self.row["revision"], direction):
-            raise self._unfinished(former)
+            self.row = None
+            raise of_a_half(self.project, former)
         path, judged = Path(), False
         if isinstance(step, RevisionStep):
             path = Path(step.revision.path)
@@ -97,15 +98,6 @@ class Journal:
         if judged:
             require(path, direction, self.progress.mysql)
         self.progress.begin(self if self._kept else None, former, path.name, judged)
-
-    def _unfinished(self, former: log.Unfinished) -> CommandError:
-        self.row = None
-        number = len(former.digests)
-        return CommandError(
-            f"The {former.direction} of {former.revision} stopped in the middle on {self.project.database}, "
-            f"where {number} of its statements stand: type db {former.direction} to finish it first, or "
-            "undo it by hand and type db stamp --purge with the revision at which the database is then."
-        )
 
     def note(self, values: Options) -> None:
         """Write how far the revision is that runs now."""
@@ -261,6 +253,15 @@ class Journal:
             engine = transaction.engine(engine.url, self.project.engine_options)
         with engine.connect() as connection:
             yield connection
+
+
+def of_a_half(project: Project, former: log.Unfinished) -> CommandError:
+    """Name the revision of which a part stands, for what can only be done behind it."""
+    return CommandError(
+        f"The {former.direction} of {former.revision} stopped in the middle on {project.database}, where "
+        f"{len(former.digests)} of its statements stand: type db {former.direction} to finish it first, or "
+        "undo it by hand and type db stamp --purge with the revision at which the database is then."
+    )
 
 
 def _said(step: MigrationStep) -> Options:

@@ -35,7 +35,7 @@ from sqlalchemy.schema import CreateTable, DDLElement
 from sqlalchemy.sql import visitors
 from sqlalchemy.types import NullType
 
-from .. import history, literals, output, runner, upgrade, waiting
+from .. import history, literals, log, output, runner, upgrade, waiting
 from ..data import rehearsal
 from ..lexer import split, string, tokens
 from ..project import LOG_TABLE, Environment, Project
@@ -45,6 +45,7 @@ from ..sqlite import data_checks, foreign_key_check, transaction
 from ..sqlite.foreign_key_check import KeyWatch
 from ..sqlite.introspection import driver
 from ..typing import Options, Params, Value
+from . import journal
 
 ONLY_ONLINE = "it wants {name} of the database, which --sql does not ask (db upgrade does)"
 
@@ -483,6 +484,8 @@ def _start(project: Environment) -> list[str] | None:
                 return project.start.split(",")
             applied = project.applied(connection)
             upgrade.check(project, connection, applied)
+            if former := log.unfinished(connection, project.options.get("version_table_schema")):
+                raise journal.of_a_half(project, former)  # what stands would be done once more
             return sorted(applied) or None
     except DBAPIError:
         if project.start is None:

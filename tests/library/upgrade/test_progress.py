@@ -194,6 +194,14 @@ def test_an_edit_of_what_stands_is_named_with_the_way_out(project, server_url):
     project.db("upgrade").assert_ok()
 
 
+def test_the_sql_of_a_revision_that_stands_by_half_is_not_printed(project, server_url):
+    project.migration("f2", "f1", alone(server_url, *STATEMENTS[:4], STOPS))
+    project.db("upgrade").assert_one_sentence("nowhere")
+    said = project.db("upgrade", "--sql").assert_one_sentence("stopped in the middle", "db upgrade")
+    assert not said.out
+    project.db("upgrade", "f1:f2", "--sql").assert_ok()  # who says where to begin has looked
+
+
 def test_another_way_is_closed_until_the_half_is_finished(project, server_url):
     project.migration("f2", "f1", alone(server_url, *STATEMENTS[:4], STOPS))
     project.db("upgrade").assert_one_sentence("nowhere")
