@@ -87,6 +87,14 @@ def _is(tokens: list[re.Match[str]], place: int, words: str) -> bool:
     return [token[0].upper() for token in tokens[place : place + len(wanted)]] == wanted
 
 
+# MySQL writes -(5) of a new expression, and -5 once its table was altered
+NEGATIVE = re.compile(r"-\((\d+(?:\.\d+)?(?:e[-+]?\d+)?)\)", re.IGNORECASE)
+
+
+def _compared(expression: str) -> str:
+    return NEGATIVE.sub(r"-\1", expression)
+
+
 def _inside(text: str) -> str:
     """Return an expression without the parentheses around all of it."""
     text = text.strip()
@@ -279,11 +287,13 @@ def _reflected(text: str, indexes: list[Row]) -> catalog.ReflectedTable:
         columns[column] = catalog.ReflectedColumn(
             type="json" if column in json else clauses[""],
             default=None if computed else plain,
-            generated=f"{computed} {stored} GENERATED" if computed else None,
+            generated=f"{_compared(computed)} {stored} GENERATED" if computed else None,
             collation=clauses.get("COLLATE"),
             counts="auto_increment" if "AUTO_INCREMENT" in clauses else None,
         )
-    checks = [catalog.ReflectedCheck(rule, sql, sql) for rule, sql in ruled if rule not in json]
+    checks = [
+        catalog.ReflectedCheck(rule, _compared(sql), sql) for rule, sql in ruled if rule not in json
+    ]
     shown = _shown(indexes)
     key = shown.pop("PRIMARY", [])
     return catalog.ReflectedTable(
@@ -408,7 +418,7 @@ def _line(line: str, character_set: str, collation: str) -> str:
     # 1 is how both say a BOOLEAN
     code = INTEGER.sub(lambda one: one[0] if one[2] == "1" else one[1], code)
     code = NOW.sub("CURRENT_TIMESTAMP", code)
-    code = PLAIN_NUMBER.sub(r"DEFAULT \1", code)
+    code = _compared(PLAIN_NUMBER.sub(r"DEFAULT \1", code))
     code = code.replace(f" CHARACTER SET {character_set}", "").replace(f" COLLATE {collation}", "")
     code = JSON.sub(r"json\1", code)
     return "    " + "".join([code, *quoted]).lstrip() if line.startswith(" ") else line
@@ -508,7 +518,7 @@ QUOTED = re.compile(r"(?:var)?char|enum|set|date|time")
 def _expression(said: Value) -> str:
     signs = {"n": "\n", "r": "\r", "0": "\0"}
     plain = ESCAPED.sub(lambda one: signs.get(one[1], one[1]), _text(said))
-    return INTRODUCER.sub(lambda one: one[1] or "", plain)
+    return _compared(INTRODUCER.sub(lambda one: one[1] or "", plain))
 
 
 def _as_mariadb(name: str, declared: Value, nullable: str, *facts: Value) -> list[Value]:
