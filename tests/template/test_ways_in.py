@@ -29,6 +29,7 @@ def test_each_way_lists_the_same_commands(way):
     assert set(re.findall(r"^  ([a-z-]+)", listed, re.MULTILINE)) >= set(COMMANDS.split())
 
 
+@pytest.mark.some(2)
 def test_each_way_does_the_same_from_any_folder(application, way, tmp_path):
     answer = way("upgrade", cwd=tmp_path).assert_ok()
     assert "upgrade 8b27e4a9c610  add summary and published_at to post" in answer.err

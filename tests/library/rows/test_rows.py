@@ -119,7 +119,7 @@ def _said(metadata):
     return "".join(str(CreateTable(table)) for table in metadata.sorted_tables)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(schemas())
 def test_any_schema_gets_rows_on_sqlite(metadata):
     with sa.create_engine("sqlite://").connect() as connection:
@@ -142,7 +142,7 @@ def empty(request):
 
 
 @settings(
-    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(metadata=schemas())
 def test_any_schema_gets_rows_on_servers(empty, metadata):

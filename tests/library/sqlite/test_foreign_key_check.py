@@ -371,7 +371,7 @@ def pointing_to_nothing(raw) -> dict[str, list]:
 
 
 @given(st.lists(statements(), min_size=1, max_size=4))
-@settings(deadline=None, max_examples=int(os.environ.get("KEEL_EXAMPLES", "60")))
+@settings(deadline=None, max_examples=int(os.environ.get("KEEL_EXAMPLES", "30")))
 def test_no_write_breaks_a_key_that_is_not_looked_at(written):
     raw = sqlite3.connect(":memory:", isolation_level=None)
     raw.executescript(RELATIONS)

@@ -38,7 +38,7 @@ SEEDS = 4  # at least, however long they take
 # the same examples for everybody who runs the tests, others in each long drill
 DRAWN = random.randrange(10**9) if os.environ.get("LONG_DRILLS") else 2202
 SEED = int(os.environ.get("ENGINE_SEED", DRAWN))
-EXAMPLES = 20  # of one seed
+EXAMPLES = 15  # of one seed
 
 ADDED = [
     "TEXT DEFAULT 1.10",

@@ -12,7 +12,7 @@ from .strategies import rows as rows_for
 patient = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
-    max_examples=int(os.environ.get("KEEL_EXAMPLES", "60")),
+    max_examples=int(os.environ.get("KEEL_EXAMPLES", "30")),
 )
 
 

@@ -13,7 +13,7 @@ from .generated_migrations import BEFORE, migrations
 from .migrating import Database, assert_same_on_postgresql
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(migrations())
 def test_a_second_run_changes_nothing(made):
     source, _ = made
@@ -23,14 +23,14 @@ def test_a_second_run_changes_nothing(made):
     assert twice.notes == once.notes == []
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(migrations())
 def test_postgresql_is_told_the_same(made):
     source, _ = made
     assert_same_on_postgresql(source, make_safe(source).source, moved=True)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(migrations())
 def test_no_line_but_those_of_operations_is_touched(made):
     source, _ = made
@@ -44,7 +44,7 @@ def others(source):
     return [line for line in lines if line and "op." not in line]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(migrations())
 def test_the_cheap_look_never_says_no_where_there_is_something_to_edit(made):
     source, _ = made
@@ -53,7 +53,7 @@ def test_the_cheap_look_never_says_no_where_there_is_something_to_edit(made):
     assert scan.worth_editing(tree) or (changed, notes) == (source, [])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(migrations())
 def test_sqlite_comes_to_the_schema_that_the_operations_mean(made):
     source, tables = made

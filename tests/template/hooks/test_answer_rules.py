@@ -154,7 +154,7 @@ def test_every_bad_answer_gets_one_line_in_the_order_of_the_questions():
 
 @pytest.mark.parametrize("key", ["project", "module"])
 @given(answer=st.one_of(st.text(), st.sampled_from([*FOLDERS, *DEPENDENCIES, *COMMANDS])))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_what_a_refusal_says_to_type_is_accepted(key, answer):
     for sentence in problems({key: answer}):
         assert "\n" not in sentence

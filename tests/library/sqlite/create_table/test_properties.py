@@ -16,7 +16,7 @@ from .facts import collations, database, facts, facts_of_text, stored_text
 patient = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
-    max_examples=int(os.environ.get("KEEL_EXAMPLES", "80")),
+    max_examples=int(os.environ.get("KEEL_EXAMPLES", "40")),
 )
 
 
