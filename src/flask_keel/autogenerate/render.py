@@ -32,9 +32,8 @@ from . import summary
 
 # How a type is written into a file: with what it imports, and so that it runs as it stands.
 #
-# Alembic writes ``my_app.types.Money()`` and leaves the import to the reader. What that stores may change
-# with the application, and the history would make another schema than it made: a decorator is written as
-# what is underneath.
+# Alembic writes ``my_app.types.Money()`` and leaves the import to the reader; for a decorator with
+# arguments it writes those of the type underneath:
 # https://alembic.sqlalchemy.org/en/latest/autogenerate.html#affecting-the-rendering-of-types-themselves
 
 
@@ -62,7 +61,7 @@ def render_item(own: Callable[..., Any] | None) -> Callable[..., Any]:
         prefixed = context.opts.get("user_module_prefix") is not None
         if found is not False or kind != "type" or prefixed:
             return found
-        return False if _known(item) and not _inner(item) else write_type(item, context)
+        return False if known(item) and not _inner(item) else write_type(item, context)
 
     return rendered
 
@@ -70,8 +69,8 @@ def render_item(own: Callable[..., Any] | None) -> Callable[..., Any]:
 def write_type(type_: SQLType, context: AutogenContext) -> str:
     """Return the code that makes a type of the application's, of another package, or of other types.
 
-    What a decorator stores; else its own ``repr`` where that is Python, else a call with the arguments
-    that can be told from the signature.
+    What it stores, of a decorator over an enum; else its own ``repr`` where that is Python, else a call
+    with the arguments that can be told from the signature, else the type underneath.
 
     :raises CommandError: when none of these makes a type with the same DDL
     """
@@ -82,17 +81,22 @@ def write_type(type_: SQLType, context: AutogenContext) -> str:
         for name, other in sorted(type_._variant_mapping.items()):
             code += f".with_variant({render._repr_type(other, context)}, {name!r})"
         return code
-    if _known(type_):
+    if known(type_):
         special: dict[type, Callable[..., str]] = {ARRAY: _array, postgresql.DOMAIN: _domain}
         own = next((way for kind, way in special.items() if isinstance(type_, kind)), _nested)
         return own(type_, context)
-    if isinstance(type_, TypeDecorator) and (stored := _underneath(type_, context)):
-        return render._repr_type(stored, context)
+    decorator = type_ if isinstance(type_, TypeDecorator) else None
+    if decorator and isinstance(decorator.impl_instance, Enum):  # migrations make and change them
+        stored = _underneath(decorator, context)
+        if stored is not None:
+            return render._repr_type(stored, context)
     module = home(type(type_))
     for call in (repr(type_), _call(type_)):
         if call and _makes(f"{module}.{call}", module, type_):
             context.imports.add(f"import {module}")
             return f"{module}.{call}"
+    if decorator:
+        return render._repr_type(decorator.impl_instance, context)
     raise CommandError(
         f"{module}.{type(type_).__qualname__} cannot be written into a migration: give it a "
         "__repr__ that is the Python which makes it."
@@ -147,7 +151,8 @@ def home(class_: type) -> str:
     return class_.__module__
 
 
-def _known(type_: SQLType) -> bool:
+def known(type_: SQLType) -> bool:
+    """Whether a type is SQLAlchemy's own."""
     return type(type_).__module__.startswith("sqlalchemy.")
 
 

@@ -19,13 +19,13 @@ from alembic.operations.ops import MigrateOperation
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 from flask import g
-from sqlalchemy import Connection, Index, MetaData, PickleType, Table
+from sqlalchemy import Connection, Index, MetaData, PickleType, Table, TypeDecorator
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateIndex
 
-from .. import heads, literals, output
+from .. import catalog, heads, literals, output
 from .. import history as history_module
-from ..catalog import drift
+from ..catalog import diff, drift
 from ..lexer import dotted
 from ..project import Environment, Project, listening
 from ..runner import Recorder
@@ -107,6 +107,9 @@ def compare(project: Environment) -> None:
     with ExitStack() as stack:
         try:
             connection = stack.enter_context(databases.at_head(project))
+            if project.writing or checking:
+                _say_what_types_make_now(project, connection)
+                connection.rollback()
             if checking:  # somebody wants to look, too
                 project.config.attributes["at_head"](connection)
                 connection.rollback()
@@ -130,6 +133,43 @@ def compare(project: Environment) -> None:
             project.context.begin_transaction(),
         ):
             project.context.run_migrations()
+
+
+OTHERWISE = (
+    "{column} is {now} in what the history makes now, and {before} in {file}: where {type} stores something "
+    "else than it did, write what it stored in its place into the migration that made the column."
+)
+
+
+def _say_what_types_make_now(project: Environment, connection: Connection) -> None:
+    """Say where a migration that calls a type of the application's may make another column than it did.
+
+    The history agrees with the models then, and databases keep what they have.
+    """
+    file = catalog.path(project.folder, project.dialect)
+    types = {
+        (table.name, column.name): type(column.type)
+        for table in project.metadata.tables.values()
+        for column in table.columns
+        if isinstance(column.type, TypeDecorator) and not render.known(column.type)
+    }
+    text = catalog.text(connection, project.version_table) if types and file.exists() else None
+    if text is None or catalog.is_equal(file, text):
+        return
+    for one in diff.between(project.dialect, file.read_text(encoding="utf-8"), text):
+        own = types.get((one.part.table or "", one.part.name or ""))
+        if own is None or one.part.kind != "column" or one.change != "changed":
+            continue
+        assert one.before is not None and one.now is not None
+        output.say(
+            OTHERWISE.format(
+                column=f"{one.part.table}.{one.part.name}",
+                now=one.now.text,
+                before=one.before.text,
+                file=project.shown(file),
+                type=f"{render.home(own)}.{own.__qualname__}",
+            )
+        )
 
 
 def _say_what_was_edited(project: Environment) -> None:

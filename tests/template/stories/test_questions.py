@@ -23,7 +23,7 @@ class JsonType(TypeDecorator):
 """
 
 
-def test_a_type_of_ones_own_is_written_as_what_it_stores(bare):
+def test_a_type_of_ones_own_is_imported_by_the_migration(bare):
     bare.write("my_app/utils/__init__.py", "")
     bare.write("my_app/utils/customDataType.py", JSON_TYPE)
     bare.model(
@@ -32,19 +32,19 @@ def test_a_type_of_ones_own_is_written_as_what_it_stores(bare):
         "from my_app.utils.customDataType import JsonType",
     )
     file = bare.new_migration()
-    assert "sa.Column('extra', sa.Text(), nullable=True)" in file.read_text()
+    assert "import my_app.utils.customDataType" in file.read_text()
     bare.db("upgrade").assert_ok()
     bare.db("check").assert_ok()
 
 
-def test_a_type_of_another_package_is_written_as_what_it_stores(bare):
+def test_a_type_of_another_package_is_imported_by_the_migration(bare):
     bare.model(
         "machine",
         "id: Mapped[object] = mapped_column(UUIDType(binary=False), primary_key=True)\n",
         "from sqlalchemy_utils import UUIDType",
     )
     file = bare.new_migration()
-    assert "sa.CHAR(length=32).with_variant(sa.UUID(), 'postgresql')" in file.read_text()
+    assert "import sqlalchemy_utils" in file.read_text()
     bare.db("upgrade").assert_ok()
     assert "nothing to migrate" in bare.db("migrate").assert_ok().said
 
