@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import click
 import flask_migrate
@@ -183,7 +182,7 @@ def restore(directory: str | None, file: Path | None, yes: bool) -> None:
     )
 
 
-def _restore(copies: Any, file: Path | None, yes: bool) -> None:
+def _restore(copies: Value, file: Path | None, yes: bool) -> None:
     file = copies.find(file)
     if not yes:
         _agree(copies, file)
@@ -194,7 +193,7 @@ def _restore(copies: Any, file: Path | None, yes: bool) -> None:
         output.say(f"What it was before is kept: {kept}")
 
 
-def _agree(copies: Any, file: Path) -> None:
+def _agree(copies: Value, file: Path) -> None:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise CommandError(
             f"restore replaces {_shown()}, and nobody is here to be asked: type db restore --yes "

@@ -243,13 +243,13 @@ class NullableImpl(MySQLImpl):
     __dialect__ = "mysql"
 
     def alter_column(
-        self, table_name: str, column_name: str, *, server_default: Any = False, **more: Any
+        self, table_name: str, column_name: str, *, server_default: Value = False, **more: Value
     ) -> None:
         if server_default is None and self._takes_null(table_name, column_name, more):
             server_default = text("NULL")
         super().alter_column(table_name, column_name, server_default=server_default, **more)
 
-    def _takes_null(self, table_name: str, name: str, more: dict[str, Any]) -> bool:
+    def _takes_null(self, table_name: str, name: str, more: dict[str, Value]) -> bool:
         known = more.get("nullable"), more.get("existing_nullable")
         said = next((one for one in known if one is not None), None)
         if said is not None or self.as_sql or self.connection is None:

@@ -114,7 +114,7 @@ LONG = pytest.mark.skipif(not os.environ.get("LONG_DRILLS"), reason="LONG_DRILLS
 @pytest.mark.long
 @pytest.mark.parametrize(
     "merged",
-    ["sqlite", *(pytest.param(kind, marks=LONG) for kind in SERVERS)],
+    [pytest.param(kind, marks=LONG) for kind in ("sqlite", *SERVERS)],
     indirect=True,
 )
 def test_the_commands_of_the_workflow_pass_one_after_the_other(merged, request, tmp_path):
