@@ -5,7 +5,7 @@ And what an error of a migration wants of its reader.
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 
 from alembic.ddl.base import AlterColumn, ColumnNullable, ColumnType
 from alembic.ddl.mysql import MySQLChangeColumn
@@ -96,6 +96,23 @@ def said_first(error: BaseException) -> BaseException:
     while isinstance(error, PendingRollbackError) and isinstance(error.__context__, Exception):
         error = error.__context__
     return error
+
+
+@contextmanager
+def first_said(block: AbstractContextManager[None]) -> Iterator[None]:
+    """An error that ended the connection is not hidden by what leaving the block says after it."""
+    ended: BaseException | None = None
+    try:
+        with block:
+            try:
+                yield
+            except BaseException as error:
+                ended = error
+                raise
+    except PendingRollbackError:
+        if ended is None:
+            raise
+        raise ended from None
 
 
 EXAMPLES = 3

@@ -19,7 +19,8 @@ from ..project import Environment, listening
 from ..sqlite import transaction
 from ..statements import short
 from . import losses
-from .progress import Journal, LoggedProgress, busy
+from .in_flight import busy
+from .progress import Journal, LoggedProgress
 
 Handler = Callable[[int, FrameType | None], None]
 LONGEST_END = 60.0  # seconds until a statement that was killed has undone what it did

@@ -12,6 +12,15 @@ from ..lexer import NAME
 from ..statements import begin
 from ..typing import Value
 
+BUSY_POSTGRESQL = (
+    "SELECT count(*) FROM pg_stat_activity WHERE pid = :session AND pid <> pg_backend_pid()"
+)
+BUSY_MYSQL = (
+    "SELECT count(*) FROM information_schema.processlist "
+    "WHERE id = :session AND id <> connection_id() AND command <> 'Sleep'"
+)
+
+
 IF = r"(?:IF\s+(?:NOT\s+)?EXISTS\s+)?+"
 _WORDS = re.IGNORECASE | re.DOTALL
 # what says the same when it is run twice
@@ -321,3 +330,12 @@ CLAUSES: Rules = (
     (rf"RENAME\s+(?:COLUMN\s+)?{IF}({NAME})\s+TO\s+({NAME})", _renamed),
     (rf"RENAME\s+(?:TO|AS)\s+({NAME})", _moved),
 )
+
+
+def busy(connection: Connection, session: int | None) -> bool:
+    """Whether the server still works for a session, whose client may have gone.
+
+    :param connection: another one
+    """
+    query = BUSY_POSTGRESQL if connection.dialect.name == "postgresql" else BUSY_MYSQL
+    return bool(connection.execute(text(query), {"session": session or 0}).scalar())

@@ -14,13 +14,13 @@ from typing import Any, Protocol
 
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
-from sqlalchemy import Connection, Delete, Insert, Update, text
+from sqlalchemy import Connection, Delete, Insert, Update
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import DBAPIError, PendingRollbackError
+from sqlalchemy.exc import DBAPIError
 
 from .. import statements
 from ..data import Progress
-from ..integrity import ALONE, autocommit
+from ..integrity import ALONE, autocommit, first_said
 from ..log import LOST, Unfinished, as_position, key_of
 from ..output import say
 from ..runner import Refused
@@ -30,13 +30,6 @@ from . import in_flight
 
 NOT_PARSED = 1064  # refused before anything was committed
 MOST = 5  # statements that a sentence names
-BUSY_POSTGRESQL = (
-    "SELECT count(*) FROM pg_stat_activity WHERE pid = :session AND pid <> pg_backend_pid()"
-)
-BUSY_MYSQL = (
-    "SELECT count(*) FROM information_schema.processlist "
-    "WHERE id = :session AND id <> connection_id() AND command <> 'Sleep'"
-)
 PAST = "~"  # before the digest of a DDL statement that does not come from op
 
 
@@ -50,32 +43,6 @@ SPLIT = (
     "gone on with, and {next} commits it: use op.execute() for the first (or flask_keel.backfill), or put "
     "what comes after it into a revision of its own"
 )
-
-
-def busy(connection: Connection, session: int | None) -> bool:
-    """Whether the server still works for a session, whose client may have gone.
-
-    :param connection: another one
-    """
-    query = BUSY_POSTGRESQL if connection.dialect.name == "postgresql" else BUSY_MYSQL
-    return bool(connection.execute(text(query), {"session": session or 0}).scalar())
-
-
-@contextmanager
-def first_said(block: AbstractContextManager[None]) -> Iterator[None]:
-    """An error that ended the connection is not hidden by what leaving the block says after it."""
-    ended: BaseException | None = None
-    try:
-        with block:
-            try:
-                yield
-            except BaseException as error:
-                ended = error
-                raise
-    except PendingRollbackError:
-        if ended is None:
-            raise
-        raise ended from None
 
 
 def digest(statement: str) -> str:
@@ -597,7 +564,7 @@ class LoggedProgress(Progress):
         """
         if self.refused is not None:
             return {} if self.lost else {"in_flight": None}
-        if self.sent is None or self.lost or busy(connection, self.session):
+        if self.sent is None or self.lost or in_flight.busy(connection, self.session):
             return {}
         ran = in_flight.ran(connection, self.sent)
         if ran is None:
