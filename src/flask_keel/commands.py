@@ -172,11 +172,9 @@ def restore(directory: str | None, file: Path | None, yes: bool) -> None:
 
     if file is not None:
         multidb.only("A backup is of one database")
-    every = multidb.chosen()
-    for bind in every if len(every) > 1 else ():  # all have one, before the first is replaced
-        with multidb.on(bind, several=True) as folder:
-            if Path(folder, "env.py").is_file():
-                backup_module.of(_project()).find()
+    if len(multidb.chosen()) > 1:  # all have one, before the first is replaced
+        for bind in binds.migrated(current_app, binds.home(history.folder())):
+            backup_module.of(multidb.project(bind)).find()
     multidb.in_turn(
         lambda _: _restore(backup_module.of(_project()), file, yes), directory, moves=True
     )
