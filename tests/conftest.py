@@ -59,26 +59,31 @@ def pytest_collection_finish():
 
 def _left_out(items):
     """Give what the long drills alone run: the other combinations, and the other servers."""
-    combined, told, alike = defaultdict(list), defaultdict(list), defaultdict(list)
+    tests, turns = defaultdict(list), Counter()
     for item in items:
-        test = item.parent.nodeid, getattr(item, "originalname", item.name)
-        if item.get_closest_marker("one_of_each"):
-            combined[test].append(item)
-        elif some := item.get_closest_marker("some"):
-            alike[test].append(item)
-            if len(alike[test]) > some.args[0]:
-                yield item
-        elif hasattr(item, "callspec"):
-            told[test] += [(item, name) for name in TURNS if name in item.callspec.params]
-    for test in combined.values():
-        yield from set(test) - set(_one_of_each(test))
-    turns = Counter()
-    for test in filter(None, told.values()):
-        name = test[0][1]
-        if {item.callspec.params[name] for item, _ in test} == set().union(*TURNS[name]):
+        if item.get_closest_marker("drill"):
+            yield item
+        else:
+            tests[item.parent.nodeid, getattr(item, "originalname", item.name)].append(item)
+    for test in tests.values():
+        if some := test[0].get_closest_marker("some"):
+            kept = test[: some.args[0]]
+        else:
+            kept = _in_turn(test, turns)
+            if test[0].get_closest_marker("one_of_each"):
+                kept = _one_of_each(kept)
+        yield from set(test).difference(kept)
+
+
+def _in_turn(test, turns):
+    """Those of a test that would run on each database for which it is their turn."""
+    params = [getattr(item, "callspec", None) and item.callspec.params for item in test]
+    for name in TURNS.keys() & (params[0] or ()):
+        if {its[name] for its in params} == set().union(*TURNS[name]):
             kept = TURNS[name][turns[name] % len(TURNS[name])]
             turns[name] += 1
-            yield from (item for item, _ in test if item.callspec.params[name] not in kept)
+            return [item for item, its in zip(test, params, strict=True) if its[name] in kept]
+    return test
 
 
 def _one_of_each(items):

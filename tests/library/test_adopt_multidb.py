@@ -1,6 +1,5 @@
 """`flask db adopt` of a history begun with --multidb: one for each database, all rows where they were."""
 
-import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -94,7 +93,6 @@ def test_undo_puts_it_back_byte_for_byte(application):
     assert tree(application) == before
 
 
-LONG = pytest.mark.skipif(not os.environ.get("LONG_DRILLS"), reason="LONG_DRILLS=1 runs it")
 SPOILT = {
     "dispatch": (
         "def upgrade(engine_name):\n",
@@ -132,7 +130,7 @@ def test_what_cannot_be_split_is_named_and_nothing_is_changed(application):
     assert tree(application) == before
 
 
-@LONG
+@pytest.mark.drill
 def test_a_bind_that_came_later_has_nothing_in_older_files_and_one_that_went_is_said(application):
     application.replace(
         "app.py", '"sqlite:///archive.db"}', '"sqlite:///archive.db", "new": "sqlite:///new.db"}'

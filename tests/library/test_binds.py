@@ -1,7 +1,6 @@
 """Which databases an application has, and what the configuration and the models say of them."""
 
 import json
-import os
 import sqlite3
 import sys
 from contextlib import closing
@@ -26,10 +25,12 @@ def says(project, line):
     conf.write_text("\n".join([*kept, line, ""]))
 
 
-LONG = pytest.mark.skipif(not os.environ.get("LONG_DRILLS"), reason="LONG_DRILLS=1 runs it")
 ALIKE = [
     "upgrade",
-    *(pytest.param(it, marks=LONG) for it in ("migrate", "status", "check", "rebuild")),
+    *(
+        pytest.param(it, marks=pytest.mark.drill)
+        for it in ("migrate", "status", "check", "rebuild")
+    ),
 ]
 
 
@@ -159,7 +160,9 @@ def test_a_bind_that_is_left_out_is_touched_by_no_command_and_status_says_so(pro
     project.db("upgrade").assert_one_sentence("Keel's binds= names archiv")
 
 
-@pytest.mark.parametrize("link", [pytest.param("symlink_to", marks=LONG), "hardlink_to"])
+@pytest.mark.parametrize(
+    "link", [pytest.param("symlink_to", marks=pytest.mark.drill), "hardlink_to"]
+)
 def test_two_binds_that_are_one_database_are_refused(project, link):
     """Asked of the database: the two URLs have nothing in common."""
     archive = project.path / "var/archive.db"

@@ -1,7 +1,6 @@
 """`db check`: what a pull request is stopped by, without any database of the application."""
 
 import json
-import os
 import subprocess
 from dataclasses import replace
 
@@ -338,7 +337,7 @@ def test_a_quick_check_of_a_computed_column_made_anew_is_left_to_the_whole_one(b
     blog.db("check", "--quick").assert_ok()
 
 
-@pytest.mark.skipif(not os.environ.get("LONG_DRILLS"), reason="LONG_DRILLS=1 runs it")
+@pytest.mark.drill
 def test_a_hook_of_git_sees_what_is_committed(blog):
     """git gives its hooks an index of their own, and in a linked worktree its folder, too."""
     blog.remember()

@@ -1,6 +1,5 @@
 """The picture of the models in docs/schema.md, held by `db check`."""
 
-import os
 import re
 
 import pytest
@@ -74,7 +73,7 @@ def test_odd_names_types_and_comments_make_no_broken_picture(bare):
     assert any("say 'hi' you" in line for line in lines)
 
 
-@pytest.mark.skipif(not os.environ.get("LONG_DRILLS"), reason="LONG_DRILLS=1 runs it")
+@pytest.mark.drill
 def test_without_paracelsus_it_says_what_to_install(blog):
     blog.db("diagram").assert_ok()
     blog.write("sitecustomize.py", "import sys\nsys.modules['paracelsus'] = None\n")

@@ -1,7 +1,6 @@
 """Several databases: each with a history, a log and a schema file of its own, one command for all."""
 
 import json
-import os
 import sqlite3
 from contextlib import closing
 
@@ -30,8 +29,10 @@ def test_a_second_database_has_a_history_of_its_own_and_changes_no_file_of_the_f
     assert ask(project, "archive", tables) == [("letter",)]
 
 
-LONG = pytest.mark.skipif(not os.environ.get("LONG_DRILLS"), reason="LONG_DRILLS=1 runs it")
-ALIKE = ["current", *(pytest.param(it, marks=LONG) for it in ("heads", "history", "log"))]
+ALIKE = [
+    "current",
+    *(pytest.param(it, marks=pytest.mark.drill) for it in ("heads", "history", "log")),
+]
 
 
 @pytest.mark.parametrize("command", ALIKE)
@@ -211,7 +212,7 @@ def test_an_env_py_that_is_gone_is_written_again_and_the_alembic_ini_beside_it_s
         env.unlink()
 
 
-@LONG
+@pytest.mark.drill
 def test_each_is_copied_and_given_back(project):
     ((person,),) = ask(project, "dev", "SELECT count(*) FROM person")
     made = project.db("backup").assert_ok().out.splitlines()
@@ -241,7 +242,7 @@ def test_none_is_given_back_where_one_of_them_has_no_backup(project):
     assert ask(project, "dev", "SELECT count(*) FROM person WHERE name = 'later'") == [(1,)]
 
 
-@LONG
+@pytest.mark.drill
 def test_two_heads_of_one_history_are_put_in_order_and_the_other_is_left_alone(project):
     project.remember()
     first = head(project, "archive")

@@ -1,7 +1,5 @@
 """SQLite, PostgreSQL and MariaDB in one application: each migrated as it is alone, one after the other."""
 
-import os
-
 import databases
 import pytest
 from several import NAMED, ask, configure, head
@@ -15,9 +13,6 @@ from .models.report import Report
 def seed(session):
     session.add_all([Person(name="Ada"), Archive(name="an old one"), Report(name="of today")])
 """
-
-
-LONG = pytest.mark.skipif(not os.environ.get("LONG_DRILLS"), reason="LONG_DRILLS=1 runs it")
 
 
 @pytest.fixture
@@ -69,7 +64,7 @@ def test_each_kind_has_its_own_files_proof_lock_and_rows(project, urls):
     assert project.db("status").assert_ok().err.count("(head), as the last run left it") == 3
 
 
-@LONG
+@pytest.mark.drill
 def test_make_db_makes_all_of_them_anew(project, urls):
     project.db("migrate").assert_ok()
     for _ in range(2):
@@ -81,7 +76,7 @@ def test_make_db_makes_all_of_them_anew(project, urls):
     assert not {name for name in names if "_scratch_" in name and "_kept_" not in name}
 
 
-@LONG
+@pytest.mark.drill
 def test_two_urls_of_one_server_that_lead_to_one_schema_are_refused(project, urls):
     """Asked of the server: a host by another name, or a user, says nothing."""
     project.db("migrate").assert_ok()

@@ -33,7 +33,7 @@ def test_it_fits_a_screen_and_says_what_to_type_next(blog):
     assert said.out == ""
 
 
-@pytest.mark.skipif(not os.environ.get("LONG_DRILLS"), reason="LONG_DRILLS=1 runs it")
+@pytest.mark.drill
 def test_where_a_locale_lacks_a_letter_sql_and_json_are_utf8_and_the_rest_is_escaped(blog):
     path = blog.migration("f00d00000001", "8b27e4a9c610", "pass")
     path.write_text(path.read_text().replace("by hand", "größe 更大"))

@@ -24,6 +24,7 @@ def project(new_project, server_url):
     return made
 
 
+@pytest.mark.one_of_each
 @pytest.mark.parametrize("kind", ["postgresql", "mysql"])
 @pytest.mark.parametrize("command", ["upgrade", "migrate"])
 def test_a_server_that_accepts_and_says_nothing_does_not_answer(new_project, kind, command):

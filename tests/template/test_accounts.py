@@ -273,7 +273,7 @@ def test_its_history_says_why_where_others_wait(new_project):
     assert len(said) == 2, said
 
 
-@pytest.mark.skipif(not LONG, reason="LONG_DRILLS=1 takes accounts out")
+@pytest.mark.drill
 def test_accounts_are_taken_out_as_the_readme_says(accounts, new_project):
     accounts.db("rebuild").assert_ok()
     readme = (accounts.path / "README.md").read_text().replace("\n", " ")
@@ -317,7 +317,7 @@ def production(accounts):
     return accounts
 
 
-@pytest.mark.skipif(not LONG, reason="LONG_DRILLS=1 serves in production")
+@pytest.mark.drill
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
@@ -336,7 +336,7 @@ def test_production_is_not_served_without_what_accounts_need(production, key, va
     assert_refuses(production.run(*command, **env), words)
 
 
-@pytest.mark.skipif(not LONG, reason="LONG_DRILLS=1 starts a Redis")
+@pytest.mark.drill
 def test_limits_hold_across_two_workers(production, tmp_path):
     if not shutil.which("redis-server"):
         databases.missing("no Redis: apt-get install redis-server")

@@ -182,7 +182,7 @@ def test_what_migrations_use_of_it_is_understood_however_it_is_written(applicati
     application.make("migrate").assert_ok()
 
 
-@pytest.mark.some(0)
+@pytest.mark.drill
 def test_a_project_that_takes_it_from_an_index_needs_no_folder(application, tmp_path):
     """As README says: delete vendor/ and the lines that name it."""
     application.replace("pyproject.toml", f"flask-keel=={wheel.version()}", "flask-keel>=0.1")

@@ -17,7 +17,6 @@ from sqlalchemy import make_url
 pytestmark = pytest.mark.xdist_group("container")
 KEY = "0123456789abcdef" * 4
 KINDS = ["sqlite", "postgresql", "mysql"]
-LONG = pytest.mark.skipif(not os.environ.get("LONG_DRILLS"), reason="LONG_DRILLS=1 runs it")
 
 
 @pytest.fixture(params=KINDS)
@@ -116,7 +115,7 @@ def _holds_no_tool_and_no_secret(image):
     assert "gunicorn" in commands and not {"pytest", "ruff", "pip", "uv"} & commands
 
 
-@LONG
+@pytest.mark.drill
 @pytest.mark.long
 @pytest.mark.parametrize("kind", ["postgresql", "mysql"])
 def test_an_image_without_a_lock_file_has_the_driver_and_the_extra(

@@ -21,7 +21,6 @@ from keel_answers import wheel
 
 pytestmark = pytest.mark.xdist_group("delivery")
 # pip takes 25 s of processor for it
-LONG = pytest.mark.skipif(not os.environ.get("LONG_DRILLS"), reason="LONG_DRILLS=1 runs it")
 
 
 def vendored(project) -> Path:
@@ -154,7 +153,10 @@ def strangers(tmp_path):
         yield url
 
 
-INSTALLERS = ["uv", *(pytest.param(one, marks=LONG) for one in ("pip", "pip of .venv alone"))]
+INSTALLERS = [
+    "uv",
+    *(pytest.param(one, marks=pytest.mark.drill) for one in ("pip", "pip of .venv alone")),
+]
 
 
 @pytest.mark.parametrize("installer", INSTALLERS)

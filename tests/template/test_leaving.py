@@ -78,7 +78,7 @@ def up_and_down(run, database, wanted):
     assert schema(database) == wanted
 
 
-@pytest.mark.some(0)
+@pytest.mark.drill
 def test_the_history_runs_under_stock_flask_migrate(history, tmp_path):
     folder, database = tmp_path / "stock", tmp_path / "stock" / "stock.db"
     folder.mkdir()
@@ -93,7 +93,7 @@ def test_the_history_runs_under_stock_flask_migrate(history, tmp_path):
     up_and_down(run, database, schema(history.database))
 
 
-@pytest.mark.some(0)
+@pytest.mark.drill
 def test_the_history_runs_under_stock_alembic(history, tmp_path):
     folder, database = tmp_path / "plain", tmp_path / "plain" / "plain.db"
     folder.mkdir()

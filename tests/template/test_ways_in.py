@@ -39,7 +39,7 @@ def test_each_way_does_the_same_from_any_folder(application, way, tmp_path):
     wrong.assert_one_sentence("There is no revision nowhere", "db history")
 
 
-@pytest.mark.some(0)
+@pytest.mark.drill
 def test_settings_in_front_of_the_command_work_as_typed(application, tmp_path):
     url = f"sqlite:///{tmp_path}/production.db"
     command = "SETTINGS=prod.conf db upgrade && SETTINGS=prod.conf db current"

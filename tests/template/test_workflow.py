@@ -108,13 +108,12 @@ def merged(new_project, request, tmp_path):
 
 
 SERVERS = {"postgresql": "postgresql_server", "mysql": "mariadb_server"}
-LONG = pytest.mark.skipif(not os.environ.get("LONG_DRILLS"), reason="LONG_DRILLS=1 runs it")
 
 
 @pytest.mark.long
 @pytest.mark.parametrize(
     "merged",
-    [pytest.param(kind, marks=LONG) for kind in ("sqlite", *SERVERS)],
+    [pytest.param(kind, marks=pytest.mark.drill) for kind in ("sqlite", *SERVERS)],
     indirect=True,
 )
 def test_the_commands_of_the_workflow_pass_one_after_the_other(merged, request, tmp_path):

@@ -15,6 +15,7 @@ def project(new_project, postgresql_server):
         yield made
 
 
+@pytest.mark.drill
 def test_a_sequence_is_made_before_its_next_value_is_a_default(project):
     project.model("ticket", KEY)
     applied(project)
@@ -53,7 +54,7 @@ NULLABLE = "mapped_column(sa.Integer, nullable=True)\n"
 COMPUTED = "mapped_column(sa.Integer, sa.Computed('id + 1', persisted=True))\n"
 
 
-@pytest.mark.some(1)
+@pytest.mark.drill
 @pytest.mark.parametrize(
     "before, after",
     [
@@ -92,7 +93,7 @@ mail: Mapped[str | None] = mapped_column(
 TEXT = "mail: Mapped[str | None] = mapped_column(sa.String(50))\n"
 
 
-@pytest.mark.some(1)
+@pytest.mark.drill
 @pytest.mark.parametrize("before", [KEY + TEXT, KEY, None], ids=["changed", "new", "new table"])
 def test_a_domain_is_made_before_its_column_and_goes_after_it(project, before):
     if before:

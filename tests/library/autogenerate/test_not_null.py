@@ -264,6 +264,7 @@ def test_a_downgrade_brings_a_key_back_with_its_rows_or_says_why_it_cannot(any_d
 ENUM = "sa.Enum('new', 'it\\'s', native_enum=False, create_constraint=True, name='state')"
 
 
+@pytest.mark.some(3)
 @pytest.mark.one_of_each
 @pytest.mark.parametrize(
     "kind, rule, gone, back",

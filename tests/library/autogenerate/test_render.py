@@ -184,6 +184,7 @@ class Felt(sa.TypeDecorator):
 """
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize("way", ENUMS)
 def test_an_enum_within_a_type_of_ones_own_gets_its_values_on_postgresql(
     way, new_project, postgresql_server

@@ -95,7 +95,7 @@ def test_values_that_sql_could_misread_come_and_go(project):
     revising.down_and_up(project)
 
 
-@pytest.mark.some(0)
+@pytest.mark.drill
 def test_values_that_sql_could_misread_come_and_go_on_mariadb(new_project, mariadb_server):
     def model(*values):
         listed = ", ".join(map(repr, values))
@@ -150,6 +150,7 @@ def changed(project, model):
         yield
 
 
+@pytest.mark.drill
 def test_what_compares_with_a_value_stays_where_others_come_and_go(project):
     def model(*values):
         project.model(
@@ -167,6 +168,7 @@ def test_what_compares_with_a_value_stays_where_others_come_and_go(project):
         assert {"i", "e"} <= revising.names(project, "note")
 
 
+@pytest.mark.drill
 def test_what_is_computed_from_a_value_stays_where_others_come_and_go(project):
     def model(*values):
         project.model(
@@ -195,6 +197,7 @@ def test_a_text_becomes_an_enum_and_an_enum_is_renamed_with_its_column(project):
     revising.down_and_up(project)
 
 
+@pytest.mark.drill
 def test_a_column_is_renamed_whose_enum_gets_a_value(project):
     body = "{}: Mapped[str{}] = mapped_column(sa.Enum({}, name='mood'))\n"
     project.model("note", KEY + body.format("mood", " | None", "'good'"))

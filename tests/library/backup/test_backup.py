@@ -310,7 +310,7 @@ class TestOnSqlite:
         project.db("backup").assert_one_sentence("There is no database")
 
 
-@pytest.mark.some(0)
+@pytest.mark.drill
 @pytest.mark.xdist_group("installed")
 def test_make_copies_the_database_and_gives_it_back(application):
     application.typed("make migrate").assert_ok()

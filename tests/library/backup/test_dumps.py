@@ -349,7 +349,7 @@ def test_nothing_that_was_committed_is_lost_while_others_write(postgresql_server
         assert not (live & before) - {1, 2}
 
 
-@pytest.mark.skipif(not os.environ.get("LONG_DRILLS"), reason="it waits: LONG_DRILLS=1 runs it")
+@pytest.mark.drill
 def test_a_table_that_others_hold_is_waited_for_and_then_left_alone(
     project, server_url, account, kind
 ):

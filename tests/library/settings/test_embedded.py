@@ -1,6 +1,5 @@
 """The PostgreSQL of a project's own: development needs no server and no DEV_DATABASE_URL."""
 
-import os
 import shutil
 import signal
 import tempfile
@@ -41,7 +40,7 @@ def test_it_is_made_at_first_use_by_two_at_once_and_stops_with_the_last(project)
 
 
 @pytest.mark.long
-@pytest.mark.skipif(not os.environ.get("LONG_DRILLS"), reason="LONG_DRILLS=1 runs it")
+@pytest.mark.drill
 def test_it_stops_though_one_of_its_users_was_killed(project):
     ready = project.path / "ready"
     project.migration(

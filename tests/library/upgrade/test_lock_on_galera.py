@@ -16,12 +16,11 @@ import clients
 import databases
 import pytest
 
-LONG = bool(os.environ.get("LONG_DRILLS"))
 PROVIDER = Path("/usr/lib/galera/libgalera_smm.so")
 ROUNDS = 20
 # rsync, which copies a node, is nobody where it is started by root
 ACCOUNT = {"user": "mysql"} if os.geteuid() == 0 else {}
-pytestmark = pytest.mark.skipif(not LONG, reason="LONG_DRILLS=1 starts a cluster")
+pytestmark = pytest.mark.drill
 
 
 def ports(number):

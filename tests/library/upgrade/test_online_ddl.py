@@ -1,6 +1,5 @@
 """MariaDB's lightest ways, with ZERO_DOWNTIME = True."""
 
-import os
 import random
 import time
 from contextlib import contextmanager
@@ -11,7 +10,6 @@ import pytest
 
 from flask_keel.upgrade import online_ddl
 
-LONG = bool(os.environ.get("LONG_DRILLS"))
 TABLES = """
 op.create_table('team', sa.Column('id', sa.Integer, primary_key=True))
 op.create_table('post', sa.Column('id', sa.Integer, primary_key=True), sa.Column('n', sa.Integer),
@@ -211,7 +209,7 @@ def shape(url):
     return [clients.rows(url, f"{one} post") for one in ("SHOW CREATE TABLE", "CHECKSUM TABLE")]
 
 
-@pytest.mark.skipif(not LONG, reason="LONG_DRILLS=1 runs it")
+@pytest.mark.drill
 def test_an_index_whose_build_always_ends_in_a_report_gets_through_another_way(large):
     url = large.env["DEV_DATABASE_URL"]
     large.configure(MIGRATION_RETRIES=20)
@@ -221,7 +219,7 @@ def test_an_index_whose_build_always_ends_in_a_report_gets_through_another_way(l
     assert "KEY `ix_n` (`n`)" in shape(url)[0][0][1]
 
 
-@pytest.mark.skipif(not LONG, reason="LONG_DRILLS=1 runs it")
+@pytest.mark.drill
 def test_what_never_gets_through_says_how_often_all_was_built(large):
     url = large.env["DEV_DATABASE_URL"]
     before = shape(url)
@@ -239,7 +237,7 @@ def test_what_a_killed_process_left_for_a_moment_is_dropped_by_the_next(project)
     assert online_ddl.LONGER not in shape(url)[0][0][1]
 
 
-@pytest.mark.skipif(not LONG, reason="LONG_DRILLS=1 runs it")
+@pytest.mark.drill
 @pytest.mark.parametrize(
     ("way", "builds"),
     [(f"ADD%%{online_ddl.LONGER}%%", "^CREATE INDEX.*NOCOPY"), ("%%FORCE, ALG%%", AGAIN)],

@@ -13,8 +13,7 @@ import databases
 import pytest
 from sqlalchemy import make_url
 
-LONG = bool(os.environ.get("LONG_DRILLS"))
-pytestmark = pytest.mark.skipif(not LONG, reason="LONG_DRILLS=1 starts a standby")
+pytestmark = pytest.mark.drill
 TABLES = """
 op.create_table('post', sa.Column('id', sa.Integer, primary_key=True), sa.Column('n', sa.Integer))
 op.execute('INSERT INTO post SELECT i, 0 FROM generate_series(1, 30) AS i')

@@ -26,7 +26,7 @@ def test_of_two_upgrades_at_once_the_second_waits_and_has_nothing_to_do(family):
     assert f"{family.database} is at f2: nothing to do." in said_second
 
 
-@pytest.mark.some(0)
+@pytest.mark.drill
 def test_of_two_first_upgrades_at_once_both_succeed(bare):
     bare.migration("f1", None, "op.execute('CREATE TABLE once (id INTEGER)')")
     started = [bare.start(*bare.manage, "db", "upgrade") for _ in range(3)]

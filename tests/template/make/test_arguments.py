@@ -36,7 +36,7 @@ def test_a_message_arrives_as_it_was_typed(application, typed, pattern):
     assert docstring.startswith(f"{message}\n")
 
 
-@pytest.mark.some(0)
+@pytest.mark.drill
 def test_a_message_may_be_left_out(application):
     application.model("note", "id: Mapped[int] = mapped_column(primary_key=True)")
     application.make("newmigration").assert_ok()

@@ -93,7 +93,7 @@ def test_an_install_that_fails_leaves_no_stamp(generated, tmp_path):
     assert not project.stamp.exists()
 
 
-@pytest.mark.skipif(not os.environ.get("LONG_DRILLS"), reason="LONG_DRILLS=1 installs it twice")
+@pytest.mark.drill
 def test_an_environment_that_works_stays_and_one_whose_python_is_gone_is_made_anew(
     generated, tmp_path
 ):

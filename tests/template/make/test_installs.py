@@ -61,7 +61,7 @@ def test_a_server_migrates_without_the_tools(server, tmp_path):
     assert answer.code != 0 and "type make install" in answer.err
 
 
-@pytest.mark.some(0)
+@pytest.mark.drill
 def test_tools_that_were_there_go(application):
     application.make("install-prod").assert_ok()
     try:
@@ -92,6 +92,7 @@ def test_what_is_no_list_of_extras_is_a_sentence(application, tmp_path, extras):
     assert "is no list of names" in said and not file.exists()
 
 
+@pytest.mark.drill
 def test_within_a_workspace_of_uv_a_project_has_an_environment_of_its_own(generated, tmp_path):
     members = '[project]\nname = "all"\nversion = "0"\nrequires-python = ">=3.11"\n\n'
     members += '[tool.uv.workspace]\nmembers = ["my-*"]\n'

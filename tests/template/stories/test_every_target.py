@@ -1,7 +1,5 @@
 """Every target of a fresh project, in the order in which a person meets them."""
 
-import os
-
 import installed
 import projects
 import pytest
@@ -9,12 +7,11 @@ from serving import chromium, free_port, get, served
 
 pytestmark = pytest.mark.long
 # it takes twice as long as with uv
-PIP = pytest.mark.skipif(not os.environ.get("LONG_DRILLS"), reason="LONG_DRILLS=1 runs it")
 
 COLUMN = "    subtitle: Mapped[str | None] = mapped_column(String(100))\n"
 
 
-@pytest.fixture(params=["uv", pytest.param("pip", marks=PIP)])
+@pytest.fixture(params=["uv", pytest.param("pip", marks=pytest.mark.drill)])
 def fresh(generated, tmp_path, request):
     """A project that nobody has used yet, on a machine with uv or without it."""
     folder = tmp_path / "it's 50% of mine"

@@ -93,7 +93,7 @@ def _posts(application):
     return sql(application.database, "SELECT * FROM post ORDER BY id")
 
 
-@pytest.mark.some(0)
+@pytest.mark.drill
 def test_a_change_that_sqlite_cannot_do_needs_no_editing_by_hand(application):
     """The chapter deletes drop_column() and create_foreign_key() from the file; here they work."""
     application.make("db").assert_ok()
