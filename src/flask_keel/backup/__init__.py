@@ -324,7 +324,7 @@ def before(subject: Project, why: str, *, losing: bool) -> Path | None:
 
     if (copies := File(subject)).empty:
         return None
-    made = copies.make()
+    made = copies.make_once()
     output.say(f"  backup {made}  ({why})")
     return made
 

@@ -3,6 +3,7 @@
 https://www.sqlite.org/backup.html
 """
 
+import marshal
 import re
 import shutil
 import sqlite3
@@ -11,6 +12,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
+from itertools import zip_longest
 from pathlib import Path
 
 from alembic.util import CommandError
@@ -18,6 +20,7 @@ from sqlalchemy import make_url
 from sqlalchemy.engine import URL
 
 from .. import errors, output, waiting
+from ..log import DONE
 from ..output import Bar
 from ..project import LOG_TABLE, Project
 from ..sqlite import transaction
@@ -111,6 +114,30 @@ def _hold(raw: sqlite3.Connection) -> None:
     """Read from now on what there is now."""
     raw.execute("BEGIN")
     raw.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+
+
+def alike(one: Path, other: Path) -> bool:
+    """Whether two databases hold the same, but for what the log says of tries that came to nothing."""
+    try:
+        with closing(open_to_read(one)) as this, closing(open_to_read(other)) as that:
+            return all(its == theirs for its, theirs in zip_longest(_all_of(this), _all_of(that)))
+    except sqlite3.Error:  # damaged, gone, or it asks for a function
+        return False
+
+
+def _all_of(raw: sqlite3.Connection) -> Iterator[bytes]:
+    names = "SELECT name FROM sqlite_master WHERE type = 'table' AND rootpage > 0 ORDER BY name"
+    asked = [f"PRAGMA {name}" for name in ("encoding", "user_version", "application_id")]
+    theirs = f"tbl_name <> '{LOG_TABLE}'"
+    asked.append(f"SELECT name, sql FROM sqlite_master WHERE {theirs} ORDER BY 1, 2")
+    for (name,) in raw.execute(names).fetchall():
+        done = f" WHERE outcome = '{DONE}'" if name == LOG_TABLE else ""
+        asked.append(f"SELECT * FROM {quote(name)}{done}")
+    for query in asked:
+        yield query.encode()
+        cursor = raw.execute(query)
+        while rows := cursor.fetchmany(1000):
+            yield marshal.dumps(rows, 2)  # which tells 1 from 1.0, as == does not
 
 
 def write_over(new: Path, old: Path, keep: Keep, patience: float = waiting.DEFAULT) -> None:
@@ -264,6 +291,19 @@ class File(Copies):
         transaction.require(_url(self.path))
         self._require_room(part.parent, _size(self.path))
         copy(self.path, part, waiting.patience(self.settings))
+
+    def make_once(self) -> Path:
+        """Copy the database; where the newest copy holds the same it stays, and pushes no other one out.
+
+        :returns: where the copy is
+        """
+        most, newest = self.most, self.kept()[-1:]
+        made = self._keep(self.write)
+        if newest and alike(made, newest[0]):
+            transaction.remove(made)
+            return newest[0]
+        self._thin(self.kept(), most)
+        return made
 
     def _require_room(self, folder: Path, size: int) -> None:
         if size > shutil.disk_usage(folder).free:

@@ -1,5 +1,7 @@
 """A SQLite file is copied before values are lost or rewritten, or statements of the file's own run."""
 
+from pathlib import Path
+
 import pytest
 import sqlite_contents
 
@@ -80,3 +82,19 @@ def test_who_only_looks_makes_no_file_of_a_uri_and_an_upgrade_that_fails_leaves_
     blog.migration("f1", HEAD, "op.drop_table('nobody')")
     blog.db("upgrade", **url).assert_one_sentence("as it was, at the base")
     assert not path.exists()
+
+
+def test_tries_that_fail_push_no_older_copy_out(blog):
+    blog.configure(MIGRATION_BACKUPS=2)
+    blog.db("upgrade").assert_ok()
+    sqlite_contents.script(blog.database, ROWS)
+    yesterday = blog.db("backup").assert_ok().out.strip()
+    sqlite_contents.script(blog.database, "UPDATE user SET name = 'Grace'")
+    blog.migration("f1", HEAD, "op.drop_column('post', 'summary')\nop.drop_table('nobody')")
+    said = [blog.db("upgrade").assert_one_sentence("as it was").err for _ in range(3)]
+    backups = blog.path / "var" / "backups"
+    (today,) = {*map(str, backups.iterdir())} - {yesterday}
+    assert Path(yesterday).exists() and all(f"backup {today}" in text for text in said)
+    sqlite_contents.script(blog.database, "UPDATE user SET name = 'Ada'")
+    blog.db("upgrade").assert_one_sentence("as it was")
+    assert Path(today).exists() and not Path(yesterday).exists()
