@@ -35,7 +35,8 @@ class Run:
     ``reached`` are where it was before and after the revision that ran last; ``stands`` are
     statements of the revision that runs now that no rollback undoes, and ``goes_on`` says that the next
     try leaves them out; ``doubt`` is one to which the server has not answered. ``session`` is the server's
-    number of the connection. ``left`` is what else is to be said of a failure.
+    number of the connection. ``left`` is what else is to be said of a failure, and
+    ``advice`` what to do about it.
     """
 
     before: set[str] | None = None
@@ -47,6 +48,7 @@ class Run:
     session: int | None = None
     journal: Journal | None = None
     left: str = ""
+    advice: str = ""
 
     def begin(self, applied: set[str]) -> None:
         self.before = self.last = self.reached = applied
@@ -156,7 +158,7 @@ def _failed(project: Environment, run: Run, error: BaseException) -> str:
             f"another process has migrated {project.database}, which is at {_at(now)} now: "
             "type db current, and try again when it has ended."
         )
-    return f"{_state(project, run, now)}{run.left}: {integrity.advice(error)}"
+    return f"{_state(project, run, now)}{run.left}: {run.advice or integrity.advice(error)}"
 
 
 def _interrupted(project: Environment, run: Run) -> str:
@@ -261,6 +263,7 @@ def account(project: Environment, connection: Connection, run: Run) -> Iterator[
         try:
             yield progress
         except BaseException as error:
+            run.advice = progress.advice(error)
             run.stands, run.goes_on = progress.after(error), progress.goes_on
             run.doubt = short(progress.sent) if progress.sent and run.goes_on else ""
             raise

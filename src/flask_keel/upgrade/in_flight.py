@@ -9,7 +9,7 @@ from sqlalchemy.exc import NoSuchTableError
 
 from .. import lexer
 from ..lexer import NAME
-from ..statements import begin
+from ..statements import begin, effects, short
 from ..typing import Value
 
 BUSY_POSTGRESQL = (
@@ -63,7 +63,39 @@ SCHEMAS = {"triggers": "trigger_schema", "routines": "routine_schema", "events":
 # of PostgreSQL's, the schema in which one is
 WITHIN = {"pg_proc": "pronamespace", "pg_class": "relnamespace", "pg_type": "typnamespace"}
 
+READS = re.compile(rf"\b(?:FROM|JOIN)\s+({NAME})", _WORDS)
+# after which a read gets other rows, or other values; after the rest the same, or an error
+ROWS = {"insert", "delete", "update", "drop", "unreadable"}
+
 Answer = bool | None
+
+
+class Reads:
+    """What a second try reads before statements of an earlier one, which have changed it since."""
+
+    def __init__(self, database: str) -> None:
+        self.database = database
+        self.tables: dict[str, str] = {}
+        self.failing = ""  # the one that was sent last
+        self.stale = ""
+
+    def read(self, statement: str) -> None:
+        self.failing = statement
+        for name in READS.findall(lexer.without_comments(statement, self.database)):
+            self.tables[lexer.parts(name)[-1].lower()] = statement
+
+    def skipped(self, statement: str) -> None:
+        """A statement stands."""
+        self.failing = ""
+        for effect in effects(statement, self.database) if self.tables else ():
+            named = [effect.table.name] if effect.table else self._names(statement)
+            read = next(filter(None, map(self.tables.get, map(str.lower, named))), "")
+            if effect.verb in ROWS and read:
+                self.stale = f"{short(read)} was read again, after {short(statement)} had run"
+
+    def _names(self, statement: str) -> list[str]:
+        tokens = lexer.tokens(statement, self.database)
+        return [lexer.unquote(text) for kind, text in tokens if kind in ("name", "word")]
 
 
 def ran(connection: Connection, statement: str) -> Answer:

@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 
 from .. import statements
 from ..data import Progress
-from ..integrity import ALONE, autocommit, first_said
+from ..integrity import ALONE, FILE, advice, autocommit, first_said
 from ..log import LOST, Unfinished, as_position, key_of
 from ..output import say
 from ..runner import Refused
@@ -43,6 +43,11 @@ SPLIT = (
     "gone on with, and {next} commits it: use op.execute() for the first (or flask_keel.backfill), or put "
     "what comes after it into a revision of its own"
 )
+STALE = (
+    "{read} since an earlier try, so that {next} might not get what it is meant for: read nothing there "
+    "where it needs nothing of that, "
+)
+AGAIN = "let that line read what is there now, where what does not stand yet needs it, and try again, {way}"
 
 
 def digest(statement: str) -> str:
@@ -129,6 +134,7 @@ class LoggedProgress(Progress):
         # what it set for its transaction, whether that has ended, and whether there is to be but one
         self.local: list[tuple[str, Value]] = []
         self.over = self.whole = self.unsaid = False
+        self.reads = in_flight.Reads(self.database)
 
     def end(self) -> None:
         """The revision is applied: nothing of it is to follow.
@@ -234,6 +240,8 @@ class LoggedProgress(Progress):
         session = says(statements.OF_THE_SESSION, statement, self.database)
         if not self._is_work(statement):
             self.lost |= session and self.running and not self.quiet  # SET @name
+            if (self.left or self.unsure is not None) and not self.quiet:
+                self.reads.read(statement)
             return
         if self.left or self.unsure is not None:
             self.skipping = self._meets(statement)
@@ -242,6 +250,10 @@ class LoggedProgress(Progress):
         self.lost |= session
         self.refused = None
         data = says(statements.DATA, statement, self.database)
+        if data and self.reads.stale:
+            raise CommandError(
+                STALE.format(read=self.reads.stale, next=short(statement)) + self._by_hand()
+            )
         if not self.depth and (data or not self._stands(statement)):
             self.foreign = self.foreign or statement
             if self.online and not self._autocommit:  # a rollback is to undo it
@@ -265,6 +277,7 @@ class LoggedProgress(Progress):
             if self.left[0] != key:
                 raise self._differs(statement)
             self.left.popleft()
+            self.reads.skipped(statement)
             return True
         unsure, self.unsure = self.unsure, None
         if unsure is None:
@@ -279,6 +292,7 @@ class LoggedProgress(Progress):
                 f"the database, {self._by_hand()}"
             )
         if ran:
+            self.reads.skipped(statement)
             self.done.append(key)
             if self._stands(statement):
                 self._write(None)
@@ -411,6 +425,7 @@ class LoggedProgress(Progress):
             number += 1
         if self.left and self.left[0] == digest(asked):
             self.left.popleft()
+            self.reads.skipped(asked)
             return None
         return number
 
@@ -573,6 +588,11 @@ class LoggedProgress(Progress):
         return {"in_flight": None, **self._done}
 
     # what is said
+
+    def advice(self, error: BaseException) -> str:
+        """Return what to do where a read failed that an earlier try has done; else ""."""
+        read = isinstance(error, DBAPIError) and error.statement == self.reads.failing
+        return AGAIN.format(way=self._by_hand()) if read and advice(error) == FILE else ""
 
     def after(self, error: BaseException) -> str:
         """Return what stands after an error, in the words of a sentence; "" for nothing."""

@@ -250,6 +250,38 @@ def test_what_could_not_be_left_out_is_to_be_split(project, server_url, write):
     assert clients.rows(server_url, "SELECT n FROM post") == [(8,), (8,)]
 
 
+READ = "rows = op.get_bind().execute(sa.text('SELECT id, n FROM {}')).fetchall()"
+COPIED = [
+    "op.create_table('copy', sa.Column('id', sa.Integer), sa.Column('n', sa.Integer))",
+    "op.bulk_insert(sa.table('copy', sa.column('id'), sa.column('n')), [row._asdict() for row in rows])",
+]
+
+
+def test_what_a_half_has_renamed_is_read_by_its_new_name_as_the_sentence_says(project, server_url):
+    moved = "op.rename_table('post', 'article')"
+    for stops in (STOPS, "pass"):
+        lines = [READ.format("post"), moved, COPIED[0], stops, COPIED[1]]
+        project.migration("f2", "f1", alone(server_url, *lines))
+        said = project.db("upgrade").assert_one_sentence("being at f1")
+    assert "let that line read what is there now" in said.err
+    project.migration("f2", "f1", alone(server_url, READ.format("article"), moved, *COPIED))
+    project.db("upgrade").assert_ok()
+    assert clients.rows(server_url, "SELECT id, n FROM copy ORDER BY id") == [(1, 1), (2, 5)]
+
+
+def test_what_a_half_has_changed_is_not_written_as_what_was_read(project, server_url):
+    lines = [READ.format("post"), STATEMENTS[2], COPIED[0]]
+    project.migration("f2", "f1", alone(server_url, *lines, STOPS, COPIED[1]))
+    project.db("upgrade").assert_one_sentence("nowhere")
+    project.migration("f2", "f1", alone(server_url, *lines, COPIED[1]))
+    said = project.db("upgrade").assert_one_sentence("'SELECT id, n FROM post' was read again")
+    assert "type db stamp with its revision" in said.err
+    assert clients.rows(server_url, "SELECT id, n FROM copy") == []
+    # where it needs nothing of that
+    project.migration("f2", "f1", alone(server_url, *lines[1:], STATEMENTS[4]))
+    project.db("upgrade").assert_ok()
+
+
 def test_what_went_with_its_connection_is_not_gone_on_with(project, server_url):
     temporary = "op.execute('CREATE TEMPORARY TABLE aside (id INTEGER)')"
     lines = [temporary, *STATEMENTS[3:5], STOPS]
