@@ -26,18 +26,17 @@ def seed(session: Session) -> None:
 <% elif cookiecutter.starter == "accounts" %>
 """The starter rows that `make db` puts into a fresh development database."""
 
-import click
 from flask import current_app
 from sqlalchemy.orm import Session
 
 from . import users
 
 
-def seed(session: Session) -> None:
-    """Add an admin in development, and print the password, once."""
-    if current_app.config.get("DEVELOPMENT"):
-        password = users.add(session, "admin@example.com", admin=True)
-        click.echo(f"admin@example.com, password: {password}", err=True)
+def seed(session: Session) -> str | None:
+    """Add an admin in development; what is returned is said when the rows are there."""
+    if not current_app.config.get("DEVELOPMENT"):
+        return None
+    return f"admin@example.com, password: {users.add(session, 'admin@example.com', admin=True)}"
 <% else %>
 """The starter rows that `make db` puts into a fresh development database."""
 

@@ -61,7 +61,7 @@ def _text(parts: tuple[int, ...]) -> str:
     return ".".join(map(str, parts))
 
 
-Seed = str | Callable[[Session], None]
+Seed = str | Callable[[Session], str | None]
 
 
 class Keel:
@@ -75,7 +75,7 @@ class Keel:
     :param directory: the migrations folder
     :param command: the name of the group of commands
     :param seed: what puts rows into a fresh development database: a function that takes a session,
-        or where it is, as ``"my_app.seed:seed"``
+        or where it is, as ``"my_app.seed:seed"``; what it returns is said when they are there
     :param binds: the binds whose databases are migrated, too; None for all that ``SQLALCHEMY_BINDS`` has. One
         that is left out is touched by no command
     :param options: for Alembic's ``configure``: ``include_object``, ``version_table`` and the rest;
@@ -149,15 +149,16 @@ class Keel:
         """
         Database("db").main(prog_name="db", obj=ScriptInfo(create_app=create_app))
 
-    def sow(self) -> None:
-        """Put the starter rows into the database of the current application."""
-        seed = self.seed
+    def sow(self) -> str | None:
+        """Put the starter rows into the database of the current application; return what they say."""
+        seed, said = self.seed, None
         if isinstance(seed, str):
             module, _, name = seed.partition(":")
             seed = getattr(import_module(module), name)
         if seed is not None and self.db is not None:
-            seed(self.db.session())
+            said = seed(self.db.session())
             self.db.session.commit()
+        return said
 
 
 def _require_order(app: object, db: object) -> None:

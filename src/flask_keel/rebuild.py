@@ -54,14 +54,19 @@ UNTOUCHED = "the database is as it was"
 Projects = Mapping[Bind, Project]
 
 
-def rebuild(starter_rows: Rows) -> None:
+def rebuild(sow: Callable[[], str | None]) -> None:
     """Replace development databases by fresh ones; the old ones stay until the new ones are whole.
 
     Those that the command is for: what the starter rows put into the application's others is thrown away.
 
-    :param starter_rows: puts rows into all databases of the application
+    :param sow: puts rows into all databases of the application, and returns what is to be said of them
     :raises CommandError: when the configuration does not allow it, or a host is not local
     """
+    told: list[object] = []
+
+    def starter_rows() -> None:
+        told.append(sow())
+
     several = multidb.several()
     every, wanted = (multidb.every(), multidb.chosen()) if several else ([None], [None])
     _require_no_other_is_migrated()
@@ -76,6 +81,8 @@ def rebuild(starter_rows: Rows) -> None:
     for bind in wanted:
         with multidb.on(bind):
             _tell(projects[bind], said[bind], kept.get(bind))
+    if None in wanted and isinstance(told[-1], str):  # of those of another bind nothing is known
+        output.say(told[-1])
 
 
 def _require_no_other_is_migrated() -> None:

@@ -227,6 +227,15 @@ class TestOnSqlite:
             project.db("rebuild").assert_one_sentence("locked by another process")
         assert items(url) == OLD
 
+    def test_what_the_starter_rows_say_is_said_when_they_are_there(self, project, url):
+        seed = project.path / "my_app" / "seed.py"
+        seed.write_text(seed.read_text() + "    return 'Ada, password: secret'\n")
+        with sqlite3.connect(project.database) as held:
+            held.execute("BEGIN IMMEDIATE")
+            assert "secret" not in project.db("rebuild").said
+        *_, fresh, _, said = project.db("rebuild").assert_ok().err.splitlines()
+        assert "is fresh" in fresh and said == "Ada, password: secret"
+
     def test_the_starter_rows_meet_foreign_keys_as_the_application_does(self, project, url):
         insert(project, "        session.add(Part(item_id=999))\n        session.flush()\n")
         project.db("rebuild").assert_one_sentence("seed.py, line 15", "FOREIGN KEY")
