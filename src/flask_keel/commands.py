@@ -270,7 +270,12 @@ def rebase(directory: str | None, revision: str | None) -> None:
 
     if revision is not None:
         multidb.only("A revision is of the history of one database")
-    multidb.in_turn(lambda _: rebase_module.run(_project(), revision), directory)
+
+    def run(_: str | None) -> None:
+        with heads.claimed(history.folder()):
+            rebase_module.run(_project(), revision)
+
+    multidb.in_turn(run, directory)
 
 
 DRY = click.Option(
@@ -328,7 +333,9 @@ def post_write(path: str, options: Mapping[str, str]) -> None:
 @contextmanager
 def _written() -> Iterator[None]:
     """Let head.txt follow the migrations that are written inside; none stays where the disk is full."""
-    with heads.following(history.folder(), history.files), history.migrations():
+    folder = history.folder()
+    following = heads.following(folder, history.files)
+    with heads.claimed(folder), following, history.migrations():
         yield
 
 

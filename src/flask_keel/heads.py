@@ -4,12 +4,17 @@ Two branches that each add a migration change the same line: they conflict in gi
 Only where the file is there it is kept, and held equal: a history without it is not judged.
 """
 
+import fcntl
+import os
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from . import binds, revisions
+import click
+from flask import current_app
+
+from . import binds, revisions, waiting
 from .revisions import Revision
 
 # never HEAD: inside of the folder `git diff HEAD` would then be ambiguous
@@ -110,3 +115,33 @@ def following(folder: Path, files: Callable[[], Collection[Path]]) -> Iterator[N
         known = revisions.read_all(folder) if files() != before else None
         if known is not None:
             write(folder, revisions.heads_of(known))
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Let one command at a time write into the history: of two at once each would write a head.
+
+    A lock of the folder itself leaves nothing behind, whoever is killed.
+
+    :param folder: of the migrations
+    :raises click.ClickException: when another one does not end
+    """
+    held = os.open(folder, os.O_RDONLY)
+
+    def attempt() -> bool:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:
+            pass  # a filesystem without locks
+        return True
+
+    try:
+        busy = f"Another command writes into {folder}"
+        patience = waiting.patience(current_app.config)
+        if not waiting.until(attempt, patience, lambda: f"{busy}: waiting for it"):
+            raise click.ClickException(f"{busy}: end it or wait for it, then try again.")
+        yield
+    finally:
+        os.close(held)

@@ -210,3 +210,27 @@ def test_the_first_migration_of_two_people_conflicts_too(bare):
     git(bare, "add", "my_app/migrations")
     git(bare, "merge", "--continue")
     bare.db("check").assert_ok()
+
+
+def test_of_two_that_write_into_the_history_at_once_one_waits_and_one_that_is_killed_holds_nothing(
+    blog,
+):
+    slow = "lambda *_: (open('begun', 'w').close(), time.sleep(float(os.environ.get('SLOWLY', 0))))"
+    name = "my_app/extensions.py"
+    code = f"import os, time\nkeel.alembic_ctx_kwargs['process_revision_directives'] = {slow}\n"
+    blog.write(name, (blog.path / name).read_text() + code)
+    blog.replace("my_app/models/post.py", "    title:", "    mood: Mapped[str | None]\n    title:")
+    first = blog.start(*blog.manage, "db", "migrate", SLOWLY="60")
+    while not (blog.path / "begun").exists():
+        assert first.poll() is None
+    blog.configure(MIGRATION_LOCK_WAIT=0.1)
+    for command in ("migrate", "rebase"):
+        blog.db(command).assert_one_sentence("Another command writes into", "wait for it")
+    first.kill()
+    first.communicate()
+    blog.configure(MIGRATION_LOCK_WAIT=60)
+    both = [blog.start(*blog.manage, "db", "migrate", SLOWLY="1") for _ in range(2)]
+    said = [process.communicate(timeout=60)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert len(list(blog.versions.glob("*mood*"))) == 1
+    assert sum("nothing to migrate" in text for text in said) == 1
