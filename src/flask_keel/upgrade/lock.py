@@ -404,14 +404,20 @@ class Watch(Thread):
         self._engine = engine
         self._session = session
         self._ended = Event()
-        self._running: tuple[str, float] | None = None
+        self._running: tuple[str, float, int] | None = None
         self._told = ""
         self.held = ""
+        self.own = {session}  # of the thread that migrates
+        self.itself = False  # one of them waits for another, and was stopped
 
-    def begins(self, statement: str) -> None:
-        """Note that a statement is on its way."""
+    def begins(self, statement: str, session: int | None = None) -> None:
+        """Note that a statement is on its way.
+
+        :param session: of another connection of the same thread
+        """
         self.held = ""
-        self._running = statement, time.monotonic()
+        self.own |= {session or self._session}
+        self._running = statement, time.monotonic(), session or self._session
 
     def ends(self) -> None:
         self._running = None
@@ -437,9 +443,16 @@ class Watch(Thread):
     def _connect(self) -> Connection:
         return self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
 
-    def _look(self, connection: Connection, statement: str, begun: float) -> None:
-        who, since = _holder(connection, self._session)
-        if not who or self._running != (statement, begun):
+    def _look(self, connection: Connection, statement: str, begun: float, session: int) -> None:
+        who, since, holder = _holder(connection, session)
+        if not who or self._running != (statement, begun, session):
+            return
+        sure = "perhaps" not in who or time.monotonic() - begun >= SILENT
+        if holder in self.own and sure:
+            self.itself = True
+            postgresql = connection.dialect.name == "postgresql"
+            end = "SELECT pg_cancel_backend({})" if postgresql else "KILL QUERY {}"
+            connection.exec_driver_sql(end.format(session))
             return
         self.held = who + since
         if time.monotonic() - begun >= SILENT and who != self._told:
@@ -448,20 +461,20 @@ class Watch(Thread):
             output.say(f"  {said} waits for a lock: {self.held}")
 
 
-def _holder(connection: Connection, session: int) -> tuple[str, str]:
-    """Say who holds what a session waits for, and for how long; nothing for a session that works."""
+def _holder(connection: Connection, session: int) -> tuple[str, str, int]:
+    """Say who holds what a session waits for, for how long, and its number; nothing for one that works."""
     values = {"session": session}
     if connection.dialect.name == "postgresql":
         row = connection.execute(POSTGRESQL, values).first()
-        return _said("pid", *row) if row else ("", "")
+        return (*_said("pid", *row), row[1]) if row else ("", "", 0)
     waits = connection.execute(WAITS, values).first()
     for number, query in enumerate(MYSQL):
         if number and not waits:
             break  # it works, or waits for a row
         with suppress(DBAPIError):
             if row := connection.execute(text(OF_MYSQL.format(query=query)), values).first():
-                return _said("connection", *row)
-    return ("the server does not say whose", "") if waits else ("", "")
+                return (*_said("connection", *row), row[1])
+    return ("the server does not say whose" if waits else "", "", 0)
 
 
 def _said(

@@ -25,6 +25,7 @@ from sqlalchemy.exc import DBAPIError
 
 from .. import lexer, output, statements, waiting
 from ..project import Environment, Steps, listening
+from ..runner import Refused
 from ..typing import Value
 from .failures import Run
 from .lock import Watch
@@ -80,6 +81,12 @@ OTHERS = """
     SELECT 1 FROM pg_locks WHERE granted AND pid <> pg_backend_pid() AND relation IN ({table})
     AND mode IN ('ShareUpdateExclusiveLock', 'ShareRowExclusiveLock', 'AccessExclusiveLock') LIMIT 1
 """
+NUMBER = {"postgresql": "SELECT pg_backend_pid()"}
+NUMBER |= dict.fromkeys(("mysql", "mariadb"), "SELECT connection_id()")
+ITSELF = (
+    "{statement} waits, as far as the server tells, for another connection of this migration's own "
+    "(db.session, db.engine): use op.get_bind(), or Session(op.get_bind()), for all that it does"
+)
 # what REINDEX calls the index that it makes, and the one whose place that has taken
 REMADE = re.compile(r"_cc(new|old)\d*$")
 
@@ -150,6 +157,7 @@ class Patience(ABC):
             stack.enter_context(
                 listening(
                     live.engine,
+                    before_cursor_execute=self._begins_elsewhere,
                     after_cursor_execute=self._elsewhere,
                     handle_error=self._failed,
                     do_execute=self._execute,
@@ -212,16 +220,31 @@ class Patience(ABC):
             self.undoable = False  # past SQLAlchemy: what stood before it stands now
         self.running = ""
 
+    def _is_elsewhere(self, live: Connection | None) -> bool:
+        return live is not self.connection and threading.get_ident() == self.thread
+
+    def _begins_elsewhere(self, live: Connection, _: object, statement: str, *more: object) -> None:
+        if self._is_elsewhere(live):
+            with suppress(Exception), closing(live.connection.cursor()) as cursor:
+                cursor.execute(NUMBER[live.dialect.name])
+                self.watch.begins(statement, next(iter(cursor.fetchall()))[0])
+
     def _elsewhere(self, live: Connection, cursor: object, statement: str, *_: object) -> None:
         """A migration that writes through another connection: no rollback here undoes that."""
-        ours = live is self.connection or threading.get_ident() != self.thread
-        if not ours and statements.changes(statement, live.dialect.name):
-            self.undoable = False
+        if self._is_elsewhere(live):
+            self.watch.ends()
+            self.undoable &= not statements.changes(statement, live.dialect.name)
 
     def _failed(self, context: ExceptionContext) -> None:
         if context.connection is self.connection:
             self.error = context.original_exception
+        if context.connection is self.connection or self._is_elsewhere(context.connection):
             self.watch.ends()
+            if self.watch.itself:
+                self.watch.itself = False
+                raise Refused(
+                    ITSELF.format(statement=statements.short(context.statement or "COMMIT"))
+                )
 
     def _committed(self, *_: object) -> None:
         if self.applied:

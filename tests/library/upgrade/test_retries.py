@@ -406,3 +406,14 @@ def test_the_connection_of_the_application_waits_afterwards_as_before(new_projec
     )
     project.warm(project.manage[0], "-c", start, PYTHONPATH=str(project.path)).assert_ok()
     assert version(project) == [("f2",)]
+
+
+def test_a_migration_does_not_wait_for_itself(project):
+    writes = "from my_app.extensions import db\nop.execute('UPDATE post SET n = 2')\n{bind}.execute(sa.text("
+    writes += "'ALTER TABLE post ADD COLUMN slug INTEGER'))\n"
+    project.migration("f2", "f1", writes.format(bind="db.session"))
+    said = project.db("upgrade", timeout=30).assert_one_sentence("own (db.session", "being at f1")
+    assert "use op.get_bind()" in said.err
+    project.migration("f2", "f1", writes.format(bind="op.get_bind()"))
+    project.db("upgrade").assert_ok()
+    assert clients.rows(url_of(project), "SELECT n, slug FROM post") == [(2, None)]
