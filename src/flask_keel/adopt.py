@@ -6,7 +6,6 @@ import logging
 import re
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -35,6 +34,7 @@ from . import (
     runner,
     sqlite_safe,
     stock,
+    waiting,
 )
 from .autogenerate import summary
 from .catalog import diff
@@ -387,8 +387,8 @@ def _copied(folder: Path, edits: Edits) -> Iterator[Path]:
     """Edit a copy of the migrations folder; the commands that run inside take it for theirs."""
     meta = click.get_current_context().meta
     before = meta.get(history.DIRECTORY)
-    with tempfile.TemporaryDirectory(prefix="adopt-") as place:
-        copy = Path(place).resolve() / folder.name
+    with waiting.folder("adopt") as place:
+        copy = place.resolve() / folder.name
         shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("__pycache__"))
         for path, text in edits.files.items():
             new = copy / path.relative_to(folder)

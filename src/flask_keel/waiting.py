@@ -4,10 +4,15 @@ How long a command waits for a server that does not answer, and under which name
 """
 
 import os
+import shutil
+import socket
+import tempfile
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
 from typing import TypeVar
 
 import click
@@ -41,6 +46,26 @@ def alive(pid: int) -> bool:
     except PermissionError:
         pass
     return True
+
+
+def host() -> str:
+    """Return a short name of this machine."""
+    return f"{zlib.crc32(socket.gethostname().encode()):08x}"
+
+
+@contextmanager
+def folder(kind: str) -> Iterator[Path]:
+    """Give a folder for the while, that only its owner may read.
+
+    Its name says who made it, so that the next one removes what a kill -9 left.
+    """
+    begin = f"keel-{kind}-{host()}-"
+    for left in Path(tempfile.gettempdir()).glob(f"{begin}*-*"):
+        pid = left.name.split("-")[-2]
+        if pid.isdigit() and not alive(int(pid)):
+            shutil.rmtree(left, ignore_errors=True)  # it may be another's
+    with tempfile.TemporaryDirectory(prefix=f"{begin}{os.getpid()}-") as made:
+        yield Path(made)
 
 
 def patience(settings: Mapping[str, Value]) -> float:

@@ -1,6 +1,8 @@
 """`make db`: a fresh development database, or the old one as it was; never another machine's."""
 
 import socket
+import tempfile
+from pathlib import Path
 
 import clients
 import pytest
@@ -51,3 +53,21 @@ def test_another_machine_is_refused_before_anybody_connects(new_project, kind):
         answer.assert_one_sentence("another machine (host 0.0.0.0)")
         with pytest.raises(BlockingIOError):
             listener.accept()
+
+
+def test_the_next_one_removes_what_a_killed_one_left_and_leaves_a_living_process_alone(blog):
+    waits = "import os, time\nif 'WAIT' in os.environ:\n    open('begun', 'w').close()\n    time.sleep(60)\n"
+    blog.write("my_app/seed.py", (blog.path / "my_app/seed.py").read_text() + waits)
+    process = blog.start(*blog.manage, "db", "rebuild", WAIT="1")
+    while not (blog.path / "begun").exists():
+        assert process.poll() is None
+
+    def left():
+        return [*Path(tempfile.gettempdir()).glob(f"keel-scratch-*-{process.pid}-*")]
+
+    blog.db("rebuild").assert_ok()
+    assert len(left()) == 1
+    process.kill()
+    process.communicate()
+    blog.db("rebuild").assert_ok()
+    assert not left()

@@ -356,10 +356,11 @@ class MySQL(Dumps):
                 "protocol=tcp"
             )  # the programs take localhost for a socket, the drivers do not
         before = [f"!include {said['read_default_file']}"] if said.get("read_default_file") else []
-        with tempfile.NamedTemporaryFile("w", suffix=".cnf") as file:
-            file.write("\n".join([*before, *lines, ""]))
-            file.flush()
-            yield f"--defaults-file={file.name}"
+        with waiting.folder("client") as folder:
+            file = folder / "my.cnf"
+            file.touch(0o600)  # one that others may write is not read
+            file.write_text("\n".join([*before, *lines, ""]))
+            yield f"--defaults-file={file}"
 
 
 def _client(said: Options) -> Iterator[tuple[str, Any]]:
@@ -467,9 +468,9 @@ class PostgreSQL(Dumps):
     def _restore(self, file: Path, psql: "_Psql", installed: set[str]) -> None:
         """Hand a dump to psql as SQL, but for what only an administrator could make and is there."""
         restore = self._program("pg_restore")
-        with tempfile.TemporaryDirectory() as folder, (Path(folder) / "said").open("w+b") as said:
+        with waiting.folder("restore") as folder, (folder / "said").open("w+b") as said:
             listed = self._run([restore, "--list", str(file)]).decode(errors="replace")
-            wanted = Path(folder) / "list"
+            wanted = folder / "list"
             wanted.write_text(
                 "\n".join(one for one in listed.splitlines() if not _there(one, installed)),
                 encoding="utf-8",

@@ -7,13 +7,11 @@ taken away before anything in it changes: what a killed command has left is not 
 """
 
 import re
-import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any
 
 from alembic.operations import ops
@@ -23,7 +21,7 @@ from sqlalchemy import Connection, Engine, MetaData, inspect, make_url, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from .. import binds, history, output, runner
+from .. import binds, history, output, runner, waiting
 from .. import project as project_module
 from ..project import Project, listening
 from ..runner import Recorder
@@ -249,8 +247,8 @@ def database(url: URL, options: Options | None = None) -> Iterator[URL]:
     :raises servers.NotAllowed: when the account may not create one
     """
     if project_module.kind(url) == "sqlite":
-        with tempfile.TemporaryDirectory(prefix="scratch-") as folder:
-            yield make_url(url).set(database=str(Path(folder) / "scratch.db"), query={})
+        with waiting.folder("scratch") as folder:
+            yield make_url(url).set(database=str(folder / "scratch.db"), query={})
     else:
         with servers.database(url, options) as scratch:
             yield scratch

@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import socket
 import time
 import zlib
 from collections.abc import Iterator
@@ -240,7 +239,7 @@ def database(
     """
     home = url.database or ""
     stem = scratch_stem(home)
-    name = f"{stem}{_host()}_{os.getpid()}_{int(time.time())}"
+    name = f"{stem}{waiting.host()}_{os.getpid()}_{int(time.time())}"
     with interruptible(), ExitStack() as undo:
         with administer(url, options) as connection:
             sweep(connection, stem)
@@ -274,7 +273,7 @@ def beside(name: str) -> str:
     if SCRATCH.search(name):
         stem = SCRATCH.sub("_scratch_", name)
     # an hour ahead, so that it is not the name of a scratch database made in this second
-    return f"{stem}{_host()}_{os.getpid()}_{int(time.time()) + 3600}"
+    return f"{stem}{waiting.host()}_{os.getpid()}_{int(time.time()) + 3600}"
 
 
 def sweep(connection: Connection, stem: str) -> None:
@@ -294,17 +293,13 @@ def sweep(connection: Connection, stem: str) -> None:
 def _abandoned(host: str, pid: str, made: str) -> bool:
     if time.time() - int(made) > OLD:
         return True
-    return host == _host() and not waiting.alive(int(pid))
+    return host == waiting.host() and not waiting.alive(int(pid))
 
 
 def _drop(url: URL, options: Options | None, name: str) -> None:
     # on a connection of its own: the first may have been interrupted, or idle for too long
     with administer(url, options) as connection:
         drop(connection, name)
-
-
-def _host() -> str:
-    return f"{zlib.crc32(socket.gethostname().encode()):08x}"
 
 
 # A finished scratch database takes the place of another: at each moment there is the one or the other.
