@@ -75,14 +75,14 @@ NUMBERS = {
 
 def advice(error: BaseException) -> str:
     """Return what to do about an error that came out of a migration, as the end of a sentence."""
-    if not isinstance(error, DBAPIError):
+    said = error.orig if isinstance(error, DBAPIError) else error
+    if "OperationalError" not in {kind.__name__ for kind in type(error).__mro__} and said is error:
         return FILE
-    said = error.orig
     if isinstance(said, sqlite3.Error):
         if isinstance(error, IntegrityError):
             return ROWS
         return LOCK if "locked" in str(said) else FILE
-    if error.connection_invalidated:
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
         return SERVER
     number = waiting.number(said)
     if isinstance(number, int):  # MySQL's, whose sqlstate says less

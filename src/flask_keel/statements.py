@@ -520,8 +520,8 @@ def _changes(sql: str, database: str) -> bool:
 
 
 def short(statement: str) -> str:
-    """Return a statement in quotes and in one line, cut where it is long."""
-    line = " ".join(statement.split())
+    """Return a statement as its driver gets it in quotes and in one line, cut where it is long."""
+    line = " ".join(statement.replace("%%", "%").split())  # doubled for the driver
     return f"'{line}'" if len(line) <= LONGEST else f"'{line[:LONGEST]}...'"
 
 

@@ -4,10 +4,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import clients
+import databases
 import pytest
 from sqlalchemy import make_url
+from sqlalchemy.exc import InvalidRequestError
+
+from flask_keel import errors
 
 SECRET = "hunter2-secret"
+URL = f"mariadb+pymysql://ada:{SECRET}@db/shop"
 
 
 @pytest.fixture
@@ -67,3 +72,17 @@ def test_each_trouble_with_a_server_is_one_sentence_without_the_password(
         answer = project.db("migrate", DEV_DATABASE_URL=text)  # where the scratch would be
         answer.assert_one_sentence("The server refuses the account of")
         assert SECRET not in answer.said
+
+
+@pytest.mark.skipif(not databases.MYSQLD, reason="a MariaDB is what the URL says")
+@pytest.mark.parametrize("server", ["mariadb"], indirect=True)
+def test_a_mysql_under_the_name_of_mariadb_is_told_its_scheme(project, server_url):
+    project.env["DEV_DATABASE_URL"] = server_url.replace("mysql:", "mariadb:")
+    project.db("upgrade").assert_one_sentence("write mysql:// in its URL")
+
+
+def test_what_sqlalchemy_says_of_such_a_url_is_known():
+    said = errors.sentence(
+        InvalidRequestError("MySQL version 9.7.4 is not a MariaDB variant."), URL
+    )
+    assert said == "mariadb://ada@db/shop is a MySQL, and no MariaDB: write mysql:// in its URL."

@@ -142,3 +142,28 @@ def test_what_stands_of_an_earlier_try_is_said_before_the_next_has_met_it(projec
     project.db("upgrade").assert_one_sentence(
         "of this revision 1 of an earlier try cannot be undone"
     )
+
+
+# before the server is told that each statement is to stand
+ENDED = """own = op.get_bind()
+driver, dialect, number = own.connection.driver_connection, own.dialect, own.execute(sa.text({asks})).scalar()
+sets, other = dialect.set_isolation_level, sa.create_engine(own.engine.url)
+def ends(connection, level):
+    if connection is driver or connection is getattr(driver, "driver_connection", None):
+        with other.connect() as there:
+            there.execute(sa.text({end} % number))
+    sets(connection, level)
+dialect.set_isolation_level = ends
+with op.get_context().autocommit_block():
+    op.execute("SELECT 1")
+"""
+ENDING = {
+    "postgresql": ("SELECT pg_backend_pid()", "SELECT pg_terminate_backend(%s)"),
+    "mysql": ("SELECT connection_id()", "KILL %s"),
+}
+
+
+def test_a_connection_that_ends_before_a_block_is_no_fault_of_the_file(project, kind):
+    asks, end = map(repr, ENDING[kind])
+    project.migration("f2", "f1", ENDED.format(asks=asks, end=end))
+    project.db("upgrade").assert_one_sentence("look why the server ended the connection")

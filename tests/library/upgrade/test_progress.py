@@ -194,6 +194,13 @@ def test_an_edit_of_what_stands_is_named_with_the_way_out(project, server_url):
     project.db("upgrade").assert_ok()
 
 
+def test_a_percent_sign_is_said_as_it_was_written(project, server_url):
+    half = """op.execute("INSERT INTO post SELECT 3, 3 WHERE 'a' LIKE '%b%'")"""
+    project.migration("f2", "f1", alone(server_url, half, STATEMENTS[0], STOPS))
+    said = project.db("upgrade").assert_one_sentence("nowhere", "LIKE '%b%'")
+    assert "%%" not in said.err
+
+
 def test_the_sql_of_a_revision_that_stands_by_half_is_not_printed(project, server_url):
     project.migration("f2", "f1", alone(server_url, *STATEMENTS[:4], STOPS))
     project.db("upgrade").assert_one_sentence("nowhere")
