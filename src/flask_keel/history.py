@@ -402,6 +402,14 @@ def stopped(folder: Path) -> str | None:
     return None
 
 
+def unmerged(folder: Path) -> list[Path]:
+    """Return the files outside of a folder in which git waits for a conflict to be solved."""
+    (top,) = git(folder, "rev-parse", "--show-toplevel") or [""]
+    names = git(Path(top.strip()), "diff", "--name-only", "--diff-filter=U", "-z") or ()
+    found = [Path(top.strip()) / name for name in names]
+    return [path for path in found if not path.is_relative_to(folder.resolve())]
+
+
 def main_branch_has(path: Path) -> bool:
     """Whether the main branch has a migration as it is; False when that cannot be told.
 

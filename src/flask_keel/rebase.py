@@ -18,7 +18,7 @@ from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection
 
-from . import binds, catalog, check, errors, heads, history, output, runner
+from . import binds, catalog, check, diagram, errors, heads, history, output, runner
 from .catalog import Schema
 from .project import Project
 from .proof import comparison, prove, said, samples
@@ -209,8 +209,13 @@ def run(project: Project, revision: str | None) -> None:
         "any more: type make db there. Then make check (db check)."
     )
     if command := history.stopped(project.folder):
-        folder = os.path.relpath(binds.home(project.folder))
-        output.say(f"Then git add {shlex.quote(folder)} && git {command} --continue.")
+        folder = binds.home(project.folder)
+        others = history.unmerged(folder)
+        drawn = diagram.path(project).resolve() in others
+        solve = ", ".join(map(os.path.relpath, others)) + " (make diagram)" * drawn
+        first = f"solve what else conflicts, {solve}, " if others else ""
+        add = shlex.join(map(os.path.relpath, (folder, *others)))
+        output.say(f"Then {first}git add {add} && git {command} --continue.")
     output.add("file", project.shown(path))
 
 

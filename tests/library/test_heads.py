@@ -96,6 +96,25 @@ def test_a_rebase_of_gits_goes_on_as_well_and_mine_stands_last(two_people, tmp_p
     project.db("check").assert_ok()
 
 
+def test_what_else_conflicts_is_named_with_what_solves_it(two_people):
+    project, *_ = two_people
+    for branch in ("theirs", "mine"):
+        git(project, "checkout", "-q", branch)
+        project.db("diagram").assert_ok()
+        project.write("NOTES", branch)
+        commit(project, "drawn")
+    git(project, "merge", "theirs", ok=False)
+    said = project.db("rebase").assert_ok().err
+    files = "NOTES, docs/schema.md (make diagram)"
+    add = "git add my_app/migrations NOTES docs/schema.md"
+    assert f"Then solve what else conflicts, {files}, {add} && git merge --continue." in said
+    project.db("diagram").assert_ok()
+    project.write("NOTES", "both")
+    git(project, *add.split()[1:])
+    git(project, "merge", "--continue")
+    project.db("check").assert_ok()
+
+
 def test_what_writes_a_migration_writes_the_file(blog):
     written = []
     for command in (
