@@ -417,8 +417,8 @@ def _schema(project: Project, wanted: str | None) -> None:
         return  # there was no scratch database, which was said
     if not catalog.is_equal(file, wanted):
         raise CommandError(
-            f"{project.shown(file)} is not what the migrations make: type db schema to write it, "
-            "and look at the difference."
+            f"{project.shown(file)} is not {'what the migrations make' if file.exists() else 'there'}: "
+            "type db schema to write it, and look at the difference."
         )
     output.add("schema", project.shown(file) if file.exists() else None)
     if file.exists():

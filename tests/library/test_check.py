@@ -91,6 +91,11 @@ def test_a_migration_that_loses_data_fails_until_it_says_why(blog):
     blog.db("check").assert_ok()
 
 
+def test_a_schema_file_that_is_not_there_is_said_to_be_none(blog):
+    (blog.package / "migrations" / "schema" / "sqlite.sql").unlink()
+    blog.db("check").assert_one_sentence("schema/sqlite.sql is not there: type db schema to write")
+
+
 def test_what_blocks_the_running_release_fails_only_with_zero_downtime(blog):
     batch = 'with op.batch_alter_table("user") as batch_op:\n    batch_op.'
     unique = batch + 'create_unique_constraint("uq_user_name", ["name"])'
