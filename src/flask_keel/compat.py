@@ -15,7 +15,7 @@ from alembic.autogenerate import render, renderers
 from alembic.ddl.base import IdentityColumnDefault
 from alembic.ddl.impl import DefaultImpl
 from alembic.ddl.mysql import MySQLImpl
-from alembic.ddl.postgresql import visit_identity_column
+from alembic.ddl.postgresql import PostgresqlImpl, visit_identity_column
 from alembic.operations import ops
 from alembic.runtime.migration import HeadMaintainer, RevisionStep
 from alembic.util import CommandError
@@ -25,7 +25,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.dialects.mysql.base import MySQLTypeCompiler
 from sqlalchemy.ext.compiler import compiles
 
-from .typing import Value
+from .typing import AnyColumn, Options, Value
 
 # Every private name of another library that is used anywhere in this one, by where it is defined.
 # A test finds them in the code and compares; it looks each of them up in what is installed, the lowest
@@ -256,6 +256,28 @@ class NullableImpl(MySQLImpl):
             return bool(said)
         values = {"schema": more.get("schema"), "of": table_name, "name": name}
         return self.connection.execute(text(NULLABLE), values).scalar() == "YES"
+
+
+class TypesImpl(PostgresqlImpl):
+    """Alembic's implementation for PostgreSQL, which makes an enum with a new table alone.
+
+    What was written on SQLite adds a column of one, or says it in two migrations.
+    """
+
+    __dialect__ = "postgresql"
+
+    def create_table(self, table: Table, **more: Value) -> None:
+        self._make_types(table)
+        super().create_table(table, **more)
+
+    def add_column(self, table_name: str, column: AnyColumn, **more: Value) -> None:
+        self._make_types(column.table)
+        super().add_column(table_name, column, **more)
+
+    def _make_types(self, table: Table) -> None:
+        if not self.as_sql:
+            there: Options = {"checkfirst": True, "_ddl_runner": self}
+            table.dispatch.before_create(table, self.connection, **there)
 
 
 NULLABLE = (

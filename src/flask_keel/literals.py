@@ -14,7 +14,18 @@ from weakref import WeakKeyDictionary
 from alembic.autogenerate.api import AutogenContext
 from alembic.ddl.impl import DefaultImpl
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import JSON, BindParameter, ClauseElement, Dialect, Integer, String
+from sqlalchemy import (
+    BLOB,
+    DATETIME,
+    DOUBLE,
+    JSON,
+    BindParameter,
+    ClauseElement,
+    Dialect,
+    Inspector,
+    Integer,
+    String,
+)
 from sqlalchemy import literal as bound
 from sqlalchemy.dialects import mysql
 from sqlalchemy.exc import CompileError
@@ -134,11 +145,17 @@ def read_enum(inspector: object, table: object, column: Any) -> None:
         ]
 
 
-def read_column(inspector: object, table: object, column: Any) -> None:
+# SQLite's, by names that PostgreSQL does not have
+NOT_EVERYWHERE = (DATETIME, BLOB, DOUBLE)
+
+
+def read_column(inspector: Inspector, table: object, column: Any) -> None:
     """Do that, and keep a colon in a default, or in what computes the column, from being taken for
     a parameter of ``text()``.
     """
     read_enum(inspector, table, column)
+    if inspector.dialect.name == "sqlite" and isinstance(column["type"], NOT_EVERYWHERE):
+        column["type"] = column["type"].as_generic()
     for holder, key in ((column, "default"), (column.get("computed") or {}, "sqltext")):
         if isinstance(holder.get(key), str):
             holder[key] = as_text(holder[key])

@@ -16,12 +16,11 @@ from itertools import chain, pairwise
 
 import sqlalchemy as sa
 from alembic.ddl.base import AddColumn, AlterTable, ColumnNullable
-from alembic.ddl.postgresql import PostgresqlImpl
 from sqlalchemy import Connection, CursorResult, Dialect, ForeignKey, Insert, Table, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import AddConstraint, CreateIndex, CreateTable, DropIndex, DropTable
 
-from . import data, integrity, lexer
+from . import compat, data, integrity, lexer
 from .data import PROGRESS, Progress
 from .typing import Expression, PlainColumn, Value
 
@@ -77,7 +76,7 @@ class Step:
 Made = Callable[[str, str, str, bool], Iterator[Step]]
 
 
-class OnlineImpl(PostgresqlImpl):
+class OnlineImpl(compat.TypesImpl):
     """Alembic's implementation for PostgreSQL; it registers itself by its ``__dialect__``.
 
     Options of the migration context that it reads: ``zero_downtime`` (True: safe forms).

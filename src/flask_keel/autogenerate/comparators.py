@@ -15,9 +15,11 @@ from sqlalchemy import (
     CheckConstraint,
     Computed,
     DefaultClause,
+    False_,
     FetchedValue,
     Identity,
     MetaData,
+    True_,
     text,
 )
 from sqlalchemy import Table as Model
@@ -32,7 +34,7 @@ from ..scratch.cache import COMPARED
 from ..sqlite import naming
 from ..sqlite.tokenizer import fold
 from ..typing import AnyColumn, Options
-from . import constraints, keys, summary, tables
+from . import constraints, keys, render, summary, tables
 from .tables import known
 
 
@@ -166,6 +168,7 @@ def _of_column(compare: Callable[..., PriorityDispatchResult]) -> Callable[..., 
         there: AnyColumn,
         model: AnyColumn,
     ) -> PriorityDispatchResult:
+        tables.booleans(there.table)
         found = pair(context, model.table, table, schema)
         real, shadow = found.real.columns.get(name), found.shadow.columns.get(name)
         return compare(context, op, there, model, real, shadow) if real and shadow else CONTINUE
@@ -192,7 +195,9 @@ def same_type(
     tables.json_columns(there.table, pair(context, model.table).real)
     if real.stored != shadow.stored:
         return CONTINUE
-    op.existing_type = there.type
+    # what SQLite has of an Enum or a UUID is a text, which MySQL would make of the column
+    more = context.dialect.name == "sqlite" and render.is_more(model.type, there.type)
+    op.existing_type = model.type if more else there.type
     return STOP
 
 
@@ -248,8 +253,10 @@ def server_default(
         return STOP
     op.existing_server_default = False
     if isinstance(there.server_default, DefaultClause):
-        said = literal(there.server_default.arg, context)
-        op.existing_server_default = DefaultClause(text(as_text(said)))
+        said = there.server_default.arg
+        if not isinstance(said, True_ | False_):
+            said = text(as_text(literal(said, context)))
+        op.existing_server_default = DefaultClause(said)
     counted = model.table._autoincrement_column is model and wanted is None
     unknown = isinstance(wanted, FetchedValue) and not isinstance(wanted, DefaultClause)
     if real.default != shadow.default and not counted and not unknown:
@@ -500,6 +507,7 @@ def table(
     sides = pair(context, model, name, schema)
     found = Compared(there, model, sides.real, sides.shadow)
     catalog.remember(context, found)
+    tables.booleans(there)
     tables.json_columns(there, found.real)
     again = generated_otherwise(context, change, found)
     compare_checks(context, change, found, again)

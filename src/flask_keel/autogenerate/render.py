@@ -17,11 +17,13 @@ from alembic.util import CommandError
 from sqlalchemy import (
     Dialect,
     Enum,
+    False_,
     ForeignKeyConstraint,
     Identity,
     MetaData,
     PrimaryKeyConstraint,
     Table,
+    True_,
 )
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.types import ARRAY, TypeDecorator, TypeEngine
@@ -56,6 +58,8 @@ def render_item(own: Callable[..., Any] | None) -> Callable[..., Any]:
         found = own(kind, item, context) if own else False
         if found is False and kind == "server_default":
             plain = getattr(item, "arg", item)
+            if isinstance(plain, True_ | False_):  # SQLite's 1 and 0, which PostgreSQL refuses
+                return f"{context.opts['sqlalchemy_module_prefix']}{plain}()"
             # Alembic would take the quotes at its ends away
             return repr(plain) if isinstance(plain, str) else False
         prefixed = context.opts.get("user_module_prefix") is not None
@@ -139,6 +143,14 @@ def _public(type_: SQLType) -> SQLType:
         if getattr(importlib.import_module(home), class_.__name__, None) is class_:
             return type_ if class_ is type(type_) else type_.adapt(class_)
     return type_
+
+
+def is_more(model: SQLType, there: SQLType) -> bool:
+    """Whether a model's type, SQLAlchemy's or an enum, is another one elsewhere than what is here."""
+    enum = isinstance(getattr(model, "impl_instance", None), Enum)
+    return (known(model) or enum) and any(
+        _stored(model, dialect) != _stored(there, dialect) for dialect in DIALECTS.values()
+    )
 
 
 def home(class_: type) -> str:

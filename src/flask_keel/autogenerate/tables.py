@@ -16,14 +16,18 @@ from alembic.operations import ops
 from alembic.operations.ops import MigrateOperation
 from sqlalchemy import (
     JSON,
+    Boolean,
     CheckConstraint,
     Column,
+    DefaultClause,
     ForeignKeyConstraint,
     PrimaryKeyConstraint,
     String,
     UniqueConstraint,
+    false,
     literal_column,
     text,
+    true,
 )
 from sqlalchemy import Index as ModelIndex
 from sqlalchemy import Table as Model
@@ -83,6 +87,7 @@ def complete(context: AutogenContext, change: ops.ModifyTableOps, there: Model) 
     for check in there.constraints:
         if isinstance(check, CheckConstraint) and isinstance(check.sqltext, TextClause):
             check.sqltext = text(as_text(check.sqltext.text))
+    booleans(there)
     if context.dialect.name == "sqlite":
         _sqlite(context, change, there)
     elif context.dialect.name == "postgresql":
@@ -95,6 +100,17 @@ def complete(context: AutogenContext, change: ops.ModifyTableOps, there: Model) 
         ops.DropIndexOp.from_index(exact(op.to_index())) if isinstance(op, ops.DropIndexOp) else op
         for op in change.ops
     ]
+
+
+TRUTH = {"0": false(), "1": true()}
+
+
+def booleans(there: Model) -> None:
+    """Let a boolean's default be one where SQLite has a number, which PostgreSQL does not take."""
+    for column in there.c:
+        said = TRUTH.get(str(getattr(column.server_default, "arg", None)))
+        if isinstance(column.type, Boolean) and said is not None:
+            column.server_default = DefaultClause(said)
 
 
 def json_columns(there: Model, found: ReflectedTable) -> None:

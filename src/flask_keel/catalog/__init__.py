@@ -34,6 +34,11 @@ KINDS = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "mysql": "MySQL", "mari
 _known: WeakKeyDictionary[object, dict[object, Any]] = WeakKeyDictionary()
 
 
+def moment(default: str | None) -> str | None:
+    """A default as it is compared: what was written as now() elsewhere is CURRENT_TIMESTAMP here."""
+    return "CURRENT_TIMESTAMP" if default == "now()" else default
+
+
 @dataclass(frozen=True)
 class ReflectedColumn:
     """``type``, ``default`` and ``generated`` are SQL as the database writes it; None for none.

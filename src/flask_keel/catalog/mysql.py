@@ -95,11 +95,6 @@ def _compared(expression: str) -> str:
     return NEGATIVE.sub(r"-\1", expression)
 
 
-def _moment(default: str) -> str:
-    """A default as it is compared: SQLAlchemy puts now() in parentheses, an expression for MySQL alone."""
-    return "CURRENT_TIMESTAMP" if default == "now()" else default
-
-
 def _inside(text: str) -> str:
     """Return an expression without the parentheses around all of it."""
     text = text.strip()
@@ -283,7 +278,7 @@ def _reflected(text: str, indexes: list[Row]) -> catalog.ReflectedTable:
     columns = {}
     for column, clauses in said.items():
         default, computed = clauses.get("DEFAULT"), clauses.get("GENERATED ALWAYS AS")
-        plain = None if default in (None, "NULL") else _moment(default)
+        plain = None if default in (None, "NULL") else catalog.moment(default)
         stored = "VIRTUAL" if "VIRTUAL" in clauses else "STORED"
         if "ON UPDATE" in clauses:
             plain = f"{plain or ''} on update {clauses['ON UPDATE']}"
@@ -528,7 +523,7 @@ def _as_mariadb(name: str, declared: Value, nullable: str, *facts: Value) -> lis
     """Return what is said of a column as MariaDB would say it."""
     default, extra, expression, *rest = facts
     if "DEFAULT_GENERATED" in (extra or ""):
-        default = _moment(_expression(default))
+        default = catalog.moment(_expression(default))
     elif default is not None and QUOTED.match(_text(declared)):
         default = string(_text(default).replace("\\", "\\\\"))
     return [name, declared, nullable, default, extra, _expression(expression or ""), *rest]

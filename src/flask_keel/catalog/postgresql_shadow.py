@@ -236,7 +236,7 @@ def _reflected(
         {
             column: catalog.ReflectedColumn(
                 type=kind,
-                default=None if generated else default,
+                default=None if generated else catalog.moment(default),
                 generated=f"{default} {generated}" if generated else None,
                 collation=collation,
                 counts=_counts(default, *counted),

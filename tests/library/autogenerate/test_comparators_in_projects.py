@@ -49,6 +49,41 @@ def test_each_change_is_written_once_and_the_second_migration_is_empty(any_datab
     assert "nothing to migrate" in project.db("migrate").assert_ok().err
 
 
+ITEM = """
+id: Mapped[int] = mapped_column(primary_key=True)
+made: Mapped[datetime] = mapped_column(server_default=sa.func.now())
+done: Mapped[bool] = mapped_column(server_default=sa.false())
+"""
+MOOD = 'mood: Mapped[str{}] = mapped_column(sa.Enum("sad", "fine", name="mood"){})\n'
+GOES = """
+raw: Mapped[bytes | None]
+open: Mapped[bool] = mapped_column(server_default=sa.true())
+seen: Mapped[datetime | None]
+"""
+OPTIONAL = (
+    ITEM + MOOD.format(" | None", "") + "key: Mapped[sa.Uuid | None] = mapped_column(sa.Uuid)\n"
+)
+
+
+def test_a_history_written_on_sqlite_agrees_with_its_models_on_a_server(bare, server_url):
+    """An enum, a UUID, a boolean's default and now() are others there than SQLite says."""
+    there = {"DEV_DATABASE_URL": server_url}
+    bare.model("item", ITEM)
+    bare.new_migration("-m", "made")
+    bare.model("item", OPTIONAL + GOES)
+    bare.new_migration("-m", "more")
+    bare.db("upgrade", **there).assert_ok()
+    bare.model("note", "id: Mapped[int] = mapped_column(primary_key=True)\n" + MOOD.format("", ""))
+    wanted = OPTIONAL.replace(" | None", "").replace(
+        'name="mood")', 'name="mood"), server_default="sad"'
+    )
+    bare.model("item", wanted.replace("sa.Uuid)", 'sa.Uuid, server_default="0" * 32)'))
+    bare.new_migration("-m", "less", "-x", "rename=none")
+    bare.db("upgrade", **there).assert_ok()
+    assert "nothing to migrate" in bare.db("migrate", **there).assert_ok().err
+    bare.db("downgrade", "--yes", "--", "-1", **there).assert_ok()
+
+
 def test_a_partial_index_autoincrement_and_a_collation_on_sqlite(bare):
     bare.model("note", "id: Mapped[int] = mapped_column(primary_key=True)\ntext: Mapped[str]")
     bare.new_migration()
