@@ -194,7 +194,21 @@ def _outside_of_migrations(error: BaseException, url: str | URL) -> str:
     said = of_the_database(error, url) if isinstance(error, DBAPIError | sqlite3.Error) else None
     if not said and isinstance(error, DBAPIError) and error.connection_invalidated:
         return f"{_said(error)}: {integrity.SERVER}"
+    said = said or _in_env(error)
     return said or UNEXPECTED.format(error=_said(error))
+
+
+def _in_env(error: BaseException) -> str | None:
+    """Say it of what env.py does by itself."""
+    files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    if isinstance(error, SyntaxError):
+        files.append(error.filename or "")
+    for file in reversed(files):
+        if file.startswith(HOME):
+            break
+        if Path(file).name == "env.py":
+            return f"env.py: {_said(error)}; mend the file and try again."
+    return None
 
 
 def of_the_application(error: BaseException) -> str:

@@ -81,3 +81,9 @@ def test_a_migration_that_reads_alembics_url_finds_the_database_on_which_it_runs
     bare.db("check")
     looked += (bare.path / "var" / "looked").read_text().splitlines()[len(looked) + 1 :]
     assert looked and not any(line.startswith(str(bare.database)) for line in looked)
+
+
+@pytest.mark.parametrize("line", ["import nothing_here", "import ("])
+def test_what_fails_in_it_is_a_sentence_that_names_the_file(blog, line):
+    blog.write("my_app/migrations/env.py", f"from flask_keel import env\n{line}\nenv.run()\n")
+    blog.db("upgrade").assert_one_sentence("Error: env.py: ", "Error: ", "mend the file")
