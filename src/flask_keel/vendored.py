@@ -7,8 +7,10 @@ because pip and uv keep an installed version whose number is the same, whatever 
 import base64
 import csv
 import hashlib
+import os
 import re
 import sys
+import tomllib
 import zipfile
 import zlib
 from pathlib import Path
@@ -27,7 +29,10 @@ def main(step: str, *wheels: str) -> str | bool:
     :param step: "before", or "after"
     :return: what is wrong with the wheels; else whether something else than they hold is installed
     """
-    found = REQUIREMENT.search(Path("pyproject.toml").read_text(encoding="utf-8"))
+    text = Path("pyproject.toml").read_text(encoding="utf-8")
+    if step == "before" and (wrong := _no_extras(text)):
+        return wrong
+    found = REQUIREMENT.search(text)
     if found and [*wheels] != [f"vendor/flask_keel-{found[2]}-py3-none-any.whl"]:
         held = " and ".join(wheels)
         return f"Error: pyproject.toml requires flask-keel=={found[2]}, and vendor/ holds {held}: {MEND}"
@@ -64,6 +69,25 @@ def read(path: Path) -> dict[str, bytes]:
     if set(known) != set(members):
         raise ValueError("its RECORD is not of what it holds")
     return members
+
+
+def _no_extras(text: str) -> str:
+    """Say what make was given as an extra and is none; pip only warns of that."""
+    typed = _plain(os.environ.get("EXTRAS", "")).split(",")
+    try:
+        known = tomllib.loads(text)["project"].get("optional-dependencies", {})
+    except (ValueError, LookupError, AttributeError):
+        return ""  # who installs says what is wrong
+    unknown = ", ".join(sorted({*typed} - {"", *map(_plain, known)}))
+    return unknown and (
+        f"Error: pyproject.toml has no extra {unknown} under [project.optional-dependencies], but "
+        f"{', '.join(known) or 'none'}: type extras= with one of these, or write it there."
+    )
+
+
+def _plain(name: str) -> str:
+    """The name in the one spelling that all of its spellings have: PEP 503."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _locked_otherwise(wheel: Path) -> bool:

@@ -92,6 +92,14 @@ def test_what_is_no_list_of_extras_is_a_sentence(application, tmp_path, extras):
     assert "is no list of names" in said and not file.exists()
 
 
+def test_an_extra_that_is_not_there_is_a_sentence_and_nothing_is_installed(application):
+    before = application.stamp.stat().st_mtime_ns
+    answer = application.make("install", "extras=Sentry,sentri")
+    assert answer.code != 0 and "pyproject.toml has no extra sentri under" in answer.err
+    assert "but sentry, postgresql, mysql: type extras=" in answer.err
+    assert application.stamp.stat().st_mtime_ns == before
+
+
 @pytest.mark.drill
 def test_within_a_workspace_of_uv_a_project_has_an_environment_of_its_own(generated, tmp_path):
     members = '[project]\nname = "all"\nversion = "0"\nrequires-python = ">=3.11"\n\n'
