@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any, Self
+from typing import Any, Self, cast
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
@@ -21,13 +21,16 @@ from sqlalchemy import (
     JSON,
     BindParameter,
     ClauseElement,
+    Connection,
     Dialect,
     Inspector,
     Integer,
     String,
+    text,
 )
 from sqlalchemy import literal as bound
 from sqlalchemy.dialects import mysql
+from sqlalchemy.dialects.postgresql import DOMAIN
 from sqlalchemy.exc import CompileError
 from sqlalchemy.sql.compiler import SQLCompiler
 
@@ -128,6 +131,9 @@ def as_text(sql: str) -> str:
     return BIND.sub(r"\:", sql)
 
 
+NULLABLE = text(
+    "SELECT NOT attnotnull FROM pg_attribute WHERE attrelid = to_regclass(:table) AND attname = :column"
+)
 # what SHOW CREATE TABLE writes for a sign in a string
 ESCAPED = {"0": "\0", "n": "\n", "r": "\r"}
 
@@ -149,13 +155,17 @@ def read_enum(inspector: object, table: object, column: Any) -> None:
 NOT_EVERYWHERE = (DATETIME, BLOB, DOUBLE)
 
 
-def read_column(inspector: Inspector, table: object, column: Any) -> None:
+def read_column(inspector: Inspector, table: Value, column: Any) -> None:
     """Do that, and keep a colon in a default, or in what computes the column, from being taken for
-    a parameter of ``text()``.
+    a parameter of ``text()``. What a domain refuses is no NOT NULL of the column.
     """
     read_enum(inspector, table, column)
     if inspector.dialect.name == "sqlite" and isinstance(column["type"], NOT_EVERYWHERE):
         column["type"] = column["type"].as_generic()
+    if isinstance(column["type"], DOMAIN) and not column["nullable"]:
+        prepare, bind = inspector.dialect.identifier_preparer, cast(Connection, inspector.bind)
+        values = {"table": prepare.format_table(table), "column": column["name"]}
+        column["nullable"] = bind.execute(NULLABLE, values).scalar()
     for holder, key in ((column, "default"), (column.get("computed") or {}, "sqltext")):
         if isinstance(holder.get(key), str):
             holder[key] = as_text(holder[key])

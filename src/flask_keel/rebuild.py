@@ -27,7 +27,7 @@ from sqlalchemy import inspect as look_at
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
-from . import backup, binds, errors, history, multidb, output, stock, urls
+from . import backup, binds, errors, history, literals, multidb, output, stock, urls
 from .autogenerate import comparators, constraints, summary
 from .backup import online
 from .binds import Bind
@@ -37,6 +37,7 @@ from .project import (
     Project,
     engine_options,
     keep_one_transaction,
+    listening,
     not_ours,
     use_engine,
 )
@@ -413,7 +414,8 @@ def _compare(one: Project, connection: Connection) -> tuple[MigrationContext, op
     with context.begin_transaction():
         constraints.keep_names(one, connection)
         context.opts["target_metadata"] = one.metadata
-        script = produce_migrations(context, one.metadata)
+        with listening(Table, column_reflect=literals.read_column):
+            script = produce_migrations(context, one.metadata)
     return context, script
 
 

@@ -197,6 +197,7 @@ def in_order(both: tuple[ops.OpContainer, ...]) -> set[tuple[str, tuple[str, ...
     replaced = set()
     for table in table_changes(*both):
         _constraints_of_mysql(table)
+        gone = {op.column_name for op in table.ops if isinstance(op, ops.DropColumnOp)}
         for drop in list(table.ops):
             for create in list(table.ops):
                 if not _replaces(create, drop):
@@ -206,7 +207,11 @@ def in_order(both: tuple[ops.OpContainer, ...]) -> set[tuple[str, tuple[str, ...
                 # but for its capitals it is one name, which there cannot be twice
                 one = name_of(create).casefold() == name_of(drop).casefold()
                 first, second = (drop, create) if one else (create, drop)
-                if table.ops.index(first) > table.ops.index(second):
+                if gone & set(index_columns(create) or ()):  # which goes with it, and comes again
+                    for op, place in ((drop, 0), (create, len(table.ops))):
+                        table.ops.remove(op)
+                        table.ops.insert(place, op)
+                elif table.ops.index(first) > table.ops.index(second):
                     table.ops.remove(first)
                     table.ops.insert(table.ops.index(second), first)
                 unique = ops.CreateUniqueConstraintOp | ops.CreateIndexOp

@@ -12,7 +12,7 @@ from .. import catalog, literals, runner
 from ..autogenerate import summary
 from ..catalog import Schema
 from ..history import parents
-from ..project import Project
+from ..project import Project, listening
 from ..rows import name_of
 from ..runner import Recorder, Recording
 from ..scratch.databases import stage
@@ -262,7 +262,8 @@ def differences(
     options["include_name"] = _named(looked_at, options.get("include_name"))
     context = MigrationContext.configure(connection, opts=options)
     literals.install(context.impl)
-    found = summary.phrases(produce_migrations(context, project.metadata).upgrade_ops)
+    with listening(Table, column_reflect=literals.read_column):
+        found = summary.phrases(produce_migrations(context, project.metadata).upgrade_ops)
     found = [phrase for phrase in found if not _of_a_key(phrase, made)]
     if found and connection.dialect.name == "sqlite" and _same(project, schema, looked_at):
         return []

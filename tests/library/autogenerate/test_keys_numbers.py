@@ -113,3 +113,18 @@ def test_a_domain_is_made_before_its_column_and_goes_after_it(project, before):
     down_and_up(project)
     project.db("downgrade", "base").assert_ok()
     assert rows(project, "SELECT typname FROM pg_type WHERE typname = 'Mail: 5%'") == []
+
+
+def test_a_domain_that_takes_no_null_is_no_not_null_of_its_column(project):
+    """PostgreSQL's inspector takes the one for the other: a migration that was wanted for ever."""
+    full = "DOMAIN('full', sa.Integer, not_null=True)"
+    column = f"n: Mapped[int{{}}] = mapped_column({full}, server_default='1')\n"
+    lead = KEY + MAIL.splitlines()[0] + "\n"
+    project.model("thing", lead + column.format(" | None"))
+    applied(project)
+    execute(project, "INSERT INTO thing DEFAULT VALUES")
+    assert_nothing_left(project)
+    project.model("thing", lead + column.format(""))
+    applied(project)
+    assert_nothing_left(project)
+    down_and_up(project)

@@ -305,6 +305,27 @@ def test_a_generated_column_stays_generated(any_database):
     assert revising.rows(any_database, "SELECT twice FROM note") == [(8,)]
 
 
+def test_what_holds_a_generated_column_comes_again_when_that_is_renamed_and_computed_anew(
+    any_database,
+):
+    def note(name, sql, also):
+        column = f"mapped_column(sa.Computed('size {sql}', persisted=True), {also}=True)"
+        return f"{name}_{also}: Mapped[int | None] = {column}\n"
+
+    def both(name, sql):
+        return KEY + "size: Mapped[int]\n" + note(name, sql, "unique") + note(name, sql, "index")
+
+    any_database.model("note", both("old", "+ 1"))
+    revising.applied(any_database)
+    revising.execute(any_database, "INSERT INTO note (size) VALUES (2)")
+    any_database.model("note", both("new", "+ 2"))
+    renames = "rename=note.old_unique:new_unique,note.old_index:new_index"
+    revising.applied(any_database, "-x", renames)
+    revising.down_and_up(any_database)
+    assert revising.rows(any_database, "SELECT new_unique, new_index FROM note") == [(4, 4)]
+    revising.assert_nothing_left(any_database)
+
+
 def test_a_table_that_was_renamed_once_is_dropped_and_comes_back(any_database):
     any_database.model("note", KEY)
     any_database.model("person", KEY)
