@@ -23,7 +23,9 @@ from flask import current_app
 from sqlalchemy import CheckConstraint, String, Table, Update, bindparam, column, table, text
 from sqlalchemy.dialects import mysql
 from sqlalchemy.dialects.mysql.base import MySQLTypeCompiler
+from sqlalchemy.engine.mock import MockConnection
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.schema import ExecutableDDLElement
 
 from .typing import AnyColumn, Options, Value
 
@@ -275,11 +277,17 @@ class TypesImpl(PostgresqlImpl):
         super().add_column(table_name, column, **more)
 
     def _make_types(self, table: Table) -> None:
-        if not self.as_sql:
-            there: Options = {"checkfirst": True, "_ddl_runner": self}
-            table.dispatch.before_create(table, self.connection, **there)
+        made: list[ExecutableDDLElement] = []
+        printed = MockConnection(self.dialect, lambda ddl, *_: made.append(ddl))
+        there: Options = {"checkfirst": not self.as_sql, "_ddl_runner": self}
+        table.dispatch.before_create(table, printed if self.as_sql else self.connection, **there)
+        for create in made:
+            words = str(create.compile(dialect=self.dialect)).strip().replace(":", r"\:")
+            self.execute(UNLESS_THERE.format(words))
 
 
+# what looks first where it is printed
+UNLESS_THERE = "DO $keel$\nBEGIN\n  {};\nEXCEPTION WHEN duplicate_object THEN NULL;\nEND $keel$"
 NULLABLE = (
     "SELECT is_nullable FROM information_schema.columns WHERE column_name = :name "
     "AND table_name = :of AND table_schema = COALESCE(:schema, DATABASE())"

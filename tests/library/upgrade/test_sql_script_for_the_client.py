@@ -148,3 +148,25 @@ def test_a_version_table_in_another_schema_says_where_the_database_is(
     finally:
         if server_url.startswith("mysql"):
             clients.run(server_url, f"DROP SCHEMA {schema}")
+
+
+FIRST = "mood = sa.Enum('a', 'b:c', \"it's\", name='mood')\n"
+ENUMS = """op.create_table("thing", sa.Column("id", sa.Integer, primary_key=True), sa.Column("a", mood))
+op.create_table("other", sa.Column("id", sa.Integer, primary_key=True), sa.Column("a", mood))"""
+COLUMNS = """op.add_column("thing", sa.Column("b", mood))
+op.add_column("other", sa.Column("c", sa.Enum('x', name='new')))
+op.execute("INSERT INTO thing (id, b) VALUES (1, 'b:c')")"""
+
+
+def test_an_enum_as_sqlite_writes_it_is_made_once(new_project, postgresql_server):
+    project = new_project(starter="bare", database="postgresql")
+    project.migration("aaaa00000001", None, FIRST + ENUMS)
+    project.migration("aaaa00000002", "aaaa00000001", FIRST + COLUMNS)
+    fresh = databases.fresh
+    with fresh(postgresql_server) as url, fresh(postgresql_server) as twin:
+        project.env["DEV_DATABASE_URL"] = url
+        for to in ("aaaa00000001", "head"):  # the second is printed where the first has been run
+            clients.feed(twin, project.db("upgrade", "--sql", to).assert_ok().out)
+            project.db("upgrade", to).assert_ok()
+        assert clients.rows(twin, "SELECT id, b FROM thing") == [(1, "b:c")]
+        assert clients.dump(twin) == clients.dump(url)
