@@ -1,5 +1,6 @@
 """From an exception to the one sentence that its reader needs: what, where, and who can mend it."""
 
+import errno
 import logging
 import os
 import re
@@ -27,6 +28,7 @@ from . import binds, heads, history, integrity, output, project, runner
 from .autogenerate import summary
 from .output import plainly
 from .scratch import servers
+from .sqlite import files
 from .urls import shown
 
 AS_IT_WAS = "the database is as it was: mend the file and try again."
@@ -66,6 +68,11 @@ SQLITE = {
         "(quota, limit or damage): mend that, then try again; the database is as it was."
     ),
 }
+DENIED = ("readonly", "unable to open")
+ONLY_READ = (
+    "{file} lies on a filesystem that is mounted read-only: have it mounted so that it can be written, then "
+    "try again."
+)
 # what a migration is not to blame for
 SURROUNDINGS = ("disk is full", "disk I/O", "readonly", "malformed")
 # what to type, where Alembic does not say it
@@ -185,6 +192,11 @@ def _of_meant_heads(error: BaseException) -> str | None:
 def _outside_of_migrations(error: BaseException, url: str | URL) -> str:
     if (left := output.Left.by(error)) and not _surroundings(error):
         return f"{_said(error)}; {left}"
+    if isinstance(error, OSError) and error.errno in history.NO_ROOM:
+        where = f" of {error.filename}" if error.filename else ""
+        return f"The disk{where} is full: make room (df -h), then try again."
+    if isinstance(error, OSError) and error.errno == errno.EROFS and error.filename:
+        return ONLY_READ.format(file=error.filename)
     if isinstance(error, OSError) and error.filename:
         folder = shlex.quote(str(Path(error.filename).parent))
         return (
@@ -200,10 +212,10 @@ def _outside_of_migrations(error: BaseException, url: str | URL) -> str:
 
 def _in_env(error: BaseException) -> str | None:
     """Say it of what env.py does by itself."""
-    files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    names = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
     if isinstance(error, SyntaxError):
-        files.append(error.filename or "")
-    for file in reversed(files):
+        names.append(error.filename or "")
+    for file in reversed(names):
         if file.startswith(HOME):
             break
         if Path(file).name == "env.py":
@@ -359,6 +371,8 @@ def of_the_database(error: DBAPIError | sqlite3.Error, url: str | URL) -> str | 
     if url.get_backend_name() == "sqlite":
         for words, message in SQLITE.items():
             if words in said:
+                if words in DENIED and _is_only_read(files.file_of(url)):
+                    return ONLY_READ.format(file=shown(url))
                 return message.format(database=shown(url), path=shlex.quote(shown(url)))
         return None
     if not isinstance(error, DBAPIError) or error.statement is not None:
@@ -372,6 +386,13 @@ def of_the_database(error: DBAPIError | sqlite3.Error, url: str | URL) -> str | 
         command=CREATE[project.kind(url)].format(name=url.database),
         reason=" ".join(said.split())[:200],
     )
+
+
+def _is_only_read(file: Path | None) -> bool:
+    try:
+        return file is not None and bool(os.statvfs(file.parent).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
 
 
 def _said(error: BaseException) -> str:

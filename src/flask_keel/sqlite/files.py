@@ -53,7 +53,8 @@ def open_to_read(url: URL, patience: float = PATIENCE) -> sqlite3.Connection:
         raw.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
     except sqlite3.OperationalError as error:
         # in WAL, SQLite makes files beside it even to read, and here it may not
-        if "readonly" in str(error) and not any(_holds_more(path, end) for end in JOURNALS):
+        denied = "readonly" in str(error) or "unable to open" in str(error)
+        if denied and not any(_holds_more(path, end) for end in JOURNALS):
             raw.close()
             return _open_uri(f"{uri}?immutable=1", patience)
     except sqlite3.DatabaseError:

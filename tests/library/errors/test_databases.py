@@ -141,6 +141,31 @@ def test_a_full_disk(project, tmp_path):
         subprocess.run(["umount", str(disk)], check=True)
 
 
+def test_a_filesystem_that_is_mounted_to_be_read_gives_what_is_read_and_names_itself(
+    project, tmp_path
+):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if not room(disk, "1m"):
+        pytest.skip("no small disk: mount needs root")
+    try:
+        database = disk / "app.db"
+        with closing(sqlite3.connect(project.database)) as source:
+            source.execute(f"VACUUM INTO '{database}'")
+        with closing(sqlite3.connect(database)) as made:
+            made.execute("PRAGMA journal_mode=WAL")
+        project.migration("x1", HEAD, FILL)
+        (disk / "backups").mkdir()
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        url = {"DEV_DATABASE_URL": f"sqlite:///{database}"}
+        assert HEAD in project.db("current", **url).assert_ok().out
+        project.db("upgrade", **url).assert_one_sentence(f"{database} lies on", "mounted read-only")
+        (project.path / "var" / "backups").symlink_to(disk / "backups")
+        project.db("backup", **url).assert_one_sentence("backups/", "mounted read-only")
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
 def test_a_versions_folder_that_takes_no_file(project):
     project.model("thing", "id: Mapped[int] = mapped_column(primary_key=True)")
     before = files(project)
