@@ -43,6 +43,11 @@ from .renames import named
 from .render import IMPORT, LibraryCall, Remark
 from .summary import Place, place_of
 
+# error 1674, whatever is written to a log: https://dev.mysql.com/doc/refman/9.7/en/data-type-defaults.html
+OTHER_EACH_TIME = re.compile(
+    r"\b(uuid|uuid_short|rand|random_bytes|sysdate|(current_|session_|system_)?user)\s*\(",
+    re.IGNORECASE,
+)
 BATCHES = "keel_batches"  # the option of the context that has rows filled in batches
 
 
@@ -183,7 +188,19 @@ def _decide(
         )
     for name, column in missing.items():
         fills[name] = ask(name, column, dialect)
-    return fills
+    return _of_each_row(up, context) | fills
+
+
+def _of_each_row(container: ops.OpContainer, context: MigrationContext) -> dict[str, Fill]:
+    """The defaults with which MySQL adds no column, and that it takes once the rows have their values."""
+    if context.dialect.name != "mysql" or getattr(context.dialect, "is_mariadb", False):
+        return {}
+    found = {}
+    for op in _of(container, ops.AddColumnOp):
+        default = str(getattr(op.column.server_default, "arg", ""))
+        if OTHER_EACH_TIME.search(default) and not op.inline_primary_key:
+            found[_name(op)] = Fill(default, True)
+    return found
 
 
 def _types(op: ops.AlterColumnOp, model: AnyColumn | None) -> list[SQLType]:
@@ -223,18 +240,21 @@ def _divided(
     filling: list[MigrateOperation] = []
     rest: list[MigrateOperation] = []
     again = _comes_again(table)
+    bare = _of_each_row(ops.OpContainer([table]), context)
     for op in [op for op in table.ops if op not in adds]:
         fill = fills.get(_name(op)) if isinstance(op, ops.AddColumnOp | ops.AlterColumnOp) else None
         if isinstance(op, ops.AddColumnOp) and op not in again:
-            if fill and not op.column.nullable:
+            if _name(op) in bare:
+                adds += _without_default(op)
+            elif fill and not op.column.nullable:
                 nullable = op.column._copy()
                 nullable.nullable = True
                 adds.append(ops.AddColumnOp(op.table_name, nullable, schema=op.schema))
-                rest.append(_not_null(op))
             else:
                 adds.append(op)
             if fill:
                 filling.append(FillColumn(op.table_name, op.schema, op.column, fill))
+                rest += [] if op.column.nullable else [_not_null(op)]
             continue
         if isinstance(op, ops.AlterColumnOp) and fill and op.modify_nullable is False:
             column: AnyColumn = Column(op.column_name, _types(op, _model(context, op))[0])
@@ -277,6 +297,23 @@ def _drops_key(op: MigrateOperation) -> bool:
     return False
 
 
+def _without_default(op: ops.AddColumnOp) -> list[MigrateOperation]:
+    """Add a column, and then tell what new rows get."""
+    column = op.column._copy()
+    column.nullable, column.server_default = True, None
+    change = ops.AlterColumnOp(
+        op.table_name,
+        column.name,
+        schema=op.schema,
+        existing_type=column.type,
+        existing_nullable=True,
+        existing_comment=column.comment,
+        modify_server_default=op.column.server_default,
+    )
+    summary.leave_unsaid(change)
+    return [ops.AddColumnOp(op.table_name, column, schema=op.schema), change]
+
+
 def _not_null(op: ops.AddColumnOp) -> ops.AlterColumnOp:
     column = op.column
     default = column.server_default
@@ -317,7 +354,7 @@ def _backwards(
     own = lost | {name for name, fill in values.items() if fill.expression}
     same = {name: string(fill.text) for name, fill in values.items() if name not in own}
     whys += held_back(container, own, same, context)
-    _forwards(container, values, context)
+    _forwards(container, _of_each_row(container, context) | values, context)
     remarks = [Remark(f"irreversible because {why}") for why in dict.fromkeys(w for _, w in whys)]
     container.ops[:] = [*remarks, *container.ops]
 

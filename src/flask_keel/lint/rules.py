@@ -182,7 +182,10 @@ def _column(op: ops.AlterColumnOp, columns: Columns, facts: Facts, scope: Scope)
     added = scope.added.get((label, name))
     if added is not None:
         # added, filled and made NOT NULL: for the running release it is a NOT NULL column all the same
-        if op.modify_nullable is False and added.nullable and added.server_default is None:
+        given = added.server_default is not None or not isinstance(
+            op.existing_server_default, bool | None
+        )
+        if op.modify_nullable is False and added.nullable and not given:
             yield "add-not-null", facts
         return
     if op.modify_name and op.modify_name != name:

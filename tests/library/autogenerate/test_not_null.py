@@ -226,6 +226,29 @@ CLASH = {
 }
 
 
+@pytest.mark.skipif(not databases.MYSQLD, reason="Oracle's MySQL alone refuses such a column")
+@pytest.mark.parametrize("any_database", ["mariadb"], indirect=True)
+def test_a_default_that_is_another_in_each_row_comes_to_rows_that_are_there(any_database):
+    """Oracle's MySQL adds no column that has one: it is added, told its default, and filled."""
+    any_database.model("post", KEY)
+    revising.applied(any_database)
+    revising.execute(any_database, "INSERT INTO post VALUES (1), (2)")
+    uuid = "mapped_column(sa.String(40), server_default=sa.text('(uuid())'))"
+    number = "mapped_column(sa.Double, server_default=sa.text('(rand())'))"
+    columns = f"token: Mapped[str] = {uuid}\nshade: Mapped[float | None] = {number}\n"
+    any_database.model("post", KEY + columns)
+    said = any_database.db("migrate").assert_ok().said
+    assert "without a default" not in said
+    any_database.db("upgrade").assert_ok()
+    revising.assert_nothing_left(any_database)
+    found = revising.rows(any_database, "SELECT token, shade FROM post")
+    assert len(set(found)) == 2 and None not in found[0]
+    revising.execute(any_database, "INSERT INTO post (id) VALUES (3)")
+    any_database.model("post", KEY)
+    revising.applied(any_database)
+    revising.down_and_up(any_database)
+
+
 def test_a_downgrade_brings_a_key_back_with_its_rows_or_says_why_it_cannot(any_database):
     kind = make_url(any_database.env.get("DEV_DATABASE_URL", "sqlite://")).get_backend_name()
     uuid = "gen_random_uuid()" if kind == "postgresql" else "(uuid())"
