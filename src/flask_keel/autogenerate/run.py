@@ -137,7 +137,8 @@ def compare(project: Environment) -> None:
 
 OTHERWISE = (
     "{column} is {now} in what the history makes now, and {before} in {file}: where {type} stores something "
-    "else than it did, write what it stored in its place into the migration that made the column."
+    "else than it did, write what it stored in its place into the migration that made the column; where "
+    "a migration has changed the column since, type db schema."
 )
 
 

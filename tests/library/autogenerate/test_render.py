@@ -154,6 +154,19 @@ def test_a_type_of_ones_own_that_stores_something_else_is_said_and_then_a_migrat
     assert "stores something else" not in any_database.db("check").assert_ok().said
 
 
+def test_a_type_of_ones_own_that_a_migration_by_hand_has_followed_is_said_until_db_schema(bare):
+    bare.write("my_app/kinds.py", KINDS)
+    plain = KEY + "plain: Mapped[str | None] = mapped_column({})\n"
+    bare.model("thing", plain.format("Plain"), "from my_app.kinds import Plain\n")
+    first = bare.new_migration().name.split("_")[0]
+    alter = "batch.alter_column('plain', type_=sa.String(60))"
+    bare.replace("my_app/kinds.py", "sa.String(30)", "sa.String(60)")
+    bare.migration("h1", first, f"with op.batch_alter_table('thing') as batch:\n    {alter}")
+    assert "a migration has changed the column since, type db schema." in bare.db("migrate").said
+    bare.db("schema").assert_ok()
+    assert "stores something else" not in bare.db("migrate").assert_ok().said
+
+
 ENUMS = {
     "nothing of its own": "",
     "members in Python": (
