@@ -134,7 +134,8 @@ def _operations(container: ops.OpContainer) -> Iterator[tuple[str, str, str]]:
                 yield "drop constraint", op.table_name, str(op.constraint_name)
             case _:
                 name = getattr(op, "table_name", "") or getattr(op, "name", "")
-                yield "change", name or type(op).__name__, ""
+                gone = type(op).__name__.startswith("Drop")
+                yield "drop" if gone else "change", name or type(op).__name__, ""
 
 
 def _made_again(container: ops.OpContainer) -> set[str]:

@@ -220,9 +220,10 @@ def mend(context: MigrationContext, script: ops.MigrationScript) -> None:
             for op in (*added, *rest, *emptied, *last)
             for part in _spelled(context, op, set() if op in before else gone)
         ]
-        for op in container.ops:
-            if _theirs(op) and hasattr(op, "enum_values"):
-                summary.leave_unsaid(op)  # a type comes and goes with its column
+        types = [op for op in container.ops if _theirs(op) and hasattr(op, "enum_values")]
+        if len(types) < len(container.ops):  # a type comes and goes with its column
+            for op in types:
+                summary.leave_unsaid(op)
         if any(_theirs(op) and not hasattr(op, "enum_values") for op in container.ops):
             script.imports = {*script.imports, f"import {PACKAGE}  # noqa: F401"}
 

@@ -226,6 +226,15 @@ def test_a_new_enum_that_may_not_be_null_is_filled(project):
     revising.down_and_up(project)
 
 
+def test_a_type_that_a_history_of_sqlites_left_behind_goes_by_its_name(project):
+    project.model("note", KEY)
+    project.new_migration("-m", "note")
+    head = (project.package / "migrations/head.txt").read_text().strip()
+    kind = "op.execute(\"CREATE TYPE kind AS ENUM ('a')\")"
+    project.migration("aaaa00000001", head, kind)
+    assert project.new_migration().name.endswith("_drop_kind.py")
+
+
 def test_only_projects_on_postgresql_depend_on_the_package(new_project):
     def required(project):
         text = (project.path / "pyproject.toml").read_text()
