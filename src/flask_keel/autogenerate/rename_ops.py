@@ -11,7 +11,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.util.sqla_compat import _get_constraint_final_name
 from sqlalchemy import Computed, DefaultClause, ForeignKeyConstraint, Identity, Table, inspect
 from sqlalchemy.sql.naming import conv
-from sqlalchemy.types import NullType, TypeDecorator
+from sqlalchemy.types import Enum, NullType, TypeDecorator
 
 from .. import catalog
 from ..lexer import dotted
@@ -145,7 +145,8 @@ def _type(context: MigrationContext, before: AnyColumn, after: AnyColumn) -> Val
     """The model's type where it is the database's as well: it is the same on every database."""
     if isinstance(before.type, NullType):
         return after.type
-    plain = not isinstance(after.type, TypeDecorator)
+    own = after.type.impl_instance if isinstance(after.type, TypeDecorator) else None
+    plain = own is None or isinstance(own, Enum)  # which is written as what it stores
     return after.type if plain and _same(context, before, after) else before.type
 
 

@@ -60,6 +60,8 @@ raw: Mapped[bytes | None]
 open: Mapped[bool] = mapped_column(server_default=sa.true())
 seen: Mapped[datetime | None]
 """
+FEELING = 'class Feeling(sa.TypeDecorator):\n    impl = sa.Enum("a", "b", name="feeling")\n'
+WAS = "was: Mapped[str | None] = mapped_column(Feeling)\n"
 OPTIONAL = (
     ITEM + MOOD.format(" | None", "") + "key: Mapped[sa.Uuid | None] = mapped_column(sa.Uuid)\n"
 )
@@ -70,15 +72,16 @@ def test_a_history_written_on_sqlite_agrees_with_its_models_on_a_server(bare, se
     there = {"DEV_DATABASE_URL": server_url}
     bare.model("item", ITEM)
     bare.new_migration("-m", "made")
-    bare.model("item", OPTIONAL + GOES)
+    bare.model("item", OPTIONAL + GOES + WAS, FEELING)
     bare.new_migration("-m", "more")
     bare.db("upgrade", **there).assert_ok()
     bare.model("note", "id: Mapped[int] = mapped_column(primary_key=True)\n" + MOOD.format("", ""))
     wanted = OPTIONAL.replace(" | None", "").replace(
         'name="mood")', 'name="mood"), server_default="sad"'
     )
-    bare.model("item", wanted.replace("sa.Uuid)", 'sa.Uuid, server_default="0" * 32)'))
-    bare.new_migration("-m", "less", "-x", "rename=none")
+    wanted = wanted.replace("sa.Uuid)", 'sa.Uuid, server_default="0" * 32)')
+    bare.model("item", wanted + WAS.replace("was", "felt"), FEELING)
+    bare.new_migration("-m", "less", "-x", "rename=item.was:felt,none")
     bare.db("upgrade", **there).assert_ok()
     assert "nothing to migrate" in bare.db("migrate", **there).assert_ok().err
     bare.db("downgrade", "--yes", "--", "-1", **there).assert_ok()
