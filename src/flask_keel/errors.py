@@ -223,14 +223,14 @@ def _in_env(error: BaseException) -> str | None:
     return None
 
 
-def of_the_application(error: BaseException) -> str:
-    """Say what is wrong, with the database of the current application."""
+def of_the_application(error: BaseException, url: URL | None = None) -> str:
+    """Say what is wrong, with the database of the current application, or the one that is named."""
     bind = binds.of(history.folder()) if current_app and binds.configured(current_app) else None
-    url = binds.engine(current_app, bind).url if current_app else "sqlite://"
-    return output.as_typed(sentence(error, url))
+    own = binds.engine(current_app, bind).url if current_app else "sqlite://"
+    return output.as_typed(sentence(error, url or own))
 
 
-def as_click(error: Exception) -> Exception:
+def as_click(error: Exception, url: URL | None = None) -> Exception:
     """Return the error that click shows: a sentence; with FLASK_DEBUG=1 what nobody expects as it is."""
     if isinstance(error, click.ClickException | click.exceptions.Exit | click.Abort):
         return error
@@ -241,7 +241,7 @@ def as_click(error: Exception) -> Exception:
         return click.Abort()
     if os.environ.get("FLASK_DEBUG") == "1" and not expected:
         return error
-    failed = click.ClickException(of_the_application(error))
+    failed = click.ClickException(of_the_application(error, url))
     failed.exit_code = getattr(error, "exit_code", 1)  # type: ignore[misc]  # click's way, too
     return failed
 

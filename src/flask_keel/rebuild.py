@@ -185,10 +185,11 @@ def _tell(one: Project, said: list[str], kept: Path | None) -> None:
 
 
 @contextmanager
-def _of(bind: Bind, left: str | None = None) -> Iterator[None]:
+def _of(bind: Bind, left: str | None = None, url: URL | None = None) -> Iterator[None]:
     """Make a sentence of an error inside, as long as it is known of which database it is.
 
     :param left: what it leaves
+    :param url: where it happens, where that is not the database itself
     """
     with multidb.on(bind):
         try:
@@ -198,7 +199,7 @@ def _of(bind: Bind, left: str | None = None) -> Iterator[None]:
         except Exception as error:
             if left:
                 error.add_note(output.Left(left))
-            failed = errors.as_click(error)
+            failed = errors.as_click(error, url)
             raise failed from (None if failed is error else error)
 
 
@@ -253,7 +254,7 @@ def _led(projects: Projects, fresh: Mapping[Bind, URL]) -> Iterator[None]:
     with ExitStack() as led:
         for bind, url in fresh.items():
             one = projects[bind]
-            with _of(bind):
+            with _of(bind, url=_file(one, url)):
                 led.enter_context(redirected(one.engine, url, one.engine_options))
         yield
 
@@ -375,7 +376,8 @@ def _build_at(one: Project, url: URL, state: str = UNTOUCHED) -> list[str]:
 
     :param state: what an error leaves, in the words of a sentence
     """
-    with _of(one.bind, errors.AS_IT_WAS if state is UNTOUCHED else None):
+    left = errors.AS_IT_WAS if state is UNTOUCHED else None
+    with _of(one.bind, left, _file(one, url)):
         if one.dialect == "sqlite":
             opened = transaction.connect(transaction.engine(url), app=one.engine)
             with opened as connection:
@@ -383,6 +385,10 @@ def _build_at(one: Project, url: URL, state: str = UNTOUCHED) -> list[str]:
         options = servers.connection_options(one.engine_options)
         with create_engine(url, **options).connect() as connection:
             return _build(one, connection, state)
+
+
+def _file(one: Project, url: URL) -> URL | None:
+    return url if one.dialect == "sqlite" else None
 
 
 def _build(one: Project, connection: Connection, state: str = UNTOUCHED) -> list[str]:

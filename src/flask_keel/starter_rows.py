@@ -14,6 +14,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.orm import InstanceState, Mapper
 
+from . import errors
 from .project import listening
 from .typing import Options
 
@@ -90,6 +91,9 @@ def put(starter_rows: Rows, state: str) -> None:
         except (Exception, SystemExit) as error:
             if isinstance(error, SystemExit) and isinstance(error.code, int) and error.code > 128:
                 raise  # a signal's
+            if errors.surroundings(error):
+                url = current_app.config["SQLALCHEMY_DATABASE_URI"]  # as it is redirected
+                raise CommandError(errors.sentence(error, url)) from error
             where = _where(error, starter_rows, made)
             inner = error.orig if isinstance(error, DBAPIError) else error
             said = error.msg if isinstance(error, SyntaxError) else " ".join(str(inner).split())

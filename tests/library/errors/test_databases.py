@@ -141,6 +141,24 @@ def test_a_full_disk(project, tmp_path):
         subprocess.run(["umount", str(disk)], check=True)
 
 
+def test_a_value_that_is_malformed_is_no_damage_of_the_database(project):
+    project.migration("x1", HEAD, "op.execute(\"SELECT json('{')\")")
+    project.db("upgrade").assert_one_sentence("x1_by_hand.py, line", "malformed JSON")
+
+
+def test_a_full_disk_on_which_make_db_builds_is_the_one_that_is_named(project, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if not room(disk, "16k"):
+        pytest.skip("no small disk: mount needs root")
+    try:
+        again = "env", f"TMPDIR={disk}", *project.manage, "db", "rebuild"  # read when Python starts
+        project.run(*again).assert_one_sentence(f"The disk of {disk}/keel-scratch", "as it was")
+        assert not [*disk.iterdir()]
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
 def test_a_filesystem_that_is_mounted_to_be_read_gives_what_is_read_and_names_itself(
     project, tmp_path
 ):
