@@ -1,5 +1,7 @@
 """The commands of Flask-Migrate that only look, or that mend a history."""
 
+import shlex
+
 from .every_way import HEAD, assert_one_sentence_of_db
 
 FIRST = "3f8a1c52d7e0"
@@ -47,3 +49,8 @@ def test_edit_opens_the_editor_and_says_when_there_is_none(project):
 
 def test_a_range_is_for_sql_only(project):
     assert_one_sentence_of_db(project, "upgrade a:b", "--sql")
+
+
+def test_a_reader_that_has_gone_is_no_error(project):
+    command = shlex.join([*project.manage, "db", "log"])
+    assert project.run("sh", "-c", f"{command} | true").assert_ok().err == ""
