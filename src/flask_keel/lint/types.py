@@ -137,6 +137,8 @@ PRINTED = {"boolean": 5, "integer": 20, "uuid": 36, "date": 10, "time": 15, "dat
 def plain(type_: SQLType | type[SQLType], dialect: Dialect) -> SQLType:
     """Return what a type, or its class, is on a database, without decorators and variants."""
     here: SQLType = sa.types.to_instance(type_)
+    if isinstance(here, sa.Interval):  # a decorator where the database has none of its own
+        here = here.dialect_impl(dialect)
     if isinstance(here, sa.types.TypeDecorator):
         here = here.load_dialect_impl(dialect)
     here = here._variant_mapping.get(dialect.name, here)

@@ -247,8 +247,10 @@ def as_text(value: Value) -> str:
             return value.isoformat()
         case Decimal():
             return format(value, "f")
-        case timedelta():
-            return str(int(value.total_seconds()))
+        case timedelta(days=days):  # as PostgreSQL shows it
+            clock = str(datetime.min + value % timedelta(days=1))[11:19]
+            named = f"{days} day{'' if days == 1 else 's'} {'+' * (days < 0)}" if days else ""
+            return named.strip() if named and clock == "00:00:00" else f"{named}{clock}"
         case bytes():
             return value.hex()
         case _:

@@ -98,6 +98,20 @@ def test_using_is_written_only_where_postgresql_needs_it(old, new, expression):
     assert type_changes.using(old, new, "c") == expression
 
 
+def test_text_becomes_an_interval_and_is_said_to(new_project, postgresql_server):
+    with databases.fresh(postgresql_server) as url:
+        project = new_project(starter="bare", database="postgresql")
+        project.env["DEV_DATABASE_URL"] = url
+        project.model("note", f"{KEY}body = mapped_column(sa.Text)\n")
+        revising.applied(project)
+        revising.execute(project, "INSERT INTO note (body) VALUES ('2 days')")
+        project.model("note", f"{KEY}body = mapped_column(sa.Interval)\n")
+        said = project.db("migrate").assert_ok().said
+        assert "from TEXT to INTERVAL" in said
+        project.db("upgrade").assert_ok()
+        assert revising.rows(project, "SELECT body FROM note") == [(datetime.timedelta(days=2),)]
+
+
 # what is there as each of two types: PostgreSQL has no cast between them, or another one
 @pytest.mark.some(2)
 @pytest.mark.parametrize(
