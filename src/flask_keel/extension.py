@@ -15,7 +15,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from . import loading, revisions, waiting
+from . import loading, output, revisions, waiting
 from .typing import Value
 
 if TYPE_CHECKING:
@@ -201,6 +201,7 @@ class Database(click.Command):
         parent: click.Context | None = None,
         **extra: Any,
     ) -> click.Context:
+        output.open_what_is_closed()  # before Alembic is imported, which notes stdout
         if tuple(args) not in revisions.COMMANDS:
             return _group().make_context(info_name, args, parent, **extra)
         context = click.Context(self, info_name=info_name, parent=parent, **extra)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from copy import deepcopy
 from io import TextIOWrapper
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -231,6 +232,13 @@ def add(key: str, value: Value) -> None:
         report[key] += value
     else:
         report[key] = value
+
+
+def open_what_is_closed() -> None:
+    """Let what reads, or prints, do so where whoever started this has closed stdin, stdout or stderr."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115  (for the whole process)
 
 
 def take_all_letters(encoding: str | None = None) -> None:

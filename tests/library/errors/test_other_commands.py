@@ -54,3 +54,11 @@ def test_a_range_is_for_sql_only(project):
 def test_a_reader_that_has_gone_is_no_error(project):
     command = shlex.join([*project.manage, "db", "log"])
     assert project.run("sh", "-c", f"{command} | true").assert_ok().err == ""
+
+
+def test_what_is_closed_is_read_as_empty_and_printed_nowhere(project):
+    program = shlex.join([*project.manage, "db"])
+    answer = project.run("sh", "-c", f"{program} backup >/dev/null && {program} restore <&-")
+    answer.assert_one_sentence("--yes")
+    for command in ("history >&-", "revision -m one 2>&-"):
+        project.run("sh", "-c", f"{program} {command}").assert_ok()
