@@ -197,6 +197,8 @@ def _mysql(connection: Connection) -> dict[str, Any]:
             continue
         quoted = "`" + name.replace("`", "``") + "`"
         said = connection.exec_driver_sql(f"SHOW CREATE TABLE {quoted}").one()[1]
+        # MySQL writes -(7) of a new expression, and -7 once its table was altered
+        said = re.sub(r"-\((\d+)\)", r"-\1", said)
         lines = [line.strip().rstrip(",") for line in said.splitlines()[1:]]
         options = re.sub(r" AUTO_INCREMENT=\d+", "", lines.pop())
         found[f"{name} options"] = options
