@@ -139,7 +139,7 @@ def claimed(folder: Path) -> Iterator[None]:
 
     try:
         busy = f"Another command writes into {folder}"
-        patience = waiting.patience(current_app.config)
+        patience = waiting.patience(binds.settings(current_app, binds.of(folder)))
         if not waiting.until(attempt, patience, lambda: f"{busy}: waiting for it"):
             raise click.ClickException(f"{busy}: end it or wait for it, then try again.")
         yield
