@@ -103,6 +103,8 @@ def _end(project: Environment, run: Run) -> None:
     kill = f"SELECT pg_terminate_backend({run.session})" if postgresql else f"KILL {run.session}"
     ends = time.monotonic() + LONGEST_END
     with suppress(Exception), project.engine.connect() as other:
+        # within a transaction PostgreSQL tells for ever what it told first
+        other.execution_options(isolation_level="AUTOCOMMIT")
         if busy(other, run.session):
             with suppress(DBAPIError):  # it has ended
                 other.exec_driver_sql(kill)
