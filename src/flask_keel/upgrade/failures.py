@@ -265,7 +265,7 @@ def account(project: Environment, connection: Connection, run: Run) -> Iterator[
         try:
             yield progress
         except BaseException as error:
-            run.advice = progress.advice(error)
+            run.advice = progress.reads.advice(error)
             run.stands, run.goes_on = progress.after(error), progress.goes_on
             run.doubt = short(progress.sent) if progress.sent and run.goes_on else ""
             raise

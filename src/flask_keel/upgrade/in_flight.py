@@ -4,10 +4,11 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
+from alembic.util import CommandError
 from sqlalchemy import Connection, Inspector, inspect, text
-from sqlalchemy.exc import NoSuchTableError
+from sqlalchemy.exc import DBAPIError, NoSuchTableError
 
-from .. import lexer
+from .. import integrity, lexer
 from ..lexer import NAME
 from ..statements import begin, effects, short
 from ..typing import Value
@@ -67,6 +68,19 @@ READS = re.compile(rf"\b(?:FROM|JOIN)\s+({NAME})", _WORDS)
 # after which a read gets other rows, or other values; after the rest the same, or an error
 ROWS = {"insert", "delete", "update", "drop", "unreadable"}
 
+BY_HAND = (
+    "or finish by hand what the file does and type db stamp with its revision, or undo it by "
+    "hand and type db stamp --purge with the revision before it."
+)
+STALE = (
+    "{read} since an earlier try, so that {next} might not get what it is meant for: read nothing there "
+    f"where it needs nothing of that, {BY_HAND}"
+)
+READ = (
+    "let that line read what is there now, where what does not stand yet needs it, and try again, "
+    f"{BY_HAND}"
+)
+
 Answer = bool | None
 
 
@@ -92,6 +106,15 @@ class Reads:
             read = next(filter(None, map(self.tables.get, map(str.lower, named))), "")
             if effect.verb in ROWS and read:
                 self.stale = f"{short(read)} was read again, after {short(statement)} had run"
+
+    def require_fresh(self, next: str) -> None:
+        if self.stale:
+            raise CommandError(STALE.format(read=self.stale, next=short(next)))
+
+    def advice(self, error: BaseException) -> str:
+        """Return what to do where a read failed that an earlier try has done; else ""."""
+        failed = isinstance(error, DBAPIError) and error.statement == self.failing
+        return READ if failed and integrity.advice(error) == integrity.FILE else ""
 
     def _names(self, statement: str) -> list[str]:
         tokens = lexer.tokens(statement, self.database)

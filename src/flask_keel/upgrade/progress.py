@@ -9,7 +9,7 @@ it can be. A second try leaves out exactly what the log calls done.
 import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from typing import Any, Protocol
 
 from alembic.runtime.migration import MigrationContext
@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 
 from .. import statements
 from ..data import Progress
-from ..integrity import ALONE, FILE, advice, autocommit, first_said
+from ..integrity import ALONE, autocommit, first_said
 from ..log import LOST, Unfinished, as_position, key_of
 from ..output import say
 from ..runner import Refused
@@ -32,7 +32,6 @@ NOT_PARSED = 1064  # refused before anything was committed
 MOST = 5  # statements that a sentence names
 PAST = "~"  # before the digest of a DDL statement that does not come from op
 
-
 WHOLE = "  {path}: {first} and what follows is one transaction, and others may wait"
 WITH = (
     "  {path}: {written} goes to the database past op, so that {first} and what follows is one transaction "
@@ -43,20 +42,11 @@ SPLIT = (
     "gone on with, and {next} commits it: use op.execute() for the first (or flask_keel.backfill), or put "
     "what comes after it into a revision of its own"
 )
-STALE = (
-    "{read} since an earlier try, so that {next} might not get what it is meant for: read nothing there "
-    "where it needs nothing of that, "
-)
-AGAIN = "let that line read what is there now, where what does not stand yet needs it, and try again, {way}"
 
 
 def digest(statement: str) -> str:
     """Return what the log keeps of a statement in its place."""
     return hashlib.sha256(statement.encode()).hexdigest()[:15]
-
-
-def _step(asked: str, number: int) -> str:
-    return f"{asked} #{number}"
 
 
 class Journal(Protocol):
@@ -114,7 +104,7 @@ class LoggedProgress(Progress):
         if former is not None and former.in_flight == LOST:
             raise CommandError(
                 f"{path} stopped in the middle, and used what only its connection had (a temporary table, "
-                f"a lock, a variable), so it cannot be gone on with: {self._by_hand()}"
+                f"a lock, a variable), so it cannot be gone on with: {in_flight.BY_HAND}"
             )
         self.running, self.path, self.journal, self.judged = True, path, journal, judged
         self.done: list[str] = list(former.digests) if former else []
@@ -250,10 +240,8 @@ class LoggedProgress(Progress):
         self.lost |= session
         self.refused = None
         data = says(statements.DATA, statement, self.database)
-        if data and self.reads.stale:
-            raise CommandError(
-                STALE.format(read=self.reads.stale, next=short(statement)) + self._by_hand()
-            )
+        if data:
+            self.reads.require_fresh(statement)
         if not self.depth and (data or not self._stands(statement)):
             self.foreign = self.foreign or statement
             if self.online and not self._autocommit:  # a rollback is to undo it
@@ -289,7 +277,7 @@ class LoggedProgress(Progress):
         if ran is None:
             raise Refused(
                 f"whether {short(statement)} had run when the migration stopped cannot be told: look at "
-                f"the database, {self._by_hand()}"
+                f"the database, {in_flight.BY_HAND}"
             )
         if ran:
             self.reads.skipped(statement)
@@ -420,7 +408,7 @@ class LoggedProgress(Progress):
 
     def met(self, asked: str) -> int | None:
         number = 0
-        while self.left and self.left[0] == digest(_step(asked, number + 1)):
+        while self.left and self.left[0] == digest(f"{asked} #{number + 1}"):
             self.left.popleft()
             number += 1
         if self.left and self.left[0] == digest(asked):
@@ -430,11 +418,11 @@ class LoggedProgress(Progress):
         return number
 
     def is_sent(self, asked: str, number: int) -> bool:
-        return not self.left and self.unsure == digest(_step(asked, number))
+        return not self.left and self.unsure == digest(f"{asked} #{number}")
 
     @contextmanager
     def step(self, asked: str, number: int | None, outside: bool) -> Iterator[None]:
-        self.asked, self.outside = _step(asked, number) if number else asked, outside
+        self.asked, self.outside = f"{asked} #{number}" if number else asked, outside
         try:
             yield
         finally:
@@ -566,11 +554,8 @@ class LoggedProgress(Progress):
         return self.connection.connection.driver_connection
 
     def _raw(self, word: str, parameters: Value = None) -> None:
-        cursor = self.connection.connection.cursor()
-        try:
+        with closing(self.connection.connection.cursor()) as cursor:
             cursor.execute(word, parameters or None)
-        finally:
-            cursor.close()
 
     def left_by(self, connection: Connection) -> Options:
         """Return what the log is to say of the statement that ran when the revision stopped.
@@ -588,11 +573,6 @@ class LoggedProgress(Progress):
         return {"in_flight": None, **self._done}
 
     # what is said
-
-    def advice(self, error: BaseException) -> str:
-        """Return what to do where a read failed that an earlier try has done; else ""."""
-        read = isinstance(error, DBAPIError) and error.statement == self.reads.failing
-        return AGAIN.format(way=self._by_hand()) if read and advice(error) == FILE else ""
 
     def after(self, error: BaseException) -> str:
         """Return what stands after an error, in the words of a sentence; "" for nothing."""
@@ -614,11 +594,5 @@ class LoggedProgress(Progress):
         return CommandError(
             f"{self.path}: {self.earlier} of its statements stand since an earlier try, and number "
             f"{number}, which {'was running' if number > self.earlier else 'is one of them'}, {found}: "
-            f"put it back as it was, {self._by_hand()}"
-        )
-
-    def _by_hand(self) -> str:
-        return (
-            "or finish by hand what the file does and type db stamp with its revision, or undo it by "
-            "hand and type db stamp --purge with the revision before it."
+            f"put it back as it was, {in_flight.BY_HAND}"
         )

@@ -83,6 +83,7 @@ OTHERS = """
 """
 NUMBER = {"postgresql": "SELECT pg_backend_pid()"}
 NUMBER |= dict.fromkeys(("mysql", "mariadb"), "SELECT connection_id()")
+SESSION = "keel_session"  # in Connection.info: the server's number of it
 ITSELF = (
     "{statement} waits, as far as the server tells, for another connection of this migration's own "
     "(db.session, db.engine): use op.get_bind(), or Session(op.get_bind()), for all that it does"
@@ -224,10 +225,14 @@ class Patience(ABC):
         return live is not self.connection and threading.get_ident() == self.thread
 
     def _begins_elsewhere(self, live: Connection, _: object, statement: str, *more: object) -> None:
-        if self._is_elsewhere(live):
+        if not self._is_elsewhere(live):
+            return
+        if SESSION not in live.info:
             with suppress(Exception), closing(live.connection.cursor()) as cursor:
                 cursor.execute(NUMBER[live.dialect.name])
-                self.watch.begins(statement, next(iter(cursor.fetchall()))[0])
+                ((live.info[SESSION],),) = cursor.fetchall()
+        if number := live.info.get(SESSION):
+            self.watch.begins(statement, number)
 
     def _elsewhere(self, live: Connection, cursor: object, statement: str, *_: object) -> None:
         """A migration that writes through another connection: no rollback here undoes that."""
