@@ -9,8 +9,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = ROOT / ".venv" / "bin" / "python"
 sys.path.insert(0, str(ROOT))
-# Ctrl-C while the application is imported ends it without a traceback
-sys.excepthook = lambda kind, *more: kind is KeyboardInterrupt or sys.__excepthook__(kind, *more)
 
 if find_spec("flask_migrate") is None:
     if not os.access(PYTHON, os.X_OK) or Path(sys.prefix) == ROOT / ".venv":

@@ -2,7 +2,6 @@
 
 import os
 import re
-import signal
 import sys
 from pathlib import Path
 
@@ -80,17 +79,6 @@ def test_manage_says_what_to_type_when_nothing_is_installed(generated):
         answer = project.run(str(python), "bin/manage.py", "db", "upgrade")
         answer.assert_one_sentence("not installed", "make install")
         project.write(".venv/bin/python", "which only another user may run")
-
-
-def test_ctrl_c_while_manage_imports_the_application_ends_it_without_a_traceback(blog):
-    waits = "import time\nopen('begun', 'w').close()\ntime.sleep(60)\n"
-    blog.write("my_app/__init__.py", waits)
-    process = blog.start(*blog.manage, "db", "upgrade")
-    while not (blog.path / "begun").exists():
-        assert process.poll() is None
-    process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=60) == ("", "")
-    assert process.returncode == -signal.SIGINT
 
 
 def test_manage_is_executable(generated):
