@@ -168,7 +168,7 @@ def _of_column(compare: Callable[..., PriorityDispatchResult]) -> Callable[..., 
         there: AnyColumn,
         model: AnyColumn,
     ) -> PriorityDispatchResult:
-        tables.booleans(there.table)
+        tables.boolean(there)
         found = pair(context, model.table, table, schema)
         real, shadow = found.real.columns.get(name), found.shadow.columns.get(name)
         return compare(context, op, there, model, real, shadow) if real and shadow else CONTINUE

@@ -24,7 +24,7 @@ from ..catalog import live
 from ..lexer import dotted, string
 from ..literals import literal
 from ..rows.plan import columns_of, savepoint
-from ..typing import AnyColumn, SQLType
+from ..typing import AnyColumn, SQLType, Value
 from . import questioner, summary
 from .fills import (
     ask,
@@ -301,34 +301,30 @@ def _without_default(op: ops.AddColumnOp) -> list[MigrateOperation]:
     """Add a column, and then tell what new rows get."""
     column = op.column._copy()
     column.nullable, column.server_default = True, None
-    change = ops.AlterColumnOp(
-        op.table_name,
-        column.name,
-        schema=op.schema,
-        existing_type=column.type,
-        existing_nullable=True,
-        existing_comment=column.comment,
-        modify_server_default=op.column.server_default,
-    )
-    summary.leave_unsaid(change)
+    change = _of_added(op, modify_server_default=op.column.server_default)
     return [ops.AddColumnOp(op.table_name, column, schema=op.schema), change]
 
 
 def _not_null(op: ops.AddColumnOp) -> ops.AlterColumnOp:
+    default = op.column.server_default
+    own = default if isinstance(default, DefaultClause) else False
+    return _of_added(op, existing_server_default=own, modify_nullable=False)
+
+
+def _of_added(op: ops.AddColumnOp, **change: Value) -> ops.AlterColumnOp:
+    """Change a column that was added so that it may be NULL; no name of a migration says that."""
     column = op.column
-    default = column.server_default
-    change = ops.AlterColumnOp(
+    made = ops.AlterColumnOp(
         op.table_name,
         column.name,
         schema=op.schema,
         existing_type=column.type,
         existing_nullable=True,
         existing_comment=column.comment,
-        existing_server_default=default if isinstance(default, DefaultClause) else False,
-        modify_nullable=False,
+        **change,
     )
-    summary.leave_unsaid(change)
-    return change
+    summary.leave_unsaid(made)
+    return made
 
 
 def _backwards(

@@ -105,12 +105,16 @@ def complete(context: AutogenContext, change: ops.ModifyTableOps, there: Model) 
 TRUTH = {"0": false(), "1": true()}
 
 
-def booleans(there: Model) -> None:
+def boolean(column: AnyColumn) -> None:
     """Let a boolean's default be one where SQLite has a number, which PostgreSQL does not take."""
+    said = TRUTH.get(str(getattr(column.server_default, "arg", None)))
+    if isinstance(column.type, Boolean) and said is not None:
+        column.server_default = DefaultClause(said)
+
+
+def booleans(there: Model) -> None:
     for column in there.c:
-        said = TRUTH.get(str(getattr(column.server_default, "arg", None)))
-        if isinstance(column.type, Boolean) and said is not None:
-            column.server_default = DefaultClause(said)
+        boolean(column)
 
 
 def json_columns(there: Model, found: ReflectedTable) -> None:

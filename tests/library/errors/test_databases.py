@@ -4,7 +4,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 
 import databases
 import pytest
@@ -123,12 +123,20 @@ def test_a_limit_on_the_size_of_files(project):
     project.db("upgrade").assert_ok()
 
 
-def test_a_full_disk(project, tmp_path):
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if not room(disk, "1m"):
+@contextmanager
+def small_disk(disk, size):
+    """Mount one in that folder; where that is not allowed the test is skipped."""
+    disk.mkdir(exist_ok=True)
+    if not room(disk, size):
         pytest.skip("no small disk: mount needs root")
     try:
+        yield disk
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_full_disk(project, tmp_path):
+    with small_disk(tmp_path / "disk", "1m") as disk:
         database = disk / "app.db"
         with closing(sqlite3.connect(project.database)) as source:
             source.execute(f"VACUUM INTO '{database}'")
@@ -137,8 +145,6 @@ def test_a_full_disk(project, tmp_path):
         answer = project.db("upgrade", DEV_DATABASE_URL=f"sqlite:///{database}")
         answer.assert_one_sentence(f"The disk of {database} is full", "make room", "as it was")
         assert contents(database) == before
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
 
 
 def test_a_value_that_is_malformed_is_no_damage_of_the_database(project):
@@ -147,26 +153,16 @@ def test_a_value_that_is_malformed_is_no_damage_of_the_database(project):
 
 
 def test_a_full_disk_on_which_make_db_builds_is_the_one_that_is_named(project, tmp_path):
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if not room(disk, "16k"):
-        pytest.skip("no small disk: mount needs root")
-    try:
+    with small_disk(tmp_path / "disk", "16k") as disk:
         again = "env", f"TMPDIR={disk}", *project.manage, "db", "rebuild"  # read when Python starts
         project.run(*again).assert_one_sentence(f"The disk of {disk}/keel-scratch", "as it was")
         assert not [*disk.iterdir()]
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
 
 
 def test_a_filesystem_that_is_mounted_to_be_read_gives_what_is_read_and_names_itself(
     project, tmp_path
 ):
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if not room(disk, "1m"):
-        pytest.skip("no small disk: mount needs root")
-    try:
+    with small_disk(tmp_path / "disk", "1m") as disk:
         database = disk / "app.db"
         with closing(sqlite3.connect(project.database)) as source:
             source.execute(f"VACUUM INTO '{database}'")
@@ -180,8 +176,6 @@ def test_a_filesystem_that_is_mounted_to_be_read_gives_what_is_read_and_names_it
         project.db("upgrade", **url).assert_one_sentence(f"{database} lies on", "mounted read-only")
         (project.path / "var" / "backups").symlink_to(disk / "backups")
         project.db("backup", **url).assert_one_sentence("backups/", "mounted read-only")
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
 
 
 def test_a_versions_folder_that_takes_no_file(project):
@@ -202,9 +196,7 @@ def test_a_full_disk_while_a_migration_is_written(project, tmp_path, command):
     before = files(project)
     kept = tmp_path / "kept"
     shutil.copytree(project.versions, kept)
-    if not room(project.versions, "64k"):
-        pytest.skip("no small disk: mount needs root")
-    try:
+    with small_disk(project.versions, "64k"):
         shutil.copytree(kept, project.versions, dirs_exist_ok=True)
         with suppress(OSError), (project.versions / "filled").open("wb", buffering=0) as filled:
             while filled.write(b"x" * 1024):
@@ -216,8 +208,6 @@ def test_a_full_disk_while_a_migration_is_written(project, tmp_path, command):
             file.name for file in kept.glob("*.py")
         )
         project.db(command, "-m", "a thing").assert_ok()
-    finally:
-        subprocess.run(["umount", str(project.versions)], check=True)
     assert files(project) == before
 
 
